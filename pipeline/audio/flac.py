@@ -1,0 +1,80 @@
+"""24-bit mono FLAC: how takes and chapters lie on disk."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from pipeline.engines import Pcm
+
+_FULL_SCALE = 2**23
+_BLOCK = 65_536
+
+
+def quantize(pcm: Pcm) -> NDArray[np.int32]:
+    """`pcm` as 24-bit integers in the upper bytes of 32, which is how soundfile takes them."""
+    whole = np.rint(pcm.astype(np.float64) * _FULL_SCALE)
+    return np.clip(whole, -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int32) << 8
+
+
+def encode(samples: NDArray[np.int32], sample_rate_hz: int) -> bytes:
+    """A FLAC file in memory, of what `quantize` gave."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, sample_rate_hz, format="FLAC", subtype="PCM_24")
+    return buffer.getvalue()
+
+
+def pcm_hash(samples: NDArray[np.int32]) -> str:
+    """SHA-256 of the samples as they are stored."""
+    return hashlib.sha256(samples.astype("<i4", copy=False).tobytes()).hexdigest()
+
+
+def read(path: Path) -> Pcm:
+    """All samples `[T]`, full scale 1.0."""
+    pcm, _rate = soundfile.read(path, dtype="float32", always_2d=False)
+    return np.asarray(pcm)
+
+
+def read_blocks(path: Path) -> Iterator[Pcm]:
+    """The samples in blocks of about a second and a half."""
+    with soundfile.SoundFile(path) as file:
+        while len(block := file.read(_BLOCK, dtype="float32")):
+            yield block
+
+
+class Writer:
+    """Streams blocks into a FLAC file. Raises `OSError` where the disk does not take them."""
+
+    def __init__(self, path: Path, sample_rate_hz: int) -> None:
+        self._path = path
+        self._file = soundfile.SoundFile(path, "w", sample_rate_hz, 1, format="FLAC", subtype="PCM_24")
+        self.frames = 0
+
+    def write(self, pcm: Pcm) -> None:
+        """Append `pcm` `[T]`."""
+        try:
+            self._file.write(quantize(pcm))
+        except soundfile.LibsndfileError as error:
+            raise self._disk_error() from error
+        self.frames += len(pcm)
+
+    def close(self) -> None:
+        """Finish the file, and see that all of it is there: libsndfile is silent about a full disk."""
+        try:
+            self._file.close()
+            if self.frames and soundfile.info(self._path).frames != self.frames:
+                raise self._disk_error()
+        except soundfile.LibsndfileError as error:
+            raise self._disk_error() from error
+
+    def _disk_error(self) -> OSError:
+        full = shutil.disk_usage(self._path.parent).free < 1 << 20
+        return OSError(errno.ENOSPC if full else errno.EIO, "could not be written", str(self._path))

@@ -1,0 +1,188 @@
+"""Levels of mono PCM, measured in one pass over blocks of any size, in bounded memory.
+
+Loudness after ITU-R BS.1770-4 (K-weighting, blocks of 400 ms overlapping by 75 %, gates at -70 LUFS and -10 LU);
+true peak after its Annex 2 (four times oversampling); plain RMS and noise floor as ACX measures them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from pyloudnorm.iirfilter import IIRfilter
+from scipy.signal import firwin, lfilter
+
+from pipeline.engines import Pcm
+
+SILENCE_DB = -120.0  # stands for "nothing": JSON has no minus infinity
+
+_HOP_S = 0.1  # a quarter of BS.1770's gating block
+_FLOOR_HOPS = 5  # noise floor: the quietest half second
+_OVERSAMPLING = 4
+REACH = 10  # input samples on either side that an interpolated one depends on
+# The interpolation filter of scipy.signal.resample_poly (Kaiser window), one column for each point between two samples:
+# point p of sample t is `_FIR[:, p] @ pcm[t - REACH + 1 : t + REACH + 1]`.
+_FIR = np.stack(
+    [
+        (firwin(2 * REACH * _OVERSAMPLING + 1, 1 / _OVERSAMPLING, window=("kaiser", 5.0)) * _OVERSAMPLING)[
+            point : 2 * REACH * _OVERSAMPLING : _OVERSAMPLING
+        ][::-1]
+        for point in range(1, _OVERSAMPLING)
+    ],
+    axis=1,
+).astype(np.float32)
+# No interpolated point exceeds the largest sample within REACH times this.
+_FIR_GAIN = float(np.abs(_FIR).sum(axis=0).max())
+_PART = 128  # samples that are oversampled together, or skipped together
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What was measured of a whole file."""
+
+    duration_s: float
+    lufs: float
+    rms_db: float
+    true_peak_dbtp: float
+    noise_floor_db: float
+    head_s: float  # before the first sound above room tone
+    tail_s: float  # after the last
+
+
+def decibels(ratio: float) -> float:
+    """20 log10, with `SILENCE_DB` for nothing."""
+    return max(20 * math.log10(ratio), SILENCE_DB) if ratio > 0 else SILENCE_DB
+
+
+def amplitude(decibel: float) -> float:
+    """The inverse of `decibels`."""
+    return float(10 ** (decibel / 20))
+
+
+def peaks_above(pcm: Pcm, floor: float) -> Pcm:
+    """The largest magnitude from each sample up to the next, four times oversampled; 0 where it cannot exceed `floor`.
+
+    `pcm` `[T + 2 * REACH]` brings its neighbours on both sides; the answer is `[T]`. Most of speech is too quiet to
+    matter, and leaving it out makes this five times as fast.
+    """
+    frames = len(pcm) - 2 * REACH
+    count = -(-frames // _PART)
+    padded = np.pad(pcm, (0, count * _PART - frames))
+    parts = sliding_window_view(padded, _PART + 2 * REACH)[::_PART]
+    may_exceed = np.maximum(parts.max(axis=1), -parts.min(axis=1)) * _FIR_GAIN > floor
+    hot = parts[may_exceed]
+    peaks = np.abs(hot[:, REACH:-REACH])
+    if len(hot):
+        near = np.ascontiguousarray(sliding_window_view(hot[:, 1:], 2 * REACH, axis=1)[:, :_PART])
+        between = np.abs(near.reshape(-1, 2 * REACH) @ _FIR).max(axis=1)
+        peaks = np.maximum(peaks, between.reshape(peaks.shape))
+    found = np.zeros((count, _PART), np.float32)
+    found[may_exceed] = peaks
+    return found.reshape(-1)[:frames]
+
+
+class Meter:
+    """Takes blocks, then tells the levels of all of them together."""
+
+    def __init__(self, sample_rate_hz: int, room_tone_db: float = -60.0) -> None:
+        self._rate = sample_rate_hz
+        self._hop = round(_HOP_S * sample_rate_hz)
+        self._b, self._a = _k_weighting(sample_rate_hz)
+        self._state = np.zeros(len(self._a) - 1)
+        self._rest: tuple[NDArray[np.float64], Pcm] = (np.empty(0), np.empty(0, np.float32))
+        self._weighted: list[NDArray[np.float64]] = []  # mean square of each hop, K-weighted
+        self._plain: list[NDArray[np.float64]] = []  # mean square of each hop
+        self._square_sum = 0.0
+        self._frames = 0
+        self._peak = 0.0
+        self._edge = np.zeros(2 * REACH, np.float32)
+        self._loud = amplitude(room_tone_db + 12)  # room tone's own peaks stay below
+        self._first_loud: int | None = None
+        self._last_loud = 0
+
+    def add(self, block: Pcm) -> None:
+        """Measure the next samples."""
+        if not len(block):
+            return
+        self._find_peak(np.concatenate([self._edge, block]))
+        self._edge = np.concatenate([self._edge, block])[-2 * REACH :]
+        loud = np.flatnonzero(np.abs(block) > self._loud)
+        if len(loud):
+            self._first_loud = self._frames + int(loud[0]) if self._first_loud is None else self._first_loud
+            self._last_loud = self._frames + int(loud[-1]) + 1
+        self._frames += len(block)
+        weighted, self._state = lfilter(self._b, self._a, block.astype(np.float64), zi=self._state)
+        weighted = np.concatenate([self._rest[0], weighted])
+        plain = np.concatenate([self._rest[1], block])
+        self._square_sum += float(np.dot(block.astype(np.float64), block))
+        hops = len(plain) // self._hop
+        whole = hops * self._hop
+        self._weighted.append(_mean_squares(weighted[:whole], hops))
+        self._plain.append(_mean_squares(plain[:whole].astype(np.float64), hops))
+        self._rest = (weighted[whole:], plain[whole:])
+
+    def levels(self) -> Levels:
+        """The levels of everything added."""
+        self._find_peak(np.concatenate([self._edge, np.zeros(2 * REACH, np.float32)]))
+        plain = np.concatenate([np.empty(0), *self._plain])
+        floor = _sliding_mean(plain, _FLOOR_HOPS)
+        sounds = self._first_loud is not None
+        return Levels(
+            duration_s=self._frames / self._rate,
+            lufs=_integrated(np.concatenate([np.empty(0), *self._weighted])),
+            rms_db=decibels(math.sqrt(self._square_sum / self._frames)) if self._frames else SILENCE_DB,
+            true_peak_dbtp=decibels(self._peak),
+            noise_floor_db=decibels(math.sqrt(floor.min())) if len(floor) else SILENCE_DB,
+            head_s=(self._first_loud or 0) / self._rate if sounds else self._frames / self._rate,
+            tail_s=(self._frames - self._last_loud) / self._rate if sounds else self._frames / self._rate,
+        )
+
+    def _find_peak(self, pcm: Pcm) -> None:
+        """Raise the peak where `pcm` does."""
+        if len(pcm) > 2 * REACH:
+            self._peak = max(self._peak, float(np.abs(pcm).max()))
+            self._peak = max(self._peak, float(peaks_above(pcm, self._peak).max()))
+
+
+def measure(blocks: Iterable[Pcm], sample_rate_hz: int, room_tone_db: float = -60.0) -> Levels:
+    """The levels of a stream of blocks."""
+    meter = Meter(sample_rate_hz, room_tone_db)
+    for block in blocks:
+        meter.add(block)
+    return meter.levels()
+
+
+def _k_weighting(sample_rate_hz: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """BS.1770's two filters as one: a single pass of order four is five times as fast as two of order two.
+
+    Parameters: De Man, "Evaluation of implementations of the EBU R128 loudness measurement", AES 145 (2018), which
+    meets the standard's coefficients at 48 kHz and carries them to other rates.
+    """
+    shelf = IIRfilter(3.99984385397, 0.7071752369554193, 1681.9744509555319, sample_rate_hz, "high_shelf_DeMan")
+    high_pass = IIRfilter(0.0, 0.5003270373253953, 38.13547087613982, sample_rate_hz, "high_pass_DeMan")
+    return np.polymul(shelf.b, high_pass.b), np.polymul(shelf.a, high_pass.a)
+
+
+def _mean_squares(values: NDArray[np.float64], hops: int) -> NDArray[np.float64]:
+    by_hop = values.reshape(hops, -1) if hops else values.reshape(0, 1)
+    return np.einsum("ht,ht->h", by_hop, by_hop) / max(by_hop.shape[1], 1)
+
+
+def _sliding_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    if len(values) < width:
+        return values[:0]
+    return sliding_window_view(values, width).mean(axis=1)
+
+
+def _integrated(hops: NDArray[np.float64]) -> float:
+    """BS.1770-4 equations 3 to 7: mean of the gated blocks, in LUFS."""
+    blocks = _sliding_mean(hops, 4)
+    blocks = blocks[blocks > 10 ** ((-70 + 0.691) / 10)]
+    if not len(blocks):
+        return SILENCE_DB
+    blocks = blocks[blocks > blocks.mean() / 10]
+    return -0.691 + 10 * math.log10(blocks.mean())

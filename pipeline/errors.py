@@ -1,0 +1,68 @@
+"""The error tree, and the one form every problem is told in.
+
+    PodcastError            anything this package raises on purpose
+    ├── RequestError        the request was wrong and nothing was started (exit code 2)
+    ├── StorageError        the disk is full or not writable; finished takes are kept (exit code 1)
+    └── EngineError         an engine cannot start, or cannot render what it was given (exit code 1)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: the place, what it is, and what to do next."""
+
+    where: str
+    what: str
+    next: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what} {self.next}".rstrip()
+
+    def as_dict(self) -> dict[str, str]:
+        """The problem as it stands in `report.json`."""
+        return asdict(self)
+
+
+class PodcastError(Exception):
+    """Carries one or more problems; its text is one line for each."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class RequestError(PodcastError):
+    """The manifest, script, voice or command line is wrong; nothing was started."""
+
+
+class StorageError(PodcastError):
+    """The output folder cannot be written."""
+
+
+class EngineError(PodcastError):
+    """An engine cannot start, or cannot render a request."""
+
+
+def raise_if_any(problems: Sequence[Problem]) -> None:
+    """Raise one `RequestError` that tells all `problems`, if there are any."""
+    if problems:
+        raise RequestError(*problems)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`Did you mean "paul"?`, or the list of what there is when nothing is close."""
+    names = sorted(known)
+    lowered = {name.lower(): name for name in reversed(names)}
+    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    if close:
+        return f'Did you mean "{lowered[close[0]]}"?'
+    return f"Known: {', '.join(names)}." if names else "There are none."

@@ -1,0 +1,304 @@
+"""Deliverables: mastered, encoded and tagged files, measured as they will be heard.
+
+In: joined chapters and a preset. Out: a file with its transcripts and chapter marks beside it, and what was measured of
+it after decoding, against the preset's limits. A file that is there already and would come out the same is left alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.audio import ChapterMark
+from pipeline.audio.codecs import Probe, decode, open_writer, probe
+from pipeline.audio.loudness import Levels, measure
+from pipeline.chapters import ChapterAudio
+from pipeline.engines import Pcm
+from pipeline.manifest import Manifest
+from pipeline.mastering import TOLERANCE, Timeline, correct, level, master_blocks, solve, target, timeline
+from pipeline.presets import Preset
+from pipeline.tags import Tags, tag_flac, tag_m4b, tag_mp3, tag_wav
+from pipeline.transcript import Cue, chapters_json, to_json, to_srt, to_vtt
+from pipeline.workspace import Workspace, atomic_path, atomic_write, content_key, file_hash, read_json, safe_name
+from pipeline.workspace import storage_errors, write_json
+
+_VERSION = 1  # raised whenever a file made of the same chapters would come out differently
+_TRIES = 3
+_ACX_LONGEST_S = 120 * 60
+_SIDECARS = (".vtt", ".srt", ".transcript.json", ".chapters.json")
+
+OnAudio = Callable[[float], None]  # seconds of audio encoded or measured since the last call
+
+
+@dataclass(frozen=True)
+class Cover:
+    """The picture of a book or episode."""
+
+    data: bytes
+    mime: str
+    size: tuple[int, int]  # pixels
+
+    @property
+    def suffix(self) -> str:
+        """Of its file name."""
+        return ".png" if self.mime == "image/png" else ".jpg"
+
+
+@dataclass(frozen=True)
+class Order:
+    """One file to make."""
+
+    path: Path
+    preset: Preset
+    chapters: tuple[ChapterAudio, ...]
+    tags: Tags
+    marks: bool  # whether chapter marks go into it
+
+    @property
+    def audio_s(self) -> float:
+        """How long it will be."""
+        return timeline(self.chapters, self.preset).duration_s
+
+    @property
+    def key(self) -> str:
+        """Hashes all that can change the file or what lies beside it."""
+        cover = content_key((self.tags.cover or b"").hex())
+        return content_key(
+            {
+                "version": _VERSION,
+                "preset": self.preset.model_dump(),
+                "chapters": [[chapter.key, chapter.title] for chapter in self.chapters],
+                "tags": asdict(replace(self.tags, cover=None)) | {"cover": cover},
+                "marks": self.marks,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Deliverable:
+    """A finished file and what was measured of it."""
+
+    path: str  # relative to the job's folder
+    preset: str
+    audio_s: float
+    lufs: float
+    rms_db: float
+    true_peak_dbtp: float
+    noise_floor_db: float
+    limits: Mapping[str, bool]
+
+
+def plan_orders(
+    manifest: Manifest,
+    chapters: Sequence[ChapterAudio],
+    total_chapters: int,
+    narrator: str,
+    cover: Cover | None,
+    workspace: Workspace,
+) -> list[Order]:
+    """The files a manifest asks for. Of an incomplete job only the files whose chapters are all there."""
+    orders = []
+    whole = len(chapters) == total_chapters
+    for preset in manifest.deliver:
+        folder = workspace.root / preset.preset / book_folder(manifest)
+        in_one = preset.files == "one" or (preset.files is None and manifest.kind == "podcast")
+        if in_one and whole:
+            prefix = f"{int(manifest.part):02d} - " if manifest.part.isdecimal() else ""
+            path = folder / f"{prefix}{safe_name(manifest.title)}.{preset.format}"
+            tags = _tags(manifest, manifest.title, narrator, cover)
+            orders.append(Order(path, preset, tuple(chapters), tags, marks=True))
+        if not in_one:
+            for chapter in chapters:
+                path = folder / f"{chapter.number:02d} - {safe_name(chapter.title)}.{preset.format}"
+                tags = replace(
+                    _tags(manifest, chapter.title, narrator, cover), track=chapter.number, tracks=total_chapters
+                )
+                orders.append(Order(path, preset, (chapter,), tags, marks=False))
+    return orders
+
+
+def book_folder(manifest: Manifest) -> Path:
+    """`Author/Title`, or `Author/Series/Vol 2 - Title`, as Audiobookshelf reads them."""
+    title = safe_name(manifest.title)
+    author = safe_name(manifest.author) if manifest.author else "Unknown author"
+    if not manifest.series:
+        return Path(author, title)
+    return Path(author, safe_name(manifest.series), safe_name(f"Vol {manifest.part} - {title}") if manifest.part else title)
+
+
+def _tags(manifest: Manifest, title: str, narrator: str, cover: Cover | None) -> Tags:
+    return Tags(
+        title=title,
+        album=manifest.title,
+        artist=manifest.author,
+        narrator=narrator,
+        genre="Podcast" if manifest.kind == "podcast" else "Audiobook",
+        year=manifest.year,
+        track=int(manifest.part) if manifest.part.isdecimal() else 0,
+        tracks=0,
+        series=manifest.series,
+        part=manifest.part,
+        description=manifest.description,
+        language=manifest.language,
+        cover=cover.data if cover else None,
+        cover_mime=cover.mime if cover else "",
+    )
+
+
+class Shelf:
+    """The record of what was delivered, so that an unchanged file is not made again."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._lock = threading.Lock()
+        record = read_json(workspace.made)
+        self._made: dict[str, dict[str, Any]] = record if isinstance(record, dict) else {}
+
+    def find(self, order: Order) -> Deliverable | None:
+        """The deliverable, if it is there just as it was made and would come out the same."""
+        name = self._name(order.path)
+        record = self._made.get(name, {})
+        try:
+            if record["key"] == order.key and record["sha256"] == file_hash(order.path):
+                return Deliverable(**record["deliverable"])
+        except (KeyError, TypeError):
+            pass
+        return None
+
+    def put(self, order: Order, deliverable: Deliverable) -> None:
+        """Remember a file that was just made."""
+        record = {"key": order.key, "sha256": file_hash(order.path), "deliverable": asdict(deliverable)}
+        with self._lock:
+            self._made[deliverable.path] = record
+            write_json(self._workspace.made, self._made)
+
+    def sweep(self, orders: Iterable[Order]) -> None:
+        """Remove files an earlier run made that are not wanted any more, unless somebody changed them since."""
+        wanted = {self._name(order.path) for order in orders}
+        for name in [name for name in self._made if name not in wanted]:
+            path = self._workspace.root / name
+            if file_hash(path) == self._made[name].get("sha256"):
+                with storage_errors(path):
+                    for left in (path, *(path.with_suffix(suffix) for suffix in _SIDECARS)):
+                        left.unlink(missing_ok=True)
+            del self._made[name]
+        write_json(self._workspace.made, self._made)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._workspace.root).as_posix()
+
+
+def deliver(order: Order, shelf: Shelf, on_audio: OnAudio = lambda _seconds: None) -> Deliverable:
+    """Make the file, with everything that goes beside it. Raises `StorageError` where the disk does not take it."""
+    with storage_errors(order.path.parent):
+        order.path.parent.mkdir(parents=True, exist_ok=True)
+    lay = timeline(order.chapters, order.preset)
+    _write_sidecars(order, lay)
+    if found := shelf.find(order):
+        on_audio(2 * order.audio_s)
+        return found
+    marks = chapter_marks(order.chapters, lay) if order.marks else []
+    master = solve(order.chapters, order.preset)
+    with atomic_path(order.path) as temporary:
+        for attempt in range(1, _TRIES + 1):
+            _encode(temporary, order, marks, _counted(master_blocks(order.chapters, order.preset, master), order, on_audio))
+            sound = probe(temporary)
+            levels = measure(
+                _counted(decode(temporary), order, on_audio), sound.sample_rate_hz, order.preset.room_tone_db
+            )
+            better = correct(master, levels, order.preset)
+            if better is None or attempt == _TRIES:
+                break
+            master = better
+        _tag(temporary, order, marks)
+    deliverable = Deliverable(
+        path=order.path.relative_to(shelf._workspace.root).as_posix(),
+        preset=order.preset.preset,
+        audio_s=round(levels.duration_s, 3),
+        lufs=round(levels.lufs, 2),
+        rms_db=round(levels.rms_db, 2),
+        true_peak_dbtp=round(levels.true_peak_dbtp, 2),
+        noise_floor_db=round(levels.noise_floor_db, 2),
+        limits=check_limits(order.preset, levels, sound),
+    )
+    shelf.put(order, deliverable)
+    return deliverable
+
+
+def chapter_marks(chapters: Sequence[ChapterAudio], lay: Timeline) -> list[ChapterMark]:
+    """A mark where each chapter's sound starts; the first stands at 0, where players want one."""
+    starts = [0.0, *lay.starts_s[1:], lay.duration_s]
+    return [
+        ChapterMark(chapter.title, start_s, end_s)
+        for chapter, start_s, end_s in zip(chapters, starts, starts[1:], strict=False)
+    ]
+
+
+def check_limits(preset: Preset, levels: Levels, sound: Probe) -> dict[str, bool]:
+    """Every limit of the preset, met or not, as measured on the decoded file."""
+    limits = {
+        "level": abs(level(levels, preset) - target(preset)) <= TOLERANCE,
+        "true_peak": levels.true_peak_dbtp <= preset.true_peak_dbtp,
+        "sample_rate": sound.sample_rate_hz == preset.sample_rate_hz,
+        "mono": sound.channels == 1,
+    }
+    if preset.format == "mp3":
+        limits["bit_rate"] = sound.bitrate_kbps == preset.bitrate_kbps
+    if preset.preset == "acx":  # ACX audio submission requirements
+        limits |= {
+            "acx_rms": -23 <= levels.rms_db <= -18,
+            "acx_peak": levels.true_peak_dbtp <= -3,
+            "acx_noise_floor": levels.noise_floor_db <= -60,
+            "acx_bit_rate": sound.bitrate_kbps >= 192,
+            "acx_sample_rate": sound.sample_rate_hz == 44_100,
+            "acx_head": 0.5 <= levels.head_s <= 1,
+            "acx_tail": 1 <= levels.tail_s <= 5,
+            "acx_length": levels.duration_s <= _ACX_LONGEST_S,
+        }
+    return limits
+
+
+def _encode(path: Path, order: Order, marks: Sequence[ChapterMark], blocks: Iterable[Pcm]) -> None:
+    preset = order.preset
+    frames = round(order.audio_s * preset.sample_rate_hz)
+    with open_writer(
+        path, preset.format, preset.sample_rate_hz, preset.bitrate_kbps, chapters=marks, frames=frames
+    ) as writer:
+        for block in blocks:
+            writer.write(block)
+
+
+def _counted(blocks: Iterable[Pcm], order: Order, on_audio: OnAudio) -> Iterator[Pcm]:
+    for block in blocks:
+        on_audio(len(block) / order.preset.sample_rate_hz)
+        yield block
+
+
+def _tag(path: Path, order: Order, marks: Sequence[ChapterMark]) -> None:
+    match order.preset.format:
+        case "mp3":
+            tag_mp3(path, order.tags, marks)
+        case "m4b":
+            tag_m4b(path, order.tags)
+        case "flac":
+            tag_flac(path, order.tags, marks)
+        case "wav":
+            tag_wav(path, order.tags)
+
+
+def _write_sidecars(order: Order, lay: Timeline) -> None:
+    """Transcripts in three formats, chapters as JSON, and the cover in the folder."""
+    cues = [
+        Cue(start_s + cue.start_s, start_s + cue.end_s, cue.speaker, cue.text)
+        for start_s, chapter in zip(lay.starts_s, order.chapters, strict=True)
+        for cue in chapter.cues
+    ]
+    texts = (to_vtt(cues), to_srt(cues), to_json(cues), chapters_json(chapter_marks(order.chapters, lay)))
+    for suffix, text in zip(_SIDECARS, texts, strict=True):
+        atomic_write(order.path.with_suffix(suffix), text.encode())
+    if order.tags.cover is not None:
+        suffix = ".png" if order.tags.cover_mime == "image/png" else ".jpg"
+        atomic_write(order.path.parent / f"cover{suffix}", order.tags.cover)

@@ -1,0 +1,141 @@
+"""Report: what was made, how fast, and everything a person should look at.
+
+`report.json` is a contract others rely on; the Markdown summary is the same for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.chapters import ChapterAudio
+from pipeline.errors import Problem
+from pipeline.export import Deliverable
+from pipeline.takes import TakesDone
+from pipeline.voices import NARRATOR, Casting
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished run of a job, as `report.json` has it."""
+
+    job: str
+    title: str
+    status: str  # done, partial, failed
+    takes: Mapping[str, int]
+    audio_s: float
+    wall_s: float
+    speed_x: float
+    voices: Mapping[str, Mapping[str, Any]]
+    chapters: Sequence[Mapping[str, Any]]
+    deliverables: Sequence[Mapping[str, Any]]
+    problems: Sequence[Mapping[str, str]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def make_report(
+    *,
+    job: str,
+    title: str,
+    total_chapters: int,
+    done: TakesDone,
+    total_takes: int,
+    casting: Casting,
+    speakers: Sequence[str | None],
+    chapters: Sequence[ChapterAudio],
+    deliverables: Sequence[Deliverable],
+    warnings: Sequence[Problem],
+    wall_s: float,
+) -> Report:
+    """Put a run together. `warnings` are what a person should know though nothing failed for it."""
+    missed = [
+        Problem(item.path, f"misses its limit for {name.replace('_', ' ')}.", "See its levels in the report.")
+        for item in deliverables
+        for name, met in item.limits.items()
+        if not met
+    ]
+    left_out = total_chapters - len(chapters)
+    if left_out:
+        missed.append(
+            Problem(job, f"{left_out} of {total_chapters} chapters are not complete.", "See the takes that failed.")
+        )
+    status = "done" if not (done.failed or missed) else "partial" if deliverables else "failed"
+    return Report(
+        job=job,
+        title=title,
+        status=status,
+        takes={
+            "total": total_takes,
+            "rendered": done.rendered,
+            "reused": done.reused,
+            "failed": len(done.failed),
+        },
+        audio_s=round(sum(chapter.audio_s for chapter in chapters), 3),
+        wall_s=round(wall_s, 3),
+        speed_x=round(done.rendered_s / wall_s, 1),
+        voices={
+            speaker or NARRATOR: {"voice": casting.roles[speaker].voice.name, "default": casting.roles[speaker].default}
+            for speaker in speakers
+        },
+        chapters=[
+            {
+                "number": chapter.number,
+                "title": chapter.title,
+                "audio_s": round(chapter.audio_s, 3),
+                "turns": len(chapter.turns),
+            }
+            for chapter in chapters
+        ],
+        deliverables=[asdict(item) for item in deliverables],
+        problems=[problem.as_dict() for problem in (*done.failed, *missed, *warnings)],
+    )
+
+
+def clock(seconds: float) -> str:
+    """`1:02:03`, or `2:03` under an hour."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def summary(report: Report) -> str:
+    """The report for people, in Markdown."""
+    takes = report.takes
+    lines = [
+        f"# {_cell(report.title)}: {report.status}",
+        "",
+        f"{clock(report.audio_s)} of audio in {clock(report.wall_s)}"
+        + (f", {report.speed_x:.0f} times real time." if takes["rendered"] else ", nothing new to render."),
+        f"Takes: {takes['total']} in all, {takes['rendered']} rendered, {takes['reused']} reused, "
+        f"{takes['failed']} failed.",
+        "",
+        "| file | length | LUFS | dB RMS | dBTP | noise floor | limits |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for item in report.deliverables:
+        missed = [name for name, met in item["limits"].items() if not met]
+        verdict = f"misses {', '.join(missed)}" if missed else f"all {len(item['limits'])} met"
+        lines.append(
+            f"| {_cell(item['path'])} | {clock(item['audio_s'])} | {item['lufs']:.1f} | {item['rms_db']:.1f} "
+            f"| {item['true_peak_dbtp']:.1f} | {item['noise_floor_db']:.0f} | {verdict} |"
+        )
+    lines += ["", "| speaker | voice | |", "|---|---|---|"]
+    for speaker, role in report.voices.items():
+        lines.append(f"| {_cell(speaker)} | {role['voice']} | {'by default' if role['default'] else 'as asked'} |")
+    lines += ["", "| chapter | title | length | turns |", "|---|---|---|---|"]
+    for chapter in report.chapters:
+        lines.append(
+            f"| {chapter['number']} | {_cell(chapter['title'])} | {clock(chapter['audio_s'])} | {chapter['turns']} |"
+        )
+    if report.problems:
+        lines += ["", "To look at:", ""]
+        lines += [f"- {Problem(**problem)}" for problem in report.problems]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

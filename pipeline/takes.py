@@ -1,0 +1,263 @@
+"""Takes: the finished renderings of chunks, which are the job's checkpoint.
+
+A take's key hashes everything that can change its samples, never its place in the book. It is finished if and only if
+its sound and, written last, its JSON are there; there is no other state.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.audio import flac
+from pipeline.chunks import Chunk
+from pipeline.engines import Engine, Failed, Line, Pcm, Rendered, Request, Span, Voice
+from pipeline.errors import Problem
+from pipeline.script import Script
+from pipeline.voices import Casting, Library
+from pipeline.workspace import atomic_write, content_key, file_hash, read_json, set_aside, storage_errors, write_json
+
+BYTES_PER_S = 15.0  # of English narration at 155 words a minute
+
+
+@dataclass(frozen=True)
+class PlannedTake:
+    """A chunk with its key and all that went into the key."""
+
+    key: str
+    parts: dict[str, Any]
+    chunk: Chunk
+    request: Request
+    where: str  # of its first turn, for messages
+
+    @property
+    def text(self) -> str:
+        """As displayed."""
+        return " ".join(piece.text for piece in self.chunk.pieces)
+
+    @property
+    def estimated_s(self) -> float:
+        """Seconds of audio to expect."""
+        return self.chunk.spoken_bytes / BYTES_PER_S
+
+
+@dataclass(frozen=True)
+class Take:
+    """A finished take on disk."""
+
+    key: str
+    path: Path
+    pcm_sha256: str
+    sample_rate_hz: int
+    frames: int
+    spans: tuple[Span, ...] | None
+
+    def read(self) -> Pcm:
+        """Its samples `[T]`."""
+        return flac.read(self.path)
+
+
+def plan_takes(
+    script: Script,
+    chunks: Sequence[Chunk],
+    casting: Casting,
+    library: Library,
+    engine: Engine,
+    *,
+    language: str,
+    seed: int,
+) -> list[PlannedTake]:
+    """Give every chunk its key and its request, in the order of the book."""
+    seen: Counter[str] = Counter()
+    identities = {}
+    planned = []
+    fingerprint = engine.fingerprint
+    for chunk in chunks:
+        lines = []
+        for piece in chunk.pieces:
+            voice = library[piece.voice].voice if piece.voice else casting.roles[piece.speaker].voice
+            lines.append(Line(voice, piece.spoken))
+        order: list[Voice] = list(dict.fromkeys(line.voice for line in lines))
+        for voice in order:
+            if voice.name not in identities:
+                identities[voice.name] = dict(engine.identity(voice))
+        parts: dict[str, Any] = {
+            "lines": [[order.index(line.voice), line.text] for line in lines],
+            "voices": [identities[voice.name] for voice in order],
+            "language": language,
+            "seed": seed,
+            "attempt": 0,
+            "engine": fingerprint,
+        }
+        same = content_key(parts)
+        parts["occurrence"] = seen[same]
+        seen[same] += 1
+        key = content_key(parts)
+        request = Request(key, tuple(lines), language, seed=int(key[:16], 16))
+        where = script.chapters[chunk.chapter].turns[chunk.pieces[0].turn].where
+        planned.append(PlannedTake(key, parts, chunk, request, where))
+    return planned
+
+
+class TakeStore:
+    """The folder of takes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def keys(self) -> set[str]:
+        """Keys of the takes that are there, going by their names alone."""
+        if not self.folder.is_dir():
+            return set()
+        names = {path.name for path in self.folder.iterdir()}
+        return {name[:-5] for name in names if name.endswith(".json") and f"{name[:-5]}.flac" in names}
+
+    def parts(self, key: str) -> dict[str, Any] | None:
+        """What went into the key of a take that is there."""
+        record = read_json(self._json(key))
+        return record.get("parts") if isinstance(record, dict) else None
+
+    def find(self, key: str) -> Take | None:
+        """The take called `key`, if it is there and undamaged. A damaged one is set aside."""
+        record = read_json(self._json(key))
+        sound = self._sound(key)
+        if record is None and not self._json(key).exists():
+            return None
+        try:
+            if file_hash(sound) == record["file_sha256"]:
+                spans = record["spans"]
+                return Take(
+                    key=key,
+                    path=sound,
+                    pcm_sha256=record["pcm_sha256"],
+                    sample_rate_hz=record["sample_rate_hz"],
+                    frames=record["frames"],
+                    spans=None if spans is None else tuple(Span(*span) for span in spans),
+                )
+        except (KeyError, TypeError):
+            pass
+        with storage_errors(sound):
+            self._json(key).unlink(missing_ok=True)
+            if sound.exists():
+                set_aside(sound)
+        return None
+
+    def save(self, planned: PlannedTake, rendered: Rendered, sample_rate_hz: int) -> Take:
+        """Put a take on disk: its sound first, its JSON last. Raises `StorageError` where that fails."""
+        samples = flac.quantize(rendered.pcm)
+        encoded = flac.encode(samples, sample_rate_hz)
+        sound = self._sound(planned.key)
+        take = Take(planned.key, sound, flac.pcm_hash(samples), sample_rate_hz, len(samples), rendered.spans)
+        atomic_write(sound, encoded)
+        write_json(
+            self._json(planned.key),
+            {
+                "parts": planned.parts,
+                "text": planned.text,
+                "sample_rate_hz": sample_rate_hz,
+                "frames": take.frames,
+                "duration_s": round(take.frames / sample_rate_hz, 3),
+                "spans": None if take.spans is None else [[span.start_s, span.end_s] for span in take.spans],
+                "pcm_sha256": take.pcm_sha256,
+                "file_sha256": file_hash(sound),
+                "work_s": round(rendered.work_s, 3),
+            },
+        )
+        return take
+
+    def _sound(self, key: str) -> Path:
+        return self.folder / f"{key}.flac"
+
+    def _json(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+
+@dataclass(frozen=True)
+class TakesDone:
+    """What the render loop leaves behind."""
+
+    takes: dict[str, Take]
+    rendered: int
+    reused: int
+    failed: tuple[Problem, ...]
+    rendered_s: float  # seconds of audio
+    work_s: float  # seconds the engine spent on it
+
+
+def render_takes(
+    planned: Sequence[PlannedTake],
+    engine: Engine,
+    store: TakeStore,
+    on_take: Callable[[PlannedTake], None] = lambda _take: None,
+) -> TakesDone:
+    """Skip what is finished, render the rest, save each take the moment it exists.
+
+    A chunk that fails is reported and the others go on. Whatever ends this early, the takes saved so far are kept.
+    """
+    takes: dict[str, Take] = {}
+    for plan in planned:
+        if found := store.find(plan.key):
+            takes[plan.key] = found
+            on_take(plan)
+    reused = len(takes)
+    missing = {plan.key: plan for plan in planned if plan.key not in takes}
+    failed: list[Problem] = []
+    rendered_s = work_s = 0.0
+    for result in engine.render(_requests(missing.values())):
+        plan = missing[result.request.key]
+        if isinstance(result, Failed):
+            failed.append(Problem(plan.where, f'"{plan.text[:60]}" was not rendered: {result.reason}', "Change it."))
+        else:
+            take = takes[plan.key] = store.save(plan, result, engine.sample_rate_hz)
+            rendered_s += take.frames / take.sample_rate_hz
+            work_s += result.work_s
+        on_take(plan)
+    return TakesDone(takes, len(takes) - reused, reused, tuple(failed), rendered_s, work_s)
+
+
+def _requests(planned: Iterable[PlannedTake]) -> Iterator[Request]:
+    return (plan.request for plan in planned)
+
+
+def explain(planned: Sequence[PlannedTake], store: TakeStore) -> list[tuple[PlannedTake, str, str]]:
+    """For every take whether it would be rendered or reused, and why, without loading an engine.
+
+    The reason of a render names what differs from the nearest take that is there: "text" where nobody has said this
+    yet, else "voice", "seed", "engine" or several of them; "new" where the job has no takes at all.
+    """
+    there = store.keys()
+    unused = there - {plan.key for plan in planned}
+    by_text: dict[str, list[dict[str, Any]]] = {}
+    if any(plan.key not in there for plan in planned):
+        for key in unused:
+            parts = store.parts(key)
+            if parts is not None:
+                by_text.setdefault(_words(parts), []).append(parts)
+    answer = []
+    for plan in planned:
+        if plan.key in there:
+            answer.append((plan, "reuse", "finished"))
+            continue
+        differences = [_difference(plan.parts, other) for other in by_text.get(_words(plan.parts), [])]
+        reason = min(differences, key=len) if differences else ["text" if there else "new"]
+        answer.append((plan, "render", ", ".join(reason)))
+    return answer
+
+
+def _words(parts: dict[str, Any]) -> str:
+    return "\n".join(text for _slot, text in parts.get("lines", []))
+
+
+def _difference(parts: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """What two takes of one text differ in."""
+    named = {
+        "voice": ("voices", "lines", "language"),
+        "seed": ("seed", "attempt"),
+        "engine": ("engine",),
+        "another of the same": ("occurrence",),
+    }
+    different = [name for name, keys in named.items() if any(parts.get(key) != other.get(key) for key in keys)]
+    return [name for name in different if name != "another of the same"] or different
