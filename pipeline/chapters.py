@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.audio import flac
+from pipeline.audio import Pcm, flac
 from pipeline.audio.edit import fade, silence, trim
-from pipeline.engines import Pcm
 from pipeline.manifest import Pauses
 from pipeline.script import Chapter
 from pipeline.takes import PlannedTake, Take

@@ -1,18 +1,18 @@
 """Chunks: turns packed and split to the window an engine speaks well.
 
-In: the turns of a chapter. Out: chunks of at most two speakers and of a bounded number of bytes, cut at turn ends, else
-at sentence ends, else at clause ends, never in a word. Knows no voices, engines or files; the same turns always give the
-same chunks.
+In: the turns of a chapter. Out: chunks of at most two speakers and of a bounded number of bytes, cut at turn ends,
+else at sentence ends, else at clause ends, never in a word. Knows no voices, engines or files; the same turns always
+give the same chunks.
 
 Editing a book must not move the chunks far from the edit, or half the book would be rendered again. So the chapter is
-first cut into segments at borders that are chosen by nothing but the text around them, and each segment is packed on its
-own. A border between two turns is such an *anchor* when
+first cut into segments at borders that are chosen by nothing but the text around them, and each segment is packed on
+its own. A border between two turns is such an *anchor* when
 
 - it is hard: a chapter, a scene, or a pause written in the script;
 - or both neighbours fill a chunk and do not fit into one together;
 - or its hash, taken of the two turns beside it, is the smallest of all borders within half a chunk (content-defined
-  chunking by local minima, as in Bjørner, Blass and Gurevich, "Content-dependent chunking for differential compression",
-  2010).
+  chunking by local minima, as in Bjørner, Blass and Gurevich, "Content-dependent chunking for differential
+  compression", 2010).
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def too_long(turns: Sequence[Turn], budget: Budget, say: Say) -> list[Problem]:
         for turn in turns
         if len(turn.text) * 4 > budget.max_bytes
         for word in words(turn.text)
-        if _size(word, say) > budget.max_bytes
+        if len(word) * 4 > budget.max_bytes and _size(word, say) > budget.max_bytes  # a character is at most 4 bytes
     ]
 
 
@@ -257,7 +257,5 @@ def _pieces(atoms: Sequence[_Atom], who: dict[int, tuple[str | None, str | None]
         if index == len(atoms) or atoms[index].turn != atoms[start].turn:
             run = atoms[start:index]
             speaker, voice = who[run[0].turn]
-            yield Piece(
-                run[0].turn, speaker, voice, " ".join(a.text for a in run), " ".join(a.spoken for a in run)
-            )
+            yield Piece(run[0].turn, speaker, voice, " ".join(a.text for a in run), " ".join(a.spoken for a in run))
             start = index

@@ -69,7 +69,12 @@ def podcast() -> None:
 @json_option
 @outside_option
 def render(
-    manifests: tuple[Path, ...], engine: str | None, out: Path | None, jobs: int | None, as_json: bool, allow_outside: bool
+    manifests: tuple[Path, ...],
+    engine: str | None,
+    out: Path | None,
+    jobs: int | None,
+    as_json: bool,
+    allow_outside: bool,
 ) -> int:
     """Render manifests: finished takes are kept, and only what is missing is made.
 
@@ -264,7 +269,9 @@ def doctor(as_json: bool) -> int:
         _print_json({"findings": [dataclasses.asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            click.echo(f"{'ok     ' if finding.ok else 'PROBLEM'}  {finding.name}: {finding.detail} {finding.next}".rstrip())
+            click.echo(
+                f"{'ok     ' if finding.ok else 'PROBLEM'}  {finding.name}: {finding.detail} {finding.next}".rstrip()
+            )
     return DONE if all(finding.ok for finding in findings) else SOME_FAILED
 
 
@@ -313,7 +320,7 @@ def _speakers(pieces: Any) -> list[str]:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=1))
+    click.echo(json.dumps(value, ensure_ascii=False))  # indented, a hundred thousand chunks take seconds longer
 
 
 def _tell(problems: Any) -> None:

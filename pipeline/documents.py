@@ -22,8 +22,7 @@ _UTF16_BOMS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be
 _TAG_PREFIX = "tag:yaml.org,2002:"
 _NULL_TAG = _TAG_PREFIX + "null"
 _PLAIN_TAGS = frozenset(
-    _TAG_PREFIX + name
-    for name in ("str", "null", "int", "float", "bool", "timestamp", "map", "seq", "merge", "value")
+    _TAG_PREFIX + name for name in ("str", "null", "int", "float", "bool", "timestamp", "map", "seq", "merge", "value")
 )
 _SYNTAX_HINTS = (  # what PyYAML says, what it means, what to do
     (r"'\t'", "a tab is used where YAML wants spaces.", "Indent with spaces."),

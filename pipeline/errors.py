@@ -1,9 +1,9 @@
 """The error tree, and the one form every problem is told in.
 
-    PodcastError            anything this package raises on purpose
-    ├── RequestError        the request was wrong and nothing was started (exit code 2)
-    ├── StorageError        the disk is full or not writable; finished takes are kept (exit code 1)
-    └── EngineError         an engine cannot start, or cannot render what it was given (exit code 1)
+PodcastError            anything this package raises on purpose
+├── RequestError        the request was wrong and nothing was started (exit code 2)
+├── StorageError        the disk is full or not writable; finished takes are kept (exit code 1)
+└── EngineError         an engine cannot start, or cannot render what it was given (exit code 1)
 """
 
 from __future__ import annotations

@@ -12,18 +12,26 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.audio import ChapterMark
+from pipeline.audio import ChapterMark, Pcm
 from pipeline.audio.codecs import Probe, decode, open_writer, probe
 from pipeline.audio.loudness import Levels, measure
 from pipeline.chapters import ChapterAudio
-from pipeline.engines import Pcm
 from pipeline.manifest import Manifest
 from pipeline.mastering import TOLERANCE, Timeline, correct, level, master_blocks, solve, target, timeline
 from pipeline.presets import Preset
 from pipeline.tags import Tags, tag_flac, tag_m4b, tag_mp3, tag_wav
 from pipeline.transcript import Cue, chapters_json, to_json, to_srt, to_vtt
-from pipeline.workspace import Workspace, atomic_path, atomic_write, content_key, file_hash, read_json, safe_name
-from pipeline.workspace import storage_errors, write_json
+from pipeline.workspace import (
+    Workspace,
+    atomic_path,
+    atomic_write,
+    content_key,
+    file_hash,
+    read_json,
+    safe_name,
+    storage_errors,
+    write_json,
+)
 
 _VERSION = 1  # raised whenever a file made of the same chapters would come out differently
 _TRIES = 3
@@ -126,7 +134,9 @@ def book_folder(manifest: Manifest) -> Path:
     author = safe_name(manifest.author) if manifest.author else "Unknown author"
     if not manifest.series:
         return Path(author, title)
-    return Path(author, safe_name(manifest.series), safe_name(f"Vol {manifest.part} - {title}") if manifest.part else title)
+    return Path(
+        author, safe_name(manifest.series), safe_name(f"Vol {manifest.part} - {title}") if manifest.part else title
+    )
 
 
 def _tags(manifest: Manifest, title: str, narrator: str, cover: Cover | None) -> Tags:
@@ -204,7 +214,9 @@ def deliver(order: Order, shelf: Shelf, on_audio: OnAudio = lambda _seconds: Non
     master = solve(order.chapters, order.preset)
     with atomic_path(order.path) as temporary:
         for attempt in range(1, _TRIES + 1):
-            _encode(temporary, order, marks, _counted(master_blocks(order.chapters, order.preset, master), order, on_audio))
+            _encode(
+                temporary, order, marks, _counted(master_blocks(order.chapters, order.preset, master), order, on_audio)
+            )
             sound = probe(temporary)
             levels = measure(
                 _counted(decode(temporary), order, on_audio), sound.sample_rate_hz, order.preset.room_tone_db

@@ -1,7 +1,7 @@
 """Job: one run of a manifest, from checking everything to the report.
 
-`open_job` reads and checks, and renders nothing; `render_job` runs the stages in their order. Both ways to run a job, the
-command and the Prefect flow, come through here.
+`open_job` reads and checks, and renders nothing; `render_job` runs the stages in their order. Both ways to run a job,
+the command and the Prefect flow, come through here.
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ class Job:
         return TakeStore(self.workspace.takes)
 
 
-def open_job(
-    path: Path, settings: Settings, *, engine: str | None = None, allow_outside: bool = False
-) -> Job:
+def open_job(path: Path, settings: Settings, *, engine: str | None = None, allow_outside: bool = False) -> Job:
     """Read and check a manifest and all it names. Raises `RequestError` with every problem there is."""
     manifest, problems = load_manifest(path, allow_outside=allow_outside)
     check = _Checker(problems)
@@ -100,9 +98,7 @@ def open_job(
             problems.append(Problem(chapter.where, what, 'Set "language:", or take the chapter out.'))
     raise_if_any(problems)
     everything = [chunk for chunks in packed for chunk in chunks]
-    planned = plan_takes(
-        script, everything, casting, library, opened, language=manifest.language, seed=manifest.seed
-    )
+    planned = plan_takes(script, everything, casting, library, opened, language=manifest.language, seed=manifest.seed)
     return Job(
         manifest=manifest,
         script=script,
@@ -187,9 +183,7 @@ def join_all_chapters(job: Job, done: TakesDone, jobs: int, on_progress: OnProgr
     return chapters
 
 
-def deliver_all(
-    job: Job, chapters: Sequence[ChapterAudio], jobs: int, on_progress: OnProgress
-) -> list[Deliverable]:
+def deliver_all(job: Job, chapters: Sequence[ChapterAudio], jobs: int, on_progress: OnProgress) -> list[Deliverable]:
     """Make every file the manifest asks for."""
     narrator = job.casting.roles[None].voice.name if None in _heard(job) else ""
     total = len(job.script.chapters)
@@ -201,7 +195,7 @@ def deliver_all(
     def on_audio(seconds: float) -> None:
         nonlocal done_s
         if stop.is_set():
-            raise Stopped
+            raise StoppedError
         done_s += seconds
         on_progress("deliverables", min(done_s, total_s), total_s)
 
@@ -214,13 +208,11 @@ def deliver_all(
     return [by_order[id(order)] for order in orders]
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Raised inside a worker thread whose results nobody waits for any more."""
 
 
-def in_parallel(
-    work: Callable[[S], T], items: Sequence[S], jobs: int, stop: threading.Event | None = None
-) -> list[T]:
+def in_parallel(work: Callable[[S], T], items: Sequence[S], jobs: int, stop: threading.Event | None = None) -> list[T]:
     """`work` on every item in `jobs` threads (the heavy parts release the interpreter's lock).
 
     The first error ends it: what has not begun is dropped, and `stop` tells the rest.
@@ -269,9 +261,7 @@ def _cast(manifest: Manifest, script: Script | None, library: Library | None) ->
     return cast_speakers(speakers(script) if script else [], manifest.cast, manifest.narrator, library or {}, where)
 
 
-def _engine_problems(
-    manifest: Manifest, casting: Casting, traits: Traits, engine: Engine | None
-) -> Iterator[Problem]:
+def _engine_problems(manifest: Manifest, casting: Casting, traits: Traits, engine: Engine | None) -> Iterator[Problem]:
     where = manifest.where("engine")
     voices = list(dict.fromkeys(role.voice for role in casting.roles.values()))
     if traits.needs_prompt:

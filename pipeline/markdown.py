@@ -210,9 +210,7 @@ def _unquoted(line: str) -> tuple[str, bool]:
 class _Reader:
     """Reads lines one by one; a paragraph's lines wait until the paragraph ends."""
 
-    def __init__(
-        self, place: Callable[[int], str], labels: frozenset[str] | None, problems: list[Problem]
-    ) -> None:
+    def __init__(self, place: Callable[[int], str], labels: frozenset[str] | None, problems: list[Problem]) -> None:
         self.pieces: list[Piece] = []
         self._place = place
         self._labels = labels  # None: the text of a turn, in which nothing is a label or a chapter

@@ -15,17 +15,17 @@ import numpy as np
 import soxr
 from scipy.signal import lfilter
 
-from pipeline.audio import flac
+from pipeline.audio import Pcm, flac
 from pipeline.audio.edit import silence
 from pipeline.audio.limiter import limit
 from pipeline.audio.loudness import Levels, amplitude, measure
 from pipeline.chapters import ChapterAudio
-from pipeline.engines import Pcm
 from pipeline.presets import Preset
 
 TOLERANCE = 0.3  # LU or dB, of the level that is delivered
 _CLOSE = 0.1  # where solving stops
 _TRIES = 4
+_LIGHT_DB = 4.0  # of limiting
 _ROOM_TONE_S = 7.3  # the period of the room tone; nobody hears a loop at -70 dB
 _LIMIT_MARGIN_DB = {"mp3": 0.8, "m4b": 0.8, "wav": 0.05, "flac": 0.05}  # what encoding may add to a peak
 
@@ -66,22 +66,23 @@ def master_blocks(chapters: Sequence[ChapterAudio], preset: Preset, master: Mast
     def levelled() -> Iterator[Pcm]:
         position = 0
         for block in _resampled(chapters, preset):
-            under = np.take(tone, np.arange(position, position + len(block)), mode="wrap")
-            position += len(block)
-            yield block * gain + under
+            repeated = np.tile(tone, len(block) // len(tone) + 2)
+            yield block * gain + repeated[position : position + len(block)]
+            position = (position + len(block)) % len(tone)
 
     return limit(levelled(), preset.sample_rate_hz, master.limit_dbtp)
 
 
 def solve(chapters: Sequence[ChapterAudio], preset: Preset) -> Master:
     """Gain and limit that bring the stream to the preset's level, before it is encoded."""
+    rate = chapters[0].sample_rate_hz
     limit_dbtp = preset.true_peak_dbtp - _LIMIT_MARGIN_DB[preset.format]
-    raw = measure(_resampled(chapters, preset), preset.sample_rate_hz)
+    raw = measure(_joined(chapters, preset, rate), rate)
     master = Master(target(preset) - level(raw, preset), limit_dbtp)
-    # Under the limit, level follows gain exactly. What the limiter takes away has to be given back, and limited again.
-    peak_dbtp = raw.true_peak_dbtp
+    # Up to the limit, level follows gain exactly, and a few peaks limited lightly change it by less than the tolerance.
+    # What heavier limiting takes away has to be given back, and limited again.
     for _try in range(_TRIES):
-        if peak_dbtp + master.gain_db <= limit_dbtp:
+        if raw.true_peak_dbtp + master.gain_db - limit_dbtp <= _LIGHT_DB:
             break
         levels = measure(master_blocks(chapters, preset, master), preset.sample_rate_hz)
         missing = target(preset) - level(levels, preset)
@@ -148,7 +149,8 @@ def _joined(chapters: Sequence[ChapterAudio], preset: Preset, rate: int) -> Iter
 def _room_tone(sample_rate_hz: int) -> Pcm:
     """A few seconds of soft noise at 0 dB RMS, the same on every machine, made to repeat without a seam."""
     frames = round(_ROOM_TONE_S * sample_rate_hz)
-    white = np.random.RandomState(0).standard_normal(frames)  # noqa: NPY002 - its stream is frozen, a Generator's is not
+    white = np.random.RandomState(0).standard_normal(frames)
     corner = np.exp(-2 * np.pi * 800 / sample_rate_hz)  # falls by 6 dB an octave from 800 Hz, as a quiet room's does
     soft = lfilter([1 - corner], [1, -corner], np.concatenate([white, white]))[frames:]
-    return (soft / np.sqrt(np.mean(soft**2))).astype(np.float32)
+    tone: Pcm = (soft / np.sqrt(np.mean(soft**2))).astype(np.float32)
+    return tone

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Format = Literal["mp3", "m4b", "wav", "flac"]
+from pipeline.audio import Format
 
 
 class Preset(BaseModel):
@@ -44,8 +44,16 @@ PRESETS: dict[str, Preset] = {
         # A mono file at -19 LUFS is as loud as a stereo one at -16 once both loudspeakers play it.
         Preset(preset="podcast", format="mp3", bitrate_kbps=128, lufs=-19.0, true_peak_dbtp=-1.0),
         # ACX wants -23..-18 dB RMS, peaks under -3 dB, 0.5-1 s of room tone before and 1-5 s after the text.
-        Preset(preset="acx", format="mp3", bitrate_kbps=192, rms_db=-20.0, true_peak_dbtp=-3.0,
-               head_s=0.75, tail_s=2.0, files="chapters"),
+        Preset(
+            preset="acx",
+            format="mp3",
+            bitrate_kbps=192,
+            rms_db=-20.0,
+            true_peak_dbtp=-3.0,
+            head_s=0.75,
+            tail_s=2.0,
+            files="chapters",
+        ),
         Preset(preset="m4b", format="m4b", bitrate_kbps=96, lufs=-19.0, true_peak_dbtp=-1.0, files="one"),
         Preset(preset="wav", format="wav", lufs=-19.0, true_peak_dbtp=-1.0, files="chapters"),
         Preset(preset="flac", format="flac", lufs=-19.0, true_peak_dbtp=-1.0, files="chapters"),

@@ -38,7 +38,5 @@ def say(text: str, voice: Voice, out: Path, *, engine: str, seed: int = 0, langu
         finished[result.request.key] = result.pcm
     pcm = np.concatenate([finished[request.key] for request in requests])
     with atomic_path(out) as temporary:
-        soundfile.write(
-            temporary, pcm, speaker.sample_rate_hz, format=_FORMATS[out.suffix.lower()], subtype="PCM_24"
-        )
+        soundfile.write(temporary, pcm, speaker.sample_rate_hz, format=_FORMATS[out.suffix.lower()], subtype="PCM_24")
     return len(pcm) / speaker.sample_rate_hz

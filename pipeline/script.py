@@ -259,9 +259,7 @@ class _YamlScript:
         return 0.0
 
 
-def load_script(
-    paths: Sequence[tuple[Path, str]], *, title: str, kind: Kind, cast: Collection[str]
-) -> Script:
+def load_script(paths: Sequence[tuple[Path, str]], *, title: str, kind: Kind, cast: Collection[str]) -> Script:
     """The script in one or more files, each a path and its name to show; all problems are told at once."""
     chapters: list[Chapter] = []
     warnings: list[Problem] = []

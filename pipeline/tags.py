@@ -221,9 +221,7 @@ def _id3_frames(tags: Tags) -> Iterator[id3.Frame]:
         if text:
             yield id3.TXXX(encoding=UTF16, desc=name, text=[text])
     if tags.cover:
-        yield id3.APIC(
-            encoding=id3.Encoding.LATIN1, mime=tags.cover_mime, type=FRONT_COVER, desc="", data=tags.cover
-        )
+        yield id3.APIC(encoding=id3.Encoding.LATIN1, mime=tags.cover_mime, type=FRONT_COVER, desc="", data=tags.cover)
 
 
 def _chapter_frames(chapters: Sequence[ChapterMark]) -> Iterator[id3.Frame]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.audio import flac
+from pipeline.audio import Pcm, flac
 from pipeline.chunks import Chunk
-from pipeline.engines import Engine, Failed, Line, Pcm, Rendered, Request, Span, Voice
+from pipeline.engines import Engine, Failed, Line, Rendered, Request, Span
 from pipeline.errors import Problem
 from pipeline.script import Script
 from pipeline.voices import Casting, Library
@@ -71,8 +71,9 @@ def plan_takes(
     seed: int,
 ) -> list[PlannedTake]:
     """Give every chunk its key and its request, in the order of the book."""
-    seen: Counter[str] = Counter()
-    identities = {}
+    seen: Counter[tuple[tuple[str, str], ...]] = Counter()
+    identities: dict[str, Any] = {}  # by a hash of their own, as two voices may sound the same
+    identity_of: dict[str, str] = {}
     planned = []
     fingerprint = engine.fingerprint
     for chunk in chunks:
@@ -80,20 +81,21 @@ def plan_takes(
         for piece in chunk.pieces:
             voice = library[piece.voice].voice if piece.voice else casting.roles[piece.speaker].voice
             lines.append(Line(voice, piece.spoken))
-        order: list[Voice] = list(dict.fromkeys(line.voice for line in lines))
-        for voice in order:
-            if voice.name not in identities:
-                identities[voice.name] = dict(engine.identity(voice))
+            if voice.name not in identity_of:
+                identity = dict(engine.identity(voice))
+                identity_of[voice.name] = content_key(identity)
+                identities[identity_of[voice.name]] = identity
+        same = tuple((identity_of[line.voice.name], line.text) for line in lines)
+        order = list(dict.fromkeys(who for who, _text in same))
         parts: dict[str, Any] = {
-            "lines": [[order.index(line.voice), line.text] for line in lines],
-            "voices": [identities[voice.name] for voice in order],
+            "lines": [[order.index(who), text] for who, text in same],
+            "voices": [identities[who] for who in order],
             "language": language,
             "seed": seed,
             "attempt": 0,
             "engine": fingerprint,
+            "occurrence": seen[same],
         }
-        same = content_key(parts)
-        parts["occurrence"] = seen[same]
         seen[same] += 1
         key = content_key(parts)
         request = Request(key, tuple(lines), language, seed=int(key[:16], 16))
@@ -208,8 +210,9 @@ def render_takes(
     rendered_s = work_s = 0.0
     for result in engine.render(_requests(missing.values())):
         plan = missing[result.request.key]
-        if isinstance(result, Failed):
-            failed.append(Problem(plan.where, f'"{plan.text[:60]}" was not rendered: {result.reason}', "Change it."))
+        if isinstance(result, Failed) or not result.pcm.any():
+            why = result.reason if isinstance(result, Failed) else "it came out silent."
+            failed.append(Problem(plan.where, f'"{plan.text[:60]}" was not rendered: {why}', "Change the text."))
         else:
             take = takes[plan.key] = store.save(plan, result, engine.sample_rate_hz)
             rendered_s += take.frames / take.sample_rate_hz

@@ -53,6 +53,7 @@ _OPENERS = "\"'“‘„‚«‹([{¿¡「『（《〈*"
 _OPENERS_ALONE = _OPENERS[2:-1]  # without the signs that also close
 _CLOSERS = "\"'”’»›)]}」』）》〉*"
 _STOPS = frozenset(".!?…。！？｡؟۔।॥")
+_LAST_OF_STOPPED = _STOPS | frozenset(_CLOSERS)
 _CLAUSE_ENDS = frozenset(",;:—–،؛、，；：")
 
 _TITLES = _set(
@@ -160,21 +161,21 @@ def sentences(display: str) -> list[str]:
 
     A tag, dash or other word without letters that follows a stop stays with the sentence before it.
     """
+    parts = words(display)
     found: list[str] = []
-    current: list[str] = []
-    stop, first = "", False  # the word that may have ended the sentence; what clings to it may already follow
-    for word in words(display):
-        if stop and _clings(word):
-            current.append(word)
-            stop = "..." if not word.strip(".") else stop  # "Wait . . . what"
+    start = after = 0
+    for index in [place for place, part in enumerate(parts) if part[-1] in _LAST_OF_STOPPED]:
+        if index < after or not _stopped(parts[index]):
             continue
-        if stop and _ends(stop, word, first=first):
-            found.append(" ".join(current))
-            current = []
-        current.append(word)
-        stop, first = (word if _stopped(word) else ""), len(current) == 1
-    if current:
-        found.append(" ".join(current))
+        stop, after = parts[index], index + 1
+        while after < len(parts) and _clings(parts[after]):
+            stop = stop if parts[after].strip(".") else "..."  # "Wait . . . what"
+            after += 1
+        if after < len(parts) and _ends(stop, parts[after], first=index == start):
+            found.append(" ".join(parts[start:after]))
+            start = after
+    if parts:
+        found.append(" ".join(parts[start:]))
     return found
 
 

@@ -124,9 +124,7 @@ def _escape(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def _timed_parts(
-    cue: Cue, words: list[str], first: int, width: int
-) -> Iterator[tuple[float, float, list[str]]]:
+def _timed_parts(cue: Cue, words: list[str], first: int, width: int) -> Iterator[tuple[float, float, list[str]]]:
     """Start, end and lines of each part of `cue`; its first line has room for `first` characters."""
     parts = list(_parts(" ".join(_cut(words, min(first, width))), first, width))
     sizes = [sum(map(len, lines)) for lines in parts]

@@ -190,5 +190,3 @@ def _casting_warnings(
             f"more speakers than default voices: {', '.join(shared)} share one with somebody else.",
             'Give them voices under "cast:".',
         )
-
-

@@ -1,10 +1,10 @@
 """A job's folder: its layout, its lock, atomic writes, content keys and file names that every file system takes.
 
-    output/<job>/
-      takes/<key>.flac + .json             finished takes: the job's checkpoint
-      chapters/01 - Title.flac + .json     joined takes, with the time of every turn
-      <preset>/<Author>/<Title>/…          deliverables
-      report.json  report.md
+output/<job>/
+  takes/<key>.flac + .json             finished takes: the job's checkpoint
+  chapters/01 - Title.flac + .json     joined takes, with the time of every turn
+  <preset>/<Author>/<Title>/…          deliverables
+  report.json  report.md
 """
 
 from __future__ import annotations

@@ -14,10 +14,9 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from pipeline.audio import ChapterMark
+from pipeline.audio import ChapterMark, Format
 from pipeline.audio.codecs import BLOCK, decode, open_writer, probe
 from pipeline.audio.mp3 import crc16
-from pipeline.presets import Format
 
 FORMATS: list[Format] = ["mp3", "m4b", "wav", "flac"]
 RATES = [22050, 24000, 32000, 44100, 48000]

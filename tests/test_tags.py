@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.audio import ChapterMark
+from pipeline.audio import ChapterMark, Format
 from pipeline.audio.codecs import decode, open_writer
 from pipeline.errors import RequestError
-from pipeline.presets import Format
 from pipeline.tags import Tags, language_code, read_cover, tag_flac, tag_m4b, tag_mp3, tag_wav
 
 FORMATS: list[Format] = ["mp3", "m4b", "wav", "flac"]

@@ -1,11 +1,15 @@
-"""Sound: files in and out, levels, assembly.
-
-A chapter mark stands here because the tag writers need it too, and they shall not need FFmpeg.
-"""
+"""Sound: files in and out, levels, small cuts. What more than one part needs to name it stands here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pcm = NDArray[np.float32]  # mono, full scale 1.0
+Format = Literal["mp3", "m4b", "wav", "flac"]
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,11 @@ import av.audio
 import av.container
 import av.error
 import numpy as np
-import numpy.typing as npt
 import soundfile
 from av.codec.context import Flags
 
-from pipeline.audio import ChapterMark
+from pipeline.audio import ChapterMark, Format, Pcm
 from pipeline.audio.mp3 import Mp3Writer
-from pipeline.presets import Format
-
-Pcm = npt.NDArray[np.float32]
 
 AAC_FRAME = 1024  # samples
 BLOCK = 65536  # samples the reader hands out at a time
@@ -96,9 +92,7 @@ def open_writer(
 class _AacWriter:
     """AAC-LC in an MPEG-4 file, with a QuickTime chapter track: Nero's list ends at 255 chapters."""
 
-    def __init__(
-        self, path: Path, sample_rate_hz: int, bitrate_kbps: int, chapters: Sequence[ChapterMark]
-    ) -> None:
+    def __init__(self, path: Path, sample_rate_hz: int, bitrate_kbps: int, chapters: Sequence[ChapterMark]) -> None:
         self._path = path
         self._rate_hz = sample_rate_hz
         self._bitrate_kbps = bitrate_kbps

@@ -6,8 +6,8 @@ import warnings
 
 import numpy as np
 
+from pipeline.audio import Pcm
 from pipeline.audio.loudness import decibels
-from pipeline.engines import Pcm
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # pydub looks for an ffmpeg program, which PCM does not need

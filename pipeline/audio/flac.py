@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from pipeline.engines import Pcm
+from pipeline.audio import Pcm
 
 _FULL_SCALE = 2**23
 _BLOCK = 65_536

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
+from pipeline.audio import Pcm
 from pipeline.audio.loudness import REACH, amplitude, peaks_above
-from pipeline.engines import Pcm
 
 _REACH_S = 0.008  # long enough not to distort a low voice, short enough not to pump
 
@@ -30,7 +30,7 @@ def limit(blocks: Iterable[Pcm], sample_rate_hz: int, ceiling_dbtp: float) -> It
     def limited(pcm: Pcm) -> Pcm:
         """All of `pcm` but a margin on either side."""
         inner = pcm[margin : len(pcm) - margin]
-        peaks = peaks_above(pcm, ceiling)  # [i]: from sample REACH + i up to the next
+        peaks = peaks_above(pcm, float(ceiling))  # [i]: from sample REACH + i up to the next
         around = np.maximum(peaks[1:], peaks[:-1])  # [i]: on both sides of sample REACH + 1 + i
         if around.max() <= ceiling:
             return inner
@@ -38,7 +38,8 @@ def limit(blocks: Iterable[Pcm], sample_rate_hz: int, ceiling_dbtp: float) -> It
         lowest = minimum_filter1d(needed, 2 * reach + 1, mode="nearest")
         smooth = uniform_filter1d(uniform_filter1d(lowest, reach + 1), reach + 1)  # a triangle, 2 * reach + 1 wide
         first = margin - REACH - 1
-        return inner * smooth[first : first + len(inner)].astype(np.float32)
+        gain: Pcm = smooth[first : first + len(inner)].astype(np.float32)
+        return inner * gain
 
     for block in blocks:
         held = np.concatenate([held, block])

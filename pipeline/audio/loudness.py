@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyloudnorm.iirfilter import IIRfilter
 from scipy.signal import firwin, lfilter
 
-from pipeline.engines import Pcm
+from pipeline.audio import Pcm
 
 SILENCE_DB = -120.0  # stands for "nothing": JSON has no minus infinity
 
@@ -100,7 +100,7 @@ class Meter:
         self._frames = 0
         self._peak = 0.0
         self._edge = np.zeros(2 * REACH, np.float32)
-        self._loud = amplitude(room_tone_db + 12)  # room tone's own peaks stay below
+        self._loud = amplitude(room_tone_db + 16)  # above the peaks of room tone itself
         self._first_loud: int | None = None
         self._last_loud = 0
 
@@ -169,13 +169,15 @@ def _k_weighting(sample_rate_hz: int) -> tuple[NDArray[np.float64], NDArray[np.f
 
 def _mean_squares(values: NDArray[np.float64], hops: int) -> NDArray[np.float64]:
     by_hop = values.reshape(hops, -1) if hops else values.reshape(0, 1)
-    return np.einsum("ht,ht->h", by_hop, by_hop) / max(by_hop.shape[1], 1)
+    squares: NDArray[np.float64] = np.einsum("ht,ht->h", by_hop, by_hop) / max(by_hop.shape[1], 1)
+    return squares
 
 
 def _sliding_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     if len(values) < width:
         return values[:0]
-    return sliding_window_view(values, width).mean(axis=1)
+    means: NDArray[np.float64] = sliding_window_view(values, width).mean(axis=1)
+    return means
 
 
 def _integrated(hops: NDArray[np.float64]) -> float:

@@ -12,12 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pipeline.audio import Pcm
 from pipeline.errors import EngineError, Problem, did_you_mean
-
-Pcm = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.engines import Engine, Failed, Line, Pcm, Rendered, Request, Span, Voice
+from pipeline.audio import Pcm
+from pipeline.engines import Engine, Failed, Line, Rendered, Request, Span, Voice
 from pipeline.errors import EngineError, Problem
 
 SAMPLE_RATE_HZ = 22_050

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from pipeline.engines import Engine, Failed, Line, Pcm, Rendered, Request, Span, Voice
+from pipeline.audio import Pcm
+from pipeline.engines import Engine, Failed, Line, Rendered, Request, Span, Voice
 
 SAMPLE_RATE_HZ = 22_050
 _S_PER_BYTE = 1 / 15  # English narration: 155 words a minute is about 15 bytes a second

@@ -1,0 +1,77 @@
+"""Fixtures shared by all tests: small jobs on the tone and draft engines, and the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from pipeline.settings import Settings, bundled_voices
+
+hypothesis.settings.register_profile("podcast", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("podcast")
+
+REPOSITORY = Path(__file__).parent.parent
+PODCAST = Path(sys.executable).with_name("podcast")
+
+SCRIPT = """\
+# One
+
+**Ann:** Hello there, and welcome to a show that is made for nobody but the machine that tests it every day.
+
+**Bob:** It is good to be here. I have been waiting for this moment since the last time that somebody changed a line.
+
+Nobody asked me to go on, but here I am, going on.
+
+---
+
+**Ann:** After the break there is still something to say, and [pause 1.5s] we say it slowly.
+
+# Two
+
+**Bob:** The second chapter is shorter than the first one, and it ends with a question. Does it not?
+"""
+
+MakeJob = Callable[..., Path]
+
+
+@pytest.fixture
+def make_job(tmp_path: Path) -> MakeJob:
+    """Writes a manifest and its script into the test's folder and returns the manifest's path."""
+
+    def make(script: str = SCRIPT, *, name: str = "job", **keys: Any) -> Path:
+        (tmp_path / f"{name}.md").write_text(script, encoding="utf-8")
+        manifest = tmp_path / f"{name}.yaml"
+        body: Mapping[str, Any] = {"title": "A test", "script": f"{name}.md"} | keys
+        manifest.write_text(json.dumps(body), encoding="utf-8")  # JSON is YAML
+        return manifest
+
+    return make
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Output into the test's folder, the voices that ship."""
+    return Settings(output=tmp_path / "output", voices=(bundled_voices(),), jobs=2)
+
+
+def run_podcast(
+    *arguments: str | Path, cwd: Path, timeout_s: float = 120, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the installed `podcast` command as a user would."""
+    return subprocess.run(
+        [PODCAST, *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | dict(env or {}),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
