@@ -162,7 +162,7 @@ def _pause_s(chapter: Chapter, before: tuple[int, str] | None, turn: int, pauses
         end = before[1].rstrip("\"')]”’»")[-1:]
         return _SENTENCE_S if end in ".!?…" else _CLAUSE_S if end in ",;:—–-" else _WORD_S
     borders = {t.border for t in chapter.turns[before[0] + 1 : turn + 1]}
-    if "scene" in borders:
+    if borders & {"scene", "heading"}:
         return pauses.scene_s
     return pauses.turn_s if "turn" in borders else pauses.paragraph_s
 

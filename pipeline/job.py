@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from pipeline.chapters import ChapterAudio, join_chapter
 from pipeline.chunks import pack, sayer, too_long
 from pipeline.engines import TRAITS, Engine, Traits, open_engine
@@ -217,7 +219,8 @@ def in_parallel(work: Callable[[S], T], items: Sequence[S], jobs: int, stop: thr
 
     The first error ends it: what has not begun is dropped, and `stop` tells the rest.
     """
-    with ThreadPoolExecutor(max(jobs, 1)) as pool:
+    # Left alone, numpy's linear algebra starts a thread for each core in each of ours, and they wait for one another.
+    with threadpool_limits(1), ThreadPoolExecutor(max(jobs, 1)) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             return [future.result() for future in futures]

@@ -186,7 +186,8 @@ def _bold_name(match: re.Match[str]) -> str:
 
 def _plausible(name: str) -> bool:
     return (
-        name[:1].isalnum()
+        (name[:1].isupper() or name[:1].isdigit() or not name[:1].isascii())  # "said the King:" is no speaker
+        and name[:1].isalnum()
         and not name.isdigit()
         and len(name) <= 40
         and len(name.split()) <= 5

@@ -24,8 +24,10 @@ from pipeline.presets import Preset
 
 TOLERANCE = 0.3  # LU or dB, of the level that is delivered
 _CLOSE = 0.1  # where solving stops
-_TRIES = 4
+_TRIES = 6
+_LEAST_SLOPE = 0.25  # dB of level for a dB of gain, deep in the limiter
 _LIGHT_DB = 4.0  # of limiting
+_DEEPEST_DB = 12.0  # of limiting: more would sound worse than missing the level, which the report then tells
 _ROOM_TONE_S = 7.3  # the period of the room tone; nobody hears a loop at -70 dB
 _LIMIT_MARGIN_DB = {"mp3": 0.8, "m4b": 0.8, "wav": 0.05, "flac": 0.05}  # what encoding may add to a peak
 
@@ -78,18 +80,22 @@ def solve(chapters: Sequence[ChapterAudio], preset: Preset) -> Master:
     rate = chapters[0].sample_rate_hz
     limit_dbtp = preset.true_peak_dbtp - _LIMIT_MARGIN_DB[preset.format]
     raw = measure(_joined(chapters, preset, rate), rate)
-    master = Master(target(preset) - level(raw, preset), limit_dbtp)
+    gain_db = target(preset) - level(raw, preset)
     # Up to the limit, level follows gain exactly, and a few peaks limited lightly change it by less than the tolerance.
-    # What heavier limiting takes away has to be given back, and limited again.
+    # What heavier limiting takes away has to be given back, and limited again: each step goes by the slope of the last.
+    before_db, reached = 0.0, level(raw, preset)
     for _try in range(_TRIES):
-        if raw.true_peak_dbtp + master.gain_db - limit_dbtp <= _LIGHT_DB:
+        if raw.true_peak_dbtp + gain_db - limit_dbtp <= _LIGHT_DB:
             break
-        levels = measure(master_blocks(chapters, preset, master), preset.sample_rate_hz)
+        levels = measure(master_blocks(chapters, preset, Master(gain_db, limit_dbtp)), preset.sample_rate_hz)
         missing = target(preset) - level(levels, preset)
         if abs(missing) <= _CLOSE:
             break
-        master = Master(master.gain_db + missing, limit_dbtp)
-    return master
+        slope = (level(levels, preset) - reached) / (gain_db - before_db or 1.0)
+        before_db, reached = gain_db, level(levels, preset)
+        gain_db += missing / min(max(slope, _LEAST_SLOPE), 1.0)
+        gain_db = min(gain_db, limit_dbtp - raw.true_peak_dbtp + _DEEPEST_DB)
+    return Master(gain_db, limit_dbtp)
 
 
 def correct(master: Master, levels: Levels, preset: Preset) -> Master | None:

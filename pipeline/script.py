@@ -17,7 +17,8 @@ from pipeline.documents import Data, Located, YamlPath, read_text, read_yaml
 from pipeline.errors import Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.text import has_speech, spoken
 
-Border = Literal["chapter", "scene", "turn", "paragraph"]
+# "heading" follows a heading that is spoken: it sounds like a scene break, and may share a chunk like a paragraph
+Border = Literal["chapter", "scene", "heading", "turn", "paragraph"]
 Kind = Literal["podcast", "audiobook"]
 
 MARKDOWN_SUFFIXES = (".md", ".markdown", ".txt")
@@ -85,7 +86,7 @@ class _Writer:
         self._open(title, where, keep=True)
         if announced and self._kind == "audiobook" and has_speech(title):
             self._say(title, where)
-            self._border = "paragraph"
+            self._border = "heading"
 
     def close_chapter(self) -> None:
         """Keep the chapter, unless it is what stands before the first heading and says nothing."""
@@ -114,6 +115,7 @@ class _Writer:
                     self.speaker = None
                 if piece.what == "heading" and self._kind == "audiobook" and has_speech(piece.text):
                     self._say(piece.text, piece.where)
+                    self._border = "heading"
             case "speaker":
                 self.speaker, self._heard = piece.text, False
             case "paragraph":

@@ -162,6 +162,9 @@ def _parts(text: str, first: int, width: int) -> Iterator[list[str]]:
         part = text[start : _line_end(text, _line_end(text, start, first) + 1, width)]
         if start + len(part) < len(text):
             part = part[: _best_end(part)]
+            orphan = width // 4
+            if len(text) - start - len(part) < orphan and (space := part.rfind(" ", 0, -orphan)) > 0:
+                part = part[:space]  # else the last word or two would flash by alone
         start += len(part) + 1
         line_end = _line_end(part, 0, first)
         yield [part[:line_end], part[line_end + 1 :]] if line_end < len(part) else [part]

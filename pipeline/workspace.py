@@ -160,7 +160,7 @@ def safe_name(title: str) -> str:
     name = unicodedata.normalize("NFC", title)
     name = re.sub(r'[<>:"/\\|?*]', "-", name)
     name = "".join(char for char in name if unicodedata.category(char)[0] != "C")
-    name = " ".join(name.split()).encode()[:_MAX_NAME_BYTES].decode(errors="ignore").strip(". ")
+    name = " ".join(name.split()).encode()[:_MAX_NAME_BYTES].decode(errors="ignore").strip(". -")
     if name.split(".")[0].upper() in _RESERVED:
         name = f"_{name}"
     return name or "untitled"

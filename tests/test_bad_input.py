@@ -19,7 +19,7 @@ from PIL import Image
 from pipeline.cli import main
 
 if TYPE_CHECKING:
-    from tests.conftest import MakeJob, run_podcast
+    from conftest import MakeJob, run_podcast
 else:  # pytest puts this folder on the path, and some packages install a `tests` of their own
     from conftest import MakeJob, run_podcast
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeJob
 
+from conftest import MakeJob
 from pipeline.audio import flac
 from pipeline.chapters import ChapterAudio
 from pipeline.job import join_all_chapters, open_job, render_all_takes

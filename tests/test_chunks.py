@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -71,7 +72,7 @@ def test_chunks_fit_the_budget(turns: list[Turn], min_bytes: int, max_bytes: int
 def test_chunks_are_seldom_too_short(turns: list[Turn]) -> None:
     """A chunk under the minimum has no neighbour it could have been joined with as it is."""
     chunks = _pack(turns)
-    for before, after in zip(chunks, chunks[1:], strict=False):
+    for before, after in pairwise(chunks):
         if min(before.spoken_bytes, after.spoken_bytes) >= BUDGET.min_bytes:
             continue
         border = turns[after.pieces[0].turn]

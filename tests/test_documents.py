@@ -66,9 +66,7 @@ def test_any_bytes_are_text_or_refused(tmp_path_factory: pytest.TempPathFactory,
 
 
 def test_scalars_stay_as_they_are_written() -> None:
-    read = read_yaml(
-        'language: no\ntitle: 1984\nat: 12:30\nempty:\ntilde: ~\nnone: null\nquoted: "null"\n', "m.yaml"
-    )
+    read = read_yaml('language: no\ntitle: 1984\nat: 12:30\nempty:\ntilde: ~\nnone: null\nquoted: "null"\n', "m.yaml")
     assert read.data == {
         "language": "no",
         "title": "1984",
@@ -125,9 +123,7 @@ def test_everything_that_yaml_may_do_and_a_script_may_not_is_told_at_once() -> N
     text = "a: &x 1\nb: *x\na: 2\nc: !!python/name:os.system x\n[1, 2]: d\ne: !mine f\n"
     with pytest.raises(RequestError) as caught:
         read_yaml(text, "m.yaml")
-    assert sorted(problem.where for problem in caught.value.problems) == [
-        f"m.yaml:{n}" for n in (2, 3, 4, 5, 6)
-    ]
+    assert sorted(problem.where for problem in caught.value.problems) == [f"m.yaml:{n}" for n in (2, 3, 4, 5, 6)]
 
 
 @given(st.text(alphabet="ab:-[]{}\"'&*!|>#%@`,?\\~ \n\tU\u2028é", max_size=40))

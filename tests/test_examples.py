@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from tests.conftest import REPOSITORY, run_podcast
+    from conftest import REPOSITORY, run_podcast
 else:  # pytest puts this folder on the path, and some packages install a `tests` of their own
     from conftest import REPOSITORY, run_podcast
 

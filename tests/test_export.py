@@ -14,8 +14,8 @@ import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
-from conftest import MakeJob
 
+from conftest import MakeJob
 from pipeline.audio.codecs import Probe, decode, probe
 from pipeline.audio.loudness import Levels
 from pipeline.export import check_limits
@@ -70,8 +70,8 @@ def test_levels_are_on_target_when_decoded(render: Render, preset: str, engine: 
 
 
 def test_a_level_that_needs_hard_limiting_is_reached_too(render: Render) -> None:
-    """-14 LUFS under -4 dBTP takes many decibels off the peaks."""
-    _job, report = render(LONG, deliver=[{"preset": "podcast", "lufs": -14, "true_peak_dbtp": -4}])
+    """-17.5 LUFS under -4 dBTP takes ten decibels off the peaks."""
+    _job, report = render(LONG, deliver=[{"preset": "podcast", "lufs": -17.5, "true_peak_dbtp": -4}])
     assert report.deliverables[0]["limits"] == dict.fromkeys(report.deliverables[0]["limits"], True)
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,53 +23,28 @@ import psutil
 import pytest
 from PIL import Image
 
+from pipeline.job import open_job, render_job
+from pipeline.settings import Settings, bundled_voices
+
 if TYPE_CHECKING:
-    from tests.conftest import PODCAST, MakeJob, run_podcast
+    from conftest import PODCAST, MakeJob, run_podcast
 else:  # pytest puts this folder on the path, and some packages install a `tests` of their own
     from conftest import PODCAST, MakeJob, run_podcast
 
 WAIT_S = 60.0  # for another process to come to a point; never a measure of speed
 STOPPED = re.compile(r"job: stopped; (\d+) of (\d+) takes are finished and kept\. Run the same command to go on\.")
-WORDS = [
-    "the",
-    "machine",
-    "speaks",
-    "slowly",
-    "about",
-    "rivers",
-    "mountains",
-    "and",
-    "ancient",
-    "towns",
-    "while",
-    "morning",
-    "light",
-    "falls",
-    "over",
-    "every",
-    "house",
-    "in",
-    "the",
-    "valley",
-    "where",
-    "nobody",
-    "has",
-    "lived",
-    "since",
-    "winter",
-    "came",
-]
+WORDS = "The machine speaks slowly about rivers and towns while morning light falls over every house".lower()
 
 
 def prose(words: int, chapters: int = 1, seed: int = 1) -> str:
     """A script of about so many words: two speakers and a narrator, the same for the same seed."""
-    draw = random.Random(seed)
+    draw, words_there = random.Random(seed), WORDS.split()
     parts = []
     for chapter in range(chapters):
         parts.append(f"# Chapter {chapter + 1}")
         said = 0
         while said < words / chapters:
-            line = [draw.choice(WORDS) for _word in range(draw.randint(8, 20))]
+            line = [draw.choice(words_there) for _word in range(draw.randint(8, 20))]
             said += len(line)
             parts.append(draw.choice(("**Ann:** ", "**Bob:** ")) + " ".join(line).capitalize() + ".")
     return "\n\n".join(parts) + "\n"
@@ -105,7 +81,7 @@ def finished_takes(job: Path) -> dict[str, tuple[int, str, int, str]]:
     return {
         record.stem: (record.stat().st_mtime_ns, sha256(record), sound.stat().st_mtime_ns, sha256(sound))
         for record in job.glob("takes/[!.]*.json")
-        if (sound := record.with_suffix(".flac")).is_file()
+        if record.is_file() and (sound := record.with_suffix(".flac")).is_file()
     }
 
 
@@ -130,6 +106,14 @@ def render(folder: Path, out: str = "output", engine: str = "tone", *more: str) 
     return folder / out / "job"
 
 
+def render_here(folder: Path, out: str = "output", engine: str = "tone") -> Path:
+    """Render job.yaml to its end in this process, which has everything loaded, and return the job's folder."""
+    settings = Settings(output=folder / out, voices=(bundled_voices(),), jobs=2)
+    job = open_job(folder / "job.yaml", settings, engine=engine)
+    render_job(job, jobs=settings.jobs)
+    return job.workspace.root
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """Begin a render in a session of its own, in which Ctrl-C means what it means in a terminal."""
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN, "run pytest where Ctrl-C is not ignored"
@@ -152,6 +136,10 @@ def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None
         time.sleep(0.002)
 
 
+def more_takes(job: Path, there: int) -> bool:
+    return len(finished_takes(job)) > there
+
+
 def end(process: subprocess.Popen[str]) -> None:
     """Kill what may be left of a process."""
     if process.poll() is None:
@@ -163,7 +151,7 @@ def end(process: subprocess.Popen[str]) -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished job of 3 chapters on the tone engine, never to be changed."""
     folder = tmp_path_factory.mktemp("whole")
-    (folder / "job.md").write_text(prose(240, chapters=3))
+    (folder / "job.md").write_text(prose(130, chapters=3))
     (folder / "job.yaml").write_text("title: A test\nscript: job.md\ndeliver: [podcast, m4b, flac]\n")
     render(folder)
     return folder
@@ -186,7 +174,7 @@ def test_a_finished_job_is_left_alone(copy: Path) -> None:
 
     takes = takes_of(job)
     assert takes["rendered"] == 0
-    assert takes["reused"] == takes["total"] > 5
+    assert takes["reused"] == takes["total"] > 3
     assert sounds(job) == before
     assert sorted(path for path in job.rglob("*") if path.name != "job.json") == names
 
@@ -278,13 +266,13 @@ def test_a_damaged_take_is_rendered_again_and_no_other(name: str, whole: Path, c
         left.unlink()
     others = {key: value for key, value in finished_takes(job).items() if key != victim.stem}
 
-    render(copy)
+    render_here(copy)
 
     assert takes_of(job) == {"total": len(takes), "rendered": 1, "reused": len(takes) - 1, "failed": 0}
     assert made(job).items() >= made(whole / "output" / "job").items()
     after = finished_takes(job)
     assert {key: after[key] for key in others} == others
-    render(copy)
+    render_here(copy)
     assert takes_of(job)["rendered"] == 0
 
 
@@ -299,7 +287,7 @@ def test_a_damaged_chapter_is_joined_again(
     before = {name: value for name, value in sounds(job).items() if Path(name).stem != victim.stem}
     damage(victim)
 
-    render(copy)
+    render_here(copy)
 
     assert takes_of(job)["rendered"] == 0
     assert made(job).items() >= made(whole / "output" / "job").items()
@@ -319,13 +307,13 @@ def test_a_damaged_deliverable_is_made_again(
         (copy / "job.yaml").write_text(
             manifest.replace("deliver: [podcast, m4b, flac]", "kind: audiobook\ndeliver: [flac]")
         )
-        render(copy)
+        render_here(copy)
     expected = made(job)
     victim = next(path for path in sorted(job.glob(f"*/*/*/{name}")) if path.is_file())
     before = {path: value for path, value in sounds(job).items() if path != victim.relative_to(job).as_posix()}
     damage(victim)
 
-    render(copy)
+    render_here(copy)
 
     assert takes_of(job)["rendered"] == 0
     assert made(job) == expected
@@ -333,7 +321,7 @@ def test_a_damaged_deliverable_is_made_again(
     assert {path: after[path] for path in before} == before
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"x": 1}', '{"x": {}}', "\x00\xff", None])
+@pytest.mark.parametrize("content", ["", "[]", '{"x": 1}', None])
 def test_a_damaged_record_of_deliverables_does_no_harm(content: str | None, whole: Path, copy: Path) -> None:
     """A deliverables.json that is empty, garbled or gone costs time at most: all files come out the same."""
     job = copy / "output" / "job"
@@ -342,7 +330,7 @@ def test_a_damaged_record_of_deliverables_does_no_harm(content: str | None, whol
         if content is not None:
             (job / name).write_text(content)
 
-    render(copy)
+    render_here(copy)
 
     assert takes_of(job)["rendered"] == 0
     assert made(job) == made(whole / "output" / "job")
@@ -355,7 +343,7 @@ def test_everything_damaged_at_once(whole: Path, copy: Path) -> None:
         if path.is_file() and path.stat().st_size:
             flip(path)
 
-    render(copy)
+    render_here(copy)
 
     takes = takes_of(job)
     assert takes["rendered"] == takes["total"]
@@ -368,7 +356,7 @@ def test_an_edited_line_costs_its_own_chunks(copy: Path) -> None:
     before = finished_takes(job)
     script = (copy / "job.md").read_text()
     lines = script.split("\n")
-    edited = [number for number, line in enumerate(lines) if line.startswith("**")][7]
+    edited = [number for number, line in enumerate(lines) if line.startswith("**")][4]
     lines[edited] = "**Ann:** Nobody had foreseen that this very line would be another one today."
     (copy / "job.md").write_text("\n".join(lines))
 
@@ -380,14 +368,14 @@ def test_an_edited_line_costs_its_own_chunks(copy: Path) -> None:
     assert 1 <= len(new) <= 3
     assert {chunk["reason"] for chunk in new} == {"text"}
     assert any("Nobody had foreseen" in chunk["text"] for chunk in new)
-    render(copy)
+    render_here(copy)
     takes = takes_of(job)
     assert takes["rendered"] == len(new)
     after = finished_takes(job)
     assert {key: after[key] for key in before} == before  # earlier takes are kept: an edit may be taken back
 
     (copy / "job.md").write_text(script)
-    render(copy)
+    render_here(copy)
     assert takes_of(job)["rendered"] == 0
 
 
@@ -410,7 +398,7 @@ def test_the_plan_names_what_changed(change: str, engine: str, reason: str, copy
     assert planned.returncode == 0, planned.stderr
     chunks = json.loads(planned.stdout)["chunks"]
     concerned = [chunk for chunk in chunks if "Ann" in chunk["speakers"]] if reason == "voice" else chunks
-    assert len(concerned) > 0
+    assert concerned
     if reason != "voice, seed":
         assert {chunk["reason"] for chunk in concerned} == {reason}
     else:
@@ -454,20 +442,21 @@ def test_a_job_is_rendered_by_one_process_at_a_time(tmp_path: Path, make_job: Ma
     assert temporaries(job) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("engine", ["draft", "tone"])
+@pytest.mark.parametrize(
+    ("engine", "number"), [("draft", signal.SIGINT), ("draft", signal.SIGTERM), ("tone", signal.SIGINT)]
+)
 def test_a_stop_while_takes_are_made(engine: str, number: signal.Signals, tmp_path: Path, make_job: MakeJob) -> None:
     """Ctrl-C or SIGTERM, whenever it comes, ends with 130 and tells how many takes are kept; then it goes on."""
-    make_job(prose(300, chapters=2))
-    reference = made(render(tmp_path, "reference", engine))
+    make_job(prose(260, chapters=2), deliver=["flac"])
+    reference = made(render_here(tmp_path, "reference", engine))
     total = takes_of(tmp_path / "reference" / "job")["total"]
     job = tmp_path / "output" / "job"
     draw = random.Random(3)
-    for stop in range(6):
+    for stop in range(5):
         process = start(tmp_path, "--engine", engine)
         try:
             there = len(finished_takes(job))
-            wait_for(lambda there=there: len(finished_takes(job)) > there, process)
+            wait_for(partial(more_takes, job, there), process)
             time.sleep(draw.uniform(0, 0.05))  # anywhere in a take
             process.send_signal(number)
             _out, told = process.communicate(timeout=WAIT_S)
@@ -483,18 +472,20 @@ def test_a_stop_while_takes_are_made(engine: str, number: signal.Signals, tmp_pa
 
     kept = finished_takes(job)
     render(tmp_path, "output", engine)
-    assert takes_of(job)["reused"] == len(kept) >= 6
+    assert takes_of(job)["reused"] == len(kept) >= 5
     assert {key: value for key, value in finished_takes(job).items() if key in kept} == kept
     assert made(job) == reference
     assert temporaries(job) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("preset", ["podcast", "m4b", "flac"])
+@pytest.mark.parametrize(
+    ("preset", "number"),
+    [("podcast", signal.SIGINT), ("podcast", signal.SIGTERM), ("m4b", signal.SIGINT), ("flac", signal.SIGINT)],
+)
 def test_a_stop_while_files_are_encoded(preset: str, number: signal.Signals, tmp_path: Path, make_job: MakeJob) -> None:
     """Ctrl-C or SIGTERM in the middle of encoding ends with 130, leaves no part of a file, and loses no take."""
     make_job(prose(250), deliver=[preset])
-    reference = made(render(tmp_path, "reference"))
+    reference = made(render_here(tmp_path, "reference"))
     job = tmp_path / "output" / "job"
     process = start(tmp_path, "--engine", "tone")
     try:
@@ -510,14 +501,14 @@ def test_a_stop_while_files_are_encoded(preset: str, number: signal.Signals, tmp
     assert found[1] == found[2]
     assert temporaries(job) == []
 
-    render(tmp_path)
+    render_here(tmp_path)
     assert takes_of(job)["rendered"] == 0
     assert made(job) == reference
 
 
 def test_a_stop_before_anything_has_begun(tmp_path: Path, make_job: MakeJob) -> None:
     """Ctrl-C while the command is still reading and checking ends with 130 and without a traceback."""
-    make_job(prose(20_000, chapters=20))
+    make_job(prose(20_000, chapters=20), deliver=["wav"])
     for delay_s in (0.4, 0.7, 1.0, 1.3):
         process = start(tmp_path, "--engine", "tone")
         try:
@@ -558,8 +549,10 @@ def make_job_with_cover(folder: Path, preset: str) -> None:
     picture = BytesIO()
     Image.effect_noise((500, 500), 100).save(picture, format="PNG")
     (folder / "cover.png").write_bytes(picture.getvalue())
-    (folder / "job.md").write_text(prose(70, chapters=2))
-    (folder / "job.yaml").write_text(f"title: A test\nscript: job.md\ncover: cover.png\ndeliver: [{preset}]\n")
+    (folder / "job.md").write_text(prose(50, chapters=2))
+    (folder / "job.yaml").write_text(
+        f"title: A test\nscript: job.md\ncover: cover.png\ndeliver: [{{preset: {preset}, files: one}}]\n"
+    )
 
 
 def assert_told_that_the_disk_is_full(ended: subprocess.CompletedProcess[str]) -> None:
@@ -571,54 +564,57 @@ def assert_told_that_the_disk_is_full(ended: subprocess.CompletedProcess[str]) -
     assert ended.stdout == ""
 
 
-def used(place: Path) -> int:
-    return shutil.disk_usage(place).used
+def fill_then_make_room(folder: Path, disk: Callable[[str], Path], limit: str, reference: dict[str, str]) -> int:
+    """Run into the limit, twice; then make room, finish, and see that nothing was lost. Returns the takes kept."""
+    job = folder / "disk" / "job"
+    shutil.rmtree(job)
+    disk(limit)
+    ended = run_podcast("render", "job.yaml", "--engine", "tone", "--out", "disk", "--json", cwd=folder)
+    assert_told_that_the_disk_is_full(ended)
+    assert [path for path in temporaries(job) if path.suffix in (".flac", ".mp3", ".m4b", ".wav")] == []
+    kept = finished_takes(job)
+
+    disk("size=200m,nr_inodes=1000")
+    render_here(folder, "disk")
+
+    assert takes_of(job)["reused"] == len(kept), limit
+    assert {key: value for key, value in finished_takes(job).items() if key in kept} == kept
+    assert made(job) == reference, limit
+    assert temporaries(job) == []
+    return len(kept)
+
+
+def test_the_disk_is_full_before_the_deliverables(tmp_path: Path, disk: Callable[[str], Path]) -> None:
+    """Where the disk fills up with takes or chapters, the message says so, and with more room the rest is made."""
+    make_job_with_cover(tmp_path, "podcast")
+    disk("size=200m,nr_inodes=1000")
+    job = render_here(tmp_path, "disk")
+    reference, total = made(job), takes_of(job)["total"]
+    page = os.sysconf("SC_PAGE_SIZE")
+    takes, chapters = used_by(job / "takes"), used_by(job / "chapters")
+
+    kept = [
+        fill_then_make_room(tmp_path, disk, f"size={size}", reference)
+        for size in (page, page * 4, takes // 2, takes + page * 2, takes + chapters // 2, takes + chapters - page)
+    ]
+
+    assert kept[0] == 0
+    assert 0 < kept[2] < total
+    assert kept[3:] == [total] * 3
 
 
 @pytest.mark.parametrize("preset", ["podcast", "m4b", "wav", "flac"])
-def test_a_full_disk(preset: str, tmp_path: Path, disk: Callable[[str], Path]) -> None:
-    """Wherever the disk fills up, the message says so and what to do, and with more room the rest is made."""
+def test_the_disk_is_full_among_the_deliverables(preset: str, tmp_path: Path, disk: Callable[[str], Path]) -> None:
+    """Where the disk fills up while a file is encoded or tagged, the message says so, and no take is lost."""
     make_job_with_cover(tmp_path, preset)
-    place = disk("size=200m")
-    job = render(tmp_path, "disk")
-    reference = made(job)
-    total = takes_of(job)["total"]
-    page = os.sysconf("SC_PAGE_SIZE")
-    whole, takes, chapters = used(place), used_by(job / "takes"), used_by(job / "chapters")
-    finished = takes + chapters
-    rest = whole - finished
-    sizes = [
-        page * 4,  # no room for the first take
-        takes // 2,
-        takes + page * 2,  # no room for the first chapter
-        takes + chapters // 2,
-        *(finished + round(rest * part) for part in (0.05, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)),
-        whole - page * 4,
-        whole - page,
-    ]
-    for size in sizes:
-        shutil.rmtree(job)
-        disk(f"size={size}")
-        ended = run_podcast("render", "job.yaml", "--engine", "tone", "--out", "disk", "--json", cwd=tmp_path)
-        if ended.returncode == 0 and size > finished + rest * 0.9:
-            disk("size=200m")
-            continue  # a page more or less at the very end
-        assert_told_that_the_disk_is_full(ended)
-        assert not [path for path in temporaries(job) if path.suffix in (".flac", ".mp3", ".m4b", ".wav")]
-        kept = finished_takes(job)
-        again = run_podcast("render", "job.yaml", "--engine", "tone", "--out", "disk", "--json", cwd=tmp_path)
-        assert_told_that_the_disk_is_full(again)
-        kept |= finished_takes(job)
-
-        disk("size=200m")
-        render(tmp_path, "disk")
-
-        assert takes_of(job)["reused"] == len(kept), f"with {size} bytes"
-        assert {key: value for key, value in finished_takes(job).items() if key in kept} == kept
-        assert made(job) == reference, f"with {size} bytes"
-        assert temporaries(job) == []
-        if size >= finished:
-            assert len(kept) == total
+    place = disk("size=200m,nr_inodes=1000")
+    job = render_here(tmp_path, "disk")
+    reference, total = made(job), takes_of(job)["total"]
+    (sound,) = (path for path in job.glob("*/*/*/A test.*") if path.suffix in (".mp3", ".m4b", ".wav", ".flac"))
+    before = shutil.disk_usage(place).used - sound.stat().st_size
+    for part in (0.02, 0.3, 0.5, 0.7, 0.9, 0.98):
+        limit = before + round(sound.stat().st_size * part)
+        assert fill_then_make_room(tmp_path, disk, f"size={limit}", reference) == total
 
 
 def used_by(folder: Path) -> int:
@@ -630,22 +626,11 @@ def test_a_disk_that_takes_no_more_files(tmp_path: Path, disk: Callable[[str], P
     """A file system that has run out of inodes is told of as a full disk, wherever that happens."""
     make_job_with_cover(tmp_path, "podcast")
     disk("size=200m,nr_inodes=1000")
-    job = render(tmp_path, "disk")
+    job = render_here(tmp_path, "disk")
     reference = made(job)
-    files = sum(1 for _path in (tmp_path / "disk").rglob("*")) + 1
-    for inodes in range(8, files, 2):
-        shutil.rmtree(job)
-        disk(f"size=200m,nr_inodes={inodes}")
-        ended = run_podcast("render", "job.yaml", "--engine", "tone", "--out", "disk", cwd=tmp_path)
-        if ended.returncode == 0 and inodes > files - 4:
-            continue
-        assert_told_that_the_disk_is_full(ended)
-        kept = finished_takes(job)
-
-        disk("size=200m,nr_inodes=1000")
-        render(tmp_path, "disk")
-        assert takes_of(job)["reused"] == len(kept)
-        assert made(job) == reference
+    files = sum(1 for _path in (tmp_path / "disk").rglob("*"))
+    for inodes in range(5, files - 2, 2):
+        fill_then_make_room(tmp_path, disk, f"size=200m,nr_inodes={inodes}", reference)
 
 
 def test_a_disk_that_becomes_read_only(tmp_path: Path, disk: Callable[[str], Path]) -> None:

@@ -56,9 +56,7 @@ def test_a_podcast_transcript() -> None:
 
 
 def test_plain_dialogue_and_prose_with_colons() -> None:
-    text = (
-        "Ann: Hi there.\nBob: Hello.\nAnn: It is 12:30.\nBob: See http://x.org now.\n\nNote: this is once.\n"
-    )
+    text = "Ann: Hi there.\nBob: Hello.\nAnn: It is 12:30.\nBob: See http://x.org now.\n\nNote: this is once.\n"
     assert said(parse(text)) == [
         ("Ann", "Hi there."),
         ("Bob", "Hello."),
@@ -75,7 +73,7 @@ def test_audiobook_prose() -> None:
     assert script.chapters[0].title == "The Storm"
     assert [(t.speaker, t.text, t.border) for t in turns(script)] == [
         (None, "The Storm", "chapter"),
-        (None, "It was late, dark.", "paragraph"),
+        (None, "It was late, dark.", "heading"),
         ("Ann", "Who's there?", "turn"),
         (None, "Nobody.", "turn"),
         (None, "Morning.", "scene"),
@@ -154,9 +152,7 @@ def test_inline_markup_becomes_display_text(source: str, text: str) -> None:
     assert script.warnings == ()
 
 
-@pytest.mark.parametrize(
-    "rule", ["---", "***", "___", "* * *", "- - -", "-----", "## Later", "### Later ###"]
-)
+@pytest.mark.parametrize("rule", ["---", "***", "___", "* * *", "- - -", "-----", "## Later", "### Later ###"])
 @pytest.mark.parametrize("gap", ["\n", "\n\n"])
 def test_scene_breaks(rule: str, gap: str) -> None:
     script = parse(f"**Ann:** a{gap}{rule}{gap}b")
@@ -165,7 +161,7 @@ def test_scene_breaks(rule: str, gap: str) -> None:
         ("Ann", "b", "scene"),
     ]
     script = parse(f"**Ann:** a{gap}{rule}{gap}b", "audiobook")
-    later = [(None, "Later", "scene"), (None, "b", "paragraph")] if "L" in rule else [(None, "b", "scene")]
+    later = [(None, "Later", "scene"), (None, "b", "heading")] if "L" in rule else [(None, "b", "scene")]
     assert [(t.speaker, t.text, t.border) for t in turns(script)] == [("Ann", "a", "chapter"), *later]
 
 

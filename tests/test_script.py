@@ -102,9 +102,7 @@ def test_all_yaml_problems_are_told_at_once() -> None:
 WORD = st.sampled_from(
     ["one", "Two,", "three.", "(laughs)", "Well, note: x", "*four*", "é", "[sic]", "12:30", "[pause 1s]"]
 )
-PARAGRAPH = st.one_of(
-    st.lists(WORD, min_size=1, max_size=5).map(" ".join), st.just("---"), st.just("*(door)*")
-)
+PARAGRAPH = st.one_of(st.lists(WORD, min_size=1, max_size=5).map(" ".join), st.just("---"), st.just("*(door)*"))
 TURN = st.tuples(st.sampled_from(["Ann", "Bob", None]), PARAGRAPH, st.sampled_from([None, "0.5", "2"]))
 CHAPTER = st.tuples(st.sampled_from(["One", "The *end*", "Part: two"]), st.lists(TURN, max_size=5))
 

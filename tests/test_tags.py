@@ -52,9 +52,7 @@ BARE = Tags("T", "", "", "", "", None, 0, 0, "", "", "", "", None, "")
 def marks(count: int) -> list[ChapterMark]:
     """Titles of very different length, so that an order by size would show."""
     step_s = SECONDS / count
-    return [
-        ChapterMark("ü漢🎧" * (n * 7 % 5) + f" {n}", n * step_s, (n + 1) * step_s) for n in range(count)
-    ]
+    return [ChapterMark("ü漢🎧" * (n * 7 % 5) + f" {n}", n * step_s, (n + 1) * step_s) for n in range(count)]
 
 
 def sound(path: Path, format: Format, chapters: list[ChapterMark]) -> Path:

@@ -150,9 +150,7 @@ def test_tags_are_never_cut(display: str) -> None:
     assert [word for piece in pieces for word in words(piece)] == words(display)
 
 
-@pytest.mark.parametrize(
-    "unit", [".", '"', "x", ". ", "- ", "(", "(clears throat)", '" ', "« ", "A. ", "a, "]
-)
+@pytest.mark.parametrize("unit", [".", '"', "x", ". ", "- ", "(", "(clears throat)", '" ', "« ", "A. ", "a, "])
 def test_a_megabyte_of_anything_is_cut_in_linear_time(unit: str) -> None:
     text = (unit * (1_000_000 // len(unit))).strip()
     assert " ".join(sentences(text)) == text

@@ -31,9 +31,7 @@ NASTY = st.one_of(
 # The first draw of Unicode text builds Hypothesis's tables, which takes longer than its patience.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-NAMES = st.one_of(
-    st.sampled_from(["", "Ann", "Bob Smith", "R&D <x>", "--> -->", "A\nB"]), st.text(max_size=40)
-)
+NAMES = st.one_of(st.sampled_from(["", "Ann", "Bob Smith", "R&D <x>", "--> -->", "A\nB"]), st.text(max_size=40))
 
 
 @st.composite
@@ -183,8 +181,7 @@ def test_the_look_of_vtt() -> None:
     """A WebVTT file looks as the standard has it."""
     cues = [Cue(0, 1.5, "Ann", "Q&A: is 1 < 2?"), Cue(3661.0004, 3662, "", "Yes.")]
     assert to_vtt(cues) == (
-        "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n<v Ann>Q&amp;A: is 1 &lt; 2?\n"
-        "\n01:01:01.000 --> 01:01:02.000\nYes.\n"
+        "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n<v Ann>Q&amp;A: is 1 &lt; 2?\n\n01:01:01.000 --> 01:01:02.000\nYes.\n"
     )
 
 

@@ -21,7 +21,7 @@ def test_every_title_becomes_a_file_name(title: str) -> None:
     name = safe_name(title)
     assert 0 < len(name.encode()) <= 121
     assert not set(name) & set('<>:"/\\|?*\0\n\r\t')
-    assert name[0] not in ". "
+    assert name[0] not in ". -"
     assert name[-1] not in ". "
     assert name.split(".")[0].upper() not in {"CON", "NUL", "COM1", "LPT9"}
     assert safe_name(name) == name
@@ -31,11 +31,11 @@ def test_every_title_becomes_a_file_name(title: str) -> None:
     ("title", "name"),
     [
         ("Alice in Wonderland", "Alice in Wonderland"),
-        ("AC/DC: Live?", "AC-DC- Live-"),
+        ("AC/DC: Live?", "AC-DC- Live"),
         ("con", "_con"),
         ("...", "untitled"),
         ("", "untitled"),
-        ("..\\..\\etc", "-..-etc"),
+        ("..\\..\\etc", "etc"),
         ("Ünïcödé 🎧", "Ünïcödé 🎧"),
     ],
 )

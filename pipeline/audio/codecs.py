@@ -29,7 +29,6 @@ from av.codec.context import Flags
 from pipeline.audio import ChapterMark, Format, Pcm
 from pipeline.audio.mp3 import Mp3Writer
 
-AAC_FRAME = 1024  # samples
 BLOCK = 65536  # samples the reader hands out at a time
 # RIFF holds sizes in 32 bits. The tag chunk with its cover comes on top of the samples.
 WAV_LIMIT_BYTES = 2**32 - 2**26
@@ -97,7 +96,6 @@ class _AacWriter:
         self._rate_hz = sample_rate_hz
         self._bitrate_kbps = bitrate_kbps
         self._chapters = chapters
-        self._rest: Pcm = np.zeros(0, np.float32)  # less than one AAC frame
         self._samples = 0  # handed to the encoder
 
     def __enter__(self) -> Self:
@@ -130,12 +128,9 @@ class _AacWriter:
         return self
 
     def write(self, block: Pcm) -> None:
-        pcm = np.concatenate((self._rest, np.clip(block, -1, 1).astype(np.float32, copy=False)))
-        whole = pcm.size - pcm.size % AAC_FRAME
-        with _os_errors(self._path):
-            for start in range(0, whole, AAC_FRAME):
-                self._encode(pcm[start : start + AAC_FRAME])
-        self._rest = pcm[whole:]
+        if block.size:
+            with _os_errors(self._path):
+                self._encode(np.clip(block, -1, 1).astype(np.float32, copy=False))
 
     def _encode(self, pcm: Pcm) -> None:
         frame = av.AudioFrame.from_ndarray(pcm[None], format="fltp", layout="mono")
@@ -154,8 +149,6 @@ class _AacWriter:
                 self._container.close()
             return
         with _os_errors(self._path), self._container:
-            if self._rest.size:
-                self._encode(self._rest)
             if not self._samples:
                 raise ValueError(f"{self._path}: no audio was written")
             self._container.mux(self._stream.encode(None))
@@ -277,37 +270,38 @@ def decode(path: Path) -> Iterator[Pcm]:
             return
         with av.open(os.fspath(path)) as container:
             stream = _audio_stream(path, container)
-            yield from _blocks(_decoded(container, stream), _frames(container, stream))
+            yield from _first(_frames(container, stream), _decoded(container, stream))
 
 
 def _decoded(container: av.container.InputContainer, stream: av.audio.AudioStream) -> Iterator[Pcm]:
-    """Each decoded frame as mono [T]."""
+    """The sound as mono blocks. FFmpeg's queue regroups the small frames, which in Python takes as long as decoding."""
     to_float = av.AudioResampler(format="fltp")
+    queue = av.AudioFifo()
     for frame in container.decode(stream):
-        floats = [frame] if frame.format.name == "fltp" else to_float.resample(frame)
-        for part in floats:
-            samples = part.to_ndarray()  # [channels, T]
-            yield samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
+        for part in [frame] if frame.format.name == "fltp" else to_float.resample(frame):
+            part.pts = None  # the queue refuses gaps, and an edit list makes one
+            queue.write(part)
+        if queue.samples >= BLOCK:
+            yield _mono(queue.read(BLOCK))
+    yield _mono(queue.read())
 
 
-def _blocks(parts: Iterator[Pcm], frames: int | None) -> Iterator[Pcm]:
-    """Regroup `parts` into blocks and end after `frames` samples: the last AAC frame outlasts the sound."""
-    held: list[Pcm] = []
-    size = 0
+def _mono(frame: av.AudioFrame | None) -> Pcm:
+    if frame is None:
+        return np.zeros(0, np.float32)
+    samples = frame.to_ndarray()  # [channels, T]
+    mono: Pcm = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
+    return mono
+
+
+def _first(frames: int | None, blocks: Iterator[Pcm]) -> Iterator[Pcm]:
+    """The first `frames` samples: the last AAC frame outlasts the sound."""
     left = frames
-    for whole in parts:
-        part = whole if left is None else whole[:left]
-        left = None if left is None else left - part.size
-        held.append(part)
-        size += part.size
-        if size >= BLOCK:
-            joined = np.concatenate(held)
-            for start in range(0, size - size % BLOCK, BLOCK):
-                yield joined[start : start + BLOCK]
-            held = [joined[size - size % BLOCK :]]
-            size %= BLOCK
-    if size:
-        yield np.concatenate(held)
+    for whole in blocks:
+        block = whole if left is None else whole[:left]
+        left = None if left is None else left - block.size
+        if block.size:
+            yield block
 
 
 def _audio_stream(path: Path, container: av.container.InputContainer) -> av.audio.AudioStream:

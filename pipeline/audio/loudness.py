@@ -118,7 +118,7 @@ class Meter:
         weighted, self._state = lfilter(self._b, self._a, block.astype(np.float64), zi=self._state)
         weighted = np.concatenate([self._rest[0], weighted])
         plain = np.concatenate([self._rest[1], block])
-        self._square_sum += float(np.dot(block.astype(np.float64), block))
+        self._square_sum += float(np.einsum("t,t->", block, block, dtype=np.float64))
         hops = len(plain) // self._hop
         whole = hops * self._hop
         self._weighted.append(_mean_squares(weighted[:whole], hops))
