@@ -25,9 +25,11 @@ script: {script}            # a file beside this one, or a list of files
 #   Bob: ben
 # narrator: clara           # text that is nobody's turn
 
-# deliver: [podcast, m4b]   # podcast, acx, m4b, wav, flac, or a preset with fields of its own:
-#   - preset: podcast
-#     bitrate_kbps: 192
+# deliver:                  # podcast, acx, m4b, wav, flac; the first two lines are the default
+#   - podcast
+#   - m4b
+#   - preset: acx           # a preset with fields of its own
+#     tail_s: 3
 
 # pauses: {{turn_s: 0.35, paragraph_s: 0.6, scene_s: 1.5}}
 

@@ -14,9 +14,13 @@ from pipeline.errors import Problem, did_you_mean
 
 def plain_problems(error: ValidationError, located: Located, model: type[BaseModel]) -> list[Problem]:
     """One problem for each error, in the order of the file."""
+    details = error.errors()
+    wrong_inside = {detail["loc"][:1] for detail in details if len(detail["loc"]) > 1}
     problems = [
         (located.lines.get(_known(detail["loc"], located), 0), _problem(detail, located, model))
-        for detail in error.errors()
+        for detail in details
+        # A list whose only item is wrong is also told to be too short; that is no news.
+        if not (detail["type"] == "too_short" and detail["loc"] in wrong_inside)
     ]
     return [problem for _line, problem in sorted(problems, key=lambda pair: pair[0])]
 

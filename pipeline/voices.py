@@ -108,7 +108,7 @@ def _load_voice(file: Path) -> VoiceEntry:
     prompt = None
     if parsed.prompt is not None:
         prompt = file.parent / parsed.prompt
-        raise_if_any(_prompt_problems(prompt, parsed, located))
+        raise_if_any(_prompt_problems(file.parent, prompt, parsed, located))
     voice = Voice(
         name=name,
         draft=DraftVoice(**parsed.draft.model_dump()),
@@ -119,9 +119,9 @@ def _load_voice(file: Path) -> VoiceEntry:
     return VoiceEntry(voice, parsed.description, parsed.consent, parsed.default_cast, file.parent)
 
 
-def _prompt_problems(prompt: Path, parsed: _VoiceFile, located: Located) -> list[Problem]:
+def _prompt_problems(folder: Path, prompt: Path, parsed: _VoiceFile, located: Located) -> list[Problem]:
     where = located.where("prompt")
-    if not prompt.resolve().is_relative_to(prompt.parent.resolve()):
+    if not prompt.resolve().is_relative_to(folder.resolve()):
         return [Problem(where, f'"{parsed.prompt}" leaves the voice\'s folder.', "Copy the clip into it.")]
     if not prompt.is_file():
         return [Problem(where, f'there is no file "{parsed.prompt}".', "Put the clip beside voice.yaml.")]

@@ -15,7 +15,8 @@ RATE = 44_100
 
 def _loud(seed: int, gain: float, frames: int = 60_000) -> Pcm:
     noise = np.random.default_rng(seed).standard_normal(frames)
-    return (gain * noise * np.abs(np.sin(np.arange(frames) / 5000)) ** 4).astype(np.float32)
+    loud: Pcm = (gain * noise * np.abs(np.sin(np.arange(frames) / 5000)) ** 4).astype(np.float32)
+    return loud
 
 
 @given(st.integers(0, 1000), st.floats(0.05, 2.0), st.floats(-12, -0.1))

@@ -14,13 +14,15 @@ from pipeline.audio.loudness import REACH, SILENCE_DB, amplitude, measure, peaks
 
 def _sine(hz: float, db: float, rate: int = 48_000, seconds: float = 5, phase: float = 0) -> Pcm:
     time_s = np.arange(round(rate * seconds)) / rate
-    return (amplitude(db) * np.sin(2 * np.pi * hz * time_s + phase)).astype(np.float32)
+    sine: Pcm = (amplitude(db) * np.sin(2 * np.pi * hz * time_s + phase)).astype(np.float32)
+    return sine
 
 
 def _speechlike(seed: int, rate: int = 44_100, seconds: float = 6) -> Pcm:
     noise = np.random.default_rng(seed).standard_normal(round(rate * seconds))
     envelope = np.abs(np.sin(np.arange(len(noise)) / rate * 3)) ** 3
-    return (0.2 * noise * envelope).astype(np.float32)
+    pcm: Pcm = (0.2 * noise * envelope).astype(np.float32)
+    return pcm
 
 
 @pytest.mark.parametrize(("rate", "tolerance"), [(48_000, 0.02), (44_100, 0.02), (22_050, 0.05)])

@@ -1,0 +1,150 @@
+"""The flow on a real Prefect server, as README describes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conftest import PODCAST, REPOSITORY, SCRIPT, run_podcast
+
+PREFECT = Path(sys.executable).with_name("prefect")
+WAIT_S = 120
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running `podcast serve`."""
+
+    folder: Path
+    env: Mapping[str, str]
+    said: Path
+
+    def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the `prefect` command as in another terminal."""
+        return subprocess.run(
+            [PREFECT, *arguments],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_S,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`podcast serve` in a folder with a manifest, on a free port, with a Prefect home of its own."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "manifests").mkdir()
+    (folder / "manifests/show.md").write_text(SCRIPT)
+    (folder / "manifests/show.yaml").write_text("title: Show\nscript: show.md\n")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    env |= {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    said = folder / "said"
+    with said.open("w") as stderr:
+        process = subprocess.Popen([PODCAST, "serve"], cwd=folder, env=env, stdout=stderr, stderr=stderr)
+    try:
+        deadline = time.monotonic() + WAIT_S
+        while "serving podcast/render" not in said.read_text():
+            assert process.poll() is None, said.read_text()
+            assert time.monotonic() < deadline, said.read_text()
+            time.sleep(0.2)
+        yield Served(folder, env, said)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(WAIT_S)
+        subprocess.run([PREFECT, "server", "stop"], cwd=folder, env=env, capture_output=True, check=False)
+
+
+def test_a_deployment_run_renders_the_same_takes_as_the_command(served: Served) -> None:
+    """Byte for byte, with a progress artifact and the report at the end; everything listens on loopback."""
+    result = served.prefect("deployment", "run", "podcast/render", "--param", "manifest=manifests/show.yaml", "--watch")
+    assert result.returncode == 0, result.stdout + result.stderr + served.said.read_text()
+    report = json.loads((served.folder / "output/show/report.json").read_text())
+    assert report["status"] == "done"
+    assert report["takes"]["rendered"] == report["takes"]["total"] == 4
+    other = run_podcast("render", "manifests/show.yaml", "--out", "other", cwd=served.folder)
+    assert other.returncode == 0
+    hashes = [
+        {
+            path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in (root / "show").rglob("*")
+            if path.suffix in (".flac", ".mp3", ".m4b", ".vtt", ".srt")
+        }
+        for root in (served.folder / "output", served.folder / "other")
+    ]
+    assert hashes[0] == hashes[1]
+    assert len(hashes[0]) == 4 + 2 + 2 + 4
+
+    artifacts = _artifacts(served)
+    assert artifacts["progress"][-1] == 100.0
+    assert artifacts["report"][-1] == (served.folder / "output/show/report.md").read_text()
+
+    listening = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.pid in _family(served)]
+    assert listening
+    assert {str(tuple(connection.laddr)[0]) for connection in listening} <= {"127.0.0.1", "::1"}
+
+
+def test_a_wrong_manifest_fails_the_run_and_serving_goes_on(served: Served) -> None:
+    """With the problem in its state."""
+    result = served.prefect("deployment", "run", "podcast/render", "--param", "manifest=manifests/nope.yaml", "--watch")
+    assert result.returncode == 1
+    assert "Failed" in result.stdout
+    assert "nope.yaml" in served.said.read_text()
+
+
+def _family(served: Served) -> set[int]:
+    """`podcast serve`, its children, and the server it started, by their Prefect home."""
+    mine = set()
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("PREFECT_HOME") == served.env["PREFECT_HOME"]:
+                mine.add(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return mine
+
+
+def _artifacts(served: Served) -> dict[str, list[object]]:
+    """Key to the data of its artifacts, oldest first."""
+    code = (
+        "import asyncio, json\n"
+        "from prefect.client.orchestration import get_client\n"
+        "async def main():\n"
+        "    async with get_client() as client:\n"
+        "        found = {}\n"
+        "        for a in sorted(await client.read_artifacts(), key=lambda a: a.created):\n"
+        "            found.setdefault(a.key, []).append(a.data)\n"
+        "        print(json.dumps(found))\n"
+        "asyncio.run(main())\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], env=served.env, capture_output=True, text=True, check=True)
+    found: dict[str, list[object]] = json.loads(result.stdout)
+    return found
+
+
+def test_prefect_yaml_deploys_to_a_pool_of_ones_own(served: Served) -> None:
+    """`prefect deploy` takes it as it ships, and a process worker renders."""
+    create = served.prefect("work-pool", "create", "--type", "process", "my-pool")
+    assert create.returncode == 0, create.stderr
+    deploy = subprocess.run(
+        [PREFECT, "--no-prompt", "deploy", "--name", "render", "--prefect-file", str(REPOSITORY / "prefect.yaml")],
+        cwd=served.folder, env=served.env, capture_output=True, text=True, timeout=WAIT_S, check=False,
+    )  # fmt: skip
+    assert deploy.returncode == 0, deploy.stdout + deploy.stderr
