@@ -54,7 +54,7 @@ PRESETS: dict[str, Preset] = {
             tail_s=2.0,
             files="chapters",
         ),
-        Preset(preset="m4b", format="m4b", bitrate_kbps=96, lufs=-19.0, true_peak_dbtp=-1.0, files="one"),
+        Preset(preset="m4b", format="m4b", bitrate_kbps=64, lufs=-19.0, true_peak_dbtp=-1.0, files="one"),
         Preset(preset="wav", format="wav", lufs=-19.0, true_peak_dbtp=-1.0, files="chapters"),
         Preset(preset="flac", format="flac", lufs=-19.0, true_peak_dbtp=-1.0, files="chapters"),
     )

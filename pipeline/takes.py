@@ -7,7 +7,8 @@ its sound and, written last, its JSON are there; there is no other state.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -208,21 +209,29 @@ def render_takes(
     missing = {plan.key: plan for plan in planned if plan.key not in takes}
     failed: list[Problem] = []
     rendered_s = work_s = 0.0
-    for result in engine.render(_requests(missing.values())):
-        plan = missing[result.request.key]
-        if isinstance(result, Failed) or not result.pcm.any():
-            why = result.reason if isinstance(result, Failed) else "it came out silent."
-            failed.append(Problem(plan.where, f'"{plan.text[:60]}" was not rendered: {why}', "Change the text."))
-        else:
-            take = takes[plan.key] = store.save(plan, result, engine.sample_rate_hz)
-            rendered_s += take.frames / take.sample_rate_hz
-            work_s += result.work_s
+
+    def keep(plan: PlannedTake, result: Rendered) -> None:
+        takes[plan.key] = store.save(plan, result, engine.sample_rate_hz)
         on_take(plan)
+
+    # One take is written while the next is rendered; never more, so that a crash loses no more.
+    with ThreadPoolExecutor(1) as writer:
+        writing: Future[None] | None = None
+        for result in engine.render(plan.request for plan in missing.values()):
+            plan = missing[result.request.key]
+            if writing is not None:
+                writing.result()
+            if isinstance(result, Failed) or not result.pcm.any():
+                why = result.reason if isinstance(result, Failed) else "it came out silent."
+                failed.append(Problem(plan.where, f'"{plan.text[:60]}" was not rendered: {why}', "Change the text."))
+                on_take(plan)
+                continue
+            rendered_s += len(result.pcm) / engine.sample_rate_hz
+            work_s += result.work_s
+            writing = writer.submit(keep, plan, result)
+        if writing is not None:
+            writing.result()
     return TakesDone(takes, len(takes) - reused, reused, tuple(failed), rendered_s, work_s)
-
-
-def _requests(planned: Iterable[PlannedTake]) -> Iterator[Request]:
-    return (plan.request for plan in planned)
 
 
 def explain(planned: Sequence[PlannedTake], store: TakeStore) -> list[tuple[PlannedTake, str, str]]:

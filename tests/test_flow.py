@@ -98,7 +98,7 @@ def test_a_deployment_run_renders_the_same_takes_as_the_command(served: Served) 
 
     listening = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.pid in _family(served)]
     assert listening
-    assert {str(tuple(connection.laddr)[0]) for connection in listening} <= {"127.0.0.1", "::1"}
+    assert {str(next(iter(connection.laddr))) for connection in listening} <= {"127.0.0.1", "::1"}
 
 
 def test_a_wrong_manifest_fails_the_run_and_serving_goes_on(served: Served) -> None:

@@ -144,7 +144,6 @@ class Meter:
     def _find_peak(self, pcm: Pcm) -> None:
         """Raise the peak where `pcm` does."""
         if len(pcm) > 2 * REACH:
-            self._peak = max(self._peak, float(np.abs(pcm).max()))
             self._peak = max(self._peak, float(peaks_above(pcm, self._peak).max()))
 
 
