@@ -7,17 +7,34 @@ it after decoding, against the preset's limits. A file that is there already and
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mutagen import MutagenError
+
 from pipeline.audio import ChapterMark, Pcm
-from pipeline.audio.codecs import Probe, decode, open_writer, probe
+from pipeline.audio.codecs import Probe, Writer, decode, open_writer, probe
 from pipeline.audio.loudness import Levels, measure
 from pipeline.chapters import ChapterAudio
 from pipeline.manifest import Manifest
-from pipeline.mastering import TOLERANCE, Timeline, correct, level, master_blocks, solve, target, timeline
+from pipeline.mastering import (
+    TOLERANCE,
+    Master,
+    Timeline,
+    correct,
+    level,
+    master_blocks,
+    mastering,
+    solve,
+    target,
+    timeline,
+)
 from pipeline.presets import Preset
 from pipeline.tags import Tags, tag_flac, tag_m4b, tag_mp3, tag_wav
 from pipeline.transcript import Cue, chapters_json, to_json, to_srt, to_vtt
@@ -35,6 +52,7 @@ from pipeline.workspace import (
 
 _VERSION = 1  # raised whenever a file made of the same chapters would come out differently
 _TRIES = 3
+_BLOCKS_AHEAD = 4  # of three seconds each, between mastering and an encoder
 _ACX_LONGEST_S = 120 * 60
 _SIDECARS = (".vtt", ".srt", ".transcript.json", ".chapters.json")
 
@@ -65,10 +83,20 @@ class Order:
     tags: Tags
     marks: bool  # whether chapter marks go into it
 
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Where its chapters will lie."""
+        return timeline(self.chapters, self.preset)
+
     @property
     def audio_s(self) -> float:
         """How long it will be."""
-        return timeline(self.chapters, self.preset).duration_s
+        return self.timeline.duration_s
+
+    @property
+    def mastering(self) -> Hashable:
+        """Orders of one mastering differ only in how the same stream is encoded."""
+        return (tuple(chapter.path for chapter in self.chapters), mastering(self.preset))
 
     @property
     def key(self) -> str:
@@ -169,7 +197,7 @@ class Shelf:
 
     def find(self, order: Order) -> Deliverable | None:
         """The deliverable, if it is there just as it was made and would come out the same."""
-        name = self._name(order.path)
+        name = self.name(order.path)
         record = self._made.get(name, {})
         try:
             if record["key"] == order.key and record["sha256"] == file_hash(order.path):
@@ -187,7 +215,7 @@ class Shelf:
 
     def sweep(self, orders: Iterable[Order]) -> None:
         """Remove files an earlier run made that are not wanted any more, unless somebody changed them since."""
-        wanted = {self._name(order.path) for order in orders}
+        wanted = {self.name(order.path) for order in orders}
         for name in [name for name in self._made if name not in wanted]:
             path = self._workspace.root / name
             if file_hash(path) == self._made[name].get("sha256"):
@@ -197,47 +225,82 @@ class Shelf:
             del self._made[name]
         write_json(self._workspace.made, self._made)
 
-    def _name(self, path: Path) -> str:
+    def name(self, path: Path) -> str:
+        """As the record and the report have it: relative to the job's folder."""
         return path.relative_to(self._workspace.root).as_posix()
 
 
-def deliver(order: Order, shelf: Shelf, on_audio: OnAudio = lambda _seconds: None) -> Deliverable:
-    """Make the file, with everything that goes beside it. Raises `StorageError` where the disk does not take it."""
-    with storage_errors(order.path.parent):
-        order.path.parent.mkdir(parents=True, exist_ok=True)
-    lay = timeline(order.chapters, order.preset)
-    _write_sidecars(order, lay)
-    if found := shelf.find(order):
-        on_audio(2 * order.audio_s)
-        return found
-    marks = chapter_marks(order.chapters, lay) if order.marks else []
-    master = solve(order.chapters, order.preset)
-    with atomic_path(order.path) as temporary:
-        for attempt in range(1, _TRIES + 1):
-            _encode(
-                temporary, order, marks, _counted(master_blocks(order.chapters, order.preset, master), order, on_audio)
-            )
-            sound = probe(temporary)
-            levels = measure(
-                _counted(decode(temporary), order, on_audio), sound.sample_rate_hz, order.preset.room_tone_db
-            )
-            better = correct(master, levels, order.preset)
-            if better is None or attempt == _TRIES:
-                break
-            master = better
-        _tag(temporary, order, marks)
-    deliverable = Deliverable(
-        path=order.path.relative_to(shelf._workspace.root).as_posix(),
-        preset=order.preset.preset,
-        audio_s=round(levels.duration_s, 3),
-        lufs=round(levels.lufs, 2),
-        rms_db=round(levels.rms_db, 2),
-        true_peak_dbtp=round(levels.true_peak_dbtp, 2),
-        noise_floor_db=round(levels.noise_floor_db, 2),
-        limits=check_limits(order.preset, levels, sound),
+@dataclass
+class _File:
+    """A deliverable on its way to the disk."""
+
+    order: Order
+    path: Path  # temporary
+    marks: Sequence[ChapterMark]
+    sound: Probe | None = None
+    levels: Levels | None = None
+
+
+def deliver(orders: Sequence[Order], shelf: Shelf, on_audio: OnAudio = lambda _seconds: None) -> list[Deliverable]:
+    """Make files of one `mastering`, with everything that goes beside them.
+
+    They are mastered once and encoded side by side. Raises `StorageError` where the disk does not take them.
+    """
+    made: dict[Path, Deliverable] = {}
+    for order in orders:
+        with storage_errors(order.path.parent):
+            order.path.parent.mkdir(parents=True, exist_ok=True)
+        _write_sidecars(order)
+        if found := shelf.find(order):
+            made[order.path] = found
+            on_audio(2 * order.audio_s)
+    missing = [order for order in orders if order.path not in made]
+    if missing:
+        with ExitStack() as stack, ThreadPoolExecutor(len(missing)) as pool:
+            files = [
+                _File(
+                    order,
+                    stack.enter_context(atomic_path(order.path)),
+                    chapter_marks(order.chapters, order.timeline) if order.marks else [],
+                )
+                for order in missing
+            ]
+            master = solve(missing[0].chapters, missing[0].preset)
+            _encode(files, master, on_audio)
+            list(pool.map(lambda file: _finish(file, master, on_audio), files))
+        for file in files:
+            made[file.order.path] = _deliverable(file, shelf)
+            shelf.put(file.order, made[file.order.path])
+    return [made[order.path] for order in orders]
+
+
+def _finish(file: _File, master: Master, on_audio: OnAudio) -> None:
+    """Measure a file as it will be heard; encode it again as long as that is off target; tag it."""
+    for attempt in range(1, _TRIES + 1):
+        file.sound = probe(file.path)
+        blocks = _counted(decode(file.path), file.order, on_audio)
+        file.levels = measure(blocks, file.sound.sample_rate_hz, file.order.preset.room_tone_db)
+        better = correct(master, file.levels, file.order.preset)
+        if better is None or attempt == _TRIES:
+            break
+        master = better
+        _encode([file], master, on_audio)
+    _tag(file)
+
+
+def _deliverable(file: _File, shelf: Shelf) -> Deliverable:
+    assert file.levels is not None
+    assert file.sound is not None
+    return Deliverable(
+        path=shelf.name(file.order.path),
+        preset=file.order.preset.preset,
+        audio_s=round(file.levels.duration_s, 3),
+        lufs=round(file.levels.lufs, 2),
+        rms_db=round(file.levels.rms_db, 2),
+        true_peak_dbtp=round(file.levels.true_peak_dbtp, 2),
+        noise_floor_db=round(file.levels.noise_floor_db, 2),
+        limits=check_limits(file.order.preset, file.levels, file.sound),
     )
-    shelf.put(order, deliverable)
-    return deliverable
 
 
 def chapter_marks(chapters: Sequence[ChapterAudio], lay: Timeline) -> list[ChapterMark]:
@@ -273,14 +336,27 @@ def check_limits(preset: Preset, levels: Levels, sound: Probe) -> dict[str, bool
     return limits
 
 
-def _encode(path: Path, order: Order, marks: Sequence[ChapterMark], blocks: Iterable[Pcm]) -> None:
-    preset = order.preset
-    frames = round(order.audio_s * preset.sample_rate_hz)
-    with open_writer(
-        path, preset.format, preset.sample_rate_hz, preset.bitrate_kbps, chapters=marks, frames=frames
-    ) as writer:
-        for block in blocks:
-            writer.write(block)
+def _encode(files: Sequence[_File], master: Master, on_audio: OnAudio) -> None:
+    """Write one mastered stream into all `files`, each encoder in a thread of its own, a few blocks behind."""
+    first = files[0].order
+    frames = round(first.audio_s * first.preset.sample_rate_hz)
+    with ExitStack() as stack:
+        queues: list[tuple[Writer, ThreadPoolExecutor, deque[Future[None]]]] = []
+        for file in files:
+            kind, rate_hz, kbps = file.order.preset.format, first.preset.sample_rate_hz, file.order.preset.bitrate_kbps
+            writer = stack.enter_context(
+                open_writer(file.path, kind, rate_hz, kbps, chapters=file.marks, frames=frames)
+            )
+            queues.append((writer, stack.enter_context(ThreadPoolExecutor(1)), deque()))
+        for block in master_blocks(first.chapters, first.preset, master):
+            on_audio(len(files) * len(block) / first.preset.sample_rate_hz)
+            for writer, thread, waiting in queues:
+                if len(waiting) == _BLOCKS_AHEAD:
+                    waiting.popleft().result()
+                waiting.append(thread.submit(writer.write, block))
+        for _writer, _thread, waiting in queues:
+            for written in waiting:
+                written.result()
 
 
 def _counted(blocks: Iterable[Pcm], order: Order, on_audio: OnAudio) -> Iterator[Pcm]:
@@ -289,20 +365,25 @@ def _counted(blocks: Iterable[Pcm], order: Order, on_audio: OnAudio) -> Iterator
         yield block
 
 
-def _tag(path: Path, order: Order, marks: Sequence[ChapterMark]) -> None:
-    match order.preset.format:
-        case "mp3":
-            tag_mp3(path, order.tags, marks)
-        case "m4b":
-            tag_m4b(path, order.tags)
-        case "flac":
-            tag_flac(path, order.tags, marks)
-        case "wav":
-            tag_wav(path, order.tags)
+def _tag(file: _File) -> None:
+    tags = file.order.tags
+    try:
+        match file.order.preset.format:
+            case "mp3":
+                tag_mp3(file.path, tags, file.marks)
+            case "m4b":
+                tag_m4b(file.path, tags)
+            case "flac":
+                tag_flac(file.path, tags, file.marks)
+            case "wav":
+                tag_wav(file.path, tags)
+    except MutagenError as error:  # mutagen wraps what the disk says
+        raise error.args[0] if error.args and isinstance(error.args[0], OSError) else error from error
 
 
-def _write_sidecars(order: Order, lay: Timeline) -> None:
+def _write_sidecars(order: Order) -> None:
     """Transcripts in three formats, chapters as JSON, and the cover in the folder."""
+    lay = order.timeline
     cues = [
         Cue(start_s + cue.start_s, start_s + cue.end_s, cue.speaker, cue.text)
         for start_s, chapter in zip(lay.starts_s, order.chapters, strict=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from pipeline.chapters import ChapterAudio, join_chapter
 from pipeline.chunks import pack, sayer, too_long
 from pipeline.engines import TRAITS, Engine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.export import Cover, Deliverable, Shelf, deliver, plan_orders
+from pipeline.export import Cover, Deliverable, Order, Shelf, deliver, plan_orders
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.report import Report, make_report, summary
 from pipeline.script import Script, load_script, speakers
@@ -202,12 +202,15 @@ def deliver_all(job: Job, chapters: Sequence[ChapterAudio], jobs: int, on_progre
         on_progress("deliverables", min(done_s, total_s), total_s)
 
     shelf = Shelf(job.workspace)
+    together: dict[Hashable, list[Order]] = {}
+    for order in orders:
+        together.setdefault(order.mastering, []).append(order)
     # The longest first, so that no core is left with a whole book at the end.
-    longest_first = sorted(orders, key=lambda order: -order.audio_s)
-    made = in_parallel(lambda order: deliver(order, shelf, on_audio), longest_first, jobs, stop)
+    groups = sorted(together.values(), key=lambda group: -group[0].audio_s)
+    made = in_parallel(lambda group: deliver(group, shelf, on_audio), groups, jobs, stop)
     shelf.sweep(orders)
-    by_order = dict(zip(map(id, longest_first), made, strict=True))
-    return [by_order[id(order)] for order in orders]
+    by_path = {item.path: item for items in made for item in items}
+    return [by_path[shelf.name(order.path)] for order in orders]
 
 
 class StoppedError(Exception):

@@ -7,7 +7,7 @@ with the length of a book.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -107,6 +107,20 @@ def correct(master: Master, levels: Levels, preset: Preset) -> Master | None:
     return Master(
         master.gain_db + (missing if abs(missing) > _CLOSE else 0.0),
         master.limit_dbtp - (over + 0.1 if over > 0 else 0.0),
+    )
+
+
+def mastering(preset: Preset) -> Hashable:
+    """What of a preset decides how the stream sounds before it is encoded."""
+    return (
+        preset.sample_rate_hz,
+        preset.lufs,
+        preset.rms_db,
+        preset.true_peak_dbtp - _LIMIT_MARGIN_DB[preset.format],
+        preset.room_tone_db,
+        preset.head_s,
+        preset.tail_s,
+        preset.chapter_gap_s,
     )
 
 

@@ -263,7 +263,7 @@ def decode(path: Path) -> Iterator[Pcm]:
     encoded. Raises as `probe`.
     """
     with _readable(path):
-        if _for_soundfile(path):
+        if _for_soundfile(path) or _is_mp3(path):  # libsndfile's MP3 decoder works in blocks, PyAV's in small frames
             with soundfile.SoundFile(path) as file:
                 for block in file.blocks(BLOCK, dtype="float32", always_2d=True):
                     yield np.ascontiguousarray(block.mean(axis=1, dtype=np.float32))
@@ -315,6 +315,13 @@ def _frames(container: av.container.InputContainer, stream: av.audio.AudioStream
     if "mp4" not in container.format.name or stream.duration is None or stream.time_base is None:
         return None
     return round(stream.duration * stream.time_base * stream.rate)
+
+
+def _is_mp3(path: Path) -> bool:
+    """Whether the file begins with an ID3 tag or with the sync bits of a frame."""
+    with path.open("rb") as file:
+        head = file.read(3)
+    return head == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
 
 
 def _for_soundfile(path: Path) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.audio import Pcm
 
 _FULL_SCALE = 2**23
-_BLOCK = 65_536
+_BLOCK = 1 << 16
 
 
 def quantize(pcm: Pcm) -> NDArray[np.int32]:

@@ -14,7 +14,6 @@ from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from pipeline.audio import Pcm
 from pipeline.audio.loudness import REACH, amplitude, peaks_above
 
-_PART = 16_384  # samples worked on at once: most parts of speech hold no peak and pass as they are
 _REACH_S = 0.008  # long enough not to distort a low voice, short enough not to pump
 
 
@@ -43,11 +42,10 @@ def limit(blocks: Iterable[Pcm], sample_rate_hz: int, ceiling_dbtp: float) -> It
         return inner * gain
 
     for block in blocks:
-        for start in range(0, len(block), _PART):
-            held = np.concatenate([held, block[start : start + _PART]])
-            if len(held) > 2 * margin:
-                yield limited(held)
-                held = held[-2 * margin :]
+        held = np.concatenate([held, block])
+        if len(held) > 2 * margin:
+            yield limited(held)
+            held = held[-2 * margin :]
     held = np.concatenate([held, np.zeros(margin, np.float32)])
     if len(held) > 2 * margin:
         yield limited(held)
