@@ -18,7 +18,7 @@ from pipeline.script import Chapter
 from pipeline.takes import PlannedTake, Take
 from pipeline.transcript import Cue
 from pipeline.voices import NARRATOR
-from pipeline.workspace import atomic_path, content_key, file_hash, read_json, safe_name, write_json
+from pipeline.workspace import atomic_path, clear_way, content_key, file_hash, read_record, safe_name, write_record
 
 _VERSION = 1  # raised whenever this file changes what a chapter sounds like
 
@@ -93,6 +93,7 @@ def join_chapter(
         return found
     rate = takes[planned[0].key].sample_rate_hz
     cues: list[tuple[int, Cue]] = []
+    clear_way(path)
     with atomic_path(path) as temporary:
         writer = flac.Writer(temporary, rate)
         try:
@@ -115,20 +116,17 @@ def join_chapter(
         "turns": [asdict(turn) for turn in audio.turns],
         "cues": [asdict(cue) for cue in audio.cues],
     }
-    write_json(path.with_suffix(".json"), record)
+    write_record(path.with_suffix(".json"), record)
     return audio
 
 
 def _find(path: Path, key: str, number: int, title: str) -> ChapterAudio | None:
-    record = read_json(path.with_suffix(".json"))
-    try:
-        if record["key"] != key or file_hash(path) != record["file_sha256"]:
-            return None
-        turns = tuple(TurnTime(**turn) for turn in record["turns"])
-        cues = tuple(Cue(**cue) for cue in record["cues"])
-        return ChapterAudio(number, title, path, key, record["sample_rate_hz"], record["frames"], turns, cues)
-    except (KeyError, TypeError):
+    record = read_record(path.with_suffix(".json"))
+    if record is None or record["key"] != key or file_hash(path) != record["file_sha256"]:
         return None
+    turns = tuple(TurnTime(**turn) for turn in record["turns"])
+    cues = tuple(Cue(**cue) for cue in record["cues"])
+    return ChapterAudio(number, title, path, key, record["sample_rate_hz"], record["frames"], turns, cues)
 
 
 def _sounds(

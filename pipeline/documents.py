@@ -135,7 +135,7 @@ def read_yaml(text: str, shown: str) -> Located:
 def _syntax_problem(error: yaml.MarkedYAMLError, shown: str) -> Problem:
     said = f"{error.context or ''} {error.problem or ''}"
     mark = error.problem_mark or error.context_mark
-    if "end of stream" in said and error.context_mark:
+    if error.context_mark and ("end of stream" in said or "stream end" in said):
         mark = error.context_mark  # the line that opened the quote, not the end of the file
     where = f"{shown}:{mark.line + 1 if mark else 1}"
     for sign, what, fix in _SYNTAX_HINTS:

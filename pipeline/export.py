@@ -44,10 +44,10 @@ from pipeline.workspace import (
     atomic_write,
     content_key,
     file_hash,
-    read_json,
+    read_record,
     safe_name,
     storage_errors,
-    write_json,
+    write_record,
 )
 
 _VERSION = 1  # raised whenever a file made of the same chapters would come out differently
@@ -142,7 +142,8 @@ def plan_orders(
         folder = workspace.root / preset.preset / book_folder(manifest)
         in_one = preset.files == "one" or (preset.files is None and manifest.kind == "podcast")
         if in_one and whole:
-            prefix = f"{int(manifest.part):02d} - " if manifest.part.isdecimal() else ""
+            number = _number(manifest.part)
+            prefix = f"{number:02d} - " if number else ""
             path = folder / f"{prefix}{safe_name(manifest.title)}.{preset.format}"
             tags = _tags(manifest, manifest.title, narrator, cover)
             orders.append(Order(path, preset, tuple(chapters), tags, marks=True))
@@ -167,6 +168,11 @@ def book_folder(manifest: Manifest) -> Path:
     )
 
 
+def _number(part: str) -> int:
+    """A part's number, as far as a track number can hold it; else 0."""
+    return int(part) if part.isdecimal() and len(part) <= 4 else 0
+
+
 def _tags(manifest: Manifest, title: str, narrator: str, cover: Cover | None) -> Tags:
     return Tags(
         title=title,
@@ -175,7 +181,7 @@ def _tags(manifest: Manifest, title: str, narrator: str, cover: Cover | None) ->
         narrator=narrator,
         genre="Podcast" if manifest.kind == "podcast" else "Audiobook",
         year=manifest.year,
-        track=int(manifest.part) if manifest.part.isdecimal() else 0,
+        track=_number(manifest.part),
         tracks=0,
         series=manifest.series,
         part=manifest.part,
@@ -192,18 +198,14 @@ class Shelf:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._lock = threading.Lock()
-        record = read_json(workspace.made)
-        self._made: dict[str, dict[str, Any]] = record if isinstance(record, dict) else {}
+        self._made: dict[str, dict[str, Any]] = (read_record(workspace.made) or {}).get("files", {})
 
     def find(self, order: Order) -> Deliverable | None:
         """The deliverable, if it is there just as it was made and would come out the same."""
         name = self.name(order.path)
-        record = self._made.get(name, {})
-        try:
-            if record["key"] == order.key and record["sha256"] == file_hash(order.path):
-                return Deliverable(**record["deliverable"])
-        except (KeyError, TypeError):
-            pass
+        record = self._made.get(name)
+        if record and record["key"] == order.key and record["sha256"] == file_hash(order.path):
+            return Deliverable(**record["deliverable"])
         return None
 
     def put(self, order: Order, deliverable: Deliverable) -> None:
@@ -211,19 +213,22 @@ class Shelf:
         record = {"key": order.key, "sha256": file_hash(order.path), "deliverable": asdict(deliverable)}
         with self._lock:
             self._made[deliverable.path] = record
-            write_json(self._workspace.made, self._made)
+            self._write()
 
     def sweep(self, orders: Iterable[Order]) -> None:
         """Remove files an earlier run made that are not wanted any more, unless somebody changed them since."""
         wanted = {self.name(order.path) for order in orders}
         for name in [name for name in self._made if name not in wanted]:
             path = self._workspace.root / name
-            if file_hash(path) == self._made[name].get("sha256"):
+            if file_hash(path) == self._made[name]["sha256"]:
                 with storage_errors(path):
                     for left in (path, *(path.with_suffix(suffix) for suffix in _SIDECARS)):
                         left.unlink(missing_ok=True)
             del self._made[name]
-        write_json(self._workspace.made, self._made)
+        self._write()
+
+    def _write(self) -> None:
+        write_record(self._workspace.made, {"files": self._made})
 
     def name(self, path: Path) -> str:
         """As the record and the report have it: relative to the job's folder."""

@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -76,12 +77,12 @@ def open_job(path: Path, settings: Settings, *, engine: str | None = None, allow
     """Read and check a manifest and all it names. Raises `RequestError` with every problem there is."""
     manifest, problems = load_manifest(path, allow_outside=allow_outside)
     check = _Checker(problems)
-    script = check(lambda: _load_script(manifest, skip={problem.where for problem in problems}))
+    script = check(lambda: _load_script(manifest, allow_outside=allow_outside))
     library = check(lambda: load_library((path.parent / "voices", *settings.voices)))
     cover = check(lambda: _load_cover(manifest)) if manifest.cover else None
     casting = check(lambda: _cast(manifest, script, library)) if library else None
     name = engine or manifest.engine
-    opened = check(lambda: open_engine(name))
+    opened = check(lambda: _open_engine(manifest, name))
     if casting and name in TRAITS:
         problems += _engine_problems(manifest, casting, TRAITS[name], opened)
     if script and name in TRAITS:
@@ -153,13 +154,18 @@ def render_all_takes(job: Job, on_progress: OnProgress) -> TakesDone:
     """Render what is missing; a failed chunk is told of and the rest goes on."""
     total_s = sum(plan.estimated_s for plan in job.takes)
     done_s = 0.0
+    stop = threading.Event()
 
     def on_take(plan: PlannedTake) -> None:
         nonlocal done_s
+        if stop.is_set():
+            raise StoppedError
         done_s += plan.estimated_s
         on_progress("takes", done_s, total_s)
 
-    return render_takes(job.takes, job.engine, job.store, on_take)
+    # Not in the main thread: there a Ctrl-C may strike inside a callback from C, which can only print and forget it.
+    work = partial(render_takes, job.takes, job.engine, job.store, on_take)
+    return in_parallel(lambda render: render(), [work], 1, stop)[0]
 
 
 def join_all_chapters(job: Job, done: TakesDone, jobs: int, on_progress: OnProgress) -> list[ChapterAudio]:
@@ -181,7 +187,8 @@ def join_all_chapters(job: Job, done: TakesDone, jobs: int, on_progress: OnProgr
     chapters = in_parallel(join, whole, jobs)
     kept = {path for chapter in chapters for path in (chapter.path, chapter.path.with_suffix(".json"))}
     for left in set(job.workspace.chapters.iterdir()) - kept:
-        left.unlink()
+        if left.is_file():
+            left.unlink()
     return chapters
 
 
@@ -243,15 +250,17 @@ class _Checker:
     def __call__(self, load: Callable[[], T]) -> T | None:
         try:
             return load()
-        except (RequestError, EngineError) as error:
+        except RequestError as error:
             self._problems += error.problems
             return None
 
 
-def _load_script(manifest: Manifest, skip: set[str]) -> Script | None:
-    if any(manifest.where("script", index) in skip for index in range(len(manifest.script))):
+def _load_script(manifest: Manifest, *, allow_outside: bool) -> Script | None:
+    """The script; of one that was refused as outside, or is not named at all, there is nothing more to say."""
+    names = [name for name in manifest.script if name and (allow_outside or not manifest.is_outside(name))]
+    if not names:
         return None
-    paths = [(manifest.file(name), str(manifest.file(name))) for name in manifest.script]
+    paths = [(manifest.file(name), str(manifest.file(name))) for name in names]
     return load_script(paths, title=manifest.title, kind=manifest.kind, cast=manifest.cast)
 
 
@@ -259,6 +268,14 @@ def _load_cover(manifest: Manifest) -> Cover | None:
     assert manifest.cover is not None
     data, mime, size = read_cover(manifest.file(manifest.cover), manifest.where("cover"))
     return Cover(data, mime, size)
+
+
+def _open_engine(manifest: Manifest, name: str) -> Engine:
+    try:
+        return open_engine(name)
+    except EngineError as error:
+        where = manifest.where("engine")
+        raise RequestError(*(replace(problem, where=where) for problem in error.problems)) from None
 
 
 def _cast(manifest: Manifest, script: Script | None, library: Library | None) -> Casting:
@@ -276,8 +293,12 @@ def _engine_problems(manifest: Manifest, casting: Casting, traits: Traits, engin
                 what = f'the voice "{voice.name}" has no prompt, and the engine {traits.name} needs one.'
                 yield Problem(where, what, "Choose a voice with a prompt, or another engine.")
     if engine is not None:
+        wrong_language = engine.check(manifest.language, [])
+        for what in wrong_language:
+            yield Problem(manifest.where("language"), f"{what}.", "Choose another language or engine.")
         for what in engine.check(manifest.language, voices):
-            yield Problem(where, f"{what}.", 'Change "language:" or the voice.')
+            if what not in wrong_language:
+                yield Problem(manifest.where("cast"), f"{what}.", "Choose another voice, or mend this one.")
 
 
 def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:

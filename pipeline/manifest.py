@@ -6,6 +6,7 @@ In: a YAML file. Out: a frozen `Manifest`, or every problem in it at once, each 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,7 +35,7 @@ def _expand_preset(value: Any) -> Any:
     """`podcast`, or a mapping with a preset's name and the fields it overrides."""
     overrides: dict[str, Any] = {"preset": value} if isinstance(value, str) else value
     if not isinstance(overrides, Mapping):
-        raise ValueError('a preset is a name, or a mapping with "preset: name".')
+        raise ValueError('a preset is a name, or a mapping with "preset: name".\nWrite for example: deliver: [podcast]')
     name = overrides.get("preset")
     if name not in PRESETS:
         raise ValueError(f'no preset "{name}".\n{did_you_mean(str(name), PRESETS)}')
@@ -53,7 +54,7 @@ class Manifest(BaseModel):
     script: tuple[str, ...] = Field(min_length=1)
     author: str = ""
     kind: Literal["podcast", "audiobook"] = "podcast"
-    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    language: str = "en"
     cast: dict[str, str] = {}
     narrator: str | None = None
     engine: Literal["draft", "dia"] = "draft"
@@ -81,6 +82,13 @@ class Manifest(BaseModel):
     def _one_line(cls, value: str) -> str:
         return " ".join(value.split())
 
+    @field_validator("language")
+    @classmethod
+    def _language_code(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
+            raise ValueError(f'"{value[:40]}" is no language code.\nWrite one such as en, en-gb or de.')
+        return value
+
     @field_validator("deliver")
     @classmethod
     def _once_each(cls, value: tuple[Preset, ...]) -> tuple[Preset, ...]:
@@ -97,6 +105,13 @@ class Manifest(BaseModel):
     def where(self, *path: str | int) -> str:
         """`file:line` of a key."""
         return self._located.where(*path)
+
+    def is_outside(self, name: str) -> bool:
+        """Whether a path written in the manifest leaves its folder, also through a link."""
+        try:
+            return not self.file(name).resolve().is_relative_to(self._path.parent.resolve())
+        except (OSError, RuntimeError, ValueError):  # a link to itself, a NUL
+            return True
 
     def file(self, name: str) -> Path:
         """A path written in the manifest, found from the manifest's folder."""
@@ -131,7 +146,6 @@ def load_manifest(path: Path, *, allow_outside: bool = False) -> tuple[Manifest,
 
 def _outside(manifest: Manifest) -> list[Problem]:
     """A problem for each path that leaves the manifest's folder."""
-    home = manifest.path.parent.resolve()
     named = [(("script", index), name) for index, name in enumerate(manifest.script)]
     if manifest.cover is not None:
         named.append((("cover", 0), manifest.cover))
@@ -142,5 +156,5 @@ def _outside(manifest: Manifest) -> list[Problem]:
             "Move it there, or allow it with --allow-outside.",
         )
         for key, name in named
-        if "\0" in name or not manifest.file(name).resolve().is_relative_to(home)
+        if name and manifest.is_outside(name)
     ]

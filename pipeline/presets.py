@@ -34,7 +34,7 @@ class Preset(BaseModel):
     @model_validator(mode="after")
     def _one_level(self) -> Preset:
         if (self.lufs is None) == (self.rms_db is None):
-            raise ValueError("give exactly one of lufs and rms_db")
+            raise ValueError("a level is given twice or not at all.\nGive exactly one of lufs and rms_db.")
         return self
 
 

@@ -170,8 +170,9 @@ def read_cover(path: Path, shown: str) -> tuple[bytes, str, tuple[int, int]]:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_COVER_BYTES + 1)
-    except OSError as error:
-        raise RequestError(Problem(shown, f"the cover cannot be read ({error.strerror}).", again)) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = error.strerror if isinstance(error, OSError) else error
+        raise RequestError(Problem(shown, f"the cover cannot be read ({why}).", again)) from error
     if len(data) > MAX_COVER_BYTES:
         limit = f"the cover is larger than {MAX_COVER_BYTES // 2**20} MiB."
         raise RequestError(Problem(shown, limit, "Save it with stronger compression."))
@@ -182,6 +183,8 @@ def read_cover(path: Path, shown: str) -> tuple[bytes, str, tuple[int, int]]:
             size, mime = image.size, image.get_format_mimetype() or ""
             if size[0] * size[1] <= MAX_COVER_PIXELS:
                 image.load()
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            image.verify()  # the checksums of a PNG, which loading forgives
     # Pillow raises nearly anything for a broken file: OSError, SyntaxError, struct.error, its own bomb error.
     except Exception as error:
         raise RequestError(Problem(shown, f"the cover is a broken picture ({error}).", again)) from error

@@ -19,7 +19,7 @@ from pipeline.engines import Engine, Failed, Line, Rendered, Request, Span
 from pipeline.errors import Problem
 from pipeline.script import Script
 from pipeline.voices import Casting, Library
-from pipeline.workspace import atomic_write, content_key, file_hash, read_json, set_aside, storage_errors, write_json
+from pipeline.workspace import atomic_write, clear_way, content_key, file_hash, read_record, set_aside, write_record
 
 BYTES_PER_S = 15.0  # of English narration at 155 words a minute
 
@@ -120,32 +120,28 @@ class TakeStore:
 
     def parts(self, key: str) -> dict[str, Any] | None:
         """What went into the key of a take that is there."""
-        record = read_json(self._json(key))
-        return record.get("parts") if isinstance(record, dict) else None
+        record = read_record(self._json(key))
+        return None if record is None else record.get("parts")
 
     def find(self, key: str) -> Take | None:
         """The take called `key`, if it is there and undamaged. A damaged one is set aside."""
-        record = read_json(self._json(key))
-        sound = self._sound(key)
-        if record is None and not self._json(key).exists():
+        written, sound = self._json(key), self._sound(key)
+        if not written.exists():
             return None
-        try:
-            if file_hash(sound) == record["file_sha256"]:
-                spans = record["spans"]
-                return Take(
-                    key=key,
-                    path=sound,
-                    pcm_sha256=record["pcm_sha256"],
-                    sample_rate_hz=record["sample_rate_hz"],
-                    frames=record["frames"],
-                    spans=None if spans is None else tuple(Span(*span) for span in spans),
-                )
-        except (KeyError, TypeError):
-            pass
-        with storage_errors(sound):
-            self._json(key).unlink(missing_ok=True)
-            if sound.exists():
-                set_aside(sound)
+        record = read_record(written)
+        if record is not None and file_hash(sound) == record["file_sha256"]:
+            spans = record["spans"]
+            return Take(
+                key=key,
+                path=sound,
+                pcm_sha256=record["pcm_sha256"],
+                sample_rate_hz=record["sample_rate_hz"],
+                frames=record["frames"],
+                spans=None if spans is None else tuple(Span(*span) for span in spans),
+            )
+        for damaged in (written, sound):
+            if damaged.exists():
+                set_aside(damaged)
         return None
 
     def save(self, planned: PlannedTake, rendered: Rendered, sample_rate_hz: int) -> Take:
@@ -154,8 +150,9 @@ class TakeStore:
         encoded = flac.encode(samples, sample_rate_hz)
         sound = self._sound(planned.key)
         take = Take(planned.key, sound, flac.pcm_hash(samples), sample_rate_hz, len(samples), rendered.spans)
+        clear_way(sound)
         atomic_write(sound, encoded)
-        write_json(
+        write_record(
             self._json(planned.key),
             {
                 "parts": planned.parts,
@@ -272,4 +269,6 @@ def _difference(parts: dict[str, Any], other: dict[str, Any]) -> list[str]:
         "another of the same": ("occurrence",),
     }
     different = [name for name, keys in named.items() if any(parts.get(key) != other.get(key) for key in keys)]
+    if "engine" in different and "voice" in different:
+        different.remove("voice")  # what a voice is to one engine says nothing to another
     return [name for name in different if name != "another of the same"] or different

@@ -97,9 +97,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = _STORAGE_ERRNOS.get(error.errno or 0)
-        if reason is None:
-            raise
+        reason = _STORAGE_ERRNOS.get(error.errno or 0, f"{error.strerror or error}.")
         hint = "Make room or choose another folder with --out"
         raise StorageError(
             Problem(str(path), reason, f"{hint}, then run the same command again: finished takes are kept.")
@@ -140,6 +138,24 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def write_record(path: Path, value: dict[str, Any]) -> None:
+    """Write `value` as JSON with a checksum of itself, atomically."""
+    clear_way(path)
+    write_json(path, {"check": content_key(value)} | value)
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """What `write_record` wrote, or None where it is not there just as it was written."""
+    record = read_json(path)
+    if not isinstance(record, dict):
+        return None
+    check = record.pop("check", None)
+    try:
+        return record if check == content_key(record) else None
+    except (ValueError, RecursionError):
+        return None
+
+
 def content_key(parts: Any) -> str:
     """SHA-256 over the canonical JSON of `parts`, 32 hexadecimal digits (128 bits)."""
     canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -166,6 +182,16 @@ def safe_name(title: str) -> str:
     return name or "untitled"
 
 
+def clear_way(path: Path) -> None:
+    """Set aside a folder that stands where a file of the job belongs."""
+    if path.is_dir():
+        set_aside(path)
+
+
 def set_aside(path: Path) -> None:
     """Move a damaged file out of the way, keeping it for whoever wants to look."""
-    shutil.move(path, path.with_name(path.name + ".damaged"))
+    aside = path.with_name(path.name + ".damaged")
+    with storage_errors(path):
+        if aside.is_dir():
+            shutil.rmtree(aside)
+        path.replace(aside)

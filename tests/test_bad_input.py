@@ -226,7 +226,7 @@ WRONG = [
         arguments=("--engine", "dia"),
     ),
     wrong("language unknown", f"{HEAD}seed: 1\nlanguage: xx\n", ("job.yaml:4", 'does not speak "xx"')),
-    wrong("language a sentence", f"{HEAD}language: English, please\n", ("job.yaml:3", '"language"')),
+    wrong("language a sentence", f"{HEAD}language: English, please\n", ("job.yaml:3", "language code")),
     # paths
     wrong("script outside", "title: A test\nscript: ../job.md\n", ("job.yaml:2", "outside the manifest's folder")),
     wrong("script absolute", "title: A test\nscript: /etc/passwd.md\n", ("job.yaml:2", "outside")),
@@ -470,16 +470,21 @@ def test_the_output_folder_cannot_be_made(podcast: Podcast, tmp_path: Path, make
 
 
 def test_a_folder_in_a_files_place_is_told(podcast: Podcast, tmp_path: Path, make_job: MakeJob) -> None:
-    """A folder that stands where a chapter or a deliverable belongs ends with a message, not with a traceback."""
+    """A folder in the place of a deliverable ends with a message; one in the place of a chapter is set aside."""
     make_job(SPEECH, deliver=["podcast"])
-    for name in ("chapters/01 - One.flac", "podcast/Unknown author/A test/A test.mp3"):
-        blocked = tmp_path / "output" / "job" / name
-        blocked.mkdir(parents=True)
-        answer = podcast("render", "job.yaml", "--engine", "tone")
-        assert answer.code in (1, 2), answer.err
-        assert blocked.name in answer.err
-        blocked.rmdir()
+    blocked = tmp_path / "output" / "job" / "podcast/Unknown author/A test/A test.mp3"
+    blocked.mkdir(parents=True)
+    answer = podcast("render", "job.yaml", "--engine", "tone")
+    assert answer.code in (1, 2), answer.err
+    assert blocked.name in answer.err
+    assert "Traceback" not in answer.err
+    blocked.rmdir()
+    chapter = tmp_path / "output" / "job" / "chapters" / "01 - One.flac"
+    chapter.unlink()
+    chapter.mkdir()
     assert podcast("render", "job.yaml", "--engine", "tone").code == 0
+    assert chapter.is_file()
+    assert chapter.with_name(chapter.name + ".damaged").is_dir()
 
 
 def test_a_foreign_folder_among_the_chapters_does_no_harm(podcast: Podcast, tmp_path: Path, make_job: MakeJob) -> None:

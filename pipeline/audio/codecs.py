@@ -120,7 +120,8 @@ class _AacWriter:
                         "start": round(mark.start_s * 1000),
                         "end": round(mark.end_s * 1000),
                         "time_base": Fraction(1, 1000),
-                        "metadata": {"title": mark.title},
+                        # A chapter's title has one byte for its length, and FFmpeg cuts through characters.
+                        "metadata": {"title": mark.title.encode()[:255].decode(errors="ignore")},
                     }
                     for number, mark in enumerate(self._chapters, 1)
                 ]

@@ -55,6 +55,7 @@ class Writer:
 
     def __init__(self, path: Path, sample_rate_hz: int) -> None:
         self._path = path
+        path.touch()  # where that is refused, the operating system's reason is better than libsndfile's
         self._file = soundfile.SoundFile(path, "w", sample_rate_hz, 1, format="FLAC", subtype="PCM_24")
         self.frames = 0
 
