@@ -77,7 +77,11 @@ def made(job: Path) -> dict[str, str]:
 def sounds(job: Path) -> dict[str, tuple[int, str]]:
     """Modification time and hash of takes, chapters and audio deliverables."""
     suffixes = (".flac", ".mp3", ".m4b", ".wav")
-    files = [path for path in job.rglob("*") if path.suffix in suffixes or path.parent.name in ("takes", "chapters")]
+    files = [
+        path
+        for path in job.rglob("*")
+        if path.is_file() and (path.suffix in suffixes or path.parent.name in ("takes", "chapters"))
+    ]
     return {path.relative_to(job).as_posix(): (path.stat().st_mtime_ns, sha256(path)) for path in files}
 
 
