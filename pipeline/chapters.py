@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
+from pipeline.ahead import ahead
 from pipeline.audio import Pcm, flac
 from pipeline.audio.edit import fade, silence, trim
 from pipeline.manifest import Pauses
@@ -97,7 +98,7 @@ def join_chapter(
     with atomic_path(path) as temporary:
         writer = flac.Writer(temporary, rate)
         try:
-            for sound in _sounds(chapter, planned, takes, pauses):
+            for sound in ahead(_sounds(chapter, planned, takes, pauses)):
                 writer.write(silence(sound.pause_s, rate))
                 cues += _cues(sound, writer.frames / rate, rate)
                 writer.write(fade(sound.pcm, rate))

@@ -1,6 +1,6 @@
 """Deliverables: mastered, encoded and tagged files, measured as they will be heard.
 
-In: joined chapters and a preset. Out: a file with its transcripts and chapter marks beside it, and what was measured of
+In: orders. Out: a file with its transcripts and chapter marks beside it, and what was measured of
 it after decoding, against the preset's limits. A file that is there already and would come out the same is left alone.
 """
 
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from pipeline.audio import ChapterMark, Pcm
 from pipeline.audio.codecs import Probe, Writer, decode, open_writer, probe
 from pipeline.audio.loudness import Levels, measure
 from pipeline.chapters import ChapterAudio
-from pipeline.manifest import Manifest
 from pipeline.mastering import (
     TOLERANCE,
     Master,
@@ -30,87 +28,29 @@ from pipeline.mastering import (
     correct,
     level,
     master_blocks,
-    mastering,
     solve,
     target,
-    timeline,
 )
+from pipeline.orders import Order
 from pipeline.presets import Preset
-from pipeline.tags import Tags, tag_flac, tag_m4b, tag_mp3, tag_wav
+from pipeline.tags import tag_flac, tag_m4b, tag_mp3, tag_wav
 from pipeline.transcript import Cue, chapters_json, to_json, to_srt, to_vtt
 from pipeline.workspace import (
     Workspace,
     atomic_path,
     atomic_write,
-    content_key,
     file_hash,
     read_record,
-    safe_name,
     storage_errors,
     write_record,
 )
 
-_VERSION = 1  # raised whenever a file made of the same chapters would come out differently
 _TRIES = 3
 _BLOCKS_AHEAD = 4  # of three seconds each, between mastering and an encoder
 _ACX_LONGEST_S = 120 * 60
 _SIDECARS = (".vtt", ".srt", ".transcript.json", ".chapters.json")
 
 OnAudio = Callable[[float], None]  # seconds of audio encoded or measured since the last call
-
-
-@dataclass(frozen=True)
-class Cover:
-    """The picture of a book or episode."""
-
-    data: bytes
-    mime: str
-    size: tuple[int, int]  # pixels
-
-    @property
-    def suffix(self) -> str:
-        """Of its file name."""
-        return ".png" if self.mime == "image/png" else ".jpg"
-
-
-@dataclass(frozen=True)
-class Order:
-    """One file to make."""
-
-    path: Path
-    preset: Preset
-    chapters: tuple[ChapterAudio, ...]
-    tags: Tags
-    marks: bool  # whether chapter marks go into it
-
-    @cached_property
-    def timeline(self) -> Timeline:
-        """Where its chapters will lie."""
-        return timeline(self.chapters, self.preset)
-
-    @property
-    def audio_s(self) -> float:
-        """How long it will be."""
-        return self.timeline.duration_s
-
-    @property
-    def mastering(self) -> Hashable:
-        """Orders of one mastering differ only in how the same stream is encoded."""
-        return (tuple(chapter.path for chapter in self.chapters), mastering(self.preset))
-
-    @property
-    def key(self) -> str:
-        """Hashes all that can change the file or what lies beside it."""
-        cover = content_key((self.tags.cover or b"").hex())
-        return content_key(
-            {
-                "version": _VERSION,
-                "preset": self.preset.model_dump(),
-                "chapters": [[chapter.key, chapter.title] for chapter in self.chapters],
-                "tags": asdict(replace(self.tags, cover=None)) | {"cover": cover},
-                "marks": self.marks,
-            }
-        )
 
 
 @dataclass(frozen=True)
@@ -125,71 +65,6 @@ class Deliverable:
     true_peak_dbtp: float
     noise_floor_db: float
     limits: Mapping[str, bool]
-
-
-def plan_orders(
-    manifest: Manifest,
-    chapters: Sequence[ChapterAudio],
-    total_chapters: int,
-    narrator: str,
-    cover: Cover | None,
-    workspace: Workspace,
-) -> list[Order]:
-    """The files a manifest asks for. Of an incomplete job only the files whose chapters are all there."""
-    orders = []
-    whole = len(chapters) == total_chapters
-    for preset in manifest.deliver:
-        folder = workspace.root / preset.preset / book_folder(manifest)
-        in_one = preset.files == "one" or (preset.files is None and manifest.kind == "podcast")
-        if in_one and whole:
-            number = _number(manifest.part)
-            prefix = f"{number:02d} - " if number else ""
-            path = folder / f"{prefix}{safe_name(manifest.title)}.{preset.format}"
-            tags = _tags(manifest, manifest.title, narrator, cover)
-            orders.append(Order(path, preset, tuple(chapters), tags, marks=True))
-        if not in_one:
-            for chapter in chapters:
-                path = folder / f"{chapter.number:02d} - {safe_name(chapter.title)}.{preset.format}"
-                tags = replace(
-                    _tags(manifest, chapter.title, narrator, cover), track=chapter.number, tracks=total_chapters
-                )
-                orders.append(Order(path, preset, (chapter,), tags, marks=False))
-    return orders
-
-
-def book_folder(manifest: Manifest) -> Path:
-    """`Author/Title`, or `Author/Series/Vol 2 - Title`, as Audiobookshelf reads them."""
-    title = safe_name(manifest.title)
-    author = safe_name(manifest.author) if manifest.author else "Unknown author"
-    if not manifest.series:
-        return Path(author, title)
-    return Path(
-        author, safe_name(manifest.series), safe_name(f"Vol {manifest.part} - {title}") if manifest.part else title
-    )
-
-
-def _number(part: str) -> int:
-    """A part's number, as far as a track number can hold it; else 0."""
-    return int(part) if part.isdecimal() and len(part) <= 4 else 0
-
-
-def _tags(manifest: Manifest, title: str, narrator: str, cover: Cover | None) -> Tags:
-    return Tags(
-        title=title,
-        album=manifest.title,
-        artist=manifest.author,
-        narrator=narrator,
-        genre="Podcast" if manifest.kind == "podcast" else "Audiobook",
-        year=manifest.year,
-        track=_number(manifest.part),
-        tracks=0,
-        series=manifest.series,
-        part=manifest.part,
-        description=manifest.description,
-        language=manifest.language,
-        cover=cover.data if cover else None,
-        cover_mime=cover.mime if cover else "",
-    )
 
 
 class Shelf:

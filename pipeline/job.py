@@ -21,8 +21,9 @@ from pipeline.chapters import ChapterAudio, join_chapter
 from pipeline.chunks import pack, sayer, too_long
 from pipeline.engines import TRAITS, Engine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.export import Cover, Deliverable, Order, Shelf, deliver, plan_orders
+from pipeline.export import Deliverable, Shelf, deliver
 from pipeline.manifest import Manifest, load_manifest
+from pipeline.orders import Cover, Order, plan_orders
 from pipeline.report import Report, make_report, summary
 from pipeline.script import Script, load_script, speakers
 from pipeline.settings import Settings

@@ -15,6 +15,7 @@ import numpy as np
 import soxr
 from scipy.signal import lfilter
 
+from pipeline.ahead import ahead
 from pipeline.audio import Pcm, flac
 from pipeline.audio.edit import silence
 from pipeline.audio.limiter import limit
@@ -79,7 +80,7 @@ def solve(chapters: Sequence[ChapterAudio], preset: Preset) -> Master:
     """Gain and limit that bring the stream to the preset's level, before it is encoded."""
     rate = chapters[0].sample_rate_hz
     limit_dbtp = preset.true_peak_dbtp - _LIMIT_MARGIN_DB[preset.format]
-    raw = measure(_joined(chapters, preset, rate), rate)
+    raw = measure(ahead(_joined(chapters, preset, rate)), rate)
     gain_db = target(preset) - level(raw, preset)
     # Up to the limit, level follows gain exactly, and a few peaks limited lightly change it by less than the tolerance.
     # What heavier limiting takes away has to be given back, and limited again: each step goes by the slope of the last.
