@@ -30,7 +30,7 @@ _WORDS = (
 _TURN_WORDS = 77  # a podcast turn: 10,000 words in 130 turns
 _CHAPTERS_OF_BOOK = 40
 _PLAN_CHUNKS = 100_000
-_WORDS_PER_CHUNK = 42  # of this text, at about 190 bytes a chunk
+_WORDS_PER_CHUNK = 39  # of this text, at about 190 bytes a chunk
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from functools import cache
 
 import numpy as np
 import soxr
-from scipy.signal import lfilter
 
 from pipeline.ahead import ahead
 from pipeline.audio import Pcm, flac
@@ -170,6 +169,8 @@ def _joined(chapters: Sequence[ChapterAudio], preset: Preset, rate: int) -> Iter
 def _room_tone(sample_rate_hz: int) -> Pcm:
     """A few seconds of soft noise at 0 dB RMS, the same on every machine, made to repeat without a seam."""
     frames = round(_ROOM_TONE_S * sample_rate_hz)
+    from scipy.signal import lfilter
+
     white = np.random.RandomState(0).standard_normal(frames)
     corner = np.exp(-2 * np.pi * 800 / sample_rate_hz)  # falls by 6 dB an octave from 800 Hz, as a quiet room's does
     soft = lfilter([1 - corner], [1, -corner], np.concatenate([white, white]))[frames:]

@@ -37,6 +37,7 @@ _STORAGE_ERRNOS = {
     errno.EIO: "the disk reports an input/output error.",
 }
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _MAX_NAME_BYTES = 120  # file systems allow 255; number, suffix and temporary ending need room
 
 
@@ -158,8 +159,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 def content_key(parts: Any) -> str:
     """SHA-256 over the canonical JSON of `parts`, 32 hexadecimal digits (128 bits)."""
-    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+    return hashlib.sha256(_CANONICAL.encode(parts).encode()).hexdigest()[:32]
 
 
 def file_hash(path: Path) -> str | None:

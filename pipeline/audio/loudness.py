@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from pyloudnorm.iirfilter import IIRfilter
-from scipy.signal import firwin, lfilter
 
 from pipeline.audio import Pcm
 
@@ -28,7 +26,7 @@ REACH = 10  # input samples on either side that an interpolated one depends on
 # point p of sample t is `_FIR[p] @ pcm[t - REACH + 1 : t + REACH + 1]`.
 _FIR = np.stack(
     [
-        (firwin(2 * REACH * _OVERSAMPLING + 1, 1 / _OVERSAMPLING, window=("kaiser", 5.0)) * _OVERSAMPLING)[
+        (np.kaiser(2 * REACH * _OVERSAMPLING + 1, 5.0) * np.sinc(np.arange(-REACH, REACH + 0.1, 1 / _OVERSAMPLING)))[
             point : 2 * REACH * _OVERSAMPLING : _OVERSAMPLING
         ][::-1]
         for point in range(1, _OVERSAMPLING)
@@ -93,6 +91,9 @@ class Meter:
     def __init__(self, sample_rate_hz: int, room_tone_db: float = -60.0) -> None:
         self._rate = sample_rate_hz
         self._hop = round(_HOP_S * sample_rate_hz)
+        from scipy.signal import lfilter
+
+        self._filter = lfilter
         self._b, self._a = _k_weighting(sample_rate_hz)
         self._state = np.zeros(len(self._a) - 1)
         self._pending = np.empty(0, np.float32)  # less than a hop
@@ -114,7 +115,7 @@ class Meter:
             self._look(pcm[:whole])
             hops = pcm[:whole].astype(np.float64)
             self._plain.append(_mean_squares(hops, self._hop))
-            weighted, self._state = lfilter(self._b, self._a, hops, zi=self._state)
+            weighted, self._state = self._filter(self._b, self._a, hops, zi=self._state)
             self._weighted.append(_mean_squares(weighted, self._hop))
 
     def levels(self) -> Levels:
@@ -168,6 +169,8 @@ def _k_weighting(sample_rate_hz: int) -> tuple[NDArray[np.float64], NDArray[np.f
     Parameters: De Man, "Evaluation of implementations of the EBU R128 loudness measurement", AES 145 (2018), which
     meets the standard's coefficients at 48 kHz and carries them to other rates.
     """
+    from pyloudnorm.iirfilter import IIRfilter
+
     shelf = IIRfilter(3.99984385397, 0.7071752369554193, 1681.9744509555319, sample_rate_hz, "high_shelf_DeMan")
     high_pass = IIRfilter(0.0, 0.5003270373253953, 38.13547087613982, sample_rate_hz, "high_pass_DeMan")
     return np.polymul(shelf.b, high_pass.b), np.polymul(shelf.a, high_pass.a)
