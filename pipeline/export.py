@@ -46,7 +46,8 @@ from pipeline.workspace import (
 )
 
 _TRIES = 3
-_BLOCKS_AHEAD = 4  # of three seconds each, between mastering and an encoder
+_BLOCKS_AHEAD = 4  # of three seconds each, between mastering and an encoder that is alone
+_BLOCKS_APART = 256  # by which one of several encoders may be behind another: about 130 MB
 _ACX_LONGEST_S = 120 * 60
 _SIDECARS = (".vtt", ".srt", ".transcript.json", ".chapters.json")
 
@@ -136,7 +137,7 @@ def deliver(orders: Sequence[Order], shelf: Shelf, on_audio: OnAudio = lambda _s
             on_audio(2 * order.audio_s)
     missing = [order for order in orders if order.path not in made]
     if missing:
-        with ExitStack() as stack, ThreadPoolExecutor(len(missing)) as pool:
+        with ExitStack() as stack:
             files = [
                 _File(
                     order,
@@ -146,8 +147,7 @@ def deliver(orders: Sequence[Order], shelf: Shelf, on_audio: OnAudio = lambda _s
                 for order in missing
             ]
             master = solve(missing[0].chapters, missing[0].preset)
-            _encode(files, master, on_audio)
-            list(pool.map(lambda file: _finish(file, master, on_audio), files))
+            _encode(files, master, on_audio, then=lambda file: _finish(file, master, on_audio))
         for file in files:
             made[file.order.path] = _deliverable(file, shelf)
             shelf.put(file.order, made[file.order.path])
@@ -164,7 +164,7 @@ def _finish(file: _File, master: Master, on_audio: OnAudio) -> None:
         if better is None or attempt == _TRIES:
             break
         master = better
-        _encode([file], master, on_audio)
+        _encode([file], master, on_audio, then=lambda _file: None)
     _tag(file)
 
 
@@ -216,27 +216,61 @@ def check_limits(preset: Preset, levels: Levels, sound: Probe) -> dict[str, bool
     return limits
 
 
-def _encode(files: Sequence[_File], master: Master, on_audio: OnAudio) -> None:
-    """Write one mastered stream into all `files`, each encoder in a thread of its own, a few blocks behind."""
-    first = files[0].order
-    frames = round(first.audio_s * first.preset.sample_rate_hz)
-    with ExitStack() as stack:
-        queues: list[tuple[Writer, ThreadPoolExecutor, deque[Future[None]]]] = []
-        for file in files:
-            kind, rate_hz, kbps = file.order.preset.format, first.preset.sample_rate_hz, file.order.preset.bitrate_kbps
-            writer = stack.enter_context(
-                open_writer(file.path, kind, rate_hz, kbps, chapters=file.marks, frames=frames)
+class _Encoder:
+    """Writes a file in a thread of its own, as many as `behind` blocks late."""
+
+    def __init__(self, file: _File, behind: int, stack: ExitStack) -> None:
+        preset, chapters = file.order.preset, file.order.chapters
+        self._file = file
+        self._behind = behind
+        self._opened = stack.enter_context(ExitStack())
+        self._writer: Writer = self._opened.enter_context(
+            open_writer(
+                file.path,
+                preset.format,
+                preset.sample_rate_hz,
+                preset.bitrate_kbps,
+                chapters=file.marks,
+                frames=round(file.order.audio_s * preset.sample_rate_hz),
+                bandwidth_hz=chapters[0].sample_rate_hz / 2,  # of the takes; above it is nothing but room tone
             )
-            queues.append((writer, stack.enter_context(ThreadPoolExecutor(1)), deque()))
+        )
+        self._thread = stack.enter_context(ThreadPoolExecutor(1))
+        self._waiting: deque[Future[None]] = deque()
+
+    def put(self, block: Pcm) -> None:
+        """Have `block` written. Raises what an earlier one met."""
+        if len(self._waiting) == self._behind:
+            self._waiting.popleft().result()
+        self._waiting.append(self._thread.submit(self._writer.write, block))
+
+    def end(self, then: Callable[[_File], None]) -> Future[None]:
+        """Complete the file once all of it is written, and go on with `then`."""
+
+        def close() -> None:
+            for written in self._waiting:
+                written.result()  # what failed is not closed as if it were whole
+            self._opened.close()
+            then(self._file)
+
+        return self._thread.submit(close)
+
+
+def _encode(files: Sequence[_File], master: Master, on_audio: OnAudio, then: Callable[[_File], None]) -> None:
+    """Write one mastered stream into all `files`, and do `then` with each as soon as it is whole.
+
+    So a fast encoder's file is measured while a slow one is still at work.
+    """
+    first = files[0].order
+    behind = _BLOCKS_AHEAD if len(files) == 1 else _BLOCKS_APART
+    with ExitStack() as stack:
+        encoders = [_Encoder(file, behind, stack) for file in files]
         for block in master_blocks(first.chapters, first.preset, master):
             on_audio(len(files) * len(block) / first.preset.sample_rate_hz)
-            for writer, thread, waiting in queues:
-                if len(waiting) == _BLOCKS_AHEAD:
-                    waiting.popleft().result()
-                waiting.append(thread.submit(writer.write, block))
-        for _writer, _thread, waiting in queues:
-            for written in waiting:
-                written.result()
+            for encoder in encoders:
+                encoder.put(block)
+        for ended in [encoder.end(then) for encoder in encoders]:
+            ended.result()
 
 
 def _counted(blocks: Iterable[Pcm], order: Order, on_audio: OnAudio) -> Iterator[Pcm]:

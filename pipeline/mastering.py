@@ -67,10 +67,11 @@ def master_blocks(chapters: Sequence[ChapterAudio], preset: Preset, master: Mast
 
     def levelled() -> Iterator[Pcm]:
         position = 0
-        for block in _resampled(chapters, preset):
-            repeated = np.tile(tone, len(block) // len(tone) + 2)
-            yield block * gain + repeated[position : position + len(block)]
-            position = (position + len(block)) % len(tone)
+        twice = np.tile(tone, 2)
+        for whole in _resampled(chapters, preset):
+            for block in np.split(whole, range(len(tone), len(whole), len(tone))):
+                yield block * gain + twice[position : position + len(block)]
+                position = (position + len(block)) % len(tone)
 
     return limit(levelled(), preset.sample_rate_hz, master.limit_dbtp)
 

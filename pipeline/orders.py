@@ -17,7 +17,7 @@ from pipeline.presets import Preset
 from pipeline.tags import Tags
 from pipeline.workspace import Workspace, content_key, safe_name
 
-_VERSION = 1  # raised whenever a file made of the same chapters would come out differently
+_VERSION = 2  # raised whenever a file made of the same chapters would come out differently
 
 
 @dataclass(frozen=True)

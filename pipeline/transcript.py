@@ -38,19 +38,6 @@ class Cue:
     text: str
 
 
-def split_cues(cues: Sequence[Cue], max_chars: int = VTT_LINE) -> list[Cue]:
-    """Cut `cues` to what fits two lines of `max_chars`: at the end of a sentence, else a clause, else a word.
-
-    A cue's time is shared among its parts by their number of characters. Order and words stay; runs of white
-    space become one space, cues without a word are dropped, and a word longer than a line is cut.
-    """
-    return [
-        Cue(start_s, end_s, cue.speaker, " ".join(lines))
-        for cue in cues
-        for start_s, end_s, lines in _timed_parts(cue, _words(cue.text), max_chars, max_chars)
-    ]
-
-
 def to_vtt(cues: Sequence[Cue]) -> str:
     """WebVTT with the speaker as a voice span. Lines as written, span and all, are at most 65 characters.
 
@@ -125,7 +112,11 @@ def _escape(text: str) -> str:
 
 
 def _timed_parts(cue: Cue, words: list[str], first: int, width: int) -> Iterator[tuple[float, float, list[str]]]:
-    """Start, end and lines of each part of `cue`; its first line has room for `first` characters."""
+    """Start, end and lines of each part of `cue` that fits two lines; the first has room for `first` characters.
+
+    It is cut at the end of a sentence, else a clause, else a word; a word longer than a line is cut too. The parts
+    share the cue's time by their number of characters.
+    """
     parts = list(_parts(" ".join(_cut(words, min(first, width))), first, width))
     sizes = [sum(map(len, lines)) for lines in parts]
     total = sum(sizes)

@@ -71,17 +71,19 @@ def open_writer(
     *,
     chapters: Sequence[ChapterMark] = (),
     frames: int | None = None,
+    bandwidth_hz: float | None = None,
 ) -> Writer:
     """The writer for one deliverable.
 
-    `bitrate_kbps` is for mp3 and m4b. `chapters` go into an m4b here, as its chapter track belongs to the
+    `bitrate_kbps` is for mp3 and m4b. `bandwidth_hz` is the highest frequency worth coding in an m4b, where that is
+    known: bits and time go into what is below. `chapters` go into an m4b here, as its chapter track belongs to the
     container; the other formats carry them as tags. `frames`, the expected length in samples, makes a wav
     that would pass 4 GiB an RF64.
     """
     if format == "mp3":
         return Mp3Writer(path, sample_rate_hz, bitrate_kbps)
     if format == "m4b":
-        return _AacWriter(path, sample_rate_hz, bitrate_kbps, chapters)
+        return _AacWriter(path, sample_rate_hz, bitrate_kbps, chapters, bandwidth_hz)
     if format == "flac":
         return _SoundFileWriter(path, sample_rate_hz, "FLAC")
     large = (frames or 0) * WAV_SAMPLE_BYTES > WAV_LIMIT_BYTES
@@ -91,11 +93,19 @@ def open_writer(
 class _AacWriter:
     """AAC-LC in an MPEG-4 file, with a QuickTime chapter track: Nero's list ends at 255 chapters."""
 
-    def __init__(self, path: Path, sample_rate_hz: int, bitrate_kbps: int, chapters: Sequence[ChapterMark]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        sample_rate_hz: int,
+        bitrate_kbps: int,
+        chapters: Sequence[ChapterMark],
+        bandwidth_hz: float | None,
+    ) -> None:
         self._path = path
         self._rate_hz = sample_rate_hz
         self._bitrate_kbps = bitrate_kbps
         self._chapters = chapters
+        self._bandwidth_hz = bandwidth_hz
         self._samples = 0  # handed to the encoder
 
     def __enter__(self) -> Self:
@@ -109,6 +119,8 @@ class _AacWriter:
             self._container = av.open(os.fspath(self._path), "w", format="ipod", options=options)
             # Measured 2.3 times as fast as the default coder, "twoloop".
             coder = {"aac_coder": "fast"}
+            if self._bandwidth_hz is not None and self._bandwidth_hz < self._rate_hz / 2:
+                coder["cutoff"] = str(round(self._bandwidth_hz))
             self._stream = self._container.add_stream("aac", rate=self._rate_hz, options=coder)
             self._stream.layout = "mono"
             self._stream.bit_rate = self._bitrate_kbps * 1000

@@ -21,8 +21,10 @@ _BLOCK = 1 << 16
 
 def quantize(pcm: Pcm) -> NDArray[np.int32]:
     """`pcm` as 24-bit integers in the upper bytes of 32, which is how soundfile takes them."""
-    whole = np.rint(pcm.astype(np.float64) * _FULL_SCALE)
-    return np.clip(whole, -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int32) << 8
+    scaled = pcm * np.float32(_FULL_SCALE)  # a power of two: exact, as all that follows is in 24 bits of mantissa
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1, out=scaled)
+    return scaled.astype(np.int32) << 8
 
 
 def encode(samples: NDArray[np.int32], sample_rate_hz: int) -> bytes:

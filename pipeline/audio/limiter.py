@@ -32,14 +32,17 @@ def limit(blocks: Iterable[Pcm], sample_rate_hz: int, ceiling_dbtp: float) -> It
         inner = pcm[margin : len(pcm) - margin]
         peaks = peaks_above(pcm, float(ceiling))  # [i]: from sample REACH + i up to the next
         around = np.maximum(peaks[1:], peaks[:-1])  # [i]: on both sides of sample REACH + 1 + i
-        if around.max() <= ceiling:
+        hot = np.flatnonzero(around > ceiling)
+        if not len(hot):
             return inner
-        needed = np.minimum(ceiling / np.maximum(around, ceiling), np.float32(1)).astype(np.float64)
-        lowest = minimum_filter1d(needed, 2 * reach + 1, mode="nearest")
-        smooth = uniform_filter1d(uniform_filter1d(lowest, reach + 1), reach + 1)  # a triangle, 2 * reach + 1 wide
+        gain = np.ones_like(around)
+        for group in np.split(hot, np.flatnonzero(np.diff(hot) > 4 * reach) + 1):  # most of speech is not near a peak
+            near = slice(max(group[0] - 2 * reach, 0), group[-1] + 2 * reach + 1)
+            needed = (ceiling / np.maximum(around[near], ceiling)).astype(np.float64)
+            lowest = minimum_filter1d(needed, 2 * reach + 1, mode="nearest")
+            gain[near] = uniform_filter1d(uniform_filter1d(lowest, reach + 1), reach + 1)  # a triangle
         first = margin - REACH - 1
-        gain: Pcm = smooth[first : first + len(inner)].astype(np.float32)
-        return inner * gain
+        return inner * gain[first : first + len(inner)]
 
     for block in blocks:
         held = np.concatenate([held, block])

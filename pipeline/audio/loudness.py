@@ -34,7 +34,11 @@ _FIR = np.stack(
 ).astype(np.float32)
 # No interpolated point exceeds the largest sample within REACH times this.
 _FIR_GAIN = float(np.abs(_FIR).sum(axis=1).max())
-_PART = 128  # samples that are oversampled together, or skipped together
+_PART = 32  # samples that are oversampled together, or skipped together
+# `_FIR` for a whole part: `pcm[t - REACH : t + _PART + REACH] @ _FIR_OF_PART` are all points between its samples.
+_FIR_OF_PART = np.concatenate(
+    [np.stack([np.pad(fir, (at + 1, _PART - 1 - at)) for at in range(_PART)], axis=1) for fir in _FIR], axis=1
+)
 
 
 @dataclass(frozen=True)
@@ -69,19 +73,12 @@ def peaks_above(pcm: Pcm, floor: float) -> Pcm:
     frames = len(pcm) - 2 * REACH
     count = -(-frames // _PART)
     padded = np.pad(pcm, (0, (count + 1) * _PART - len(pcm)))
-    tops = np.abs(padded).reshape(count + 1, _PART)
-    while tops.shape[1] > 8:  # folding is three times as fast as a maximum along so short an axis
-        tops = np.maximum(tops[:, : tops.shape[1] // 2], tops[:, tops.shape[1] // 2 :])
-    tops = tops.max(axis=1)
+    tops = np.maximum.reduceat(np.abs(padded), np.arange(0, len(padded), _PART))
     may_exceed = np.maximum(tops[:-1], tops[1:]) * _FIR_GAIN > floor  # a part's neighbours lie in itself and the next
     hot = sliding_window_view(padded, _PART + 2 * REACH)[::_PART][:count][may_exceed]
-    peaks = np.abs(hot[:, REACH:-REACH])
-    if len(hot):
-        near = np.ascontiguousarray(sliding_window_view(hot[:, 1:], 2 * REACH, axis=1)[:, :_PART])
-        between = np.abs(_FIR @ near.reshape(-1, 2 * REACH).T).max(axis=0)
-        peaks = np.maximum(peaks, between.reshape(peaks.shape))
+    between = np.abs(hot @ _FIR_OF_PART).reshape(len(hot), _OVERSAMPLING - 1, _PART).max(axis=1)
     found = np.zeros((count, _PART), np.float32)
-    found[may_exceed] = peaks
+    found[may_exceed] = np.maximum(np.abs(hot[:, REACH:-REACH]), between)
     return found.reshape(-1)[:frames]
 
 
