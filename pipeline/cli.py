@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import json
 import signal
 import sys
 from pathlib import Path
@@ -16,6 +15,21 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pipeline import __version__
+from pipeline.commands_voices import voices
+from pipeline.commands_weights import weights
+from pipeline.console import (
+    DONE,
+    ENGINES,
+    SOME_FAILED,
+    STOPPED,
+    WRONG_REQUEST,
+    dia_options,
+    json_option,
+    machine_settings,
+    print_json,
+    tell,
+    warn,
+)
 from pipeline.errors import PodcastError, Problem, RequestError
 from pipeline.settings import load_settings
 
@@ -24,12 +38,10 @@ if TYPE_CHECKING:
     from pipeline.report import Report
     from pipeline.settings import Settings
 
-DONE, SOME_FAILED, WRONG_REQUEST, STOPPED = 0, 1, 2, 130
 _SHOWN_CHUNKS = 40
 
-engine_option = click.option("--engine", type=click.Choice(["draft", "dia", "tone"]), help="Instead of the manifest's.")
+engine_option = click.option("--engine", type=ENGINES, help="Instead of the manifest's.")
 out_option = click.option("--out", type=click.Path(path_type=Path), help="Folder of all jobs. [default: output]")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
 outside_option = click.option("--allow-outside", is_flag=True, help="Let paths leave the manifest's folder.")
 manifests_argument = click.argument("manifests", metavar="MANIFEST...", nargs=-1, required=True, type=Path)
 
@@ -43,10 +55,10 @@ def main() -> NoReturn:
         error.show()
         code = error.exit_code
     except RequestError as error:
-        _tell(error.problems)
+        tell(error.problems)
         code = WRONG_REQUEST
     except PodcastError as error:
-        _tell(error.problems)
+        tell(error.problems)
         code = SOME_FAILED
     except (click.Abort, KeyboardInterrupt):
         code = STOPPED
@@ -67,6 +79,7 @@ def podcast() -> None:
 @engine_option
 @out_option
 @click.option("--jobs", type=click.IntRange(1, 256), help="Chapters and files worked on at once. [default: cores]")
+@dia_options
 @json_option
 @outside_option
 def render(
@@ -74,6 +87,8 @@ def render(
     engine: str | None,
     out: Path | None,
     jobs: int | None,
+    weights: str | None,
+    device: str | None,
     as_json: bool,
     allow_outside: bool,
 ) -> int:
@@ -83,24 +98,24 @@ def render(
     """
     from pipeline.job import open_job
 
-    settings = _settings(out, jobs)
+    settings = machine_settings(out=out, jobs=jobs, weights=weights, device=device)
     opened, wrong = [], 0
     for path in manifests:
         try:
             opened.append(open_job(path, settings, engine=engine, allow_outside=allow_outside))
         except RequestError as error:
-            _tell(error.problems)
+            tell(error.problems)
             wrong += 1
     reports = []
     for job in opened:
         try:
             reports.append(_render_one(job, settings))
         except RequestError as error:  # another process holds it
-            _tell(error.problems)
+            tell(error.problems)
             wrong += 1
     if as_json and reports:
         found = [report.as_dict() for report in reports]
-        _print_json(found[0] if len(manifests) == 1 else found)
+        print_json(found[0] if len(manifests) == 1 else found)
     if not reports:
         return WRONG_REQUEST
     return DONE if not wrong and all(report.status == "done" for report in reports) else SOME_FAILED
@@ -116,7 +131,7 @@ def _render_one(job: Job, settings: Settings) -> Report:
             report = render_job(job, jobs=settings.jobs, on_progress=on_progress)
     except KeyboardInterrupt:
         kept = len(job.store.keys() & {plan.key for plan in job.takes})
-        _tell(
+        tell(
             [
                 Problem(
                     job.name,
@@ -135,21 +150,25 @@ def _render_one(job: Job, settings: Settings) -> Report:
 @click.argument("manifest", type=Path)
 @engine_option
 @out_option
+@click.option("--weights", metavar="WHERE", help="Dia's weights: a folder or a hub id.")
 @json_option
 @outside_option
-def plan(manifest: Path, engine: str | None, out: Path | None, as_json: bool, allow_outside: bool) -> int:
+def plan(
+    manifest: Path, engine: str | None, out: Path | None, weights: str | None, as_json: bool, allow_outside: bool
+) -> int:
     """Tell what would be rendered or reused, and why. Loads no engine and changes nothing."""
     from pipeline.job import open_job
     from pipeline.report import clock
     from pipeline.takes import explain
 
     gc.disable()  # a hundred thousand chunks, none of them garbage: looking for it takes a third of the time
-    job = open_job(manifest, _settings(out, None), engine=engine, allow_outside=allow_outside)
+    settings = machine_settings(out=out, weights=weights)
+    job = open_job(manifest, settings, engine=engine, allow_outside=allow_outside)
     explained = explain(job.takes, job.store)
     to_render = [(take, reason) for take, action, reason in explained if action == "render"]
     audio_s = sum(take.estimated_s for take in job.takes)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "job": job.name,
                 "audio_s": round(audio_s, 1),
@@ -172,7 +191,7 @@ def plan(manifest: Path, engine: str | None, out: Path | None, as_json: bool, al
             }
         )
         return DONE
-    _warn(job.warnings)
+    warn(job.warnings)
     click.echo(
         f"{job.name}: {len(job.script.chapters)} chapters, {len(job.takes)} chunks, "
         f"about {clock(audio_s)} of audio ({audio_s / 3600:.2f} h)"
@@ -185,49 +204,6 @@ def plan(manifest: Path, engine: str | None, out: Path | None, as_json: bool, al
         click.echo(f"  chapter {take.chunk.chapter + 1}  {reason:<8}  {who}: {text}")
     if len(to_render) > _SHOWN_CHUNKS:
         click.echo(f"  ... and {len(to_render) - _SHOWN_CHUNKS} more (--json lists all)")
-    return DONE
-
-
-@podcast.command()
-@click.option("--say", "name", metavar="NAME", help="Write a sample of this voice.")
-@click.argument("text", required=False, default="The quick brown fox jumps over the lazy dog.")
-@click.option("--out", type=click.Path(path_type=Path), help="The sample's file. [default: NAME.wav]")
-@click.option("--engine", default="draft", show_default=True, type=click.Choice(["draft", "dia", "tone"]))
-@json_option
-def voices(name: str | None, text: str, out: Path | None, engine: str, as_json: bool) -> int:
-    """List the voices there are, or write a sample of one: podcast voices --say ada "text"."""
-    from pipeline.voices import find_voice, load_library
-
-    library = load_library(load_settings().voices)
-    if name is not None:
-        from pipeline.say import say as speak
-
-        out = out or Path(f"{name}.wav")
-        seconds = speak(text, find_voice(library, name, "--say"), out, engine=engine)
-        click.echo(f"{out}: {seconds:.1f} s", err=True)
-        return DONE
-    if as_json:
-        _print_json(
-            {
-                "voices": [
-                    {
-                        "name": voice_name,
-                        "description": entry.description,
-                        "consent": entry.consent,
-                        "prompt": str(entry.voice.prompt) if entry.voice.prompt else None,
-                        "draft": dataclasses.asdict(entry.voice.draft),
-                        "default_cast": entry.default_cast,
-                        "folder": str(entry.folder),
-                    }
-                    for voice_name, entry in sorted(library.items())
-                ]
-            }
-        )
-        return DONE
-    width = max(map(len, library), default=0)
-    for voice_name, entry in sorted(library.items()):
-        prompt = "with prompt" if entry.voice.prompt else "no prompt"
-        click.echo(f"{voice_name:<{width}}  {entry.description} ({prompt})")
     return DONE
 
 
@@ -246,16 +222,34 @@ def new(path: Path) -> int:
 @click.argument("text")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .wav or .flac file.")
 @click.option("--voice", default="ada", show_default=True)
-@click.option("--engine", default="draft", show_default=True, type=click.Choice(["draft", "dia", "tone"]))
+@click.option("--engine", default="draft", show_default=True, type=ENGINES)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1))
 @click.option("--language", default="en", show_default=True)
-def say(text: str, out: Path, voice: str, engine: str, seed: int, language: str) -> int:
+@dia_options
+@click.option("--temperature", type=click.FloatRange(0, 2.5), help="Dia's; 0 takes the likeliest code.")
+@click.option("--codes", type=click.Path(path_type=Path), help="Write Dia's codes here, a .npy file.")
+def say(
+    text: str,
+    out: Path,
+    voice: str,
+    engine: str,
+    seed: int,
+    language: str,
+    weights: str | None,
+    device: str | None,
+    temperature: float | None,
+    codes: Path | None,
+) -> int:
     """Speak one line: podcast say "text" --out x.wav."""
+    from pipeline.job import dia_options as options_of
+    from pipeline.manifest import Dia
     from pipeline.say import say as speak
     from pipeline.voices import find_voice, load_library
 
-    found = find_voice(load_library(load_settings().voices), voice, "--voice")
-    seconds = speak(text, found, out, engine=engine, seed=seed, language=language)
+    settings = machine_settings(weights=weights, device=device)
+    found = find_voice(load_library(settings.voices), voice, "--voice")
+    dia = options_of(Dia(temperature=temperature), settings)
+    seconds = speak(text, found, out, engine=engine, seed=seed, language=language, dia=dia, codes=codes)
     click.echo(f"{out}: {seconds:.1f} s", err=True)
     return DONE
 
@@ -268,7 +262,7 @@ def doctor(as_json: bool) -> int:
 
     findings = list(examine(load_settings()))
     if as_json:
-        _print_json({"findings": [dataclasses.asdict(finding) for finding in findings]})
+        print_json({"findings": [dataclasses.asdict(finding) for finding in findings]})
     else:
         for finding in findings:
             click.echo(
@@ -288,6 +282,10 @@ def serve(name: str, limit: int) -> int:
     return DONE
 
 
+podcast.add_command(voices)
+podcast.add_command(weights)
+
+
 @podcast.group()
 def bench() -> None:
     """Measure this machine."""
@@ -304,35 +302,16 @@ def bench_pipeline(words: int, runs: int, as_json: bool) -> int:
 
     results = measure(words, runs)
     if as_json:
-        _print_json(results)
+        print_json(results)
     else:
         click.echo(table(results))
     return DONE
-
-
-def _settings(out: Path | None, jobs: int | None) -> Settings:
-    settings = load_settings()
-    return dataclasses.replace(settings, output=out or settings.output, jobs=jobs or settings.jobs)
 
 
 def _speakers(pieces: Any) -> list[str]:
     from pipeline.voices import NARRATOR
 
     return list(dict.fromkeys(piece.speaker or NARRATOR for piece in pieces))
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False))  # indented, a hundred thousand chunks take seconds longer
-
-
-def _tell(problems: Any) -> None:
-    for problem in problems:
-        click.echo(str(problem), err=True)
-
-
-def _warn(problems: Any) -> None:
-    for problem in problems:
-        click.echo(f"note: {problem}", err=True)
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:

@@ -41,6 +41,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("prefect", _prefect, "Start it with: podcast serve"),
     ):
         yield _finding(name, check, hint)
+    yield _finding("dia weights", lambda: _weights(settings.weights), "See: podcast weights list")
+    yield from _devices()
 
 
 def _finding(name: str, check: Callable[[], str], hint: str) -> Finding:
@@ -64,6 +66,28 @@ def _draft() -> str:
     if isinstance(spoken, Failed):
         raise LookupError(spoken.reason)
     return f"{engine.fingerprint}, spoke {len(spoken.pcm) / engine.sample_rate_hz:.1f} s in {spoken.work_s:.3f} s"
+
+
+def _weights(asked: str | None) -> str:
+    from pipeline.engines.dia.hub import DEFAULT_DIA, locate  # noqa: PLC0415 - --help needs none of it
+
+    try:
+        return f"{asked or DEFAULT_DIA} in {locate(asked or DEFAULT_DIA, 'dia')}"
+    except PodcastError:
+        if asked is not None:
+            raise
+        return f"{DEFAULT_DIA} is not here; only engine: dia needs it (podcast weights fetch)"
+
+
+def _devices() -> Iterator[Finding]:
+    """What the Dia engine would run on. It takes torch, and whatever torch raises is a finding too."""
+    try:
+        from pipeline.engines.dia.devices import describe  # noqa: PLC0415 - loads torch
+
+        yield from [Finding(name, True, detail) for name, detail in describe()]
+    except Exception as error:  # a torch half installed, or built for another driver, raises all kinds of things
+        told = f"{type(error).__name__}: {error}"
+        yield Finding("devices", False, told, "Is torch in order? Run: pip install --force-reinstall torch")
 
 
 def _encoders() -> str:

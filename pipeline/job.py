@@ -11,25 +11,26 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from pipeline.auditions import give_prompts
 from pipeline.chapters import ChapterAudio, join_chapter
 from pipeline.chunks import pack, sayer, too_long
-from pipeline.engines import TRAITS, Engine, Traits, open_engine
+from pipeline.engines import TRAITS, DiaOptions, Engine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.export import Deliverable, Shelf, deliver
-from pipeline.manifest import Manifest, load_manifest
+from pipeline.manifest import Dia, Manifest, load_manifest
 from pipeline.orders import Cover, Order, plan_orders
+from pipeline.prompts import prompt_problems
 from pipeline.report import Report, make_report, summary
 from pipeline.script import Script, load_script, speakers
 from pipeline.settings import Settings
 from pipeline.tags import read_cover
 from pipeline.takes import PlannedTake, TakesDone, TakeStore, plan_takes, render_takes
-from pipeline.text import spoken, unspeakable
+from pipeline.text import NONVERBAL_TAGS, nearest_tag, spoken, unknown_tags, unspeakable
 from pipeline.voices import Casting, Library, cast_speakers, load_library
 from pipeline.workspace import Workspace, atomic_write, read_json, safe_name, write_json
 
@@ -58,6 +59,7 @@ class Job:
     script: Script
     casting: Casting
     engine: Engine
+    traits: Traits
     takes: tuple[PlannedTake, ...]
     cover: Cover | None
     warnings: tuple[Problem, ...]
@@ -83,7 +85,7 @@ def open_job(path: Path, settings: Settings, *, engine: str | None = None, allow
     cover = check(lambda: _load_cover(manifest)) if manifest.cover else None
     casting = check(lambda: _cast(manifest, script, library)) if library else None
     name = engine or manifest.engine
-    opened = check(lambda: _open_engine(manifest, name))
+    opened = check(lambda: _open_engine(manifest, name, settings))
     if casting and name in TRAITS:
         problems += _engine_problems(manifest, casting, TRAITS[name], opened)
     if script and name in TRAITS:
@@ -108,9 +110,16 @@ def open_job(path: Path, settings: Settings, *, engine: str | None = None, allow
         script=script,
         casting=casting,
         engine=opened,
+        traits=traits,
         takes=tuple(planned),
         cover=cover,
-        warnings=(*script.warnings, *casting.warnings, *_unspeakable(script, manifest.language)),
+        warnings=(
+            *script.warnings,
+            *casting.warnings,
+            *_unspeakable(script, manifest.language),
+            *_foreign(manifest, traits),
+            *(_unknown_tags(script) if traits.speaks_tags else ()),
+        ),
         workspace=Workspace(settings.output, safe_name(path.stem)),
     )
 
@@ -151,6 +160,18 @@ def render_job(
         return report
 
 
+def dia_options(dia: Dia, settings: Settings) -> DiaOptions:
+    """How Dia speaks in a job, and with what on this machine."""
+    return replace(
+        dia.options(),
+        weights=settings.weights,
+        codec=settings.codec,
+        device=settings.device,
+        codec_device=settings.codec_device,
+        slots=settings.slots,
+    )
+
+
 def render_all_takes(job: Job, on_progress: OnProgress) -> TakesDone:
     """Render what is missing; a failed chunk is told of and the rest goes on."""
     total_s = sum(plan.estimated_s for plan in job.takes)
@@ -164,9 +185,14 @@ def render_all_takes(job: Job, on_progress: OnProgress) -> TakesDone:
         done_s += plan.estimated_s
         on_progress("takes", done_s, total_s)
 
+    def render() -> TakesDone:
+        auditions = TakeStore(job.workspace.voices)
+        cast = give_prompts(job.takes, job.store.keys(), job.engine, job.traits, auditions, job.manifest.language)
+        done = render_takes(cast.takes, job.engine, job.store, on_take, limits=job.traits.seconds_per_byte)
+        return replace(done, failed=(*cast.failed, *done.failed), flagged=(*cast.doubtful, *done.flagged))
+
     # Not in the main thread: there a Ctrl-C may strike inside a callback from C, which can only print and forget it.
-    work = partial(render_takes, job.takes, job.engine, job.store, on_take)
-    return in_parallel(lambda render: render(), [work], 1, stop)[0]
+    return in_parallel(lambda work: work(), [render], 1, stop)[0]
 
 
 def join_all_chapters(job: Job, done: TakesDone, jobs: int, on_progress: OnProgress) -> list[ChapterAudio]:
@@ -271,12 +297,14 @@ def _load_cover(manifest: Manifest) -> Cover | None:
     return Cover(data, mime, size)
 
 
-def _open_engine(manifest: Manifest, name: str) -> Engine:
+def _open_engine(manifest: Manifest, name: str, settings: Settings) -> Engine:
     try:
-        return open_engine(name)
+        return open_engine(name, dia_options(manifest.dia, settings))
     except EngineError as error:
         where = manifest.where("engine")
-        raise RequestError(*(replace(problem, where=where) for problem in error.problems)) from None
+        raise RequestError(
+            *(Problem(where, f"{problem.where}: {problem.what}", problem.next) for problem in error.problems)
+        ) from None
 
 
 def _cast(manifest: Manifest, script: Script | None, library: Library | None) -> Casting:
@@ -286,13 +314,10 @@ def _cast(manifest: Manifest, script: Script | None, library: Library | None) ->
 
 
 def _engine_problems(manifest: Manifest, casting: Casting, traits: Traits, engine: Engine | None) -> Iterator[Problem]:
-    where = manifest.where("engine")
     voices = list(dict.fromkeys(role.voice for role in casting.roles.values()))
-    if traits.needs_prompt:
+    if traits.audition:  # it speaks as the prompt does
         for voice in voices:
-            if voice.prompt is None:
-                what = f'the voice "{voice.name}" has no prompt, and the engine {traits.name} needs one.'
-                yield Problem(where, what, "Choose a voice with a prompt, or another engine.")
+            yield from prompt_problems(voice, manifest.where("cast"))
     if engine is not None:
         wrong_language = engine.check(manifest.language, [])
         for what in wrong_language:
@@ -302,11 +327,29 @@ def _engine_problems(manifest: Manifest, casting: Casting, traits: Traits, engin
                 yield Problem(manifest.where("cast"), f"{what}.", "Choose another voice, or mend this one.")
 
 
+def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
+    if traits.languages and manifest.language.lower().split("-")[0] not in traits.languages:
+        known = ", ".join(sorted(traits.languages))
+        what = (
+            f'the engine {traits.name} was made for "{known}" and may speak "{manifest.language}" as if it were that.'
+        )
+        yield Problem(manifest.where("language"), f"{what}.", "Listen before you render a whole book.")
+
+
 def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:
     for chapter in script.chapters:
         for turn in chapter.turns:
             if turn.voice is not None and turn.voice not in library:
                 yield Problem(turn.where, f'no voice "{turn.voice}" in voices/.', did_you_mean(turn.voice, library))
+
+
+def _unknown_tags(script: Script) -> Iterator[Problem]:
+    for chapter in script.chapters:
+        for turn in chapter.turns:
+            for tag in unknown_tags(turn.text):
+                hint = nearest_tag(tag.strip("()"))
+                next_step = f"Did you mean {hint}?" if hint else did_you_mean(tag, NONVERBAL_TAGS)
+                yield Problem(turn.where, f"{tag} is no tag the engine knows, and is read as words.", next_step)
 
 
 def _unspeakable(script: Script, language: str) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from pipeline.documents import Located, read_text, read_yaml
+from pipeline.engines import DiaOptions
 from pipeline.errors import Problem, RequestError, did_you_mean
 from pipeline.presets import PRESETS, Preset
 from pipeline.validation import plain_problems
@@ -29,6 +30,25 @@ class Pauses(BaseModel):
     turn_s: Seconds = 0.35
     paragraph_s: Seconds = 0.6
     scene_s: Seconds = 1.5
+
+
+class Dia(BaseModel):
+    """How the Dia engine speaks. What is left out has the value its makers use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cfg_scale: float = Field(DiaOptions.cfg_scale, ge=0, le=10)
+    temperature: float | None = Field(None, ge=0, le=2.5)
+    top_p: float = Field(DiaOptions.top_p, gt=0, le=1)
+    top_k: int | None = Field(None, ge=1, le=1024)
+    cfg_frames: int | None = Field(None, ge=1)
+    max_seconds: float | None = Field(None, ge=1, le=35)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+    def options(self) -> DiaOptions:
+        """As the engine takes them; "auto" is left out."""
+        values = self.model_dump()
+        return DiaOptions(**values | {"precision": None if self.precision == "auto" else self.precision})
 
 
 def _expand_preset(value: Any) -> Any:
@@ -68,6 +88,7 @@ class Manifest(BaseModel):
     year: int | None = Field(None, ge=1, le=9999)
     description: str = ""
     pauses: Pauses = Pauses()
+    dia: Dia = Dia()
 
     _located: Located = PrivateAttr()
     _path: Path = PrivateAttr()

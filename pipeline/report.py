@@ -91,7 +91,7 @@ def make_report(
             for chapter in chapters
         ],
         deliverables=[asdict(item) for item in deliverables],
-        problems=[problem.as_dict() for problem in (*done.failed, *missed, *warnings)],
+        problems=[problem.as_dict() for problem in (*done.failed, *done.flagged, *missed, *warnings)],
     )
 
 

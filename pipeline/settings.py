@@ -10,16 +10,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import Problem, RequestError
+
 _PACKAGE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`PODCAST_OUTPUT` and `PODCAST_VOICES` (folders, separated as in PATH) override the defaults."""
+    """`PODCAST_OUTPUT` and `PODCAST_VOICES` (folders, separated as in PATH) override the defaults.
+
+    The rest is for the Dia engine: `PODCAST_WEIGHTS` and `PODCAST_CODEC` (a folder or a hub id), `PODCAST_DEVICE`,
+    `PODCAST_CODEC_DEVICE` and `PODCAST_SLOTS` (takes generated at once).
+    """
 
     output: Path
     voices: tuple[Path, ...]  # searched in this order; the first voice of a name wins
     jobs: int  # chapters and deliverables worked on at once
+    weights: str | None = None
+    codec: str | None = None
+    device: str | None = None
+    codec_device: str | None = None
+    slots: int | None = None
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -29,7 +40,20 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         output=Path(environ.get("PODCAST_OUTPUT", "output")),
         voices=(*named, Path("voices"), bundled_voices()),
         jobs=usable_cores(),
+        weights=environ.get("PODCAST_WEIGHTS") or None,
+        codec=environ.get("PODCAST_CODEC") or None,
+        device=environ.get("PODCAST_DEVICE") or None,
+        codec_device=environ.get("PODCAST_CODEC_DEVICE") or None,
+        slots=_positive(environ.get("PODCAST_SLOTS", "")),
     )
+
+
+def _positive(number: str) -> int | None:
+    """A whole number above 0; None for nothing. Raises `RequestError` for anything else."""
+    if number and not (number.isdecimal() and int(number) > 0):
+        what = f'"{number}" is no whole number above 0.'
+        raise RequestError(Problem("PODCAST_SLOTS", what, "Set it to one, or unset it."))
+    return int(number) if number else None
 
 
 def bundled_voices() -> Path:

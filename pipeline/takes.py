@@ -6,10 +6,10 @@ its sound and, written last, its JSON are there; there is no other state.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from pipeline.audio import Pcm, flac
 from pipeline.chunks import Chunk
 from pipeline.engines import Engine, Failed, Line, Rendered, Request, Span
 from pipeline.errors import Problem
+from pipeline.gate import UNUSABLE, Limits, faults, score
 from pipeline.script import Script
 from pipeline.voices import Casting, Library
 from pipeline.workspace import atomic_write, clear_way, content_key, file_hash, read_record, set_aside, write_record
 
 BYTES_PER_S = 15.0  # of English narration at 155 words a minute
+ATTEMPTS = 3  # more after a take with faults
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Take:
     sample_rate_hz: int
     frames: int
     spans: tuple[Span, ...] | None
+    attempt: int = 0  # which of its attempts was kept
+    faults: tuple[str, ...] = ()  # what the gate says is wrong with it all the same
 
     def read(self) -> Pcm:
         """Its samples `[T]`."""
@@ -99,10 +103,25 @@ def plan_takes(
         }
         seen[same] += 1
         key = content_key(parts)
-        request = Request(key, tuple(lines), language, seed=int(key[:16], 16))
+        request = Request(key, tuple(lines), language, attempt_seed(key, 0))
         where = script.chapters[chunk.chapter].turns[chunk.pieces[0].turn].where
         planned.append(PlannedTake(key, parts, chunk, request, where))
     return planned
+
+
+def attempt_seed(key: str, attempt: int) -> int:
+    """The seed of a take's attempt (0: the first), 64 bits."""
+    return int((content_key({"take": key, "attempt": attempt}) if attempt else key)[:16], 16)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One rendering of a take, and what the gate says of it."""
+
+    number: int  # 0: the first
+    rendered: Rendered
+    faults: tuple[str, ...]
+    score: tuple[bool, int, float]
 
 
 class TakeStore:
@@ -138,18 +157,30 @@ class TakeStore:
                 sample_rate_hz=record["sample_rate_hz"],
                 frames=record["frames"],
                 spans=None if spans is None else tuple(Span(*span) for span in spans),
+                attempt=record.get("attempt", 0),  # older takes have neither
+                faults=tuple(record.get("faults", ())),
             )
         for damaged in (written, sound):
             if damaged.exists():
                 set_aside(damaged)
         return None
 
-    def save(self, planned: PlannedTake, rendered: Rendered, sample_rate_hz: int) -> Take:
+    def save(self, planned: PlannedTake, attempt: Attempt, sample_rate_hz: int) -> Take:
         """Put a take on disk: its sound first, its JSON last. Raises `StorageError` where that fails."""
+        rendered = attempt.rendered
         samples = flac.quantize(rendered.pcm)
         encoded = flac.encode(samples, sample_rate_hz)
         sound = self._sound(planned.key)
-        take = Take(planned.key, sound, flac.pcm_hash(samples), sample_rate_hz, len(samples), rendered.spans)
+        take = Take(
+            key=planned.key,
+            path=sound,
+            pcm_sha256=flac.pcm_hash(samples),
+            sample_rate_hz=sample_rate_hz,
+            frames=len(samples),
+            spans=rendered.spans,
+            attempt=attempt.number,
+            faults=attempt.faults,
+        )
         clear_way(sound)
         atomic_write(sound, encoded)
         write_record(
@@ -160,6 +191,8 @@ class TakeStore:
                 "sample_rate_hz": sample_rate_hz,
                 "frames": take.frames,
                 "duration_s": round(take.frames / sample_rate_hz, 3),
+                "attempt": take.attempt,
+                "faults": list(take.faults),
                 "spans": None if take.spans is None else [[span.start_s, span.end_s] for span in take.spans],
                 "pcm_sha256": take.pcm_sha256,
                 "file_sha256": file_hash(sound),
@@ -184,7 +217,41 @@ class TakesDone:
     reused: int
     failed: tuple[Problem, ...]
     rendered_s: float  # seconds of audio
-    work_s: float  # seconds the engine spent on it
+    work_s: float  # seconds the engine spent on it, with the attempts that were not kept
+    flagged: tuple[Problem, ...] = ()  # takes that are delivered with faults
+
+
+class _Trial:
+    """A take on its way: which attempt the engine has, and the best of those before."""
+
+    def __init__(self, plan: PlannedTake) -> None:
+        self.plan = plan
+        self.attempt = 0
+        self.best: Attempt | None = None
+        self._reason = ""  # an attempt came to nothing
+
+    def judge(self, result: Rendered | Failed, sample_rate_hz: int, limits: Limits | None) -> bool:
+        """Remember `result` if it is the best so far; tell whether another seed could do better."""
+        if isinstance(result, Failed):
+            self._reason = result.reason
+            return not result.final
+        look = (result.pcm, sample_rate_hz, self.plan.chunk.spoken_bytes, limits)
+        attempt = Attempt(self.attempt, result, tuple(faults(*look)), score(*look))
+        if self.best is None or attempt.score < self.best.score:
+            self.best = attempt
+        return bool(attempt.faults)
+
+    def again(self) -> Request:
+        """The request of the next attempt."""
+        self.attempt += 1
+        return replace(self.plan.request, seed=attempt_seed(self.plan.key, self.attempt))
+
+    def failure(self) -> Problem | None:
+        """Why there is nothing to deliver, if that is so."""
+        if self.best is not None and UNUSABLE.isdisjoint(self.best.faults):
+            return None
+        why = self._reason if self.best is None else f"it came out {' and '.join(self.best.faults)}."
+        return Problem(self.plan.where, f'"{self.plan.text[:60]}" was not rendered: {why}', "Change the text.")
 
 
 def render_takes(
@@ -192,10 +259,15 @@ def render_takes(
     engine: Engine,
     store: TakeStore,
     on_take: Callable[[PlannedTake], None] = lambda _take: None,
+    *,
+    limits: Limits | None = None,
+    attempts: int = ATTEMPTS,
 ) -> TakesDone:
     """Skip what is finished, render the rest, save each take the moment it exists.
 
-    A chunk that fails is reported and the others go on. Whatever ends this early, the takes saved so far are kept.
+    A take with faults (`limits`: the seconds a byte may last) is tried again with other seeds, up to `attempts` times,
+    while the others go on; then the best is kept and flagged. A chunk that fails is reported and the others go on.
+    Whatever ends this early, the takes saved so far are kept.
     """
     takes: dict[str, Take] = {}
     for plan in planned:
@@ -203,32 +275,58 @@ def render_takes(
             takes[plan.key] = found
             on_take(plan)
     reused = len(takes)
-    missing = {plan.key: plan for plan in planned if plan.key not in takes}
-    failed: list[Problem] = []
+    trials = {plan.key: _Trial(plan) for plan in planned if plan.key not in takes}
+    queue = deque(trial.plan.request for trial in trials.values())
+    failed: dict[str, Problem] = {}
     rendered_s = work_s = 0.0
 
-    def keep(plan: PlannedTake, result: Rendered) -> None:
-        takes[plan.key] = store.save(plan, result, engine.sample_rate_hz)
+    def keep(plan: PlannedTake, attempt: Attempt) -> None:
+        takes[plan.key] = store.save(plan, attempt, engine.sample_rate_hz)
         on_take(plan)
 
     # One take is written while the next is rendered; never more, so that a crash loses no more.
     with ThreadPoolExecutor(1) as writer:
         writing: Future[None] | None = None
-        for result in engine.render(plan.request for plan in missing.values()):
-            plan = missing[result.request.key]
-            if writing is not None:
-                writing.result()
-            if isinstance(result, Failed) or not result.pcm.any():
-                why = result.reason if isinstance(result, Failed) else "it came out silent."
-                failed.append(Problem(plan.where, f'"{plan.text[:60]}" was not rendered: {why}', "Change the text."))
-                on_take(plan)
-                continue
-            rendered_s += len(result.pcm) / engine.sample_rate_hz
-            work_s += result.work_s
-            writing = writer.submit(keep, plan, result)
+        while queue:  # an engine that had pulled everything before a take came out faulty is asked once more
+            for result in engine.render(_pull(queue)):
+                trial = trials[result.request.key]
+                work_s += result.work_s if isinstance(result, Rendered) else 0
+                if writing is not None:
+                    writing.result()
+                if trial.judge(result, engine.sample_rate_hz, limits) and trial.attempt < attempts:
+                    queue.appendleft(trial.again())  # next: until it is done, its best attempt fills memory
+                    continue
+                plan = trials.pop(result.request.key).plan  # and with it the sound of its attempts
+                if (problem := trial.failure()) is not None:
+                    failed[plan.key] = problem
+                    on_take(plan)
+                    continue
+                assert trial.best is not None
+                rendered_s += len(trial.best.rendered.pcm) / engine.sample_rate_hz
+                writing = writer.submit(keep, plan, trial.best)
         if writing is not None:
             writing.result()
-    return TakesDone(takes, len(takes) - reused, reused, tuple(failed), rendered_s, work_s)
+    in_order = tuple(failed[plan.key] for plan in planned if plan.key in failed)
+    return TakesDone(takes, len(takes) - reused, reused, in_order, rendered_s, work_s, _flags(planned, takes))
+
+
+def _pull(queue: deque[Request]) -> Iterator[Request]:
+    """What is queued, and what is put there while an engine still asks for more."""
+    while queue:
+        yield queue.popleft()
+
+
+def _flags(planned: Sequence[PlannedTake], takes: Mapping[str, Take]) -> tuple[Problem, ...]:
+    """A problem for each take that has faults, in the order of the book."""
+    return tuple(
+        Problem(
+            plan.where,
+            f'the best take of "{plan.text[:60]}" is {" and ".join(takes[plan.key].faults)}.',
+            f"Listen to takes/{plan.key}.flac, and change the text or the seed if it is no good.",
+        )
+        for plan in planned
+        if plan.key in takes and takes[plan.key].faults
+    )
 
 
 def explain(planned: Sequence[PlannedTake], store: TakeStore) -> list[tuple[PlannedTake, str, str]]:

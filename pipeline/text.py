@@ -48,6 +48,7 @@ _TAG_SOURCE = "(?ai:" + "|".join(re.escape(tag) for tag in sorted(NONVERBAL_TAGS
 _TAG = re.compile(_TAG_SOURCE)
 _WORD = re.compile(rf"(?:{_TAG_SOURCE}|\S)+")
 _SPEECH = re.compile(r"[^\W_]")
+_LIKE_A_TAG = re.compile(r"\((?:[a-z]+ )?[a-z]+(?:s|ing)\)")  # (whispers), (quietly crying); not (maybe)
 
 _OPENERS = "\"'“‘„‚«‹([{¿¡「『（《〈*"
 _OPENERS_ALONE = _OPENERS[2:-1]  # without the signs that also close
@@ -134,6 +135,11 @@ def _without_tags(word: str) -> list[str]:
 def has_tag(text: str) -> bool:
     """Whether one of the non-verbal tags stands in the text."""
     return "(" in text and _TAG.search(text) is not None
+
+
+def unknown_tags(text: str) -> list[str]:
+    """What looks like a non-verbal tag and is none: one word or two in brackets that say what somebody does."""
+    return [found for found in _LIKE_A_TAG.findall(text) if not _TAG.fullmatch(found)] if "(" in text else []
 
 
 def nearest_tag(note: str) -> str:

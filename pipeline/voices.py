@@ -17,7 +17,7 @@ from pipeline.documents import Located, read_text, read_yaml
 from pipeline.engines import DraftVoice, Voice
 from pipeline.errors import Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.validation import plain_problems
-from pipeline.workspace import file_hash
+from pipeline.workspace import content_key, file_hash
 
 NARRATOR = "Narrator"  # how the report names whoever speaks the text outside any turn
 DEFAULT_NARRATOR_VOICE = "ada"
@@ -42,6 +42,7 @@ class _VoiceFile(BaseModel):
     draft: _Draft = _Draft()
     prompt: str | None = None
     transcript: str | None = None
+    seed: int | None = Field(None, ge=0, le=2**63 - 1)
     default_cast: bool = False
 
 
@@ -115,8 +116,14 @@ def _load_voice(file: Path) -> VoiceEntry:
         prompt=prompt,
         prompt_sha256=(file_hash(prompt) or "") if prompt else "",
         transcript=parsed.transcript or "",
+        seed=_seed(name) if parsed.seed is None else parsed.seed,
     )
     return VoiceEntry(voice, parsed.description, parsed.consent, parsed.default_cast, file.parent)
+
+
+def _seed(name: str) -> int:
+    """63 bits that are the same wherever a voice has this name."""
+    return int(content_key({"voice": name})[:16], 16) >> 1
 
 
 def _prompt_problems(folder: Path, prompt: Path, parsed: _VoiceFile, located: Located) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 output/<job>/
   takes/<key>.flac + .json             finished takes: the job's checkpoint
+  voices/<key>.flac + .json            auditions: the prompts of voices that bring none
   chapters/01 - Title.flac + .json     joined takes, with the time of every turn
   <preset>/<Author>/<Title>/…          deliverables
   report.json  report.md
@@ -48,6 +49,7 @@ class Workspace:
         self.job = job
         self.root = output / job
         self.takes = self.root / "takes"
+        self.voices = self.root / "voices"
         self.chapters = self.root / "chapters"
         self.report = self.root / "report.json"
         self.made = self.root / "deliverables.json"
@@ -57,7 +59,7 @@ class Workspace:
     def create(self) -> None:
         """Make the folders. Raises `StorageError` where that cannot be done."""
         with storage_errors(self.root):
-            for folder in (self.takes, self.chapters):
+            for folder in (self.takes, self.voices, self.chapters):
                 folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager

@@ -15,6 +15,9 @@ import pytest
 
 from pipeline.settings import Settings, bundled_voices
 
+# Tiny models are quicker with one thread, and several wait for one another where tests share the machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 hypothesis.settings.register_profile("podcast", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("podcast")
 

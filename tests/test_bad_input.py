@@ -216,15 +216,17 @@ WRONG = [
     wrong(
         "engine dia",
         f"{HEAD}engine: dia\n",
-        ("job.yaml:3", 'the voice "ada" has no prompt'),
-        ("job.yaml:3", "dia is not part of this version"),
+        ("job.yaml:3", "podcast weights fetch nobody/no-dia"),
+        arguments=("--weights", "nobody/no-dia"),
     ),
     wrong(
         "engine dia asked for",
         HEAD,
-        ("job.yaml:1", 'the voice "ada" has no prompt'),
-        arguments=("--engine", "dia"),
+        ("job.yaml:1", "./nowhere: there is no such folder"),
+        arguments=("--engine", "dia", "--weights", "./nowhere"),
     ),
+    wrong("dia key unknown", f"{HEAD}dia:\n  temperatur: 1\n", ("job.yaml:4", 'Did you mean "temperature"?')),
+    wrong("dia value", f"{HEAD}dia:\n  top_p: 2\n", ("job.yaml:4", "top_p")),
     wrong("language unknown", f"{HEAD}seed: 1\nlanguage: xx\n", ("job.yaml:4", 'does not speak "xx"')),
     wrong("language a sentence", f"{HEAD}language: English, please\n", ("job.yaml:3", "language code")),
     # paths

@@ -6,11 +6,12 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.engines import TRAITS, DraftVoice, Failed, Line, Rendered, Request, Voice, open_engine
+from pipeline.engines import DiaOptions, DraftVoice, Failed, Line, Rendered, Request, Voice, open_engine
 from pipeline.errors import EngineError
 
 ANN, BOB = Voice("ann", DraftVoice("f2")), Voice("bob", DraftVoice("m3", rate_wpm=150, pitch=30))
@@ -129,11 +130,9 @@ def test_the_draft_engine_says_beforehand_what_it_lacks(language: str, voice: Vo
     assert complaint is None or complaint in found[0]
 
 
-def test_engines_that_are_not_there() -> None:
-    """Dia is known, but not part of this version; others are not known."""
-    with pytest.raises(EngineError, match="not part of this version"):
-        open_engine("dia")
+def test_engines_that_are_not_there(tmp_path: Path) -> None:
+    """Dia needs weights; others are not known."""
+    with pytest.raises(EngineError, match="nowhere"):
+        open_engine("dia", DiaOptions(weights=str(tmp_path / "nowhere")))
     with pytest.raises(EngineError, match='Did you mean "draft"'):
         open_engine("drat")
-    assert TRAITS["dia"].needs_prompt
-    assert TRAITS["dia"].speaks_tags

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import hypothesis
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 
 from conftest import SCRIPT, MakeJob
 from pipeline.engines import Failed, Rendered, Request
 from pipeline.engines.tone import ToneEngine
-from pipeline.job import Job, open_job
+from pipeline.job import Job, open_job, render_job
 from pipeline.settings import Settings
-from pipeline.takes import TakeStore, explain, render_takes
+from pipeline.takes import TakeStore, attempt_seed, explain, render_takes
+from pipeline.workspace import read_record, write_record
 
 
 @pytest.fixture
@@ -55,25 +64,179 @@ def test_each_take_is_on_disk_before_the_next_is_rendered(job: Job) -> None:
     assert render_takes(job.takes, job.engine, job.store).reused == 2
 
 
-class _Choking(ToneEngine):
-    """Cannot say one of the chunks, and makes another silent."""
+LIMITS = (0.04, 0.12)
+RATE_HZ = 1000
+# What an attempt may come to, from best to worst: its level, and its seconds for a byte.
+SOUNDS = {
+    "good": (0.3, 0.08),
+    "clipped": (1.0, 0.08),
+    "long": (0.3, 0.13),
+    "short": (0.3, 0.02),
+    "longer": (0.3, 0.2),
+    "clipped and long": (1.0, 0.13),
+    "silent": (0.0, 0.08),
+    "broken": (np.nan, 0.08),
+    "empty": (0.3, 0.0),
+}
+FAULTS = {
+    "good": (),
+    "clipped": ("clipped",),
+    "long": ("too long for its text",),
+    "short": ("too short for its text",),
+    "longer": ("too long for its text",),
+    "clipped and long": ("clipped", "too long for its text"),
+}
+FATES = (*SOUNDS, "failed", "failed for good")
+
+
+class _Fated(ToneEngine):
+    """Comes to what is planned for each attempt, with several requests in flight, in an order of its own."""
+
+    sample_rate_hz = RATE_HZ
+
+    def __init__(self, fates: Mapping[str, Sequence[str]], slots: int = 1, order: int = 0) -> None:
+        self.fates = fates
+        self.slots = slots
+        self.choice = random.Random(order)
+        self.renders: Counter[str] = Counter()
 
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
-        for count, rendered in enumerate(super().render(requests)):
-            assert isinstance(rendered, Rendered)
-            if count == 0:
-                yield Failed(rendered.request, "it is a tongue twister.")
-            else:
-                yield replace(rendered, pcm=rendered.pcm * 0) if count == 1 else rendered
+        pulling = iter(requests)
+        active: list[Request] = []
+        while True:
+            active += islice(pulling, self.slots - len(active))
+            if not active:
+                return
+            yield self._finish(active.pop(self.choice.randrange(len(active))))
+
+    def _finish(self, request: Request) -> Rendered | Failed:
+        attempt = self.renders[request.key]
+        self.renders[request.key] += 1
+        assert request.seed == attempt_seed(request.key, attempt)
+        fate = self.fates[request.key][attempt]
+        if fate not in SOUNDS:
+            return Failed(request, f"it {fate}.", final=fate == "failed for good")
+        level, seconds_per_byte = SOUNDS[fate]
+        spoken_bytes = sum(len(line.text.encode()) for line in request.lines) + len(request.lines) - 1
+        pcm = np.full(round(seconds_per_byte * spoken_bytes * RATE_HZ), level, np.float32)
+        pcm[-1:] *= 1 - attempt / 1000  # no two attempts are the same
+        return Rendered(request, pcm, None, 0.5)
 
 
 def test_a_chunk_that_fails_does_not_stop_the_others(job: Job) -> None:
     """It is told of, with its place; silence counts as failure."""
-    done = render_takes(job.takes, _Choking(), job.store)
-    assert done.rendered == len(job.takes) - 2
-    assert [problem.where for problem in done.failed] == [plan.where for plan in job.takes[:2]]
-    assert "tongue twister" in done.failed[0].what
-    assert "silent" in done.failed[1].what
+    fates = [["failed for good"], ["silent"] * 4, ["good"], ["failed", "silent", "empty", "failed"]]
+    engine = _Fated({plan.key: fate for plan, fate in zip(job.takes, fates, strict=True)})
+    done = render_takes(job.takes, engine, job.store)
+    assert (done.rendered, done.flagged) == (1, ())
+    assert [problem.where for problem in done.failed] == [job.takes[index].where for index in (0, 1, 3)]
+    assert [problem.what.split(": ")[-1] for problem in done.failed] == [
+        "it failed for good.",
+        "it came out silent.",
+        "it came out silent.",
+    ]
+    assert job.store.keys() == {job.takes[2].key}
+
+
+def test_a_faulty_take_is_tried_again_and_the_best_is_kept_and_flagged(job: Job) -> None:
+    """Its record says so, and the next run flags it again, as does one that finds records of before."""
+    one, two, three, four = (plan.key for plan in job.takes)
+    fates = {one: ["long", "good"], two: ["longer", "short", "failed", "long"], three: ["good"], four: ["good"]}
+    first = render_takes(job.takes, _Fated(fates), job.store, limits=LIMITS)
+    assert (first.rendered, first.failed) == (4, ())
+    assert [(first.takes[key].attempt, first.takes[key].faults) for key in fates] == [
+        (1, ()), (3, ("too long for its text",)), (0, ()), (0, ()),
+    ]  # fmt: skip
+    assert first.work_s == 0.5 * 7
+    (flagged,) = first.flagged
+    assert flagged.where == job.takes[1].where
+    assert "is too long for its text." in flagged.what
+    assert f"takes/{two}.flac" in flagged.next
+    record = json.loads((job.store.folder / f"{two}.json").read_text())
+    assert (record["attempt"], record["faults"]) == (3, ["too long for its text"])
+    again = render_takes(job.takes, _Fated({}), job.store, limits=LIMITS)
+    assert (again.reused, again.flagged, again.takes) == (4, first.flagged, first.takes)
+    old = read_record(job.store.folder / f"{two}.json")
+    assert old is not None
+    del old["attempt"], old["faults"]
+    write_record(job.store.folder / f"{two}.json", old)
+    assert render_takes(job.takes, _Fated({}), job.store, limits=LIMITS).flagged == ()
+
+
+def test_seeds_of_attempts_differ_and_the_first_is_that_of_the_key(job: Job) -> None:
+    """64 bits each."""
+    seeds = [attempt_seed(plan.key, attempt) for plan in job.takes for attempt in range(5)]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**64 for seed in seeds)
+    assert seeds[::5] == [int(plan.key[:16], 16) for plan in job.takes] == [plan.request.seed for plan in job.takes]
+
+
+@given(
+    fates=st.lists(st.lists(st.sampled_from(FATES), min_size=4, max_size=4), min_size=4, max_size=4),
+    attempts=st.integers(0, 3),
+    slots=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    order=st.tuples(st.integers(), st.integers()),
+)
+@hypothesis.settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_take_ends_once_and_the_best_is_kept_in_any_order(
+    job: Job, fates: list[list[str]], attempts: int, slots: tuple[int, int], order: tuple[int, int]
+) -> None:
+    """Whatever faults come, and whatever the engine has in flight."""
+    plans = dict(zip((plan.key for plan in job.takes), fates, strict=True))
+    both = []
+    for count, seed in zip(slots, order, strict=True):
+        engine, ended = _Fated(plans, count, seed), Counter[str]()
+        with TemporaryDirectory() as folder:
+            done = render_takes(
+                job.takes,
+                engine,
+                TakeStore(Path(folder)),
+                lambda plan, ended=ended: ended.update([plan.key]),  # type: ignore[misc]
+                limits=LIMITS,
+                attempts=attempts,
+            )
+        assert ended == dict.fromkeys(plans, 1)
+        assert done.rendered == len(done.takes) == 4 - len(done.failed)
+        for key, fate in plans.items():
+            made = _made(fate, attempts)
+            assert engine.renders[key] == len(made)
+            best = min((name for name in made if name in SOUNDS), key=list(SOUNDS).index, default="failed")
+            if best in FAULTS:
+                assert (done.takes[key].attempt, done.takes[key].faults) == (made.index(best), FAULTS[best])
+            else:
+                assert key not in done.takes
+        both.append((
+            {key: (take.pcm_sha256, take.attempt, take.faults) for key, take in done.takes.items()},
+            done.failed,
+            done.flagged,
+        ))  # fmt: skip
+    assert both[0] == both[1]
+
+
+def _made(fate: list[str], attempts: int) -> list[str]:
+    """The attempts of a take until one is good, hopeless or the last."""
+    until = [index for index, name in enumerate(fate) if name in ("good", "failed for good")]
+    return fate[: min([attempts, *until]) + 1]
+
+
+class _Loud(ToneEngine):
+    """Turned up until it clips, whatever the seed."""
+
+    def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
+        for rendered in super().render(requests):
+            assert isinstance(rendered, Rendered)
+            yield replace(rendered, pcm=(rendered.pcm * 8).clip(-1, 1))
+
+
+def test_flagged_takes_are_delivered_and_reported(make_job: MakeJob, settings: Settings) -> None:
+    """The job is done; what to listen to is listed, each with its place."""
+    job = replace(open_job(make_job(deliver=["wav"]), settings, engine="tone"), engine=_Loud())
+    report = render_job(job, jobs=2)
+    assert report.status == "done"
+    assert report.takes == {"total": 4, "rendered": 4, "reused": 0, "failed": 0}
+    assert [problem["where"] for problem in report.problems] == [plan.where for plan in job.takes]
+    assert all("is clipped." in problem["what"] for problem in report.problems)
+    assert render_job(job, jobs=2).problems == report.problems
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "no json", "bad json", "half json", "no sound"])

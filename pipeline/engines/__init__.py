@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.audio import Pcm
 from pipeline.errors import EngineError, Problem, did_you_mean
 
@@ -35,6 +38,7 @@ class Voice:
     prompt: Path | None = None
     prompt_sha256: str = ""
     transcript: str = ""
+    seed: int = 0  # of its audition, 63 bits
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Request:
     lines: tuple[Line, ...]
     language: str
     seed: int
+    max_s: float | None = None  # where it is cut off
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A finished chunk: mono PCM `[T]`, full scale 1.0, and a span for each line where the engine knows them."""
+    """A finished chunk: mono PCM `[T]`, full scale 1.0, and a span for each line where the engine knows them.
+
+    `codes` `[frames, codebooks]` are what the sound was decoded from, where there is such a thing.
+    """
 
     request: Request
     pcm: Pcm
     spans: tuple[Span, ...] | None
     work_s: float
+    codes: NDArray[np.int16] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,36 @@ class Failed:
 
     request: Request
     reason: str
+    final: bool = True  # False: another seed may do better
+
+
+@dataclass(frozen=True)
+class DiaOptions:
+    """How the Dia engine speaks, and where. What is None is left to the network, the machine or the text.
+
+    `weights` and `codec` are a folder or a hub id. `cfg_frames` leaves guidance out after so many frames.
+    """
+
+    cfg_scale: float = 3.0
+    temperature: float | None = None
+    top_p: float = 0.95
+    top_k: int | None = None
+    cfg_frames: int | None = None
+    max_seconds: float | None = None
+    precision: str | None = None
+    weights: str | None = None
+    codec: str | None = None
+    device: str | None = None
+    codec_device: str | None = None
+    slots: int | None = None
+
+    def sound(self) -> str:
+        """Names the settings that change what is heard."""
+        names = ("cfg_scale", "temperature", "top_p", "top_k", "cfg_frames", "max_seconds", "precision")
+        return ",".join(f"{name}={value}" for name in names if (value := getattr(self, name)) is not None)
+
+
+DEFAULTS = DiaOptions()
 
 
 @dataclass(frozen=True)
@@ -117,32 +156,43 @@ class Traits:
     """What can be known of an engine without loading it."""
 
     name: str
-    module: str | None  # None: known, but not part of this version
+    module: str
     speaks_tags: bool = False  # (laughs) and its like
-    needs_prompt: bool = False  # a voice must bring a recording
+    audition: str = ""  # what a voice without a prompt is made to say once, to have one
+    languages: frozenset[str] = frozenset()  # those it was made for; none: `Engine.check` knows
     budget: Budget = Budget()
+    seconds_per_byte: tuple[float, float] | None = None  # a take outside is not the text it was given; None: unknown
 
+
+# Plain, about six seconds, and different enough in its sounds to show a voice.
+AUDITION = "The evening was calm, and a light wind moved over the fields while we talked about the day behind us."
+# Dia makes 86.13 frames a second, and speech takes it roughly 3.5 to 11 of them for a character.
+_DIA_SECONDS_PER_BYTE = (3.5 / 86.13, 11 / 86.13)
 
 TRAITS: Mapping[str, Traits] = {
     traits.name: traits
     for traits in (
         Traits("draft", "pipeline.engines.draft"),
-        Traits("dia", None, speaks_tags=True, needs_prompt=True),
+        Traits(
+            "dia",
+            "pipeline.engines.dia.engine",
+            speaks_tags=True,
+            audition=AUDITION,
+            languages=frozenset({"en"}),
+            seconds_per_byte=_DIA_SECONDS_PER_BYTE,
+        ),
         Traits("tone", "pipeline.engines.tone"),
     )
 }
 
 
-def open_engine(name: str) -> Engine:
+def open_engine(name: str, dia: DiaOptions = DEFAULTS) -> Engine:
     """The engine called `name`; its weights or libraries load when it first renders.
 
-    Raises `EngineError` for an engine this version does not have.
+    Raises `EngineError` for an engine there is not, and where weights or libraries are missing.
     """
     traits = TRAITS.get(name)
     if traits is None:
         raise EngineError(Problem("engine", f'no engine "{name}".', did_you_mean(name, TRAITS)))
-    if traits.module is None:
-        raise EngineError(
-            Problem("engine", f"{name} is not part of this version.", 'Use "engine: draft" or --engine draft.')
-        )
-    return cast(Engine, importlib.import_module(traits.module).open_engine())
+    module = importlib.import_module(traits.module)
+    return cast(Engine, module.open_engine(dia) if name == "dia" else module.open_engine())

@@ -1,0 +1,69 @@
+"""The Dia engine as the rest of the program sees it. Weights are found here; torch loads when it first renders."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipeline.engines import AUDITION, DiaOptions, Engine, Failed, Rendered, Request, Voice
+from pipeline.engines.dia.config import DiaConfig, read_config
+from pipeline.engines.dia.fingerprint import fingerprint
+from pipeline.engines.dia.hub import DEFAULT_CODEC, DEFAULT_DIA, locate
+
+if TYPE_CHECKING:
+    from pipeline.engines.dia.runtime import Runtime
+
+_VERSION = 1  # raised whenever this folder changes what a take sounds like
+_TRANSCRIPT_BYTES = 330  # two of them and a chunk fit the encoder's 1,024
+
+
+class DiaEngine:
+    """Our own inference of Dia, with continuous batching."""
+
+    sample_rate_hz = 44_100
+
+    def __init__(self, options: DiaOptions) -> None:
+        """Find and check everything but load nothing. Raises `EngineError` where weights are missing."""
+        self.options = options
+        self._weights = locate(options.weights or DEFAULT_DIA, "dia")
+        beside = self._weights / "dac"
+        with_it = options.codec is None and beside.is_dir()
+        self._codec = beside if with_it else locate(options.codec or DEFAULT_CODEC, "codec")
+        self.config: DiaConfig = read_config(self._weights)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Weights, codec and settings. Devices and the number of slots change no more than the last bits."""
+        files = f"{fingerprint(self._weights)[:16]}/{fingerprint(self._codec)[:16]}"
+        return f"dia/{_VERSION}/{self.config.network}/{files}/{self.options.sound()}"
+
+    def identity(self, voice: Voice) -> Mapping[str, Any]:
+        """The prompt, or the audition that stands in for it."""
+        if voice.prompt is None:
+            return {"audition": AUDITION, "seed": voice.seed}
+        return {"prompt": voice.prompt_sha256, "transcript": voice.transcript}
+
+    def check(self, language: str, voices: Iterable[Voice]) -> list[str]:
+        """Name the voices whose transcript leaves no room for a text."""
+        return [
+            f'the transcript of voice "{voice.name}" has {len(voice.transcript.encode())} bytes, more than '
+            f"{_TRANSCRIPT_BYTES}"
+            for voice in voices
+            if len(voice.transcript.encode()) > _TRANSCRIPT_BYTES
+        ]
+
+    def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
+        """Speak the requests in as many slots as there is memory for, in the order they finish."""
+        return self._runtime.render(requests)
+
+    @functools.cached_property
+    def _runtime(self) -> Runtime:
+        from pipeline.engines.dia.runtime import Runtime  # noqa: PLC0415 - torch takes a second to load
+
+        return Runtime(self.config, self._weights, self._codec, self.options)
+
+
+def open_engine(options: DiaOptions) -> Engine:
+    """The engine of `options`. Raises `EngineError` where weights are missing or are another model's."""
+    return DiaEngine(options)

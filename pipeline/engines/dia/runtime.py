@@ -1,0 +1,139 @@
+"""The loaded engine: weights on a device, voice prompts as codes, requests through the slots and the codec."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+
+from pipeline.audio import Pcm
+from pipeline.engines import DiaOptions, Failed, Rendered, Request
+from pipeline.engines.dia import devices
+from pipeline.engines.dia.codec import HOP, SAMPLE_RATE_HZ, load_codec
+from pipeline.engines.dia.config import DiaConfig
+from pipeline.engines.dia.delay import Codes
+from pipeline.engines.dia.model import Model
+from pipeline.engines.dia.sampling import Sampling
+from pipeline.engines.dia.slots import Prompted, Slots
+from pipeline.engines.dia.text import compose, speakers, tokens
+from pipeline.engines.dia.weights import load_weights
+
+_log = logging.getLogger(__name__)
+_FRAMES_PER_S = SAMPLE_RATE_HZ / HOP
+# A take twice as long as its text should last is noise: it is stopped, and the gate on takes sees it.
+_FRAMES_PER_BYTE = 12
+_SPARE_FRAMES = 86
+_MOST_SLOTS = 32
+_SHARE_OF_MEMORY = 0.5
+
+
+class Runtime:
+    """Model and codec on their devices."""
+
+    def __init__(self, config: DiaConfig, weights: Path, codec: Path, options: DiaOptions) -> None:
+        if "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(devices.threads())
+        choice = devices.choose(options.device, options.precision)
+        for warning in choice.warnings:
+            _log.warning("%s", warning)
+        dtype = devices.DTYPES[choice.precision]
+        self._config = config
+        self._options = options
+        self._codec = load_codec(codec, options.codec_device or str(choice.device))
+        self._model = Model(config, load_weights(weights, config, dtype, choice.device))
+        sampling = Sampling(
+            cfg_scale=options.cfg_scale,
+            temperature=options.temperature if options.temperature is not None else 1.3 if config.cross_rope else 1.2,
+            top_p=options.top_p,
+            top_k=options.top_k or (35 if config.cross_rope else 45),
+            from_guided=config.cross_rope,
+        )
+        self.slots = Slots(self._model, sampling, options.slots or self._slots_for_memory(), options.cfg_frames)
+        self._encoded = lru_cache(maxsize=64)(self._encode)
+
+    @torch.inference_mode()
+    def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
+        """Every request exactly once, in the order they finish."""
+        refused: deque[Failed] = deque()
+        waiting: dict[str, Request] = {}
+
+        def prompted() -> Iterator[Prompted]:
+            for request in requests:
+                try:
+                    made = self._prompted(request)
+                except ValueError as error:
+                    refused.append(Failed(request, str(error)))
+                    continue
+                waiting[request.key] = request
+                yield made
+
+        since = time.perf_counter()
+        for generated in self.slots.generate(prompted()):
+            request = waiting.pop(generated.key)
+            if generated.reason:
+                # Other numbers drawn may avoid a NaN; memory will not grow.
+                yield Failed(request, generated.reason, final=not generated.retry)
+            else:
+                pcm = self._codec.decode(generated.codes) if len(generated.codes) else np.zeros(0, np.float32)
+                now = time.perf_counter()
+                yield Rendered(request, pcm, None, now - since, generated.codes)
+                since = time.perf_counter()
+            while refused:
+                yield refused.popleft()
+        yield from refused
+
+    def _prompted(self, request: Request) -> Prompted:
+        """The request in codes. Raises `ValueError` in plain words where it cannot be spoken."""
+        text = tokens(compose(request.lines))
+        room = self._config.encoder.max_positions
+        if len(text) > room:
+            raise ValueError(f"it has {len(text)} bytes with the transcripts of its voices, and Dia reads {room}.")
+        prompts = [self._encoded(voice.prompt) for voice in speakers(request.lines) if voice.prompt is not None]
+        prompt = np.concatenate([np.zeros((0, len(self._config.delays)), np.int16), *prompts])
+        said = sum(len(line.text.encode()) + 1 for line in request.lines)
+        # The last row is EOS in the last codebook, `max(delays)` rows after the first's.
+        frames = self._config.decoder.max_positions - len(prompt) - max(self._config.delays) - 2
+        if frames < 1:
+            raise ValueError(f"its voice prompts of {len(prompt) / _FRAMES_PER_S:.0f} s leave no room for speech.")
+        frames = min(frames, _FRAMES_PER_BYTE * said + _SPARE_FRAMES)
+        for longest_s in (self._options.max_seconds, request.max_s):
+            if longest_s is not None:
+                frames = min(frames, math.floor(longest_s * _FRAMES_PER_S))
+        return Prompted(request.key, text, prompt, request.seed, max(frames, 1))
+
+    def _encode(self, clip: Path) -> Codes:
+        return self._codec.encode(read_clip(clip))
+
+    def _slots_for_memory(self) -> int:
+        """As many of the longest takes as fit half of the memory that is free."""
+        decoder = self._config.decoder
+        numbers = (
+            2
+            * decoder.layers
+            * (
+                2 * decoder.kv_heads * decoder.head_dim * decoder.max_positions  # keys and values of both lanes
+                + decoder.cross_kv_heads * decoder.cross_head_dim * self._config.encoder.max_positions
+            )
+        )
+        free = devices.memory(self._model.device).available
+        return max(1, min(_MOST_SLOTS, int(free * _SHARE_OF_MEMORY / (numbers * self._model.dtype.itemsize))))
+
+
+def read_clip(path: Path) -> Pcm:
+    """A clip as mono at 44,100 Hz, `[T]`. Raises `ValueError` for what is no sound."""
+    try:
+        pcm, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise ValueError(f"the voice prompt {path} cannot be read: {error}.") from None
+    mono = pcm.mean(axis=1)
+    return np.asarray(mono if rate == SAMPLE_RATE_HZ else soxr.resample(mono, rate, SAMPLE_RATE_HZ), np.float32)

@@ -1,0 +1,91 @@
+"""From logits to codes: guidance, the rules for EOS, and a draw that depends on the take alone.
+
+Follows transformers' processors for Dia: guidance chooses the candidates, their probabilities are the conditional ones.
+The older network ("v1") draws from the guided logits themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How codes are drawn. `temperature` 0 takes the likeliest; `cfg_scale` 0 leaves guidance out."""
+
+    cfg_scale: float = 3.0
+    temperature: float = 1.2
+    top_p: float = 0.95
+    top_k: int = 45
+    from_guided: bool = False  # v1
+
+
+_V1_EOS_FACTOR = 0.8
+
+
+def uniforms(seed: int, steps: int, codebooks: int) -> NDArray[np.float32]:
+    """All the randomness of a take: one number in [0, 1) for each step and codebook, from a counter-based generator."""
+    return np.random.Generator(np.random.Philox(key=seed)).random((steps, codebooks), np.float32)
+
+
+def candidates(cond: Tensor, uncond: Tensor | None, sampling: Sampling, eos: int) -> Tensor:
+    """The logits to draw from, everything that may not be drawn at minus infinity.
+
+    `cond` and `uncond` are `[B, C, V]` in float32; without `uncond` there is no guidance.
+    """
+    guided = cond if uncond is None else cond + sampling.cfg_scale * (cond - uncond)
+    if sampling.from_guided:
+        scores = _without_special(guided, eos)
+        scores[:, 0, eos] *= _V1_EOS_FACTOR
+        return scores
+    scores = allowed = _without_special(cond, eos)
+    if uncond is not None:
+        chosen = torch.zeros_like(cond, dtype=torch.bool)
+        chosen.scatter_(-1, guided.topk(sampling.top_k, dim=-1).indices, value=True)
+        scores = scores.masked_fill(~chosen, -math.inf)
+        # Guidance with few candidates may choose nothing but what is forbidden.
+        scores = torch.where((scores == -math.inf).all(-1, keepdim=True), allowed, scores)
+    return _eos_rule(scores, eos)
+
+
+def probabilities(scores: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """Token ids `[B, C, K]`, likeliest first, and their probabilities after temperature, top-k and top-p."""
+    values, ids = scores.topk(sampling.top_k, dim=-1)
+    likely = (values / sampling.temperature).softmax(-1)
+    before = likely.cumsum(-1) - likely
+    kept = likely.masked_fill(before >= sampling.top_p, 0.0)
+    kept[..., 0] = likely[..., 0]
+    return ids, kept / kept.sum(-1, keepdim=True)
+
+
+def draw(scores: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
+    """Tokens `[B, C]`: in each codebook the one in which `uniform` `[B, C]` falls on the cumulative distribution."""
+    if sampling.temperature == 0:
+        return scores.argmax(-1)
+    ids, likely = probabilities(scores, sampling)
+    reached = likely.cumsum(-1)
+    index = (reached <= uniform[..., None] * reached[..., -1:]).sum(-1, keepdim=True)
+    return ids.gather(-1, index.clamp(max=ids.shape[-1] - 1)).squeeze(-1)
+
+
+def _without_special(scores: Tensor, eos: int) -> Tensor:
+    """EOS only in the first codebook, what lies above it (PAD, BOS) nowhere."""
+    scores = scores.clone()
+    scores[..., eos + 1 :] = -math.inf
+    scores[:, 1:, eos] = -math.inf
+    return scores
+
+
+def _eos_rule(scores: Tensor, eos: int) -> Tensor:
+    """In the first codebook EOS is certain where it is the likeliest, and impossible elsewhere."""
+    first = scores[:, 0]
+    ends = first.argmax(-1, keepdim=True) == eos  # [B, 1]
+    is_eos = torch.arange(scores.shape[-1], device=scores.device) == eos  # [V]
+    rest = scores[:, 1:]
+    return torch.cat([first.masked_fill(is_eos != ends, -math.inf)[:, None], rest], dim=1)
