@@ -89,17 +89,14 @@ def engine_greedy(
     model: Model, texts: Sequence[Tokens], prompts: Sequence[Codes], max_frames: int, cfg_scale: float
 ) -> list[Codes]:
     """The likeliest codes for each text, all in one batch."""
-    slots = Slots(model, _greedily(model, cfg_scale), limit=len(texts))
+    sampling = Sampling(cfg_scale=cfg_scale, temperature=0, top_k=TOP_K, from_guided=model.config.cross_rope)
+    slots = Slots(model, sampling, limit=len(texts))
     requests = [
         Prompted(str(index), text, prompt, seed=0, max_frames=max_frames)
         for index, (text, prompt) in enumerate(zip(texts, prompts, strict=True))
     ]
     made = {generated.key: generated.codes for generated in slots.generate(requests)}
     return [made[request.key] for request in requests]
-
-
-def _greedily(model: Model, cfg_scale: float) -> Sampling:
-    return Sampling(cfg_scale=cfg_scale, temperature=0, top_k=TOP_K, from_guided=model.config.cross_rope)
 
 
 def engine_probabilities(cond: Tensor, uncond: Tensor | None, sampling: Sampling) -> Tensor:

@@ -129,13 +129,15 @@ def test_windows_keep_every_frame_once_with_its_context(frames: int) -> None:
         assert window.stop - window.start == min(frames, WINDOW + 2 * OVERLAP)
 
 
-def test_the_same_codes_give_the_same_bits_whatever_was_decoded_before(codec: Codec, package: Path) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_same_codes_give_the_same_bits_whatever_was_decoded_before(package: Path, dtype: torch.dtype) -> None:
     codes = codes_of(2 * WINDOW + 5)
+    codec = load_codec(package, dtype=dtype)
     first = codec.decode(codes)
     for frames in (3, WINDOW, 2 * WINDOW + 6):
         codec.decode(codes_of(frames))
         np.testing.assert_array_equal(codec.decode(codes), first)
-    np.testing.assert_array_equal(load_codec(package).decode(torch.from_numpy(codes)), first)
+    np.testing.assert_array_equal(load_codec(package, dtype=dtype).decode(torch.from_numpy(codes)), first)
 
 
 def test_a_frame_is_heard_no_further_than_the_overlap(codec: Codec) -> None:

@@ -127,7 +127,9 @@ FIRST_RELEASES: dict[str, Config] = {
             "num_key_value_heads": 1,
             "cross_num_attention_heads": 1,
             "cross_num_key_value_heads": 1,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
         },
+        norm_eps=1e-3,
     ),
 }
 
@@ -135,7 +137,10 @@ FIRST_RELEASES: dict[str, Config] = {
 def _first_release(network: str, eos_bias: float = 0.0) -> tuple[Model, Plain]:
     config = FIRST_RELEASES[network]
     state = tiny_dia.make_state(config, seed=4, eos_bias=eos_bias)
-    return engine_model(tiny_dia.v1_spelling(config), state), Plain(config, state, cross_rope=True)
+    spelling = tiny_dia.v1_spelling(config)
+    spelling["model"]["rope_max_timescale"] = config["decoder_config"]["rope_parameters"]["rope_theta"]
+    spelling["model"]["normalization_layer_epsilon"] = config["norm_eps"]
+    return engine_model(spelling, state), Plain(config, state, cross_rope=True)
 
 
 @pytest.mark.parametrize("network", FIRST_RELEASES)

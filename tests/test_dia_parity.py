@@ -89,20 +89,18 @@ def configs(draw: st.DrawFn) -> Config:
         }
 
     def half(max_positions: list[int]) -> dict[str, Any]:
+        theta = draw(st.sampled_from([10_000.0, 500.0]))
         return {
             "num_hidden_layers": number(1, 3),
             "hidden_size": number(8, 50),
             "intermediate_size": number(3, 90),
             "max_position_embeddings": draw(st.sampled_from(max_positions)),
+            "norm_eps": draw(st.sampled_from([1e-5, 1e-3])),
+            "rope_parameters": {"rope_type": "default", "rope_theta": theta},
             **heads(),
         }
 
-    theta = draw(st.sampled_from([10_000.0, 500.0]))
-    eps = draw(st.sampled_from([1e-5, 1e-3]))
-    shared = {"rope_parameters": {"rope_type": "default", "rope_theta": theta}, "norm_eps": eps}
-    return tiny_dia.config_dict(
-        encoder=half([41, 96, 1024]) | shared, decoder=half([77, 256, 3072]) | heads("cross_") | shared, norm_eps=eps
-    )
+    return tiny_dia.config_dict(encoder=half([41, 96, 1024]), decoder=half([77, 256, 3072]) | heads("cross_"))
 
 
 # Weights

@@ -246,8 +246,9 @@ def _heads(mixed: Tensor, counts: Sequence[int], size: int) -> list[Tensor]:
 
 def _rope_table(positions: int, size: int, theta: float, device: torch.device) -> Tensor:
     """Cosines and sines `[2, positions, size / 2]`: a table, so that one of them never depends on its neighbours."""
-    angle = torch.arange(positions)[:, None] / theta ** (torch.arange(0, size, 2) / size)
-    return torch.stack([angle.cos(), angle.sin()]).to(device)
+    exponent = torch.arange(0, size, 2, dtype=torch.float64) / size
+    angle = torch.arange(positions, dtype=torch.float64)[:, None] / theta**exponent
+    return torch.stack([angle.cos(), angle.sin()]).float().to(device)
 
 
 def _rotate(x: Tensor, table: Tensor, positions: Tensor) -> Tensor:

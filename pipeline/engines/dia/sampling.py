@@ -58,6 +58,8 @@ def probabilities(scores: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
     """Token ids `[B, C, K]`, likeliest first, and their probabilities after temperature, top-k and top-p."""
     values, ids = scores.topk(sampling.top_k, dim=-1)
     likely = (values / sampling.temperature).softmax(-1)
+    if sampling.top_p >= 1:
+        return ids, likely
     before = likely.cumsum(-1) - likely
     kept = likely.masked_fill(before >= sampling.top_p, 0.0)
     kept[..., 0] = likely[..., 0]

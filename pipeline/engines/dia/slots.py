@@ -191,7 +191,7 @@ class Slots:
         eos, pad = self._model.config.eos, self._model.config.pad
         row = slot.row + 1
         capped = row == slot.first + slot.request.max_frames
-        if slot.end is None and row >= slot.first and (capped or tokens[0] == eos):
+        if slot.end is None and (capped or tokens[0] == eos):
             slot.end = row
         tokens = np.where(slot.given[row], slot.grid[row], tokens)
         if slot.end is not None:
