@@ -69,7 +69,7 @@ def test_a_take_is_the_same_in_any_company(
     model: Callable[[], Model], sampling: Sampling, cfg_frames: int | None
 ) -> None:
     """Code for code: alone, in a full batch, in another order, with other limits, with prompts read before."""
-    wanted = requests(6, longest=16)
+    wanted = requests(6, longest=10)
     expected = alone(model(), wanted, sampling, cfg_frames)
     assert len({len(made.codes) for made in expected.values()}) > 3
     assert equal(run(model(), wanted, 6, sampling, cfg_frames), expected)
@@ -82,7 +82,7 @@ def test_a_take_is_the_same_in_any_company(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 def test_the_logits_are_the_same_in_any_company(dtype: torch.dtype) -> None:
     """Bit for bit, with guidance and without its text: codes alone would hide small differences."""
-    wanted = requests(6, longest=20)
+    wanted = requests(6, longest=12)
     lone, crowd = Watched(dtype), Watched(dtype)
     alone(lone, wanted)
     run(crowd, wanted, 4)
@@ -95,7 +95,7 @@ def test_the_logits_are_the_same_in_any_company(dtype: torch.dtype) -> None:
 # Scheduling
 
 
-@settings(max_examples=15)
+@settings(max_examples=12)
 @given(jobs, st.integers(1, 5))
 def test_every_request_is_met_once_and_pulled_when_there_is_room(wanted: list[Prompted], limit: int) -> None:
     """However many, however long, with any prompts: never more at a time than the limit, none pulled ahead of it."""
@@ -227,14 +227,14 @@ def test_an_end_at_once_is_an_empty_take() -> None:
 
 def test_guidance_for_longer_than_the_take_is_guidance() -> None:
     """The last codebook's last code is drawn as many steps after the first's as it is delayed."""
-    wanted = requests(6, longest=20)
-    assert equal(run(tiny(), wanted, 4, cfg_frames=20 + LAST + 1), run(tiny(), wanted, 4))
+    wanted = requests(6, longest=12)
+    assert equal(run(tiny(), wanted, 4, cfg_frames=12 + LAST), run(tiny(), wanted, 4))
 
 
 @pytest.mark.parametrize("cfg_frames", [1, 2, 7])
 def test_guidance_is_left_out_after_so_many_frames(cfg_frames: int) -> None:
     """Each take has two lanes for as many steps, then one; what was drawn before is as with guidance."""
-    wanted = requests(6, longest=20, prompts=[0, 5])
+    wanted = requests(4, longest=20, prompts=[0, 5])
     model = Watched(eos_bias=0.0)
     made, guided = run(model, wanted, 4, cfg_frames=cfg_frames), run(tiny(eos_bias=0.0), wanted, 4)
     different = 0
@@ -278,14 +278,14 @@ def test_too_little_memory_halves_the_limit(error: int, caplog: pytest.LogCaptur
 def test_a_take_that_finds_no_room_waits(call: tuple[str, int], room: int) -> None:
     """Those that are at it go on, and none of them begins again."""
     wanted = requests(6, longest=20, prompts=[12])
-    model = Watched()
+    model = Watched(config=QUICK)
     model.fault = shortage(call)
     slots = Slots(model, USUAL, 6)
     made = by_key(slots.generate(wanted))
-    assert equal(made, run(tiny(), wanted, 6))
+    assert equal(made, run(tiny(config=QUICK), wanted, 6))
     assert slots.limit == room
     assert max(map(len, model.batches)) == 2 * room
-    assert slots.slot_steps == sum(len(generated.codes) + LAST for generated in made.values())
+    assert slots.slot_steps == sum(len(generated.codes) + max(QUICK.delays) for generated in made.values())
 
 
 def test_the_limit_shrinks_to_what_there_is_memory_for(caplog: pytest.LogCaptureFixture) -> None:
@@ -366,7 +366,7 @@ def test_what_did_not_fit_is_gone_before_anything_begins_again() -> None:
 @pytest.mark.parametrize("call", [("read", 3), ("step", 9)], ids=str)
 def test_any_other_error_is_not_taken_for_a_want_of_memory(error: Exception, call: tuple[str, int]) -> None:
     """It would come again and again."""
-    model = Watched()
+    model = Watched(config=QUICK)
     model.fault = shortage(call, error=lambda: error)
     with pytest.raises(type(error), match=str(error)):
         run(model, requests(5, prompts=[0]), 4)
@@ -381,7 +381,7 @@ def test_a_take_without_numbers_ends_with_a_reason(value: float, lane: bytes, sa
     """In one cell of either lane; another seed may help. All other takes are what they would have been."""
     wanted = requests(6, longest=20, prompts=[0, 7])
     spoilt = bytes(wanted[1].text.tolist()) + lane
-    model = Watched()
+    model = Watched(config=QUICK)
 
     def spoil(names: list[bytes], logits: Tensor) -> Tensor:
         logits = logits.clone()
@@ -390,7 +390,7 @@ def test_a_take_without_numbers_ends_with_a_reason(value: float, lane: bytes, sa
         return logits
 
     model.spoil = spoil
-    made, expected = run(model, wanted, 4, sampling), run(tiny(), wanted, 4, sampling)
+    made, expected = run(model, wanted, 4, sampling), run(tiny(config=QUICK), wanted, 4, sampling)
     failed = made.pop("take 1")
     assert expected.pop("take 1").reason == ""
     assert "NaN" in failed.reason

@@ -119,6 +119,7 @@ class Slots:
 
     def _shrink(self, limit: int) -> None:
         self.limit = max(limit, 1)
+        self._unconditional.clear()
         _log.warning("out of memory: going on with %d takes at a time", self.limit)
 
     def _admit(self, request: Prompted) -> _Slot:
