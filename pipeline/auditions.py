@@ -79,7 +79,7 @@ def _prompted(voice: Voice, take: Take, traits: Traits) -> Voice:
 class Audition:
     """One performance to choose from, and what speaks against it."""
 
-    number: int  # 0 is the one that jobs use by themselves
+    number: int  # 0 is the one that jobs try first
     path: Path
     audio_s: float
     doubts: tuple[str, ...]

@@ -29,6 +29,7 @@ from pipeline.console import (
     print_json,
     tell,
     warn,
+    weights_option,
 )
 from pipeline.errors import PodcastError, Problem, RequestError
 from pipeline.settings import load_settings
@@ -150,7 +151,7 @@ def _render_one(job: Job, settings: Settings) -> Report:
 @click.argument("manifest", type=Path)
 @engine_option
 @out_option
-@click.option("--weights", metavar="WHERE", help="Dia's weights: a folder or a hub id.")
+@weights_option
 @json_option
 @outside_option
 def plan(

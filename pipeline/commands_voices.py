@@ -99,7 +99,7 @@ def add_voice(name: str, clip: Path, transcript: str, consent: str, description:
 def audition(name: str, takes: int, out: Path | None, weights: str | None, device: str | None, as_json: bool) -> int:
     """Let Dia invent a voice several times, to choose one from.
 
-    Number 0 is the one that jobs use by themselves where a voice has no recording.
+    Number 0 is the one that jobs try first where a voice has no recording.
     """
     from pipeline.auditions import audition as hold
     from pipeline.engines import TRAITS, open_engine

@@ -19,19 +19,17 @@ ENGINES = click.Choice(["draft", "dia", "tone"])
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
-_DIA_OPTIONS = (
-    click.option(
-        "--weights", metavar="WHERE", help="Dia's weights: a folder or a hub id. [default: nari-labs/Dia-1.6B-0626]"
-    ),
-    click.option("--device", metavar="NAME", help="Where Dia runs: auto, cpu, cuda:0, mps, xpu. [default: auto]"),
+weights_option = click.option(
+    "--weights", metavar="WHERE", help="Dia's weights: a folder or a hub id. [default: nari-labs/Dia-1.6B-0626]"
+)
+_device_option = click.option(
+    "--device", metavar="NAME", help="Where Dia runs: auto, cpu, cuda:0, mps, xpu. [default: auto]"
 )
 
 
 def dia_options(command: F) -> F:
     """Add the options that say which weights Dia has and where it runs."""
-    for option in reversed(_DIA_OPTIONS):
-        command = option(command)
-    return command
+    return weights_option(_device_option(command))
 
 
 def machine_settings(

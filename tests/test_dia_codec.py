@@ -381,7 +381,3 @@ def test_the_script_writes_what_loads(tmp_path: Path, monkeypatch: pytest.Monkey
     for folder in ("one", "two"):
         pcm = load_codec(tmp_path / folder).decode(codes_of(8))
         np.testing.assert_allclose(pcm, reference(codes_of(8), 3), atol=1e-5)
-
-
-def test_the_codec_says_what_it_is(codec: Codec) -> None:
-    assert (codec.sample_rate_hz, codec.hop, codec.codebooks) == (44_100, 512, 9)

@@ -36,10 +36,6 @@ class Codec:
     is decoded alone.
     """
 
-    sample_rate_hz = SAMPLE_RATE_HZ
-    hop = HOP
-    codebooks = CODEBOOKS
-
     def __init__(self, network: Any, device: torch.device) -> None:
         """`network`: a `dac.DAC` on `device`, its encoder and quantizer in float32."""
         self._network = network

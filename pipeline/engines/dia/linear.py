@@ -19,7 +19,6 @@ class Linear:
     """`x @ weight.T` for `weight` `[out, in]`; on a CPU the weight is packed once, as its kernels want it."""
 
     def __init__(self, weight: Tensor) -> None:
-        self.out_features, self.in_features = weight.shape
         self.dtype = weight.dtype
         self._packed = packs(weight)
         # A private operator, but the only way to keep oneDNN from packing the weight again in every call.
