@@ -211,6 +211,12 @@ def test_weights_that_are_not_there_are_told_with_the_command_that_fetches_them(
         open_job(make_job(SHORT, engine="dia"), away)
 
 
+def test_another_model_is_told_before_its_codec_is_looked_for(weights: Path) -> None:
+    """Somebody names the codec's folder."""
+    with pytest.raises(EngineError, match='"dac"'):
+        open_engine("dia", DiaOptions(weights=str(weights / "dac")))
+
+
 def test_numbers_that_break_down_end_the_take_and_not_the_job(
     make_job: MakeJob, settings: Settings, tmp_path: Path
 ) -> None:

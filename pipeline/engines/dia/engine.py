@@ -27,10 +27,10 @@ class DiaEngine:
         """Find and check everything but load nothing. Raises `EngineError` where weights are missing."""
         self.options = options
         self._weights = locate(options.weights or DEFAULT_DIA, "dia")
+        self.config: DiaConfig = read_config(self._weights)
         beside = self._weights / "dac"
         with_it = options.codec is None and beside.is_dir()
         self._codec = beside if with_it else locate(options.codec or DEFAULT_CODEC, "codec")
-        self.config: DiaConfig = read_config(self._weights)
 
     @functools.cached_property
     def fingerprint(self) -> str:
