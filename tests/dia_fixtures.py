@@ -15,8 +15,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pipeline.engines.dia.attention import Lane, Text
 from pipeline.engines.dia.config import DiaConfig, parse_config
-from pipeline.engines.dia.model import Lane, Model, Text
+from pipeline.engines.dia.model import Model
 from pipeline.engines.dia.sampling import Sampling
 from pipeline.engines.dia.slots import Generated, Prompted, Slots
 
@@ -63,7 +64,7 @@ def tiny(dtype: torch.dtype = torch.float32, eos_bias: float = 2.0, config: DiaC
 class Watched(Model):
     """The tiny network with a record of what it is asked for, and a place for faults.
 
-    Lanes go by the bytes of their text; an unconditional one by those of the lane before it, and `UNREAD`. `fault` is
+    Lanes go by the bytes of their text; an unconditional one by those of the text read last, and `UNREAD`. `fault` is
     called first with a method's name and how often it has been called; `spoil` may change the logits `[L, C, V]` of the
     named lanes.
     """
@@ -78,8 +79,7 @@ class Watched(Model):
         self.batch: list[bytes] = []  # the lanes of the latest step
         self.batches: list[list[bytes]] = []  # those of each step that logits were wanted of
         self.lanes: list[weakref.ref[Lane]] = []
-        self._names: dict[int, bytes] = {}
-        self._texts: list[Text] = []  # kept, so that each has an id of its own
+        self._names: weakref.WeakKeyDictionary[Lane, bytes] = weakref.WeakKeyDictionary()
         super().__init__(config, dict(weights(dtype, eos_bias)))
         self.calls.clear()
 
@@ -87,24 +87,21 @@ class Watched(Model):
         """Remember whose text it is."""
         self.reading = bytes(tokens.tolist())
         self._enter("read")
-        text = super().read(tokens)
-        self._texts.append(text)
-        self._names[id(text)] = self.reading
-        return text
+        return super().read(tokens)
 
     def lane(self, text: Text | None, capacity: int) -> Lane:
         """Remember the lane for as long as somebody has it."""
         self._enter("lane")
         lane = super().lane(text, capacity)
         self.lanes.append(weakref.ref(lane))
+        self._names[lane] = self.reading if text is not None else self.reading + UNREAD
         return lane
 
     def step(self, lanes: Sequence[Lane], codes: Tensor) -> Tensor:
         """Remember which lanes read what."""
-        self.batch, name = [], b""
-        for lane, rows in zip(lanes, codes, strict=True):
-            name = name + UNREAD if lane.text is None else self._names[id(lane.text)]
-            self.batch.append(name)
+        shared = lanes[0].text is None  # the reading of a prompt that all takes share
+        self.batch = [UNREAD] if shared else [self._names[lane] for lane in lanes]
+        for name, rows in zip(self.batch, codes, strict=True):
             self.read_by[name].append(rows)
         self._enter("step")
         return super().step(lanes, codes)

@@ -22,9 +22,10 @@ import torch
 from dia_plain import Codes, Config, Tokens, generated
 from torch import Tensor
 
+from pipeline.engines.dia.attention import Text
 from pipeline.engines.dia.config import parse_config
 from pipeline.engines.dia.dac_import import import_torchaudio
-from pipeline.engines.dia.model import Model, Text
+from pipeline.engines.dia.model import Model
 from pipeline.engines.dia.sampling import Sampling, candidates, probabilities
 from pipeline.engines.dia.slots import Prompted, Slots
 

@@ -260,8 +260,8 @@ def test_unconditional_reading_of_a_prompt_is_shared() -> None:
         shared._copy_unconditional(copied, grid)
         model.step([anew], torch.from_numpy(grid)[None])
         assert copied.length == len(grid)
-        assert torch.equal(copied.keys[:, :, : len(grid)], anew.keys)
-        assert torch.equal(copied.values[:, :, : len(grid)], anew.values)
+        for left, right in zip(copied.cache, anew.cache, strict=True):
+            assert torch.equal(left[:, :, : len(grid)], right)
 
 
 def test_text_needs_no_padding() -> None:

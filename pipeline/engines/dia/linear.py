@@ -25,10 +25,10 @@ class Linear:
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, ROWS) if self._packed else weight
 
     def __call__(self, x: Tensor) -> Tensor:
-        """`x` `[N, in]` of any float type to `[N, out]` of the weight's."""
+        """`x` `[N, in]` of any float type to `[N, out]` in float32, rounded to the weight's type on the way."""
         count = len(x)
         padded = functional.pad(x.to(self.dtype), (0, 0, 0, -count % ROWS))
-        return torch.cat([self._tile(tile) for tile in padded.split(ROWS)])[:count]
+        return torch.cat([self._tile(tile) for tile in padded.split(ROWS)])[:count].float()
 
     def _tile(self, x: Tensor) -> Tensor:
         if self._packed:

@@ -116,17 +116,9 @@ class Runtime:
 
     def _slots_for_memory(self) -> int:
         """As many of the longest takes as fit half of the memory that is free."""
-        decoder = self._config.decoder
-        numbers = (
-            2
-            * decoder.layers
-            * (
-                2 * decoder.kv_heads * decoder.head_dim * decoder.max_positions  # keys and values of both lanes
-                + decoder.cross_kv_heads * decoder.cross_head_dim * self._config.encoder.max_positions
-            )
-        )
+        longest = self._model.bytes_for(self._config.encoder.max_positions, self._config.decoder.max_positions, 2)
         free = devices.memory(self._model.device).available
-        return max(1, min(_MOST_SLOTS, int(free * _SHARE_OF_MEMORY / (numbers * self._model.dtype.itemsize))))
+        return max(1, min(_MOST_SLOTS, int(free * _SHARE_OF_MEMORY / longest)))
 
 
 def read_clip(path: Path) -> Pcm:

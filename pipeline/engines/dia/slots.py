@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.engines.dia.attention import Lane
 from pipeline.engines.dia.delay import FREE, Codes, Grid, delayed, undelayed
-from pipeline.engines.dia.model import Lane, Model
+from pipeline.engines.dia.model import Model
 from pipeline.engines.dia.sampling import Sampling, candidates, draw, uniforms
 
 _log = logging.getLogger(__name__)
@@ -65,9 +66,6 @@ class _Slot:
         """The first row that is not given in the first codebook."""
         return len(self.request.prompt) + 1
 
-    @property
-    def lanes(self) -> list[Lane]:
-        return [self.cond] if self.uncond is None else [self.cond, self.uncond]
 
 
 class Slots:
@@ -149,21 +147,19 @@ class Slots:
                 self._unconditional.popitem(last=False)
         self._unconditional.move_to_end(key)
         read = self._unconditional[key]
-        lane.keys[:, :, : read.length] = read.keys
-        lane.values[:, :, : read.length] = read.values
-        lane.length = read.length
+        lane.copy(read)
 
     def _advance(self, active: Sequence[_Slot]) -> set[str]:
         """One step of every slot: read a row, fill in the next. Returns the keys of those that came to no numbers."""
-        lanes = [lane for slot in active for lane in slot.lanes]
-        read = np.stack([slot.grid[slot.row] for slot in active for _lane in slot.lanes])[:, None]
+        guided = [slot for slot in active if slot.uncond is not None]
+        lanes = [slot.cond for slot in active] + [slot.uncond for slot in guided if slot.uncond is not None]
+        read = np.stack([slot.grid[slot.row] for slot in [*active, *guided]])[:, None]
         logits = self._model.logits(self._model.step(lanes, self._codes(read))[:, 0])
         self.steps += 1
         self.slot_steps += len(active)
         broken: set[str] = set()
-        by_count = [[slot for slot in active if len(slot.lanes) == count] for count in (1, 2)]
         index = {id(lane): row for row, lane in enumerate(lanes)}
-        for slots in by_count:
+        for slots in (guided, [slot for slot in active if slot.uncond is None]):
             if slots:
                 broken |= self._fill(slots, logits, index)
         for slot in active:
