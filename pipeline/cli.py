@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pipeline import __version__
+from pipeline.commands_bench import bench
 from pipeline.commands_voices import voices
 from pipeline.commands_weights import weights
 from pipeline.console import (
@@ -285,28 +286,7 @@ def serve(name: str, limit: int) -> int:
 
 podcast.add_command(voices)
 podcast.add_command(weights)
-
-
-@podcast.group()
-def bench() -> None:
-    """Measure this machine."""
-
-
-@bench.command("pipeline")
-@click.option("--words", default=10_000, show_default=True, type=click.IntRange(100), help="Length of the episode.")
-@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Medians are taken over these.")
-@json_option
-def bench_pipeline(words: int, runs: int, as_json: bool) -> int:
-    """Script to finished podcast and m4b on the draft voice, a finished job again, and a plan of 100,000 chunks."""
-    from pipeline.bench import bench_pipeline as measure
-    from pipeline.bench import table
-
-    results = measure(words, runs)
-    if as_json:
-        print_json(results)
-    else:
-        click.echo(table(results))
-    return DONE
+podcast.add_command(bench)
 
 
 def _speakers(pieces: Any) -> list[str]:

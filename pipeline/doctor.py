@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.engines import DraftVoice, Failed, Line, Request, Voice, open_engine
+from pipeline.engines import DiaOptions, DraftVoice, Failed, Line, Request, Voice, open_engine
 from pipeline.errors import PodcastError
 from pipeline.settings import Settings
 from pipeline.voices import load_library
@@ -42,7 +42,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     ):
         yield _finding(name, check, hint)
     yield _finding("dia weights", lambda: _weights(settings.weights), "See: podcast weights list")
-    yield from _devices()
+    yield from _devices(settings)
 
 
 def _finding(name: str, check: Callable[[], str], hint: str) -> Finding:
@@ -69,22 +69,35 @@ def _draft() -> str:
 
 
 def _weights(asked: str | None) -> str:
+    from pipeline.engines.dia.hub import DEFAULT_DIA  # noqa: PLC0415 - --help needs none of it
+
+    found = _located(asked)
+    if found is None:
+        return f"{DEFAULT_DIA} is not here; only engine: dia needs it (podcast weights fetch)"
+    return f"{asked or DEFAULT_DIA} in {found}"
+
+
+def _located(asked: str | None) -> Path | None:
+    """The folder of the weights; None for the usual ones that are not here."""
     from pipeline.engines.dia.hub import DEFAULT_DIA, locate  # noqa: PLC0415 - --help needs none of it
 
     try:
-        return f"{asked or DEFAULT_DIA} in {locate(asked or DEFAULT_DIA, 'dia')}"
+        return locate(asked or DEFAULT_DIA, "dia")
     except PodcastError:
         if asked is not None:
             raise
-        return f"{DEFAULT_DIA} is not here; only engine: dia needs it (podcast weights fetch)"
+        return None
 
 
-def _devices() -> Iterator[Finding]:
+def _devices(settings: Settings) -> Iterator[Finding]:
     """What the Dia engine would run on. It takes torch, and whatever torch raises is a finding too."""
     try:
-        from pipeline.engines.dia.devices import describe  # noqa: PLC0415 - loads torch
+        from pipeline.engines.dia.describe import describe  # noqa: PLC0415 - loads torch
 
-        yield from [Finding(name, True, detail) for name, detail in describe()]
+        options = DiaOptions(device=settings.device, slots=settings.slots, kernels=settings.kernels)
+        yield from [Finding(name, True, line) for name, line in describe(options, _located(settings.weights))]
+    except PodcastError as error:
+        yield Finding("devices", False, str(error))
     except Exception as error:  # a torch half installed, or built for another driver, raises all kinds of things
         told = f"{type(error).__name__}: {error}"
         yield Finding("devices", False, told, "Is torch in order? Run: pip install --force-reinstall torch")

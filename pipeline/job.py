@@ -168,6 +168,7 @@ def dia_options(dia: Dia, settings: Settings) -> DiaOptions:
         codec=settings.codec,
         device=settings.device,
         codec_device=settings.codec_device,
+        kernels=settings.kernels,
         slots=settings.slots,
     )
 

@@ -43,7 +43,7 @@ class Dia(BaseModel):
     top_k: int | None = Field(None, ge=1, le=1024)
     cfg_frames: int | None = Field(None, ge=1)
     max_seconds: float | None = Field(None, ge=1, le=35)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp8", "int8"] = "auto"
 
     def options(self) -> DiaOptions:
         """As the engine takes them; "auto" is left out."""

@@ -6,13 +6,14 @@ Read once by the commands and the flow, and passed on; the stages never look at 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import Problem, RequestError
 
 _PACKAGE = Path(__file__).parent
+KERNELS = ("amx", "vnni", "plain", "torch")  # of the Dia engine on a CPU, quickest first
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Settings:
     """`PODCAST_OUTPUT` and `PODCAST_VOICES` (folders, separated as in PATH) override the defaults.
 
     The rest is for the Dia engine: `PODCAST_WEIGHTS` and `PODCAST_CODEC` (a folder or a hub id), `PODCAST_DEVICE`,
-    `PODCAST_CODEC_DEVICE` and `PODCAST_SLOTS` (takes generated at once).
+    `PODCAST_CODEC_DEVICE`, `PODCAST_SLOTS` (takes generated at once) and `PODCAST_KERNELS` (the most that the CPU's
+    kernels may use).
     """
 
     output: Path
@@ -31,6 +33,7 @@ class Settings:
     device: str | None = None
     codec_device: str | None = None
     slots: int | None = None
+    kernels: str | None = None
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -45,6 +48,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         device=environ.get("PODCAST_DEVICE") or None,
         codec_device=environ.get("PODCAST_CODEC_DEVICE") or None,
         slots=_positive(environ.get("PODCAST_SLOTS", "")),
+        kernels=_one_of(KERNELS, "PODCAST_KERNELS", environ.get("PODCAST_KERNELS", "")),
     )
 
 
@@ -54,6 +58,13 @@ def _positive(number: str) -> int | None:
         what = f'"{number}" is no whole number above 0.'
         raise RequestError(Problem("PODCAST_SLOTS", what, "Set it to one, or unset it."))
     return int(number) if number else None
+
+
+def _one_of(known: Sequence[str], name: str, value: str) -> str | None:
+    """One of `known`; None for nothing. Raises `RequestError` for anything else."""
+    if value and value not in known:
+        raise RequestError(Problem(name, f'"{value}" is unknown.', f"Set it to one of: {', '.join(known)}."))
+    return value or None
 
 
 def bundled_voices() -> Path:

@@ -8,6 +8,7 @@ import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import tiny_dia
@@ -15,8 +16,11 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pipeline.engines.dia import loader, packed
 from pipeline.engines.dia.attention import Lane, Text
 from pipeline.engines.dia.config import DiaConfig, parse_config
+from pipeline.engines.dia.devices import cpu_features
+from pipeline.engines.dia.kernels.products import tiers
 from pipeline.engines.dia.model import Model
 from pipeline.engines.dia.sampling import Sampling
 from pipeline.engines.dia.slots import Generated, Prompted, Slots
@@ -59,6 +63,21 @@ def weights(dtype: torch.dtype, eos_bias: float) -> Mapping[str, Tensor]:
 def tiny(dtype: torch.dtype = torch.float32, eos_bias: float = 2.0, config: DiaConfig = CONFIG) -> Model:
     """The tiny network as it is."""
     return Model(config, dict(weights(dtype, eos_bias)))
+
+
+@functools.cache
+def fused(precision: str, tier: str | None, eos_bias: float = 2.0, config: DiaConfig = CONFIG) -> Model:
+    """The tiny network as it is on a CPU: products, attention and all else in the kernels of `tier`."""
+    state: dict[str, Any] = dict(weights(torch.float32 if precision == "int8" else torch.bfloat16, eos_bias))
+    if precision == "int8":
+        state = packed.quantize(state.items())
+    products = functools.partial(loader.product, tier=tier)
+    return Model(config, state, products, loader.attention(config, precision, tier), loader.functions(tier))
+
+
+def usable_tiers() -> list[str | None]:
+    """The tiers of kernels that this CPU has, and torch alone."""
+    return [*tiers(cpu_features()), None]
 
 
 class Watched(Model):

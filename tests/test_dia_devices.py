@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tiny_dia
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.engines import DiaOptions
+from pipeline.engines.dia.describe import describe
 from pipeline.engines.dia.device_check import KERNELS, Kernel, Numbers, check_device, relative_error
 from pipeline.engines.dia.devices import (
     DTYPES,
@@ -20,7 +24,6 @@ from pipeline.engines.dia.devices import (
     checked,
     choose,
     cpu_features,
-    describe,
     devices,
     memory,
     threads,
@@ -75,18 +78,18 @@ def test_a_wrong_request_names_what_there_is() -> None:
         choose("cuda:3", "fp16", [AMPERE, TURING, CPU])
     device, precision = map(str, caught.value.problems)
     assert device == 'device: there is no "cuda:3" here. Use auto or one of: cuda:0, cuda:1, cpu.'
-    assert precision == 'precision: no precision "fp16". Use one of: auto, bf16, fp32.'
+    assert precision == 'precision: no precision "fp16". Use one of: auto, bf16, fp32, fp8, int8.'
 
 
 @given(
     st.sampled_from([[AMPERE, TURING, CPU], [APPLE, OLD_CPU], [CPU, ARC], [OLD_CPU]]),
     st.sampled_from([None, "auto", "cpu", "cuda", "cuda:1", "mps", "xpu", "", "gpu", "cuda:10"]),
-    st.sampled_from([None, "auto", "fp32", "bf16", "", "fp16"]),
+    st.sampled_from([None, "auto", "fp32", "bf16", "int8", "fp8", "", "fp16"]),
 )
 def test_every_request_is_met_or_refused(found: list[Device], device: str | None, precision: str | None) -> None:
     """Nothing but what was asked for, nothing that is not there."""
     names = {name for entry in found for name in (entry.name, entry.name.removesuffix(":0"))}
-    possible = device in names | {None, "auto"} and precision in (None, "auto", "fp32", "bf16")
+    possible = device in names | {None, "auto"} and precision in (None, "auto", "fp32", "bf16", "int8", "fp8")
     try:
         choice = choose(device, precision, found, NOTHING_WRONG)
     except EngineError:
@@ -98,7 +101,9 @@ def test_every_request_is_met_or_refused(found: list[Device], device: str | None
         assert str(choice.device).startswith(str(device))
     else:
         assert choice.device.type != "xpu"
-    if precision not in (None, "auto"):
+    if precision == "fp8" or (precision == "int8" and choice.device.type != "cpu"):
+        assert choice.precision in ("fp32", "bf16")
+    elif precision not in (None, "auto"):
         assert choice.precision == precision
 
 
@@ -190,7 +195,8 @@ def test_a_device_with_a_wrong_kernel_is_not_used(precision: str, name: str, ker
 def test_a_device_that_does_not_answer_is_not_used() -> None:
     """Asked for by name, and not there after all."""
     choice = choose("xpu:7", None, [CPU, NO_XPU])
-    assert choice == Choice(torch.device("cpu"), "bf16", "xpu:7 failed its check; it computes in bf16", choice.warnings)
+    why = "xpu:7 failed its check; it computes in bf16"
+    assert choice == Choice(torch.device("cpu"), "bf16", why, choice.warnings, torch.bfloat16)
     assert "xpu:7 computes wrongly in fp32, so cpu is used: embedding raised" in choice.warnings[0]
     assert choose("xpu:7", "fp32", [CPU, NO_XPU]).precision == "fp32"
 
@@ -325,16 +331,43 @@ def test_memory_is_what_the_groups_leave(tmp_path: Path, files: Mapping[str, str
     assert memory(torch.device("cpu"), tmp_path) == found
 
 
-def test_this_machine_is_described() -> None:
-    """Every device torch has, and the choice doctor shows is the one that would be made."""
+def test_this_machine_is_described(tmp_path: Path) -> None:
+    """Every device torch has, the choice that would be made, and with weights how many takes at once."""
     found = devices()
-    lines = dict(describe())
-    assert lines.keys() == {f"device {one.name}" for one in found} | {"threads", "instruction sets", "dia runs on"}
+    lines = dict(describe(DiaOptions(), None))
+    named = {"threads", "memory", "instruction sets", "kernels", "dia runs on"}
+    assert lines.keys() == {f"device {one.name}" for one in found} | named
     assert len(found) == 1 + torch.cuda.device_count() + torch.backends.mps.is_available() + torch.xpu.device_count()
     choice = choose(None, None)
     assert lines["dia runs on"].startswith(f"{choice.device} in {choice.precision}: {choice.why}.")
     assert all(one.memory_bytes > 0 and one.model for one in found)
+    assert lines["threads"].startswith(f"{torch.get_num_threads()} of {threads()} physical cores")
     assert 1 <= threads() <= (os.cpu_count() or 1)
     for one in found:
         usable = memory(torch.device(one.name))
         assert 0 < usable.available <= usable.total
+    tiny_dia.write_transformers(tmp_path, tiny_dia.TINY, tiny_dia.make_state(tiny_dia.TINY))
+    lines = dict(describe(DiaOptions(slots=5, kernels="torch"), tmp_path))
+    assert lines["kernels"].startswith("none of our own")
+    assert lines["slots in int8"].startswith("5 takes of 20 s at once")
+
+
+def test_int8_is_for_cpus_that_are_asked_for_it() -> None:
+    """What is no int8 is in the type that suits the CPU; a GPU uses such weights in floating point."""
+    chosen = choose("cpu", "int8", [AMPERE, CPU])
+    assert (str(chosen.device), chosen.precision, chosen.dtype) == ("cpu", "int8", torch.bfloat16)
+    assert choose("cpu", "int8", [OLD_CPU]).dtype == torch.float32
+    elsewhere = choose(None, "int8", [AMPERE, CPU])
+    assert (str(elsewhere.device), elsewhere.precision) == ("cuda:0", "bf16")
+    assert elsewhere.warnings == ("cuda:0 does not multiply int8 here: the weights are used in floating point.",)
+
+
+def test_fp8_is_for_gpus_that_multiply_it() -> None:
+    """Others compute as they would unasked, and it is said."""
+    hopper = replace(AMPERE, model="H200", fp8=True)
+    assert choose(None, "fp8", [hopper, CPU]).precision == "fp8"
+    assert choose(None, None, [hopper, CPU]).precision == "bf16"
+    for found in ([AMPERE, CPU], [CPU]):
+        elsewhere = choose(None, "fp8", found)
+        assert elsewhere.precision == "bf16"
+        assert "does not multiply fp8 here" in elsewhere.warnings[0]

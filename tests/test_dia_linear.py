@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.engines.dia import linear
-from pipeline.engines.dia.linear import ROWS, Linear, packs, silu_gate
+from pipeline.engines.dia import onednn
+from pipeline.engines.dia.linear import ROWS, Linear, silu_gate
+from pipeline.engines.dia.onednn import packs
 
 ROWS_TRIED = 100
 TINY = [(96, 48), (37, 33), (9252, 48)]  # [out, in]
@@ -32,7 +33,7 @@ def one_thread() -> Iterator[None]:
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both kinds of product: the weight packed, where this machine can, and torch's own."""
     if request.param == "plain":
-        monkeypatch.setattr(linear, "packs", lambda _weight: False)
+        monkeypatch.setattr(onednn, "packs", lambda _weight: False)
 
 
 @pytest.fixture(params=[1, 3])
@@ -153,12 +154,11 @@ def test_a_row_of_the_gate_alone_has_the_bits_it_has_among_others(dtype: torch.d
     rows = ROWS_TRIED if width <= ROWS_TRIED else 40
     generator = torch.Generator().manual_seed(width)
     gate, up = (4 * torch.randn(2, rows, width, generator=generator)).to(dtype)
-    alone = torch.cat([silu_gate(gate[row : row + 1], up[row : row + 1]) for row in range(rows)])
+    both = torch.cat([gate, up], dim=1)  # as the model has them: two halves of one product
+    alone = torch.cat([silu_gate(both[row : row + 1]) for row in range(rows)])
     for count in range(1, rows + 1) if width <= ROWS_TRIED else (2, 7, 32, 33, 40):
         for place in places(count, rows):
-            assert torch.equal(silu_gate(gate[place], up[place]), alone[place]), (threads, count, place)
-    both = torch.cat([gate, up], dim=1)  # as the model has them: two halves of one product
-    assert torch.equal(silu_gate(*both.chunk(2, dim=1)), alone)
+            assert torch.equal(silu_gate(both[place]), alone[place]), (threads, count, place)
 
 
 @dtypes
@@ -167,7 +167,7 @@ def test_the_gate_is_right_to_rounding(dtype: torch.dtype, width: int) -> None:
     """In float32, whatever the type of its halves."""
     generator = torch.Generator().manual_seed(width)
     gate, up = (6 * torch.randn(2, 40, width, generator=generator)).to(dtype)
-    found = silu_gate(gate, up)
+    found = silu_gate(torch.cat([gate, up], dim=1))
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.double(), functional.silu(gate.double()) * up.double(), rtol=1e-6, atol=0)
 
@@ -179,7 +179,7 @@ def test_the_product_is_the_same_for_every_number_of_rows_with_more_threads(
 ) -> None:
     """Whoever computes it."""
     if not packed:
-        monkeypatch.setattr(linear, "packs", lambda _weight: False)
+        monkeypatch.setattr(onednn, "packs", lambda _weight: False)
     weight, x = weight_and_rows((2048, 2048), dtype)
     product = Linear(weight)
     together = product(x)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.engines.dia.sampling import Sampling, candidates, draw, uniforms
+from pipeline.engines.dia.sampling import Sampling, candidates, draw, sample, uniforms
 
 EOS, PAD, VOCAB = 1024, 1025, 1028
 USUAL = Sampling()
@@ -271,3 +271,17 @@ def test_the_older_network_draws_from_the_guided_logits() -> None:
     assert choices(scores, 1) == list(range(EOS))
     unlikely = candidates(flat((0, EOS, -10.0)), None, V1, EOS)
     assert unlikely[0, 0, EOS].item() == pytest.approx(-8.0)
+
+
+@given(seeds, samplings, st.booleans())
+def test_drawing_among_the_candidates_is_drawing_among_all(seed: int, sampling: Sampling, guided: bool) -> None:
+    """Token for token, with equal scores, with EOS likeliest or not, and with what may not be drawn among them."""
+    cond, uncond = logits(seed, 3), logits(seed + 1, 3).round()
+    if seed % 2:
+        cond = cond.round()  # many are equal
+    uniform = torch.rand(3, 9, generator=torch.Generator().manual_seed(seed % 2**63))
+    other = uncond if guided else None
+    expected = draw(candidates(cond, other, sampling, EOS), sampling, uniform)
+    found = sample(cond, other, sampling, EOS, uniform)
+    chosen, wanted = (cond.gather(-1, tokens[..., None]) for tokens in (found, expected))
+    assert torch.equal(chosen, wanted)  # of equal scores, which come in no order, either may be drawn

@@ -95,6 +95,19 @@ def test_the_logits_are_the_same_in_any_company(dtype: torch.dtype) -> None:
 # Scheduling
 
 
+@settings(max_examples=10)
+@given(jobs, st.integers(0, 2_000_000))
+def test_takes_share_the_room_there_is(wanted: list[Prompted], room: int) -> None:
+    """Those that run together fit; one that fits nowhere runs alone; and all become what they are alone."""
+    model = Watched(config=QUICK)
+    slots = Slots(model, USUAL, 5, room=room)
+    needed = {bytes(one.text.tolist()): slots._bytes(one) for one in wanted}
+    assert equal(by_key(slots.generate(wanted)), alone(tiny(config=QUICK), wanted))
+    for batch in model.batches:
+        texts = [name for name in batch if not name.endswith(UNREAD)]
+        assert len(texts) == 1 or sum(needed[text] for text in texts) <= room
+
+
 @settings(max_examples=12)
 @given(jobs, st.integers(1, 5))
 def test_every_request_is_met_once_and_pulled_when_there_is_room(wanted: list[Prompted], limit: int) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from conftest import run_podcast
-from pipeline.engines.dia.devices import describe
+from pipeline.engines import DiaOptions
+from pipeline.engines.dia.describe import describe
 
 
 def test_doctor_tells_devices_and_what_dia_would_run_on(tmp_path: Path) -> None:
     """A line for each device and for the CPU, as the engine sees them."""
     told = run_podcast("doctor", cwd=tmp_path).stdout.splitlines()
-    lines = dict(describe())
+    lines = dict(describe(DiaOptions(), None))
     assert {"device cpu", "threads", "instruction sets", "dia runs on"} <= lines.keys()
     assert "GB, fp32" in lines["device cpu"]
     del lines["threads"]  # with the memory that happens to be free

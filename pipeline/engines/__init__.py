@@ -95,7 +95,8 @@ class Failed:
 class DiaOptions:
     """How the Dia engine speaks, and where. What is None is left to the network, the machine or the text.
 
-    `weights` and `codec` are a folder or a hub id. `cfg_frames` leaves guidance out after so many frames.
+    `weights` and `codec` are a folder or a hub id. `cfg_frames` leaves guidance out after so many frames. `kernels`
+    holds the CPU's kernels to no more than it names: "amx", "vnni", "plain" or "torch".
     """
 
     cfg_scale: float = 3.0
@@ -110,6 +111,7 @@ class DiaOptions:
     device: str | None = None
     codec_device: str | None = None
     slots: int | None = None
+    kernels: str | None = None
 
     def sound(self) -> str:
         """Names the settings that change what is heard."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from pipeline.engines.dia.config import DiaConfig
 
+_MEASURED = 1024  # rows and tokens
 Cache = tuple[Tensor, ...]  # each `[layers, kv heads, capacity or a part of it, ...]`; what is in them is its maker's
 
 
@@ -48,7 +49,10 @@ class Batch(Protocol):
     """Lanes that read a number of rows each in one step. N: rows of all of them, R: of those with a text."""
 
     def hear(self, layer: int, mixed: Tensor) -> Tensor:
-        """Keep the keys and values of `mixed` `[N, (heads + 2 kv heads) * d]`, attend to them: `[N, heads * d]`."""
+        """Keep the keys and values of `mixed` `[N, (heads + 2 kv heads) * d]`, attend to them: `[N, heads * d]`.
+
+        All in float32, whatever keys and values are kept in.
+        """
 
     def read(self, layer: int, query: Tensor) -> Tensor:
         """Attend to the texts with `query` `[R, cross heads * d]`: as much again."""
@@ -70,6 +74,24 @@ class Attention(Protocol):
         """`lanes`, those with a text first, that are about to read `rows` rows each."""
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes that a row of a lane takes, and a token of a text."""
+
+    row: float
+    token: float
+
+    @classmethod
+    def of(cls, attention: Attention) -> Self:
+        """Those of `attention`, which is asked for one of each."""
+        made = (attention.lane(None, _MEASURED), attention.text(_MEASURED))
+        return cls(*(sum(tensor.nbytes for tensor in part.cache) / _MEASURED for part in made))
+
+    def take(self, tokens: int, rows: int, lanes: int) -> int:
+        """Bytes for a text of so many tokens and `lanes` lanes of up to `rows` rows."""
+        return round(tokens * self.token + lanes * rows * self.row)
+
+
 class PlainAttention:
     """Lane by lane, by torch's own attention."""
 
@@ -77,10 +99,7 @@ class PlainAttention:
         self.config = config
         self._dtype = dtype
         self._device = device
-        decoder = config.decoder
-        self.rope = rope_table(decoder.max_positions, decoder.head_dim, decoder.rope_theta, device)
-        longest = max(config.encoder.max_positions, decoder.max_positions)
-        self.cross_rope = rope_table(longest, decoder.cross_head_dim, decoder.rope_theta, device)
+        self.rope, self.cross_rope = rope_tables(config, device)
 
     def lane(self, text: Text | None, capacity: int) -> Lane:
         """Keys and values `[layers, kv heads, capacity, d]`."""
@@ -132,7 +151,7 @@ class _PlainBatch:
             keys[layer, :, lane.length : end] = k.transpose(0, 1)
             values[layer, :, lane.length : end] = v.transpose(0, 1)
             heard.append(attend(q.to(keys.dtype), keys[layer, :, :end], values[layer, :, :end], causal=rows > 1))
-        return torch.cat(heard)
+        return torch.cat(heard).float()
 
     def read(self, layer: int, query: Tensor) -> Tensor:
         config = self.attention.config
@@ -140,17 +159,26 @@ class _PlainBatch:
         if config.cross_rope:
             query = rotate(query, self.attention.cross_rope, self.positions[: len(query)])
         caches = [lane.text.cache for lane in self.lanes if lane.text is not None]
-        return torch.cat(
-            [
-                attend(q.to(keys.dtype), keys[layer], values[layer])
-                for q, (keys, values) in zip(query.split(self.rows), caches, strict=True)
-            ]
-        )
+        heard = [
+            attend(q.to(keys.dtype), keys[layer], values[layer])
+            for q, (keys, values) in zip(query.split(self.rows), caches, strict=True)
+        ]
+        return torch.cat(heard).float()
 
 
 def heads_of(mixed: Tensor, counts: Sequence[int], size: int) -> list[Tensor]:
     """`[N, sum(counts) * size]` as one `[N, count, size]` for each of `counts`."""
     return list(mixed.view(len(mixed), -1, size).split(list(counts), dim=1))
+
+
+def rope_tables(config: DiaConfig, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The decoder's tables for what it has read, and for texts where they are turned."""
+    decoder = config.decoder
+    longest = max(config.encoder.max_positions, decoder.max_positions)
+    return (
+        rope_table(decoder.max_positions, decoder.head_dim, decoder.rope_theta, device),
+        rope_table(longest, decoder.cross_head_dim, decoder.rope_theta, device),
+    )
 
 
 def rope_table(positions: int, size: int, theta: float, device: torch.device) -> Tensor:

@@ -6,6 +6,9 @@ The precision is chosen by device:
   halves them. fp32 elsewhere, where bf16 is emulated.
 - CPU: bf16 where the CPU multiplies in it (AMX-BF16, AVX512_BF16, ARM's BF16) and this torch has oneDNN, whose kernels
   use that. fp32 elsewhere.
+- int8 only where it is asked for, and on a CPU: what stays in floating point (norms, embeddings, the softmax of
+  attention, the head) is then in bf16 or fp32 by the same rule. Elsewhere int8 weights are multiplied in bf16.
+- fp8 only where it is asked for, and on GPUs that multiply it (Ada, Hopper); the rest as for int8.
 - MPS: fp32. Reduced precision has given trouble there and gains little.
 - XPU: fp32, and only where asked for. Distorted speech was reported, so rounding must not add to it.
 
@@ -32,8 +35,9 @@ import torch
 from pipeline.engines.dia.device_check import Kernel, check_device
 from pipeline.errors import EngineError, Problem
 
-Precision = Literal["fp32", "bf16"]
-DTYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+Precision = Literal["fp32", "bf16", "int8", "fp8"]
+DTYPES: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = (*DTYPES, "fp8", "int8")
 
 _CHECKED = ("mps", "xpu")  # wrong results were reported from both
 _ROOT = Path("/")
@@ -55,12 +59,13 @@ _TORCH = {"AVX2": frozenset({"avx2"}), "AVX512": frozenset({"avx2", "avx512f"})}
 
 @dataclass(frozen=True)
 class Device:
-    """Something torch can compute on. `bf16`: whether it does so in bf16 without emulating it."""
+    """Something torch can compute on. `bf16` and `fp8`: whether it does so in them without emulating them."""
 
     name: str  # as torch and the user write it: "cpu", "cuda:0", "mps", "xpu:0"
     model: str
     memory_bytes: int
     bf16: bool
+    fp8: bool = False
 
     @property
     def kind(self) -> str:
@@ -75,12 +80,13 @@ class Device:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the model runs on; `why` and `warnings` are for people."""
+    """What the model runs on; `why` and `warnings` are for people. `dtype` is that of all that is no int8."""
 
     device: torch.device
     precision: Precision
     why: str
     warnings: tuple[str, ...] = ()
+    dtype: torch.dtype = torch.float32
 
 
 @dataclass(frozen=True)
@@ -110,8 +116,10 @@ def choose(
     if wanted is None:
         there = ", ".join(entry.name for entry in found)
         problems.append(Problem("device", f'there is no "{device}" here.', f"Use auto or one of: {there}."))
-    if precision not in (None, "auto", *DTYPES):
-        problems.append(Problem("precision", f'no precision "{precision}".', "Use one of: auto, bf16, fp32."))
+    if precision not in (None, "auto", *PRECISIONS):
+        problems.append(
+            Problem("precision", f'no precision "{precision}".', "Use one of: auto, bf16, fp32, fp8, int8.")
+        )
     if wanted is None or problems:
         raise EngineError(*problems)
     best = "no CUDA or Apple GPU here" if wanted.kind == "cpu" else "the first GPU"
@@ -127,7 +135,7 @@ def checked(choice: Choice, instead: Choice, kernels: Mapping[str, Kernel] | Non
 
     `kernels` as in `check_device`.
     """
-    wrong = check_device(choice.device, DTYPES[choice.precision], kernels)
+    wrong = check_device(choice.device, choice.dtype, kernels)
     if not wrong:
         return choice
     more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
@@ -144,7 +152,13 @@ def _named(name: str, found: Sequence[Device]) -> Device | None:
 def _choice(device: Device, precision: str | None, reason: str) -> Choice:
     """`device`, chosen for `reason`, with the precision asked for (a known one) or the one that suits it."""
     suits_bf16 = device.bf16 and device.kind not in _CHECKED
-    chosen: Precision = "bf16" if precision == "bf16" or (precision != "fp32" and suits_bf16) else "fp32"
+    warnings = []
+    multiplied = {"int8": device.kind == "cpu", "fp8": device.fp8}
+    if not multiplied.get(precision or "", True):
+        warnings.append(f"{device.name} does not multiply {precision} here: the weights are used in floating point.")
+        precision = None
+    floating: Precision = "bf16" if precision == "bf16" or (precision != "fp32" and suits_bf16) else "fp32"
+    chosen: Precision = "int8" if precision == "int8" else "fp8" if precision == "fp8" else floating
     if precision == chosen:
         because = f"{chosen} asked for"
     elif suits_bf16:
@@ -153,12 +167,12 @@ def _choice(device: Device, precision: str | None, reason: str) -> Choice:
         because = "fp32 is the safe precision there"
     else:
         because = "it does not compute in bf16"
-    warnings = []
-    if chosen == "bf16" and not device.bf16:
+    if floating == "bf16" and not device.bf16:
         warnings.append(f"{device.name} emulates bf16, which is slower than fp32.")
     if device.kind == "xpu":
         warnings.append("Distorted speech was reported on Intel XPU: listen before a long job.")
-    return Choice(torch.device(device.name), chosen, f"{reason}; {because}", tuple(warnings))
+    why = f"{reason}; {because}"
+    return Choice(torch.device(device.name), chosen, why, tuple(warnings), DTYPES[floating])
 
 
 def devices() -> tuple[Device, ...]:
@@ -168,7 +182,8 @@ def devices() -> tuple[Device, ...]:
         for index in range(torch.cuda.device_count()):
             gpu = torch.cuda.get_device_properties(index)
             bf16 = gpu.major >= 8 or torch.version.hip is not None
-            found.append(Device(f"cuda:{index}", gpu.name, gpu.total_memory, bf16))
+            fp8 = (gpu.major, gpu.minor) >= (8, 9) and torch.version.hip is None
+            found.append(Device(f"cuda:{index}", gpu.name, gpu.total_memory, bf16, fp8))
     if torch.backends.mps.is_available():
         bf16 = torch.backends.mps.is_macos_or_newer(14, 0)
         found.append(Device("mps", _cpu_model(), torch.mps.recommended_max_memory(), bf16))
@@ -180,26 +195,6 @@ def devices() -> tuple[Device, ...]:
             bf16 = bool(intel.has_bfloat16_conversions)
             found.append(Device(f"xpu:{index}", intel.name, intel.total_memory, bf16))
     return tuple(found)
-
-
-def describe() -> list[tuple[str, str]]:
-    """What `podcast doctor` tells, as names and lines: each device, the CPU, and what the model would run on."""
-    found = devices()
-    usable = memory()
-    choice = choose(None, None, found)
-    return [
-        *(
-            (f"device {one.name}", f"{one.model}, {_gb(one.memory_bytes)}, {', '.join(one.precisions)}")
-            for one in found
-        ),
-        ("threads", f"{threads()} physical cores, {_gb(usable.available)} of {_gb(usable.total)} of memory available"),
-        ("instruction sets", " ".join(sorted(cpu_features())) or "none known"),
-        ("dia runs on", " ".join([f"{choice.device} in {choice.precision}: {choice.why}.", *choice.warnings])),
-    ]
-
-
-def _gb(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"
 
 
 # What follows reads the system; `root` is where its /proc and /sys are.

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engines import AUDITION, DiaOptions, Engine, Failed, Rendered, Request, Voice
 from pipeline.engines.dia.config import DiaConfig, read_config
-from pipeline.engines.dia.fingerprint import fingerprint
+from pipeline.engines.dia.fingerprint import fingerprint, packed_metadata
 from pipeline.engines.dia.hub import DEFAULT_CODEC, DEFAULT_DIA, locate
+from pipeline.errors import EngineError, Problem
 
 if TYPE_CHECKING:
     from pipeline.engines.dia.runtime import Runtime
 
-_VERSION = 1  # raised whenever this folder changes what a take sounds like
+_VERSION = 2  # raised whenever this folder changes what a take sounds like
 _TRANSCRIPT_BYTES = 330  # two of them and a chunk fit the encoder's 1,024
 
 
@@ -25,8 +29,8 @@ class DiaEngine:
 
     def __init__(self, options: DiaOptions) -> None:
         """Find and check everything but load nothing. Raises `EngineError` where weights are missing."""
-        self.options = options
         self._weights = locate(options.weights or DEFAULT_DIA, "dia")
+        self.options = _with_precision(options, self._weights)
         self.config: DiaConfig = read_config(self._weights)
         beside = self._weights / "dac"
         with_it = options.codec is None and beside.is_dir()
@@ -62,6 +66,22 @@ class DiaEngine:
         from pipeline.engines.dia.runtime import Runtime  # noqa: PLC0415 - torch takes a second to load
 
         return Runtime(self.config, self._weights, self._codec, self.options)
+
+
+def _with_precision(options: DiaOptions, weights: Path) -> DiaOptions:
+    """`options` for int8 where the weights are, which must be asked for or allowed by their calibration."""
+    metadata = packed_metadata(weights)
+    if metadata is None or options.precision == "int8":
+        return options
+    if options.precision is not None:
+        what = f"holds int8 weights, which cannot be used in {options.precision}."
+        raise EngineError(Problem(str(weights), what, "Use precision: auto or int8, or other weights."))
+    told = json.loads(metadata["told"]).get("calibration")
+    if not told or not told["allowed"]:
+        what = "holds int8 weights " + ("whose calibration found them too far off." if told else "without calibration.")
+        hint = "Make calibrated ones with: podcast weights calibrate. Or set precision: int8 and listen."
+        raise EngineError(Problem(str(weights), what, hint))
+    return replace(options, precision="int8")
 
 
 def open_engine(options: DiaOptions) -> Engine:

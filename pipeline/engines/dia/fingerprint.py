@@ -17,6 +17,8 @@ from pipeline.errors import EngineError, Problem, StorageError
 from pipeline.workspace import file_hash, read_json, write_json
 
 INDEX_NAME = "model.safetensors.index.json"
+PACKED = "podcast-int8"  # what the metadata of a file of packed weights says its format is
+_LONGEST_HEADER = 100_000_000
 
 
 def fingerprint(path: Path) -> str:
@@ -44,6 +46,18 @@ def weight_files(folder: Path) -> list[Path]:
         raise EngineError(Problem(str(folder), f"cannot be read: {error.strerror or error}.", hint)) from None
     chosen = choose_files(names, str(folder))
     return _shards(folder / INDEX_NAME) if chosen[0] == INDEX_NAME else [folder / name for name in chosen]
+
+
+def packed_metadata(folder: Path) -> dict[str, str] | None:
+    """What packed weights in `folder` say of themselves; None where the weights there are of another kind."""
+    try:
+        with (folder / "model.safetensors").open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size)) if size < _LONGEST_HEADER else {}
+    except (OSError, ValueError):
+        return None
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    return metadata if isinstance(metadata, dict) and metadata.get("format") == PACKED else None
 
 
 def choose_files(names: Collection[str], where: str) -> list[str]:

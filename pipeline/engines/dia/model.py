@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.engines.dia.attention import (
     Attention,
@@ -27,7 +26,7 @@ from pipeline.engines.dia.attention import (
     rotate,
 )
 from pipeline.engines.dia.config import DiaConfig
-from pipeline.engines.dia.linear import Linear, silu_gate
+from pipeline.engines.dia.linear import BY_TORCH, Linear, RowFunctions
 
 Product = Callable[[Tensor], Tensor]  # `[N, in]` to `[N, out]`, both float32
 
@@ -65,13 +64,15 @@ class Model:
         state: dict[str, Any],
         product: Callable[[Any], Product] = Linear,
         attention: Attention | None = None,
+        functions: RowFunctions = BY_TORCH,
     ) -> None:
         """`state` holds the tensors by their canonical names, merged or not, and is emptied as they are taken over.
 
-        `product` makes a product of what stands there for a weight `[out, in]`. Attention is the plain one unless given.
+        `product` makes a product of what stands there for a weight `[out, in]`. Attention is plain unless given.
         """
         merge(state)
         self.config = config
+        self._norm, self._gate = functions.norm, functions.gate
         encoder, decoder = config.encoder, config.decoder
         self._text_embedding: Tensor = state.pop("encoder.embedding.weight")
         self.device = self._text_embedding.device
@@ -86,8 +87,6 @@ class Model:
         self._dtype = self._embedding.dtype
         self.attention = attention or PlainAttention(config, self._dtype, self.device)
         self.unread = self._unread()
-        self._lane_bytes = _bytes(self.attention.lane(None, _MEASURED)) / _MEASURED
-        self._text_bytes = _bytes(self.attention.text(_MEASURED)) / _MEASURED
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor) -> Tensor:
@@ -96,13 +95,13 @@ class Model:
         x = self._text_embedding[tokens].float()
         positions = torch.arange(len(tokens), device=self.device)
         for layer in self._encoder:
-            mixed = layer.qkv(_norm(x, layer.pre_sa_norm, config.norm_eps))
+            mixed = layer.qkv(self._norm(x, layer.pre_sa_norm, config.norm_eps))
             query, key, value = heads_of(mixed, (config.heads, config.kv_heads, config.kv_heads), config.head_dim)
             query, key = (rotate(part, self._text_rope, positions).to(self._dtype) for part in (query, key))
             heard = attend(query, key.transpose(0, 1), value.to(self._dtype).transpose(0, 1))
-            x = x + layer.o(heard.float())
-            x = x + _mlp(layer, _norm(x, layer.post_sa_norm, config.norm_eps))
-        return _norm(x, self._encoder_norm, config.norm_eps)
+            x += layer.o(heard.float())
+            x += self._mlp(layer, self._norm(x, layer.post_sa_norm, config.norm_eps))
+        return self._norm(x, self._encoder_norm, config.norm_eps)
 
     @torch.inference_mode()
     def read(self, tokens: Tensor) -> Text:
@@ -116,10 +115,6 @@ class Model:
     def lane(self, text: Text | None, capacity: int) -> Lane:
         """An empty lane for up to `capacity` rows."""
         return self.attention.lane(text, capacity)
-
-    def bytes_for(self, text: int, capacity: int, lanes: int) -> int:
-        """Memory that a text of so many tokens takes, with `lanes` of its lanes for up to `capacity` rows."""
-        return round(text * self._text_bytes + lanes * capacity * self._lane_bytes)
 
     @torch.inference_mode()
     def step(self, lanes: Sequence[Lane], codes: Tensor) -> Tensor:
@@ -144,22 +139,26 @@ class Model:
         return self._embedding[codes + self._first_id].float().sum(1)
 
     def layer(self, index: int, x: Tensor, batch: Batch, reading: int) -> Tensor:
-        """One layer of the decoder on `x` `[N, hidden]`, of which the first `reading` rows read a text."""
+        """One layer of the decoder on `x` `[N, hidden]`, which it changes; its first `reading` rows read a text."""
         layer, eps = self._decoder[index], self.config.decoder.norm_eps
-        x = x + layer.o(batch.hear(index, layer.qkv(_norm(x, layer.pre_sa_norm, eps))))
-        answer = self.unread[index].expand(len(x) - reading, -1)
+        x += layer.o(batch.hear(index, layer.qkv(self._norm(x, layer.pre_sa_norm, eps))))
+        reads, others = x[:reading], x[reading:]
         if reading:
-            query = layer.cross_q(_norm(x[:reading], layer.pre_ca_norm, eps))
-            answer = torch.cat([layer.cross_o(batch.read(index, query)), answer])
-        x = x + answer
-        return x + _mlp(layer, _norm(x, layer.pre_mlp_norm, eps))
+            query = layer.cross_q(self._norm(reads, layer.pre_ca_norm, eps))
+            reads += layer.cross_o(batch.read(index, query))
+        others += self.unread[index]
+        x += self._mlp(layer, self._norm(x, layer.pre_mlp_norm, eps))
+        return x
 
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits `[N, C, V]` in float32 for `hidden` `[N, hidden]`."""
         config = self.config.decoder
-        scores = self._head(_norm(hidden, self._decoder_norm, config.norm_eps))
+        scores = self._head(self._norm(hidden, self._decoder_norm, config.norm_eps))
         return scores.view(len(hidden), config.channels, config.vocab)
+
+    def _mlp(self, layer: _EncoderLayer | _DecoderLayer, normed: Tensor) -> Tensor:
+        return layer.down(self._gate(layer.gate_up(normed)))
 
     @torch.inference_mode()
     def _unread(self) -> Tensor:
@@ -178,19 +177,20 @@ class Model:
         return torch.cat(made)
 
 
-_MEASURED = 1024  # rows of a lane that is made only to see how large it is
-
-
-def _bytes(part: Lane | Text) -> int:
-    return sum(tensor.nbytes for tensor in part.cache)
-
-
 def merge(state: dict[str, Any]) -> None:
     """Make one weight of those that read the same input: `qkv`, and `kv` of cross-attention."""
     for name in [name for name in state if name.endswith(".v_proj.weight")]:
         stem = name.removesuffix("v_proj.weight")
         kinds = "kv" if "cross_attention" in stem else "qkv"
-        state[f"{stem}{kinds}.weight"] = torch.cat([state.pop(f"{stem}{kind}_proj.weight") for kind in kinds])
+        parts = [f"{stem}{kind}_proj.weight" for kind in kinds]
+        if all(part in state for part in parts):
+            state[f"{stem}{kinds}.weight"] = torch.cat([state.pop(part) for part in parts])
+
+
+def is_part(name: str) -> bool:
+    """Whether `name` is that of a weight which `merge` makes a part of another."""
+    of_self = name.endswith("self_attention.q_proj.weight")
+    return of_self or name.endswith(("k_proj.weight", "v_proj.weight"))
 
 
 def _encoder_layer(state: dict[str, Any], name: str, product: Callable[[Any], Product]) -> _EncoderLayer:
@@ -217,12 +217,3 @@ def _decoder_layer(state: dict[str, Any], name: str, product: Callable[[Any], Pr
         gate_up=product(state.pop(f"{name}.mlp.gate_up_proj.weight")),
         down=product(state.pop(f"{name}.mlp.down_proj.weight")),
     )
-
-
-def _mlp(layer: _EncoderLayer | _DecoderLayer, normed: Tensor) -> Tensor:
-    gate, up = layer.gate_up(normed).chunk(2, dim=-1)
-    return layer.down(silu_gate(gate, up))
-
-
-def _norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    return functional.rms_norm(x, (x.shape[-1],), weight.float(), eps)

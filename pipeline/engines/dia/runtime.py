@@ -8,6 +8,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,38 +20,46 @@ import torch
 from pipeline.audio import Pcm
 from pipeline.engines import DiaOptions, Failed, Rendered, Request
 from pipeline.engines.dia import devices
+from pipeline.engines.dia.attention import Sizes
 from pipeline.engines.dia.codec import HOP, SAMPLE_RATE_HZ, load_codec
 from pipeline.engines.dia.config import DiaConfig
 from pipeline.engines.dia.delay import Codes
-from pipeline.engines.dia.model import Model
+from pipeline.engines.dia.loader import load_model
+from pipeline.engines.dia.pool import Pool, on_stream
 from pipeline.engines.dia.sampling import Sampling
 from pipeline.engines.dia.slots import Prompted, Slots
 from pipeline.engines.dia.text import compose, speakers, tokens
-from pipeline.engines.dia.weights import load_weights
 
 _log = logging.getLogger(__name__)
 _FRAMES_PER_S = SAMPLE_RATE_HZ / HOP
 # A take twice as long as its text should last is noise: it is stopped, and the gate on takes sees it.
 _FRAMES_PER_BYTE = 12
 _SPARE_FRAMES = 86
-_MOST_SLOTS = 32
-_SHARE_OF_MEMORY = 0.5
+MOST_SLOTS = 32
+_MOST_ON_CUDA = 128
+SHARE_OF_MEMORY = 0.5
 
 
 class Runtime:
     """Model and codec on their devices."""
 
     def __init__(self, config: DiaConfig, weights: Path, codec: Path, options: DiaOptions) -> None:
-        if "OMP_NUM_THREADS" not in os.environ:
-            torch.set_num_threads(devices.threads())
+        set_threads()
         choice = devices.choose(options.device, options.precision)
         for warning in choice.warnings:
             _log.warning("%s", warning)
-        dtype = devices.DTYPES[choice.precision]
         self._config = config
         self._options = options
-        self._codec = load_codec(codec, options.codec_device or str(choice.device))
-        self._model = Model(config, load_weights(weights, config, dtype, choice.device))
+        codec_device = options.codec_device or str(choice.device)
+        self._codec = load_codec(
+            codec, codec_device, choice.dtype if codec_device == str(choice.device) else torch.float32
+        )
+        self._fp8 = choice.precision == "fp8"
+        self._codec_device = torch.device(codec_device)
+        self._model = load_model(config, weights, choice, options.kernels)
+        # A CPU's threads are all busy with the step already: a second pool would only take them away from it.
+        both_on_cpu = choice.device.type == codec_device == "cpu"
+        self._decoder = None if both_on_cpu else ThreadPoolExecutor(1, "codec")
         sampling = Sampling(
             cfg_scale=options.cfg_scale,
             temperature=options.temperature if options.temperature is not None else 1.3 if config.cross_rope else 1.2,
@@ -58,7 +67,7 @@ class Runtime:
             top_k=options.top_k or (35 if config.cross_rope else 45),
             from_guided=config.cross_rope,
         )
-        self.slots = Slots(self._model, sampling, options.slots or self._slots_for_memory(), options.cfg_frames)
+        self.slots = self._make_slots(sampling)
         self._encoded = lru_cache(maxsize=64)(self._encode)
 
     @torch.inference_mode()
@@ -77,20 +86,42 @@ class Runtime:
                 waiting[request.key] = request
                 yield made
 
+        decoding: deque[tuple[Request, Codes, Future[Pcm]]] = deque()
         since = time.perf_counter()
+
+        def decoded() -> Rendered:
+            nonlocal since
+            request, codes, future = decoding.popleft()
+            pcm = future.result()
+            work_s, since = time.perf_counter() - since, time.perf_counter()
+            return Rendered(request, pcm, None, work_s, codes)
+
         for generated in self.slots.generate(prompted()):
             request = waiting.pop(generated.key)
             if generated.reason:
                 # Other numbers drawn may avoid a NaN; memory will not grow.
                 yield Failed(request, generated.reason, final=not generated.retry)
             else:
-                pcm = self._codec.decode(generated.codes) if len(generated.codes) else np.zeros(0, np.float32)
-                now = time.perf_counter()
-                yield Rendered(request, pcm, None, now - since, generated.codes)
-                since = time.perf_counter()
+                decoding.append((request, generated.codes, self._decode(generated.codes)))
+            while decoding and decoding[0][2].done():
+                yield decoded()
             while refused:
                 yield refused.popleft()
+        while decoding:
+            yield decoded()
         yield from refused
+
+    def _decode(self, codes: Codes) -> Future[Pcm]:
+        if self._decoder is not None:
+            return self._decoder.submit(self._sound, codes)
+        done: Future[Pcm] = Future()
+        done.set_result(self._sound(codes))
+        return done
+
+    @torch.inference_mode()
+    def _sound(self, codes: Codes) -> Pcm:
+        with on_stream(self._codec_device):
+            return self._codec.decode(codes) if len(codes) else np.zeros(0, np.float32)
 
     def _prompted(self, request: Request) -> Prompted:
         """The request in codes. Raises `ValueError` in plain words where it cannot be spoken."""
@@ -114,11 +145,24 @@ class Runtime:
     def _encode(self, clip: Path) -> Codes:
         return self._codec.encode(read_clip(clip))
 
-    def _slots_for_memory(self) -> int:
-        """As many of the longest takes as fit half of the memory that is free."""
-        longest = self._model.bytes_for(self._config.encoder.max_positions, self._config.decoder.max_positions, 2)
-        free = devices.memory(self._model.device).available
-        return max(1, min(_MOST_SLOTS, int(free * _SHARE_OF_MEMORY / longest)))
+    def _make_slots(self, sampling: Sampling) -> Slots:
+        """As many as are asked for, or as fit a share of the memory that is free."""
+        device, options = self._model.device, self._options
+        room = int(devices.memory(device).available * SHARE_OF_MEMORY)
+        if device.type != "cuda":
+            asked = options.slots
+            return Slots(self._model, sampling, asked or MOST_SLOTS, options.cfg_frames, None if asked else room)
+        config = self._config
+        longest = Sizes.of(self._model.attention).take(config.encoder.max_positions, config.decoder.max_positions, 2)
+        limit = options.slots or max(1, min(_MOST_ON_CUDA, room // longest))
+        return Pool(self._model, sampling, limit, options.cfg_frames, fp8=self._fp8)
+
+
+def set_threads() -> int:
+    """Let torch, and with it our own kernels, use the physical cores; OMP_NUM_THREADS is left as it is set."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(devices.threads())
+    return torch.get_num_threads()
 
 
 def read_clip(path: Path) -> Pcm:

@@ -34,6 +34,30 @@ def uniforms(seed: int, steps: int, codebooks: int) -> NDArray[np.float32]:
     return np.random.Generator(np.random.Philox(key=seed)).random((steps, codebooks), np.float32)
 
 
+def sample(cond: Tensor, uncond: Tensor | None, sampling: Sampling, eos: int, uniform: Tensor) -> Tensor:
+    """Tokens `[B, C]` drawn with `uniform` `[B, C]` from `cond` and `uncond` `[B, C, V]`, all float32.
+
+    With guidance only its candidates can be drawn, so only they are looked at: the result is that of `candidates` and
+    `draw`, which look at all.
+    """
+    vocabulary = cond.shape[-1]
+    # With no more candidates than there are special tokens, they may all be forbidden.
+    if uncond is None or sampling.from_guided or sampling.temperature == 0 or sampling.top_k <= vocabulary - eos:
+        return draw(candidates(cond, uncond, sampling, eos), sampling, uniform)
+    chosen = (cond + sampling.cfg_scale * (cond - uncond)).topk(sampling.top_k, dim=-1, sorted=False).indices
+    chosen = chosen.sort(dim=-1).values  # equal scores stay in the order of their ids
+    scores = cond.gather(-1, chosen)
+    is_eos = chosen == eos
+    forbidden = chosen > eos
+    forbidden[:, 1:] |= is_eos[:, 1:]
+    scores = scores.masked_fill(forbidden, -math.inf)
+    first = scores[:, 0]
+    ends = is_eos[:, 0].gather(-1, first.argmax(-1, keepdim=True))
+    scores[:, 0] = first.masked_fill(is_eos[:, 0] != ends, -math.inf)
+    values, order = scores.sort(dim=-1, descending=True, stable=True)
+    return _drawn(chosen.gather(-1, order), _likely(values, sampling), uniform)
+
+
 def candidates(cond: Tensor, uncond: Tensor | None, sampling: Sampling, eos: int) -> Tensor:
     """The logits to draw from, everything that may not be drawn at minus infinity.
 
@@ -57,20 +81,29 @@ def candidates(cond: Tensor, uncond: Tensor | None, sampling: Sampling, eos: int
 def probabilities(scores: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
     """Token ids `[B, C, K]`, likeliest first, and their probabilities after temperature, top-k and top-p."""
     values, ids = scores.topk(sampling.top_k, dim=-1)
+    return ids, _likely(values, sampling)
+
+
+def _likely(values: Tensor, sampling: Sampling) -> Tensor:
+    """Probabilities of scores in descending order, after temperature and top-p."""
     likely = (values / sampling.temperature).softmax(-1)
     if sampling.top_p >= 1:
-        return ids, likely
+        return likely
     before = likely.cumsum(-1) - likely
     kept = likely.masked_fill(before >= sampling.top_p, 0.0)
     kept[..., 0] = likely[..., 0]
-    return ids, kept / kept.sum(-1, keepdim=True)
+    return kept / kept.sum(-1, keepdim=True)
 
 
 def draw(scores: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
     """Tokens `[B, C]`: in each codebook the one in which `uniform` `[B, C]` falls on the cumulative distribution."""
     if sampling.temperature == 0:
         return scores.argmax(-1)
-    ids, likely = probabilities(scores, sampling)
+    return _drawn(*probabilities(scores, sampling), uniform)
+
+
+def _drawn(ids: Tensor, likely: Tensor, uniform: Tensor) -> Tensor:
+    """The one of `ids` `[B, C, K]` that `uniform` `[B, C]` falls on."""
     reached = likely.cumsum(-1)
     index = (reached <= uniform[..., None] * reached[..., -1:]).sum(-1, keepdim=True)
     return ids.gather(-1, index.clamp(max=ids.shape[-1] - 1)).squeeze(-1)

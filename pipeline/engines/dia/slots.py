@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.engines.dia.attention import Lane
+from pipeline.engines.dia.attention import Lane, Sizes
 from pipeline.engines.dia.delay import FREE, Codes, Grid, delayed, undelayed
 from pipeline.engines.dia.model import Model
-from pipeline.engines.dia.sampling import Sampling, candidates, draw, uniforms
+from pipeline.engines.dia.sampling import Sampling, sample, uniforms
 
 _log = logging.getLogger(__name__)
 _NO_MEMORY = "there is not enough memory for it, even alone."
@@ -67,15 +67,26 @@ class _Slot:
         return len(self.request.prompt) + 1
 
 
-
 class Slots:
-    """Generates takes, up to `limit` at a time. `cfg_frames` leaves guidance out after so many frames."""
+    """Generates takes, up to `limit` at a time, and no more than fit `room` bytes for keys and values.
 
-    def __init__(self, model: Model, sampling: Sampling, limit: int, cfg_frames: int | None = None) -> None:
+    `cfg_frames` leaves guidance out after so many frames.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        sampling: Sampling,
+        limit: int,
+        cfg_frames: int | None = None,
+        room: int | None = None,
+    ) -> None:
         self._model = model
         self._sampling = sampling
         self.limit = limit
         self._cfg_frames = cfg_frames
+        self._room = room
+        self._sizes = Sizes.of(model.attention)
         self._unconditional: OrderedDict[bytes, Lane] = OrderedDict()
         self._delays = model.config.delays
         self._nothing = np.zeros((0, len(self._delays)), np.int16)
@@ -89,6 +100,9 @@ class Slots:
         again: deque[Prompted] = deque()  # put back for want of memory
         while True:
             while len(active) < self.limit and (request := again.popleft() if again else next(incoming, None)):
+                if not self._fits(request, active):
+                    again.appendleft(request)
+                    break
                 try:
                     active.append(self._admit(request))
                 except (RuntimeError, MemoryError) as error:
@@ -115,6 +129,19 @@ class Slots:
             active = [slot for slot, done in zip(active, generated, strict=True) if done is None]
             yield from filter(None, generated)
 
+    def _fits(self, request: Prompted, active: Sequence[_Slot]) -> bool:
+        """Whether there is room for `request` beside those that run; alone it may try in any case."""
+        if self._room is None or not active:
+            return True
+        return sum(map(self._bytes, [request, *(slot.request for slot in active)])) <= self._room
+
+    def _bytes(self, request: Prompted) -> int:
+        return self._sizes.take(len(request.text), self._rows(request), 2 if self._sampling.cfg_scale > 0 else 1)
+
+    def _rows(self, request: Prompted) -> int:
+        """Rows of the prompt, of the longest take, and those in which the last codebook catches up."""
+        return len(request.prompt) + 1 + request.max_frames + max(self._delays) + 1
+
     def _shrink(self, limit: int) -> None:
         self.limit = max(limit, 1)
         self._unconditional.clear()
@@ -123,9 +150,8 @@ class Slots:
     def _admit(self, request: Prompted) -> _Slot:
         """Read the prompt into lanes of the take's own."""
         frames, delays = len(request.prompt), self._delays
-        config = self._model.config
-        rows = frames + 1 + request.max_frames + max(delays) + 1
-        grid = delayed(request.prompt, delays, config.bos, rows)
+        rows = self._rows(request)
+        grid = delayed(request.prompt, delays, self._model.config.bos, rows)
         text = self._model.read(torch.from_numpy(request.text).to(self._model.device))
         cond = self._model.lane(text, rows)
         uncond = self._model.lane(None, rows) if self._sampling.cfg_scale > 0 else None
@@ -176,9 +202,8 @@ class Slots:
         finite = cond.isfinite().all(-1).all(-1)
         if uncond is not None:
             finite &= uncond.isfinite().all(-1).all(-1)
-        scores = candidates(cond, uncond, self._sampling, self._model.config.eos)
         uniform = torch.from_numpy(np.stack([slot.uniforms[slot.row] for slot in slots])).to(self._model.device)
-        drawn = draw(scores, self._sampling, uniform).cpu().numpy()
+        drawn = sample(cond, uncond, self._sampling, self._model.config.eos, uniform).cpu().numpy()
         for slot, tokens in zip(slots, drawn, strict=True):
             self._write(slot, tokens)
         return {slot.request.key for slot, good in zip(slots, finite.tolist(), strict=True) if not good}

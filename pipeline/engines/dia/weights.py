@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -53,11 +53,18 @@ def weights_files(folder: Path) -> tuple[WeightsFile, ...]:
         return tuple(WeightsFile(file, layout) for file in files)
 
 
-@torch.no_grad()
 def load_weights(
     folder: Path, config: DiaConfig, dtype: torch.dtype, device: torch.device | str
 ) -> dict[str, torch.Tensor]:
-    """All tensors in `folder`, by the names and shapes of `expected_shapes`, as `dtype` on `device`.
+    """All tensors in `folder`, by their names: what `read_weights` gives."""
+    return dict(read_weights(folder, config, dtype, device))
+
+
+@torch.no_grad()
+def read_weights(
+    folder: Path, config: DiaConfig, dtype: torch.dtype, device: torch.device | str
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors in `folder` one by one, by the names, shapes and order of `expected_shapes`, as `dtype` on `device`.
 
     The weights of norms stay float32: they multiply every activation, and they are few. All names and shapes are
     checked before any tensor is read. Raises `EngineError` where tensors are missing, unknown or of other shapes, and
@@ -68,16 +75,15 @@ def load_weights(
         shapes = expected_shapes(config)
         parts = {name: _parts(name, shape, config, layout) for name, shape in shapes.items()}
         _check(folder if len(files) > 1 else files[0], stored, parts)
-        return {
-            name: _place(
+        for name, shape in shapes.items():
+            placed = _place(
                 [stored[part] for part in parts[name]],
                 shape,
                 turned=layout == "nari" and _is_linear(name),
                 dtype=torch.float32 if name.endswith("norm.weight") else dtype,
                 device=device,
             )
-            for name, shape in shapes.items()
-        }
+            yield name, placed
 
 
 def convert(folder: Path, out: Path, dtype: torch.dtype) -> Path:
@@ -87,18 +93,33 @@ def convert(folder: Path, out: Path, dtype: torch.dtype) -> Path:
     type in it otherwise. Memory holds one copy of the result. `out` appears when it is whole, or not at all. Raises
     `EngineError` where the weights cannot be read, and where `out` exists or cannot be written.
     """
-    if out.exists():
-        raise EngineError(Problem(str(out), "exists already.", "Name a folder that does not exist."))
     config = read_config(folder)
     state = load_weights(folder, config, dtype, "cpu")
     named = {name if name == _HEAD else f"model.{name}": tensor for name, tensor in state.items()}
+    told = config_as(str(dtype).removeprefix("torch."), (folder / CONFIG_NAME).read_bytes(), config)
+    return write_folder(out, named, told, {"format": "pt"})
+
+
+def write_folder(
+    out: Path, named: dict[str, torch.Tensor], config: bytes, metadata: dict[str, str], alignment: int = 8
+) -> Path:
+    """Write model.safetensors and config.json to a new folder `out`, which appears when it is whole, or not at all.
+
+    The first tensor begins at a multiple of `alignment` bytes. Raises `EngineError` where `out` exists or cannot be
+    written.
+    """
+    if out.exists():
+        raise EngineError(Problem(str(out), "exists already.", "Name a folder that does not exist."))
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    file = temporary / "model.safetensors"
     try:
         temporary.mkdir(parents=True)
-        save_file(named, temporary / "model.safetensors", metadata={"format": "pt"})
-        (temporary / CONFIG_NAME).write_bytes(_config_as(dtype, (folder / CONFIG_NAME).read_bytes(), config))
-        shutil.copymode(temporary / CONFIG_NAME, temporary / "model.safetensors")  # safetensors makes it private
-        with (temporary / "model.safetensors").open("rb+") as written:
+        save_file(named, file, metadata=metadata)
+        if beyond := (8 + _header_bytes(file)) % alignment:  # safetensors has no word for it, but its header may grow
+            save_file(named, file, metadata=metadata | {"_": " " * (alignment - beyond - len(',"_":""'))})
+        (temporary / CONFIG_NAME).write_bytes(config)
+        shutil.copymode(temporary / CONFIG_NAME, file)  # safetensors makes it private
+        with file.open("rb+") as written:
             os.fsync(written.fileno())
         temporary.rename(out)
     except (OSError, SafetensorError) as error:
@@ -108,6 +129,11 @@ def convert(folder: Path, out: Path, dtype: torch.dtype) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return out
+
+
+def _header_bytes(file: Path) -> int:
+    with file.open("rb") as opened:
+        return int.from_bytes(opened.read(8), "little")
 
 
 def expected_shapes(config: DiaConfig) -> dict[str, Shape]:
@@ -304,10 +330,11 @@ def _place(
     return placed
 
 
-def _config_as(dtype: torch.dtype, source: bytes, config: DiaConfig) -> bytes:
+def config_as(dtype: str, source: bytes, config: DiaConfig) -> bytes:
+    """The config.json `source` for weights of `dtype`; that of the first release has no place for it."""
     if config.network == "v1":
         return source
     data = json.loads(source)
     data.pop("torch_dtype", None)
-    data["dtype"] = str(dtype).removeprefix("torch.")
+    data["dtype"] = dtype
     return (json.dumps(data, indent=2) + "\n").encode()
