@@ -60,7 +60,7 @@ def bench_pipeline(words: int, runs: int, as_json: bool) -> int:
 @click.option(
     "--context", "contexts", multiple=True, type=click.IntRange(2, 2500), help="May be repeated. [default: 500, 1000]"
 )
-@click.option("--chunks", type=click.IntRange(1), help="Rendered from end to end. [default: 64]")
+@click.option("--chunks", type=click.IntRange(1), help="Rendered from end to end. [default: 32]")
 @click.option("--quick", is_flag=True, help="A rough table in two or three minutes.")
 @click.option("--against", type=click.Choice(["transformers"]), help="Measure it beside ours, with the same weights.")
 @size_option

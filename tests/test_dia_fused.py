@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pipeline.engines.dia import kernels
+from pipeline.engines.dia import kernels, packed
 from pipeline.engines.dia.attention import Sizes
 from pipeline.engines.dia.config import parse_config
 from pipeline.engines.dia.devices import cpu_features
@@ -155,15 +155,17 @@ def test_kernels_that_compute_wrongly_are_not_used(
         ({"PODCAST_KERNELS": "torch"}, ""),
         ({"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}, ""),
         ({"PYTHONPATH": "no numba"}, "no kernels of our own, and slower for it: there is no numba here"),
+        ({"XDG_CACHE_HOME": "/dev/null"}, "they cannot be kept in /dev/null"),
     ],
-    ids=["all that is here", "plain", "torch", "a CPU of 2003", "no numba"],
+    ids=["all that is here", "plain", "torch", "a CPU of 2003", "no numba", "no cache"],
 )
 def test_int8_speaks_on_machines_that_have_less(without: dict[str, str], told: str, tmp_path: Path) -> None:
     """The command, on tiny weights, in a process of its own."""
     config = tiny_dia.config_dict(
         encoder={"max_position_embeddings": 1024}, decoder={"max_position_embeddings": 3072, "head_dim": 64}
     )
-    tiny_dia.write_transformers(tmp_path / "weights", config, tiny_dia.make_state(config, eos_bias=1.0))
+    tiny_dia.write_transformers(tmp_path / "source", config, tiny_dia.make_state(config, eos_bias=1.0))
+    packed.convert(tmp_path / "source", tmp_path / "weights")
     tiny_dac.write_transformers(tmp_path / "weights" / "dac")
     if "PYTHONPATH" in without:
         (tmp_path / "without").mkdir()

@@ -37,9 +37,9 @@ class Kernel:
 
     @functools.cached_property
     def compiled(self) -> Any:
-        """The compiled function, from numba's cache where it is there."""
-        with _cache():
-            return numba.cfunc(types.void(types.voidptr), cache=True)(self._function)
+        """The compiled function, from the cache where it is there."""
+        with _cache() as kept:
+            return numba.cfunc(types.void(types.voidptr), cache=kept)(self._function)
 
     def __call__(self, *arguments: int) -> None:
         """Run on all of torch's threads, and return when all are done."""
@@ -69,22 +69,35 @@ def _pool() -> Callable[[int, int, int, int], None] | None:
 
 
 @contextmanager
-def _cache() -> Iterator[None]:
-    """Keep what is compiled in a folder of its own for each state of this code: numba looks at single files only."""
+def _cache() -> Iterator[bool]:
+    """Keep what is compiled in a folder of its own for each state of this code: numba looks at single files only.
+
+    False where that folder cannot be written.
+    """
     before, folder = numba.config.CACHE_DIR, _cache_folder()
-    if not before:
-        if not folder.exists():
-            _log.warning("compiling kernels for this CPU, once: this takes about 20 s")
-        numba.config.CACHE_DIR = str(folder)
+    if folder is None:
+        yield False
+        return
+    numba.config.CACHE_DIR = str(folder)
     try:
-        yield
+        yield True
     finally:
         numba.config.CACHE_DIR = before
 
 
 @functools.cache
-def _cache_folder() -> Path:
+def _cache_folder() -> Path | None:
+    """Where it is; made, and compiling announced, the first time."""
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     named = hashlib.sha256(sources + numba.__version__.encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "podcast-pipeline" / "kernels" / named
+    folder = cache / "podcast-pipeline" / "kernels" / named
+    if folder.exists():
+        return folder
+    _log.warning("compiling kernels for this CPU, once: this takes about half a minute")
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        _log.warning("they cannot be kept in %s and will be compiled again: %s", folder, error.strerror or error)
+        return None
+    return folder
