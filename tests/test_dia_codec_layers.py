@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.audio import Pcm
-from pipeline.engines.dia import codec_layers
+from pipeline.engines.dia import codec_layers, onednn
 from pipeline.engines.dia.codec import HOP, WINDOW, load_codec
 
 
@@ -56,7 +56,7 @@ def test_bf16_without_numba_or_packed_weights_sounds_the_same(wide: Path, monkey
     exact, usual = load_codec(wide).decode(codes), load_codec(wide, dtype=torch.bfloat16).decode(codes)
     monkeypatch.setattr(codec_layers, "kernel", None)
     uncompiled = load_codec(wide, dtype=torch.bfloat16).decode(codes)
-    monkeypatch.setattr(codec_layers, "_packs", lambda: False)
+    monkeypatch.setattr(onednn, "convolves", lambda: False)
     unpacked = load_codec(wide, dtype=torch.bfloat16).decode(codes)
     for pcm in (uncompiled, unpacked):
         assert decibels(exact, pcm) > 30

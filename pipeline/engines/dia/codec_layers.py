@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pipeline.engines.dia.codec_weights import HOP
+from pipeline.engines.dia.onednn import Bf16Convolution
 
 try:
     from pipeline.engines.dia.kernels import snake as kernel
@@ -25,7 +25,6 @@ _LATER_REACH = 1  # frames: on no more than this of what the first block makes
 # A residual unit computes so many numbers at once, in bf16 1 MB, in rows of which oneDNN likes a multiple: others took
 # four times as long. Fewer than `_LEAST` rows would read wide layers' weights too often.
 _CACHED, _MULTIPLE, _LEAST = 2**19, 32, 1536
-_ROWS = 4096  # that a weight is packed for; any number of them has the same order
 _EPSILON = 1e-9  # the package's, where it divides by α
 
 
@@ -123,43 +122,6 @@ class _ResidualUnit:
             self._pointwise.add_to(x[begin:end], self._second_snake(inner, inner))
 
 
-class _Convolution:
-    """A convolution of rows `[T, in]` to rows `[T', out]`, its weight packed once as oneDNN wants it."""
-
-    def __init__(self, weight: Tensor, bias: Tensor, padding: int, dilation: int) -> None:
-        """`weight` is `[out, in, width]`."""
-        # torch knows this order of memory for images only: rows are an image of height 1.
-        image = weight.detach()[:, :, None].to(torch.bfloat16, memory_format=torch.channels_last)
-        self._shape = ([0, padding], [1, 1], [1, dilation], 1)  # padding, stride, dilation, groups
-        self._packed = _packs()
-        if self._packed:
-            # Private operators, but the only ones that take a packed weight and that add to what is there. Packed for
-            # input of unknown size, a weight is in an order that made convolutions up to 20 times slower.
-            size = [1, image.shape[1], 1, _ROWS]
-            image = torch.ops.mkldnn._reorder_convolution_weight(image, *self._shape, size)
-        self._weight = image
-        self._bias = bias.detach().to(torch.bfloat16)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        image, weight, bias = _image(x), self._weight, self._bias
-        if self._packed:
-            made = torch.ops.mkldnn._convolution_pointwise(image, weight, bias, *self._shape, "none", [], "")
-        else:
-            padding, stride, dilation, groups = self._shape
-            made = functional.conv2d(image, weight, bias, stride, padding, dilation, groups)
-        rows: Tensor = made[0, :, 0].T
-        return rows
-
-    def add_to(self, total: Tensor, x: Tensor) -> None:
-        """Add what is made of `x` to `total` `[T', out]`; it is not rounded before."""
-        if self._packed:
-            torch.ops.mkldnn._convolution_pointwise_(
-                _image(total), _image(x), self._weight, self._bias, *self._shape, "add", 1.0, None, [], None
-            )
-        else:
-            total += self(x)
-
-
 class _Upsampling:
     """A transposed convolution that is twice as wide as its stride, as a convolution of width 2.
 
@@ -173,7 +135,7 @@ class _Upsampling:
         taps = torch.stack([weight[:, :, self._stride :], weight[:, :, : self._stride]], -1)  # [in, out, stride, 2]
         taps = taps.permute(2, 1, 0, 3).flatten(0, 1)  # [stride * out, in, 2]: of the row before, and of the row
         assert convolution.bias is not None
-        self._taps = _Convolution(taps, convolution.bias.repeat(self._stride), padding=1, dilation=1)
+        self._taps = Bf16Convolution(taps, convolution.bias.repeat(self._stride), padding=1, dilation=1)
 
     def __call__(self, x: Tensor) -> Tensor:
         samples = self._taps(x).reshape((len(x) + 1) * self._stride, -1)
@@ -199,24 +161,9 @@ class _RowsSnake:
         return out.copy_(exact.addcmul_(wave, self._inverse))
 
 
-def _convolution(layer: nn.Conv1d, padding: int) -> _Convolution:
+def _convolution(layer: nn.Conv1d, padding: int) -> Bf16Convolution:
     assert layer.bias is not None
-    return _Convolution(layer.weight, layer.bias, padding, layer.dilation[0])
-
-
-def _image(x: Tensor) -> Tensor:
-    """Rows `[T, channels]` as the image `[1, channels, 1, T]` they are in memory."""
-    return x.T[None, :, None]
-
-
-def _packs() -> bool:
-    """Whether this torch can keep weights packed, and its oneDNN computes bf16 on this CPU."""
-    names = ("_reorder_convolution_weight", "_convolution_pointwise", "_convolution_pointwise_")
-    return (
-        torch.backends.mkldnn.is_available()
-        and all(hasattr(torch.ops.mkldnn, name) for name in names)
-        and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    )
+    return Bf16Convolution(layer.weight, layer.bias, padding, layer.dilation[0])
 
 
 class _Snake(nn.Module):

@@ -13,6 +13,8 @@ from torch.nn import functional
 
 Product = Callable[[Tensor], Tensor]
 
+_ROWS = 4096  # that a weight is packed for; any number of them has the same order
+
 
 def float_product(weight: Tensor, rows: int) -> Product:
     """`x @ weight.T` for `weight` `[N, K]` of fp32 or bf16 and `x` `[rows, K]` of the same type."""
@@ -57,6 +59,55 @@ def int8_sums(weight: Tensor, zero_point: int) -> Product:
 def multiplies_int8() -> bool:
     """Whether this torch has oneDNN's product of int8."""
     return _has("onednn", "qlinear_prepack", "qlinear_pointwise")
+
+
+class Bf16Convolution:
+    """A convolution of rows `[T, in]` to rows `[T', out]`, its weight packed once as oneDNN wants it."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, padding: int, dilation: int) -> None:
+        """`weight` is `[out, in, width]`."""
+        # torch knows this order of memory for images only: rows are an image of height 1.
+        image = weight.detach()[:, :, None].to(torch.bfloat16, memory_format=torch.channels_last)
+        self._shape = ([0, padding], [1, 1], [1, dilation], 1)  # padding, stride, dilation, groups
+        self._packed = convolves()
+        if self._packed:
+            # Private operators, but the only ones that take a packed weight and that add to what is there. Packed for
+            # input of unknown size, a weight is in an order that made convolutions up to 20 times slower.
+            size = [1, image.shape[1], 1, _ROWS]
+            image = torch.ops.mkldnn._reorder_convolution_weight(image, *self._shape, size)
+        self._weight = image
+        self._bias = bias.detach().to(torch.bfloat16)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """`x` `[T, in]` of bf16 to `[T', out]`."""
+        image, weight, bias = _image(x), self._weight, self._bias
+        if self._packed:
+            made = torch.ops.mkldnn._convolution_pointwise(image, weight, bias, *self._shape, "none", [], "")
+        else:
+            padding, stride, dilation, groups = self._shape
+            made = functional.conv2d(image, weight, bias, stride, padding, dilation, groups)
+        rows: Tensor = made[0, :, 0].T
+        return rows
+
+    def add_to(self, total: Tensor, x: Tensor) -> None:
+        """Add what is made of `x` to `total` `[T', out]`; it is not rounded before."""
+        if self._packed:
+            torch.ops.mkldnn._convolution_pointwise_(
+                _image(total), _image(x), self._weight, self._bias, *self._shape, "add", 1.0, None, [], None
+            )
+        else:
+            total += self(x)
+
+
+def convolves() -> bool:
+    """Whether this torch can keep weights of convolutions packed, and its oneDNN computes bf16 on this CPU."""
+    names = ("_reorder_convolution_weight", "_convolution_pointwise", "_convolution_pointwise_")
+    return _has("mkldnn", *names) and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _image(x: Tensor) -> Tensor:
+    """Rows `[T, channels]` as the image `[1, channels, 1, T]` they are in memory."""
+    return x.T[None, :, None]
 
 
 def _has(library: str, *names: str) -> bool:

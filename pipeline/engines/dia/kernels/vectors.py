@@ -209,15 +209,8 @@ _VALUES: dict[str, tuple[int, Any, Callable[[Any, Any], list[Any]]]] = {  # toke
 }
 
 
-def sums(kind: str, columns: int) -> Any:
-    """Scales sums and adds to them the values of some tokens, each times its weight.
-
-    `kind` is that of the values, "int8" or "bf16"; `columns` columns at a time, a multiple of 16, are kept in
-    registers. Arguments, int64 but for one: addresses of the values and of the weights (fp32 `[heads, TILE]`, zeros
-    behind the last token); the unit of the weights, an fp32, which is 1 here; addresses of the factors of the sums
-    (fp32 `[heads]`) and of the sums (fp32 `[heads, size]`); heads, tokens and size, the latter a multiple of `columns`;
-    and how many bytes ahead values are fetched.
-    """
+def _some_columns(kind: str, columns: int) -> Callable[..., None]:
+    """Emits the loop over the tokens for `columns` columns of values: what `sums` does between loading and storing."""
     span, unit, parts = _VALUES[kind]
     width = LANES * unit.element.width // 8  # bytes of a vector
     vectors = columns // LANES
@@ -236,6 +229,22 @@ def sums(kind: str, columns: int) -> Any:
                     )
                     for number, total in zip(numbers, row, strict=True):
                         builder.store(code.fused(weight, number[part], builder.load(total)), total)
+
+    return some
+
+
+def sums(kind: str, columns: int) -> Any:
+    """Scales sums and adds to them the values of some tokens, each times its weight.
+
+    `kind` is that of the values, "int8" or "bf16"; `columns` columns at a time, a multiple of 16, are kept in
+    registers. Arguments, int64 but for one: addresses of the values and of the weights (fp32 `[heads, TILE]`, zeros
+    behind the last token); the unit of the weights, an fp32, which is 1 here; addresses of the factors of the sums
+    (fp32 `[heads]`) and of the sums (fp32 `[heads, size]`); heads, tokens and size, the latter a multiple of `columns`;
+    and how many bytes ahead values are fetched.
+    """
+    span, unit, _parts = _VALUES[kind]
+    width = LANES * unit.element.width // 8  # bytes of a vector
+    vectors, some = columns // LANES, _some_columns(kind, columns)
 
     @intrinsic
     def made(
