@@ -6,8 +6,9 @@ voice's own seed, checked, kept beside the job, and found again by its key.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline.audio import flac
@@ -15,7 +16,9 @@ from pipeline.chunks import Chunk, Piece
 from pipeline.engines import Engine, Failed, Line, Request, Traits, Voice
 from pipeline.errors import EngineError, Problem
 from pipeline.prompts import LONGEST_S, check_prompt
-from pipeline.takes import PlannedTake, Take, TakeStore, render_takes
+from pipeline.store import Take, TakeStore
+from pipeline.takes import Missing, PlannedTake, always, not_rendered, render_takes
+from pipeline.window import Admission
 from pipeline.workspace import atomic_write, content_key, safe_name, storage_errors
 
 
@@ -36,30 +39,47 @@ def plan_audition(voice: Voice, engine: Engine, traits: Traits, language: str, n
 
 @dataclass(frozen=True)
 class Prompted:
-    """Planned takes whose voices all have prompts; the others failed. `doubtful` is told of auditions."""
+    """Planned takes whose voices all have prompts; the others are `missing`, by key.
+
+    `failed` tells of those and of auditions that came to nothing, `doubtful` of auditions that are poor.
+    """
 
     takes: tuple[PlannedTake, ...]
     failed: tuple[Problem, ...] = ()
+    missing: Mapping[str, Missing] = field(default_factory=dict)
     doubtful: tuple[Problem, ...] = ()
 
 
 def give_prompts(
-    planned: Sequence[PlannedTake], there: Set[str], engine: Engine, traits: Traits, store: TakeStore, language: str
+    planned: Sequence[PlannedTake],
+    there: Set[str],
+    engine: Engine,
+    traits: Traits,
+    store: TakeStore,
+    language: str,
+    *,
+    admission: Admission = always,
+    wait: Callable[[float], None] = time.sleep,
 ) -> Prompted:
-    """Give every voice a prompt that needs one for a take that is not `there` yet."""
+    """Give every voice a prompt that needs one for a take that is not `there` yet.
+
+    `admission` and `wait` are those of `render_takes`.
+    """
     missing = [line.voice for plan in planned if plan.key not in there for line in plan.request.lines]
     bare = {voice.name: voice for voice in missing if voice.prompt is None}
     if not traits.audition or not bare:
         return Prompted(tuple(planned))
     auditions = {name: plan_audition(voice, engine, traits, language) for name, voice in bare.items()}
-    done = render_takes(list(auditions.values()), engine, store, limits=traits.seconds_per_byte)
+    limits = traits.seconds_per_byte
+    done = render_takes(list(auditions.values()), engine, store, limits=limits, admission=admission, wait=wait)
     heard = {name: done.takes[plan.key] for name, plan in auditions.items() if plan.key in done.takes}
     voices = {name: _prompted(bare[name], take, traits) for name, take in heard.items()}
-    takes, failed = [], list(done.failed)
+    takes: list[PlannedTake] = []
+    without: dict[str, Missing] = {}
     for plan in planned:
         if plan.key not in there and any(line.voice.name in bare.keys() - voices.keys() for line in plan.request.lines):
-            what = f'"{plan.text[:60]}" was not rendered: the audition of its voice came to nothing.'
-            failed.append(Problem(plan.where, what, "Give the voice another seed, or a recording."))
+            why = "the audition of its voice came to nothing."
+            without[plan.key] = not_rendered(plan, why, "Give the voice another seed, or a recording.")
         else:
             lines = tuple(replace(line, voice=voices.get(line.voice.name, line.voice)) for line in plan.request.lines)
             takes.append(replace(plan, request=replace(plan.request, lines=lines)))
@@ -68,7 +88,8 @@ def give_prompts(
         for name, take in heard.items()
         for what in check_prompt(take.read(), take.sample_rate_hz, traits.audition)
     ]
-    return Prompted(tuple(takes), tuple(failed), tuple(doubtful))
+    failed = (*done.failed, *(gone.problem for gone in without.values()))
+    return Prompted(tuple(takes), failed, without, tuple(doubtful))
 
 
 def _prompted(voice: Voice, take: Take, traits: Traits) -> Voice:

@@ -47,7 +47,7 @@ def bench_pipeline(words: int, runs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="podcast-bench-") as name:
         folder = Path(name)
         return {
-            "machine": {"cores": usable_cores(), "cpu": _cpu(), "python": platform.python_version()},
+            "machine": machine(),
             "runs": runs,
             "help_s": round(statistics.median(_podcast(folder, "--help").wall_s for _ in range(max(runs, 5))), 3),
             "episode": _episode(folder, words, runs),
@@ -59,7 +59,7 @@ def bench_pipeline(words: int, runs: int) -> dict[str, Any]:
 
 def _episode(folder: Path, words: int, runs: int) -> dict[str, Any]:
     """Draft voice, podcast and m4b, from nothing."""
-    manifest = _job(folder, "episode", _dialogue(words), deliver=["podcast", "m4b"])
+    manifest = write_job(folder, "episode", dialogue(words), deliver=["podcast", "m4b"])
     measured = [
         _podcast(folder, "render", manifest, "--engine", "draft", "--out", folder / f"run{run}", "--json")
         for run in range(runs)
@@ -80,9 +80,9 @@ def _episode(folder: Path, words: int, runs: int) -> dict[str, Any]:
 def _book(folder: Path, runs: int) -> dict[str, Any]:
     """A book of 3,000 takes and more than ten hours on the tone engine, and the same command again."""
     text = "\n\n".join(
-        f"# Chapter {number}\n\n{_dialogue(3_000, seed=number)}" for number in range(1, _CHAPTERS_OF_BOOK + 1)
+        f"# Chapter {number}\n\n{dialogue(3_000, seed=number)}" for number in range(1, _CHAPTERS_OF_BOOK + 1)
     )
-    manifest = _job(folder, "book", text, kind="audiobook", deliver=["acx", "m4b"])
+    manifest = write_job(folder, "book", text, kind="audiobook", deliver=["acx", "m4b"])
     arguments = ("render", manifest, "--engine", "tone", "--out", folder / "book", "--json")
     first = _podcast(folder, *arguments)
     again = [_podcast(folder, *arguments) for _ in range(runs)]
@@ -99,7 +99,7 @@ def _book(folder: Path, runs: int) -> dict[str, Any]:
 
 def _long_chapter(folder: Path) -> dict[str, Any]:
     """One chapter of two hours."""
-    manifest = _job(folder, "long", _dialogue(24_000), deliver=["podcast"])
+    manifest = write_job(folder, "long", dialogue(24_000), deliver=["podcast"])
     run = _podcast(folder, "render", manifest, "--engine", "tone", "--out", folder / "long", "--json")
     return {"audio_s": json.loads(run.stdout)["audio_s"], "wall_s": round(run.wall_s, 1), "peak_mb": round(run.peak_mb)}
 
@@ -107,10 +107,10 @@ def _long_chapter(folder: Path) -> dict[str, Any]:
 def _plan(folder: Path, runs: int) -> dict[str, Any]:
     """A plan of a hundred thousand chunks."""
     text = "\n\n".join(
-        f"# Chapter {number}\n\n{_dialogue(_PLAN_CHUNKS * _WORDS_PER_CHUNK // 200, seed=number)}"
+        f"# Chapter {number}\n\n{dialogue(_PLAN_CHUNKS * _WORDS_PER_CHUNK // 200, seed=number)}"
         for number in range(200)
     )
-    manifest = _job(folder, "plan", text)
+    manifest = write_job(folder, "plan", text)
     measured = [_podcast(folder, "plan", manifest, "--json") for _ in range(runs)]
     return {
         "chunks": json.loads(measured[0].stdout)["takes"]["total"],
@@ -119,7 +119,12 @@ def _plan(folder: Path, runs: int) -> dict[str, Any]:
     }
 
 
-def _dialogue(words: int, seed: int = 0) -> str:
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {"cores": usable_cores(), "cpu": _cpu(), "python": platform.python_version()}
+
+
+def dialogue(words: int, seed: int = 0) -> str:
     """Turns of three speakers, about as long as in real transcripts."""
     dice = random.Random(seed)  # noqa: S311 - only has to be the same every time
     turns: list[str] = []
@@ -141,7 +146,8 @@ def _sentences(dice: random.Random, words: int) -> Iterator[str]:
         yield " ".join(said).capitalize() + "."
 
 
-def _job(folder: Path, name: str, script: str, **keys: Any) -> Path:
+def write_job(folder: Path, name: str, script: str, **keys: Any) -> Path:
+    """A manifest and its script in `folder`."""
     (folder / f"{name}.md").write_text(script)
     manifest = folder / f"{name}.yaml"
     manifest.write_text(json.dumps({"title": name, "script": f"{name}.md", "author": "Bench"} | keys))  # JSON is YAML

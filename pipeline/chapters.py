@@ -1,12 +1,13 @@
 """Chapters: takes trimmed and joined, with the time of everything that is said.
 
 In: the finished takes of a chapter. Out: a 24-bit FLAC at the engine's rate, neither levelled nor mastered, and a
-`ChapterAudio` that knows when each turn is heard. Knows no presets, tags or encoders.
+`ChapterAudio` that knows when each turn is heard. A take that is not there leaves a gap, which is marked in the text.
+Knows no presets, tags or encoders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -16,10 +17,14 @@ from pipeline.audio import Pcm, flac
 from pipeline.audio.edit import fade, silence, trim
 from pipeline.manifest import Pauses
 from pipeline.script import Chapter
-from pipeline.takes import PlannedTake, Take
+from pipeline.store import Take
+from pipeline.takes import PlannedTake
 from pipeline.transcript import Cue
 from pipeline.voices import NARRATOR
 from pipeline.workspace import atomic_path, clear_way, content_key, file_hash, read_record, safe_name, write_record
+
+GAP_S = 2.0  # of silence in place of a take that is missing: long enough to be noticed
+MISSING = "[missing] "  # in front of its words
 
 _VERSION = 1  # raised whenever this file changes what a chapter sounds like
 
@@ -38,6 +43,15 @@ class TurnTime:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """Where a take is missing, in seconds from the chapter's start."""
+
+    start_s: float
+    take: str  # its key
+    text: str
+
+
+@dataclass(frozen=True)
 class ChapterAudio:
     """A joined chapter on disk."""
 
@@ -49,6 +63,7 @@ class ChapterAudio:
     frames: int
     turns: tuple[TurnTime, ...]
     cues: tuple[Cue, ...]  # finer than turns: one for each piece that was rendered on its own
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def audio_s(self) -> float:
@@ -63,14 +78,15 @@ class _Sound:
     pause_s: float
     pcm: Pcm
     pieces: tuple[tuple[int, str | None, str], ...]  # turn, speaker, display text
+    missing: PlannedTake | None = None  # there is only silence for it
 
 
 def chapter_key(chapter: Chapter, planned: Sequence[PlannedTake], takes: Mapping[str, Take], pauses: Pauses) -> str:
-    """Hashes all that can change the sound of a chapter or the times in it."""
+    """Hashes all that can change the sound of a chapter or the times in it, gaps too."""
     return content_key(
         {
             "version": _VERSION,
-            "takes": [takes[plan.key].pcm_sha256 for plan in planned],
+            "takes": [takes[plan.key].pcm_sha256 if plan.key in takes else None for plan in planned],
             "pieces": [[(p.turn, p.speaker, p.text) for p in plan.chunk.pieces] for plan in planned],
             "borders": [[turn.border, turn.pause_s] for turn in chapter.turns],
             "end_pause_s": chapter.end_pause_s,
@@ -87,28 +103,34 @@ def join_chapter(
     takes: Mapping[str, Take],
     pauses: Pauses,
 ) -> ChapterAudio:
-    """The chapter on disk; joined anew only where something in it has changed."""
+    """The chapter on disk; joined anew only where something in it has changed.
+
+    At least one of its takes must be in `takes`; those that are not become gaps.
+    """
     path = folder / f"{number:02d} - {safe_name(chapter.title)}.flac"
     key = chapter_key(chapter, planned, takes, pauses)
     if found := _find(path, key, number, chapter.title):
         return found
-    rate = takes[planned[0].key].sample_rate_hz
+    rate = next(takes[plan.key].sample_rate_hz for plan in planned if plan.key in takes)
     cues: list[tuple[int, Cue]] = []
+    gaps: list[Gap] = []
+    incomplete: set[int] = set()  # turns
     clear_way(path)
     with atomic_path(path) as temporary:
         writer = flac.Writer(temporary, rate)
         try:
-            for sound in ahead(_sounds(chapter, planned, takes, pauses)):
+            for sound in ahead(_sounds(chapter, planned, takes, pauses, rate)):
                 writer.write(silence(sound.pause_s, rate))
                 cues += _cues(sound, writer.frames / rate, rate)
+                if sound.missing:
+                    gaps.append(Gap(round(writer.frames / rate, 4), sound.missing.key, sound.missing.text))
+                    incomplete.update(turn for turn, _speaker, _text in sound.pieces)
                 writer.write(fade(sound.pcm, rate))
             writer.write(silence(chapter.end_pause_s, rate))
         finally:
             writer.close()
-    turns = tuple(_turn_times(chapter, cues))
-    audio = ChapterAudio(
-        number, chapter.title, path, key, rate, writer.frames, turns, tuple(cue for _turn, cue in cues)
-    )
+    turns, heard = tuple(_turn_times(chapter, cues, incomplete)), tuple(cue for _turn, cue in cues)
+    audio = ChapterAudio(number, chapter.title, path, key, rate, writer.frames, turns, heard, tuple(gaps))
     record = {
         "key": key,
         "file_sha256": file_hash(path),
@@ -116,6 +138,7 @@ def join_chapter(
         "frames": audio.frames,
         "turns": [asdict(turn) for turn in audio.turns],
         "cues": [asdict(cue) for cue in audio.cues],
+        "gaps": [asdict(gap) for gap in audio.gaps],
     }
     write_record(path.with_suffix(".json"), record)
     return audio
@@ -127,18 +150,24 @@ def _find(path: Path, key: str, number: int, title: str) -> ChapterAudio | None:
         return None
     turns = tuple(TurnTime(**turn) for turn in record["turns"])
     cues = tuple(Cue(**cue) for cue in record["cues"])
-    return ChapterAudio(number, title, path, key, record["sample_rate_hz"], record["frames"], turns, cues)
+    gaps = tuple(Gap(**gap) for gap in record.get("gaps", ()))  # older records have none
+    return ChapterAudio(number, title, path, key, record["sample_rate_hz"], record["frames"], turns, cues, gaps)
 
 
 def _sounds(
-    chapter: Chapter, planned: Sequence[PlannedTake], takes: Mapping[str, Take], pauses: Pauses
+    chapter: Chapter, planned: Sequence[PlannedTake], takes: Mapping[str, Take], pauses: Pauses, rate: int
 ) -> Iterator[_Sound]:
     """The takes of a chapter, cut at their spans where the engine knows them, trimmed, with the pauses between."""
+    gap = silence(GAP_S, rate)
     before: tuple[int, str] | None = None  # turn and text of the piece before
     for plan in planned:
+        pieces = [(piece.turn, piece.speaker, piece.text) for piece in plan.chunk.pieces]
+        if plan.key not in takes:
+            yield _Sound(_pause_s(chapter, before, pieces[0][0], pauses), gap, tuple(pieces), missing=plan)
+            before = (pieces[-1][0], pieces[-1][2])
+            continue
         take = takes[plan.key]
         pcm = take.read()
-        pieces = [(piece.turn, piece.speaker, piece.text) for piece in plan.chunk.pieces]
         if take.spans is None:
             groups = [(pcm, tuple(pieces))]
         else:
@@ -170,15 +199,17 @@ def _cues(sound: _Sound, start_s: float, sample_rate_hz: int) -> Iterator[tuple[
     """A cue for each piece. Where a take's inner times are unknown they are shared out by length of text."""
     seconds = len(sound.pcm) / sample_rate_hz
     total = sum(len(text) for _turn, _speaker, text in sound.pieces)
+    mark = MISSING if sound.missing else ""
     done = 0
     for turn, speaker, text in sound.pieces:
         begin = start_s + seconds * done / total
         done += len(text)
         end = start_s + seconds * done / total
-        yield turn, Cue(round(begin, 4), round(end, 4), speaker or NARRATOR, text)
+        yield turn, Cue(round(begin, 4), round(end, 4), speaker or NARRATOR, mark + text)
 
 
-def _turn_times(chapter: Chapter, cues: Sequence[tuple[int, Cue]]) -> Iterator[TurnTime]:
+def _turn_times(chapter: Chapter, cues: Sequence[tuple[int, Cue]], incomplete: Set[int]) -> Iterator[TurnTime]:
     for turn, owned in groupby(cues, key=lambda pair: pair[0]):
         mine = [cue for _turn, cue in owned]
-        yield TurnTime(mine[0].start_s, mine[-1].end_s, mine[0].speaker, chapter.turns[turn].text)
+        mark = MISSING if turn in incomplete else ""
+        yield TurnTime(mine[0].start_s, mine[-1].end_s, mine[0].speaker, mark + chapter.turns[turn].text)

@@ -16,6 +16,7 @@ import click
 
 from pipeline import __version__
 from pipeline.commands_bench import bench
+from pipeline.commands_overnight import clean, digest, serve, status, watch, worker
 from pipeline.commands_voices import voices
 from pipeline.commands_weights import weights
 from pipeline.console import (
@@ -27,7 +28,11 @@ from pipeline.console import (
     dia_options,
     json_option,
     machine_settings,
+    night_options,
+    out_option,
+    outside_option,
     print_json,
+    takes_option,
     tell,
     warn,
     weights_option,
@@ -36,6 +41,7 @@ from pipeline.errors import PodcastError, Problem, RequestError
 from pipeline.settings import load_settings
 
 if TYPE_CHECKING:
+    from pipeline.bulk import Bulk
     from pipeline.job import Job
     from pipeline.report import Report
     from pipeline.settings import Settings
@@ -43,8 +49,6 @@ if TYPE_CHECKING:
 _SHOWN_CHUNKS = 40
 
 engine_option = click.option("--engine", type=ENGINES, help="Instead of the manifest's.")
-out_option = click.option("--out", type=click.Path(path_type=Path), help="Folder of all jobs. [default: output]")
-outside_option = click.option("--allow-outside", is_flag=True, help="Let paths leave the manifest's folder.")
 manifests_argument = click.argument("manifests", metavar="MANIFEST...", nargs=-1, required=True, type=Path)
 
 
@@ -79,73 +83,87 @@ def podcast() -> None:
 @podcast.command()
 @manifests_argument
 @engine_option
-@out_option
 @click.option("--jobs", type=click.IntRange(1, 256), help="Chapters and files worked on at once. [default: cores]")
-@dia_options
+@night_options
+@click.option("--no-disk-check", is_flag=True, help="Begin although the disk seems too small for the job.")
 @json_option
 @outside_option
 def render(
     manifests: tuple[Path, ...],
     engine: str | None,
-    out: Path | None,
-    jobs: int | None,
-    weights: str | None,
-    device: str | None,
+    at_once: int | None,
+    no_disk_check: bool,
     as_json: bool,
     allow_outside: bool,
+    **said: Any,
 ) -> int:
     """Render manifests: finished takes are kept, and only what is missing is made.
 
-    Stop it with Ctrl-C whenever you like; the same command goes on where it stopped.
+    Several share the devices, those with a higher priority first. Stop it with Ctrl-C whenever you like; the same
+    command goes on where it stopped.
     """
+    from pipeline.bulk import open_bulk
     from pipeline.job import open_job
 
-    settings = machine_settings(out=out, jobs=jobs, weights=weights, device=device)
-    opened, wrong = [], 0
+    settings = machine_settings(**said)
+    opened: list[Job] = []
+    wrong = 0
     for path in manifests:
         try:
             opened.append(open_job(path, settings, engine=engine, allow_outside=allow_outside))
         except RequestError as error:
             tell(error.problems)
             wrong += 1
-    reports = []
-    for job in opened:
-        try:
-            reports.append(_render_one(job, settings))
-        except RequestError as error:  # another process holds it
-            tell(error.problems)
-            wrong += 1
-    if as_json and reports:
-        found = [report.as_dict() for report in reports]
-        print_json(found[0] if len(manifests) == 1 else found)
-    if not reports:
+    if not opened:
         return WRONG_REQUEST
-    return DONE if not wrong and all(report.status == "done" for report in reports) else SOME_FAILED
+    engines = {job.traits.name for job in opened}
+    alone, check_disk = len(opened) == 1, not no_disk_check
+    with open_bulk(settings, engines, at_once=at_once, alone=alone, check_disk=check_disk) as bulk:
+        reports, failed, refused = _render_all(opened, bulk)
+    if as_json and reports:
+        found = [reports[job.name].as_dict() for job in opened if job.name in reports]
+        print_json(found[0] if len(manifests) == 1 else found)
+    if len(manifests) > 1:
+        pass
+    if not reports and not failed:
+        return WRONG_REQUEST
+    whole = not (wrong or failed or refused) and all(report.status == "done" for report in reports.values())
+    return DONE if whole else SOME_FAILED
 
 
-def _render_one(job: Job, settings: Settings) -> Report:
-    from pipeline.job import render_job
-    from pipeline.progress import progress_bar
+def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[str, Report], int, int]:
+    """Reports by job, and how many jobs ended without one, failed or refused."""
+    from pipeline.bulk import render_jobs
+    from pipeline.progress import progress_bars
     from pipeline.report import summary
 
+    reports: dict[str, Report] = {}
+    failed = refused = 0
     try:
-        with progress_bar(job.name) as on_progress:
-            report = render_job(job, jobs=settings.jobs, on_progress=on_progress)
+        with progress_bars() as bar:
+            for job, outcome in render_jobs(jobs, bulk, bar):
+                if isinstance(outcome, PodcastError):
+                    tell(outcome.problems)
+                    refused += isinstance(outcome, RequestError)  # another process holds it
+                    failed += not isinstance(outcome, RequestError)
+                    continue
+                reports[job.name] = outcome
+                click.echo(summary(outcome), err=True)
+                click.echo(f"{job.workspace.root}/", err=True)
     except KeyboardInterrupt:
-        kept = len(job.store.keys() & {plan.key for plan in job.takes})
-        tell(
-            [
-                Problem(
-                    job.name,
-                    f"stopped; {kept} of {len(job.takes)} takes are finished and kept.",
-                    "Run the same command to go on.",
-                )
-            ]
-        )
+        for job in jobs:
+            if job.name not in reports:
+                kept = len(job.store.keys() & {plan.key for plan in job.takes})
+                what = f"stopped; {kept} of {len(job.takes)} takes are finished and kept."
+                tell([Problem(job.name, what, "Run the same command to go on.")])
         raise
-    click.echo(summary(report), err=True)
-    click.echo(f"{job.workspace.root}/", err=True)
-    return report
+    return reports, failed, refused
+
+
+def _write_digest(settings: Settings) -> None:
+    from pipeline.digest_page import digest_of_last_day
+
+    click.echo(digest_of_last_day(settings.output), err=True)
 
 
 @podcast.command()
@@ -153,18 +171,17 @@ def _render_one(job: Job, settings: Settings) -> Report:
 @engine_option
 @out_option
 @weights_option
+@takes_option
 @json_option
 @outside_option
-def plan(
-    manifest: Path, engine: str | None, out: Path | None, weights: str | None, as_json: bool, allow_outside: bool
-) -> int:
+def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool, **said: Any) -> int:
     """Tell what would be rendered or reused, and why. Loads no engine and changes nothing."""
     from pipeline.job import open_job
     from pipeline.report import clock
     from pipeline.takes import explain
 
     gc.disable()  # a hundred thousand chunks, none of them garbage: looking for it takes a third of the time
-    settings = machine_settings(out=out, weights=weights)
+    settings = machine_settings(**said)
     job = open_job(manifest, settings, engine=engine, allow_outside=allow_outside)
     explained = explain(job.takes, job.store)
     to_render = [(take, reason) for take, action, reason in explained if action == "render"]
@@ -273,17 +290,8 @@ def doctor(as_json: bool) -> int:
     return DONE if all(finding.ok for finding in findings) else SOME_FAILED
 
 
-@podcast.command()
-@click.option("--name", default="render", show_default=True, help="The deployment's name.")
-@click.option("--limit", default=1, show_default=True, type=click.IntRange(1), help="Renders at the same time.")
-def serve(name: str, limit: int) -> int:
-    """Serve the Prefect deployment podcast/render, starting a local Prefect server if there is none."""
-    from pipeline.flow import serve as serve_deployment
-
-    serve_deployment(name, limit)
-    return DONE
-
-
+for command in (watch, serve, worker, status, digest, clean):
+    podcast.add_command(command)
 podcast.add_command(voices)
 podcast.add_command(weights)
 podcast.add_command(bench)

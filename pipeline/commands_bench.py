@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from pipeline.console import DONE, dia_options, json_option, machine_settings, print_json
+from pipeline.console import DONE, devices_option, dia_options, json_option, machine_settings, print_json
 from pipeline.settings import load_settings
 
 size_option = click.option(
@@ -34,6 +34,25 @@ def bench_pipeline(words: int, runs: int, as_json: bool) -> int:
     from pipeline.bench import table
 
     results = measure(words, runs)
+    if as_json:
+        print_json(results)
+    else:
+        click.echo(table(results))
+    return DONE
+
+
+@bench.command("overnight")
+@click.option("--manifests", default=20, show_default=True, type=click.IntRange(1), help="Episodes of the season.")
+@click.option("--words", default=10_000, show_default=True, type=click.IntRange(100), help="Of each.")
+@click.option("--kill-every", default=30.0, show_default=True, type=click.FloatRange(0), help="Seconds; 0: never.")
+@devices_option
+@json_option
+def bench_overnight(manifests: int, words: int, kill_every: float, device: str | None, as_json: bool) -> int:
+    """A season on the draft voice, with workers killed now and then: hours of audio, speed, memory over time."""
+    from pipeline.bench_overnight import bench_overnight as measure
+    from pipeline.bench_overnight import table
+
+    results = measure(manifests, words, kill_every, device)
     if as_json:
         print_json(results)
     else:

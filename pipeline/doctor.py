@@ -41,6 +41,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("prefect", _prefect, "Start it with: podcast serve"),
     ):
         yield _finding(name, check, hint)
+    if settings.cluster is not None:
+        address = settings.cluster
+        yield _finding("cluster", lambda: _cluster(address), "Start it, or unset PODCAST_CLUSTER.")
     yield _finding("dia weights", lambda: _weights(settings.weights), "See: podcast weights list")
     yield from _devices(settings)
 
@@ -92,9 +95,14 @@ def _located(asked: str | None) -> Path | None:
 def _devices(settings: Settings) -> Iterator[Finding]:
     """What the Dia engine would run on. It takes torch, and whatever torch raises is a finding too."""
     try:
+        from pipeline.engines.crew import plan_workers  # noqa: PLC0415 - loads Dask
         from pipeline.engines.dia.describe import describe  # noqa: PLC0415 - loads torch
 
-        options = DiaOptions(device=settings.device, slots=settings.slots, kernels=settings.kernels)
+        workers = plan_workers(settings, ("draft", "dia"))
+        device = workers[0].device if settings.device else None
+        options = DiaOptions(device=device, slots=settings.slots, kernels=settings.kernels)
+        told = ", ".join(f"{one.name} ({one.threads} threads)" if one.threads else one.name for one in workers)
+        yield Finding("workers", True, f"{told}; --device and PODCAST_DEVICE name others")
         yield from [Finding(name, True, line) for name, line in describe(options, _located(settings.weights))]
     except PodcastError as error:
         yield Finding("devices", False, str(error))
@@ -117,6 +125,13 @@ def _output(folder: Path) -> str:
     with tempfile.TemporaryFile(dir=parent):
         pass
     return f"{folder.absolute()} is writable, {shutil.disk_usage(parent).free / 1e9:.0f} GB free"
+
+
+def _cluster(address: str) -> str:
+    from pipeline.engines.pool import join_crew  # noqa: PLC0415 - loads Dask
+
+    with join_crew(address) as crew:
+        return f"{address}, workers: {', '.join(sorted(crew.held())) or 'none yet'}"
 
 
 def _prefect() -> str:

@@ -52,6 +52,10 @@ class EngineError(PodcastError):
     """An engine cannot start, or cannot render a request."""
 
 
+class StoppedError(Exception):
+    """Raised inside a worker thread whose results nobody waits for any more."""
+
+
 def raise_if_any(problems: Sequence[Problem]) -> None:
     """Raise one `RequestError` that tells all `problems`, if there are any."""
     if problems:

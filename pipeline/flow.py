@@ -1,75 +1,127 @@
-"""The Prefect flow `podcast` and its deployment `render`.
+"""The Prefect flow `podcast`.
 
-The flow runs the same stages as `podcast render`, each as a task, and shows a progress artifact while it runs and the
-report when it ends. The files on disk are the truth: Prefect's own result cache is off, and a flow run that died is
-simply run again.
+The flow runs the same stages as `podcast render`, each as a task, and shows a progress artifact while it runs, and the
+report and the digest when it ends. Its takes are spoken by the Dask workers of its task runner: those of `podcast
+serve` or of the cluster it is told of, else workers of its own. The files on disk are the truth: Prefect's own result
+cache is off, and a flow run that died is simply run again.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import subprocess
-import sys
+import signal
 import threading
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 from prefect import flow, task
-from prefect import serve as serve_deployments
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.deployments.runner import RunnerDeployment
-from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.types.entrypoint import EntrypointType
+from prefect.context import FlowRunContext
+from prefect_dask.task_runners import DaskTaskRunner
 
-from pipeline.errors import PodcastError, Problem
-from pipeline.job import OnProgress, open_job, render_job
+from pipeline.bulk import AT_ONCE, Bulk, is_light, pool_engines
+from pipeline.digest_page import digest_markdown, write_digest
+from pipeline.engines.crew import address_of_workers
+from pipeline.engines.pool import crew_of
+from pipeline.errors import PodcastError, Problem, RequestError
+from pipeline.job import open_job
+from pipeline.logs import log_to
+from pipeline.overnight import EVERY_ENGINE, Night, render_with
+from pipeline.rendering import OnProgress
 from pipeline.report import summary
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
+from pipeline.status import Board, share_done
 
 T = TypeVar("T")
 
-LOCAL_API = "http://127.0.0.1:4200/api"
-_SHARE = {"takes": (0.0, 0.6), "chapters": (0.6, 0.1), "deliverables": (0.7, 0.3)}  # of the whole: start, length
+SERVED_BY = "PODCAST_SERVED_BY"  # the process of `podcast serve`, without which its flow runs end
 _POST_EVERY_S = 2.0
-_SERVER_START_S = 90
+_log = logging.getLogger(__name__)
 
 
-@flow(name="podcast", persist_result=False)
+# Made when the first take needs it. It asks for a cluster, and connects to an address just as well.
+_workers: Any = DaskTaskRunner(cluster_class=cast(Any, address_of_workers))
+
+
+@flow(name="podcast", persist_result=False, task_runner=_workers)
 def podcast(
-    manifest: str,
+    manifest: str | None = None,
     engine: str | None = None,
     out: str | None = None,
     jobs: int | None = None,
     allow_outside: bool = False,
+    inbox: str | None = None,
+    owner: str | None = None,
 ) -> dict[str, Any]:
-    """Render one manifest, as `podcast render` does, and return its report.
+    """Render one manifest and return its report, or all that lies in the drop folder `inbox` and return the digest.
 
-    Fails where the manifest is wrong, and where the report is not "done"; the finished takes are kept either way.
+    Paths are relative to the folder the deployment is served from; `owner` is where the manifest belongs, if that is
+    not where it lies. Raises `PodcastError` where not everything is "done"; the finished takes are kept either way.
     """
     settings = load_settings()
     settings = replace(settings, output=Path(out) if out else settings.output, jobs=jobs or settings.jobs)
-    opened = open_job(Path(manifest), settings, engine=engine, allow_outside=allow_outside)
-    with _progress_artifact(opened.name) as on_progress:
-        report = render_job(opened, jobs=settings.jobs, on_progress=on_progress, stage=_as_task)
-    create_markdown_artifact(summary(report), key="report", description=f"{opened.name}: {report.status}")
+    log_to(settings.output / "logs", f"flow-{os.getpid()}")
+    _end_with_service()
+    if (manifest is None) == (inbox is None):
+        what = "a run needs either a manifest or an inbox."
+        raise RequestError(Problem("podcast/render", what, "Set one of the two parameters."))
+    if inbox is not None:
+        return _render_inbox(Path(inbox), settings, allow_outside=allow_outside)
+    assert manifest is not None
+    belongs = Path(owner) if owner else None
+    job = open_job(Path(manifest), settings, engine=engine, allow_outside=allow_outside, owner=belongs)
+    with _bulk(settings, {job.traits.name}) as bulk, _progress_artifact(job.name) as on_progress:
+        bulk.add(job)
+        report = bulk.render(job, on_progress, _as_task)
+    create_markdown_artifact(summary(report), key="report", description=f"{job.name}: {report.status}")
+    _digest(Night(belongs.parent.parent if belongs else settings.output, settings, _log.info))
     if report.status != "done":
         raise PodcastError(*(Problem(**problem) for problem in report.problems))
     return report.as_dict()
+
+
+def _render_inbox(folder: Path, settings: Settings, *, allow_outside: bool) -> dict[str, Any]:
+    night = Night(folder, settings, _log.info, allow_outside=allow_outside)
+    with _bulk(settings, EVERY_ENGINE) as bulk:
+        render = render_with(bulk, lambda _title: lambda _stage, _done, _total: None, allow_outside=allow_outside)
+        outcomes = night.watch(render, bulk.board, threading.Event(), once=True)
+    told = _digest(night)
+    wrong = [Problem(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
+    if wrong:
+        raise PodcastError(*wrong)
+    return told
+
+
+@contextmanager
+def _bulk(settings: Settings, engines: Collection[str]) -> Iterator[Bulk]:
+    """On the workers of this flow's task runner, unless one job on a light engine has them to itself anyway."""
+    board = Board(settings.output)
+    with board.open():
+        if is_light(settings, engines):
+            yield Bulk(settings, board)
+            return
+        context = FlowRunContext.get()
+        assert context is not None
+        assert isinstance(context.task_runner, DaskTaskRunner)
+        with crew_of(context.task_runner.client) as crew:
+            yield Bulk(settings, board, engine_for=pool_engines(crew), at_once=AT_ONCE)
+
+
+def _digest(night: Night) -> dict[str, Any]:
+    """Write the digest, and show it in Prefect."""
+    digest = night.digest()
+    write_digest(night.settings.output, digest)
+    create_markdown_artifact(digest_markdown(digest), key="digest", description=digest.verdict)
+    return digest.as_dict()
 
 
 def _as_task(name: str, work: Callable[[], T]) -> T:
@@ -86,15 +138,17 @@ def _progress_artifact(job: str) -> Iterator[OnProgress]:
 
     def on_progress(stage: str, done: float, total: float) -> None:
         nonlocal latest
-        start, length = _SHARE[stage]
-        latest = start + length * (done / total if total else 1.0)
+        latest = share_done(stage, done, total)
 
     def post() -> None:
         posted = 0.0
         while not over.wait(_POST_EVERY_S):
             if latest > posted:
                 posted = latest
-                update_progress_artifact(artifact, round(100 * posted, 1))
+                try:
+                    update_progress_artifact(artifact, round(100 * posted, 1))
+                except Exception as error:  # of a server that is away: the work goes on
+                    _log.warning("no progress was posted: %s", error)
 
     poster = threading.Thread(target=post, daemon=True)
     poster.start()
@@ -107,54 +161,16 @@ def _progress_artifact(job: str) -> Iterator[OnProgress]:
         over.set()
 
 
-def serve(name: str, limit: int) -> None:
-    """Serve the deployment until interrupted, on the Prefect server configured, or on a local one.
+def _end_with_service() -> None:
+    """End this process when the `podcast serve` that started it is gone: its workers are gone too."""
+    served_by = int(os.environ.get(SERVED_BY) or 0)
 
-    Raises `PodcastError` where no server can be had.
-    """
-    configured = PREFECT_API_URL.value()
-    api = str(configured or LOCAL_API).rstrip("/")
-    _ensure_server(api)
-    if not configured:
-        # Without an address every `prefect` command would start a server of its own, beside this one.
-        _prefect("config", "set", f"PREFECT_API_URL={api}")
-        _say(f"your Prefect profile now has PREFECT_API_URL={api}; undo: prefect config unset PREFECT_API_URL")
-    with temporary_settings(updates={PREFECT_API_URL: api}):
-        deployment = podcast.to_deployment(name=name, entrypoint_type=EntrypointType.MODULE_PATH)
-        assert isinstance(deployment, RunnerDeployment)  # a coroutine only where a loop is running
-        _say(f"serving podcast/{name} on {api}; stop with Ctrl-C")
-        serve_deployments(deployment, limit=limit, print_starting_message=False)
+    def watch() -> None:
+        while not threading.Event().wait(_POST_EVERY_S):
+            try:
+                os.kill(served_by, 0)
+            except ProcessLookupError:
+                os.kill(os.getpid(), signal.SIGKILL)  # Prefect would try to tell its server first
 
-
-def _ensure_server(api: str) -> None:
-    """See that a Prefect API answers at `api`; a local one is started on loopback if none does."""
-    if _answers(api):
-        return
-    place = urlsplit(api)
-    if place.hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise PodcastError(Problem(api, "the Prefect server does not answer.", "Start it, or unset PREFECT_API_URL."))
-    _say(f"starting a Prefect server on {api}; stop it with: prefect server stop")
-    _prefect("server", "start", "--background", "--host", "127.0.0.1", "--port", str(place.port or 4200))
-    deadline = time.monotonic() + _SERVER_START_S
-    while not _answers(api):
-        if time.monotonic() > deadline:
-            hint = "See why with: prefect server start --host 127.0.0.1"
-            raise PodcastError(Problem(api, "a local Prefect server did not start.", hint))
-        time.sleep(0.25)
-
-
-def _prefect(*arguments: str) -> None:
-    """Run the `prefect` command; its words go to stderr, as stdout is for machines."""
-    subprocess.run([sys.executable, "-m", "prefect", *arguments], check=False, stdout=sys.stderr.fileno())
-
-
-def _answers(api: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{api}/health", timeout=2):  # noqa: S310 - the address is the user's own
-            return True
-    except (OSError, ValueError):
-        return False
-
-
-def _say(words: str) -> None:
-    print(words, file=sys.stderr)  # noqa: T201 - a command's own words
+    if served_by:
+        threading.Thread(target=watch, name="service", daemon=True).start()

@@ -1,59 +1,42 @@
-"""Job: one run of a manifest, from checking everything to the report.
+"""Job: a manifest with all that it names, read and checked; nothing is rendered yet.
 
-`open_job` reads and checks, and renders nothing; `render_job` runs the stages in their order. Both ways to run a job,
-the command and the Prefect flow, come through here.
+In: a manifest's path. Out: a `Job` that knows every take it needs, or every problem at once.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from threadpoolctl import threadpool_limits
-
-from pipeline.auditions import give_prompts
-from pipeline.chapters import ChapterAudio, join_chapter
-from pipeline.chunks import pack, sayer, too_long
+from pipeline.auditions import plan_audition
+from pipeline.chunks import Chunk, pack, sayer, too_long
 from pipeline.engines import TRAITS, DiaOptions, Engine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.export import Deliverable, Shelf, deliver
 from pipeline.manifest import Dia, Manifest, load_manifest
-from pipeline.orders import Cover, Order, plan_orders
+from pipeline.orders import Cover
 from pipeline.prompts import prompt_problems
-from pipeline.report import Report, make_report, summary
 from pipeline.script import Script, load_script, speakers
 from pipeline.settings import Settings
+from pipeline.store import TakeStore, check_shared
 from pipeline.tags import read_cover
-from pipeline.takes import PlannedTake, TakesDone, TakeStore, plan_takes, render_takes
+from pipeline.takes import PlannedTake, plan_takes
 from pipeline.text import NONVERBAL_TAGS, nearest_tag, spoken, unknown_tags, unspeakable
 from pipeline.voices import Casting, Library, cast_speakers, load_library
-from pipeline.workspace import Workspace, atomic_write, read_json, safe_name, write_json
+from pipeline.workspace import Workspace, safe_name
 
 T = TypeVar("T")
-S = TypeVar("S")
-OnProgress = Callable[[str, float, float], None]  # stage, done, total
-
-
-class RunStage(Protocol):
-    """Runs one stage of a job and gives back what it made."""
-
-    def __call__(self, name: str, work: Callable[[], T], /) -> T:
-        """Do `work`, under `name`."""
-
-
-def in_place(_name: str, work: Callable[[], T]) -> T:
-    """Run a stage here and now."""
-    return work()
 
 
 @dataclass(frozen=True)
 class Job:
-    """A checked request: everything that is to be done, and nothing done yet."""
+    """A checked request: everything that is to be done, and nothing done yet.
+
+    `owner` is where its manifest belongs: in a drop folder, not where it lies while it is rendered. `shared` is the
+    URL of a store that other machines fill too.
+    """
 
     manifest: Manifest
     script: Script
@@ -64,22 +47,50 @@ class Job:
     cover: Cover | None
     warnings: tuple[Problem, ...]
     workspace: Workspace
+    dia: DiaOptions
+    owner: Path
+    shared: str | None = None
 
     @property
     def name(self) -> str:
         """The job's folder."""
         return self.workspace.job
 
-    @property
+    @functools.cached_property
     def store(self) -> TakeStore:
         """Its takes on disk."""
-        return TakeStore(self.workspace.takes)
+        return self._store(self.workspace.takes)
+
+    @functools.cached_property
+    def auditions(self) -> TakeStore:
+        """Takes that are the prompts of voices which bring none."""
+        return self._store(self.workspace.voices)
+
+    def _store(self, folder: Path) -> TakeStore:
+        shared = None if self.shared is None else f"{self.shared.rstrip('/')}/{self.name}/{folder.name}"
+        return TakeStore(folder, shared)
+
+    def heard(self) -> list[str | None]:
+        """Everyone who speaks, in order of appearance."""
+        return list(dict.fromkeys(piece.speaker for plan in self.takes for piece in plan.chunk.pieces))
 
 
-def open_job(path: Path, settings: Settings, *, engine: str | None = None, allow_outside: bool = False) -> Job:
-    """Read and check a manifest and all it names. Raises `RequestError` with every problem there is."""
+def open_job(
+    path: Path,
+    settings: Settings,
+    *,
+    engine: str | None = None,
+    allow_outside: bool = False,
+    owner: Path | None = None,
+) -> Job:
+    """Read and check a manifest and all it names. Raises `RequestError` with every problem there is.
+
+    `owner` is where the manifest belongs, if that is not where it lies.
+    """
     manifest, problems = load_manifest(path, allow_outside=allow_outside)
     check = _Checker(problems)
+    if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
+        problems.append(problem)
     script = check(lambda: _load_script(manifest, allow_outside=allow_outside))
     library = check(lambda: load_library((path.parent / "voices", *settings.voices)))
     cover = check(lambda: _load_cover(manifest)) if manifest.cover else None
@@ -96,15 +107,8 @@ def open_job(path: Path, settings: Settings, *, engine: str | None = None, allow
     raise_if_any(problems)
     assert script and library and casting and opened
     traits = TRAITS[name]
-    say = sayer(manifest.language, tags=traits.speaks_tags)
-    packed = [pack(chapter.turns, index, traits.budget, say) for index, chapter in enumerate(script.chapters)]
-    for chapter, chunks in zip(script.chapters, packed, strict=True):
-        if not chunks:
-            what = f'the chapter "{chapter.title}" has nothing that can be spoken in language "{manifest.language}".'
-            problems.append(Problem(chapter.where, what, 'Set "language:", or take the chapter out.'))
-    raise_if_any(problems)
-    everything = [chunk for chunks in packed for chunk in chunks]
-    planned = plan_takes(script, everything, casting, library, opened, language=manifest.language, seed=manifest.seed)
+    chunks = _pack(script, manifest.language, traits)
+    planned = plan_takes(script, chunks, casting, library, opened, language=manifest.language, seed=manifest.seed)
     return Job(
         manifest=manifest,
         script=script,
@@ -121,43 +125,35 @@ def open_job(path: Path, settings: Settings, *, engine: str | None = None, allow
             *(_unknown_tags(script) if traits.speaks_tags else ()),
         ),
         workspace=Workspace(settings.output, safe_name(path.stem)),
+        dia=dia_options(manifest.dia, settings),
+        owner=owner or path,
+        shared=settings.takes,
     )
 
 
-def render_job(
-    job: Job,
-    *,
-    jobs: int,
-    on_progress: OnProgress = lambda _stage, _done, _total: None,
-    stage: RunStage = in_place,
-) -> Report:
-    """Run a job's stages, each once, resuming from whatever takes are there.
+def _pack(script: Script, language: str, traits: Traits) -> list[Chunk]:
+    """The script in chunks. Raises `RequestError` for chapters that come to none."""
+    say = sayer(language, tags=traits.speaks_tags)
+    packed = [pack(chapter.turns, index, traits.budget, say) for index, chapter in enumerate(script.chapters)]
+    hint = 'Set "language:", or take the chapter out.'
+    raise_if_any(
+        [
+            Problem(
+                chapter.where, f'the chapter "{chapter.title}" has nothing that can be spoken in "{language}".', hint
+            )
+            for chapter, chunks in zip(script.chapters, packed, strict=True)
+            if not chunks
+        ]
+    )
+    return [chunk for chunks in packed for chunk in chunks]
 
-    `stage` runs one stage; the Prefect flow passes its own to make a task of it. Raises `RequestError` where another
-    process holds the job, and `StorageError` where the disk does not take the work.
-    """
-    started = time.monotonic()
-    with job.workspace.lock():
-        _claim(job)
-        done = stage("takes", lambda: render_all_takes(job, on_progress))
-        chapters = stage("chapters", lambda: join_all_chapters(job, done, jobs, on_progress))
-        made = stage("deliverables", lambda: deliver_all(job, chapters, jobs, on_progress))
-        report = make_report(
-            job=job.name,
-            title=job.manifest.title,
-            total_chapters=len(job.script.chapters),
-            done=done,
-            total_takes=len(job.takes),
-            casting=job.casting,
-            speakers=_heard(job),
-            chapters=chapters,
-            deliverables=made,
-            warnings=job.warnings,
-            wall_s=time.monotonic() - started,
-        )
-        write_json(job.workspace.report, report.as_dict())
-        atomic_write(job.workspace.report.with_suffix(".md"), summary(report).encode())
-        return report
+
+def referred_keys(job: Job) -> set[str]:
+    """Keys of all takes and auditions that the job is made of."""
+    voices = {line.voice for take in job.takes for line in take.request.lines if line.voice.prompt is None}
+    auditions = voices if job.traits.audition else set()
+    planned = (plan_audition(voice, job.engine, job.traits, job.manifest.language) for voice in auditions)
+    return {take.key for take in (*job.takes, *planned)}
 
 
 def dia_options(dia: Dia, settings: Settings) -> DiaOptions:
@@ -171,102 +167,6 @@ def dia_options(dia: Dia, settings: Settings) -> DiaOptions:
         kernels=settings.kernels,
         slots=settings.slots,
     )
-
-
-def render_all_takes(job: Job, on_progress: OnProgress) -> TakesDone:
-    """Render what is missing; a failed chunk is told of and the rest goes on."""
-    total_s = sum(plan.estimated_s for plan in job.takes)
-    done_s = 0.0
-    stop = threading.Event()
-
-    def on_take(plan: PlannedTake) -> None:
-        nonlocal done_s
-        if stop.is_set():
-            raise StoppedError
-        done_s += plan.estimated_s
-        on_progress("takes", done_s, total_s)
-
-    def render() -> TakesDone:
-        auditions = TakeStore(job.workspace.voices)
-        cast = give_prompts(job.takes, job.store.keys(), job.engine, job.traits, auditions, job.manifest.language)
-        done = render_takes(cast.takes, job.engine, job.store, on_take, limits=job.traits.seconds_per_byte)
-        return replace(done, failed=(*cast.failed, *done.failed), flagged=(*cast.doubtful, *done.flagged))
-
-    # Not in the main thread: there a Ctrl-C may strike inside a callback from C, which can only print and forget it.
-    return in_parallel(lambda work: work(), [render], 1, stop)[0]
-
-
-def join_all_chapters(job: Job, done: TakesDone, jobs: int, on_progress: OnProgress) -> list[ChapterAudio]:
-    """Join every chapter whose takes are all there, and remove what earlier runs left."""
-    by_chapter: dict[int, list[PlannedTake]] = {}
-    for plan in job.takes:
-        by_chapter.setdefault(plan.chunk.chapter, []).append(plan)
-    whole = [index for index, plans in by_chapter.items() if all(plan.key in done.takes for plan in plans)]
-    joined = 0
-
-    def join(index: int) -> ChapterAudio:
-        nonlocal joined
-        chapter, pauses = job.script.chapters[index], job.manifest.pauses
-        audio = join_chapter(job.workspace.chapters, index + 1, chapter, by_chapter[index], done.takes, pauses)
-        joined += 1
-        on_progress("chapters", joined, len(whole))
-        return audio
-
-    chapters = in_parallel(join, whole, jobs)
-    kept = {path for chapter in chapters for path in (chapter.path, chapter.path.with_suffix(".json"))}
-    for left in set(job.workspace.chapters.iterdir()) - kept:
-        if left.is_file():
-            left.unlink()
-    return chapters
-
-
-def deliver_all(job: Job, chapters: Sequence[ChapterAudio], jobs: int, on_progress: OnProgress) -> list[Deliverable]:
-    """Make every file the manifest asks for."""
-    narrator = job.casting.roles[None].voice.name if None in _heard(job) else ""
-    total = len(job.script.chapters)
-    orders = plan_orders(job.manifest, chapters, total, narrator, job.cover, job.workspace)
-    total_s = sum(2 * order.audio_s for order in orders)  # each is encoded, then decoded and measured
-    done_s = 0.0
-    stop = threading.Event()
-
-    def on_audio(seconds: float) -> None:
-        nonlocal done_s
-        if stop.is_set():
-            raise StoppedError
-        done_s += seconds
-        on_progress("deliverables", min(done_s, total_s), total_s)
-
-    shelf = Shelf(job.workspace)
-    together: dict[Hashable, list[Order]] = {}
-    for order in orders:
-        together.setdefault(order.mastering, []).append(order)
-    # The longest first, so that no core is left with a whole book at the end.
-    groups = sorted(together.values(), key=lambda group: -group[0].audio_s)
-    made = in_parallel(lambda group: deliver(group, shelf, on_audio), groups, jobs, stop)
-    shelf.sweep(orders)
-    by_path = {item.path: item for items in made for item in items}
-    return [by_path[shelf.name(order.path)] for order in orders]
-
-
-class StoppedError(Exception):
-    """Raised inside a worker thread whose results nobody waits for any more."""
-
-
-def in_parallel(work: Callable[[S], T], items: Sequence[S], jobs: int, stop: threading.Event | None = None) -> list[T]:
-    """`work` on every item in `jobs` threads (the heavy parts release the interpreter's lock).
-
-    The first error ends it: what has not begun is dropped, and `stop` tells the rest.
-    """
-    # Left alone, numpy's linear algebra starts a thread for each core in each of ours, and they wait for one another.
-    with threadpool_limits(1), ThreadPoolExecutor(max(jobs, 1)) as pool:
-        futures = [pool.submit(work, item) for item in items]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            if stop is not None:
-                stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 class _Checker:
@@ -359,20 +259,3 @@ def _unspeakable(script: Script, language: str) -> Iterator[Problem]:
             if not turn.text.isascii() and (run := unspeakable(spoken(turn.text, tags=False), language)):
                 what = f'"{run}" cannot be spoken in language "{language}" and is left out of the sound.'
                 yield Problem(turn.where, what, "Write it in letters the voice can read.")
-
-
-def _heard(job: Job) -> list[str | None]:
-    """Everyone who speaks, in order of appearance."""
-    return list(dict.fromkeys(piece.speaker for plan in job.takes for piece in plan.chunk.pieces))
-
-
-def _claim(job: Job) -> None:
-    """See that the folder belongs to this manifest, and not to one of the same name elsewhere."""
-    record = job.workspace.root / "job.json"
-    mine = str(job.manifest.path.resolve())
-    owner = read_json(record)
-    other = owner.get("manifest") if isinstance(owner, dict) else None
-    if other not in (None, mine) and Path(other).is_file():
-        what = f"this folder holds the job of {other}."
-        raise RequestError(Problem(str(job.workspace.root), what, "Rename the manifest, or choose another --out."))
-    write_json(record, {"manifest": mine})

@@ -18,6 +18,7 @@ from pipeline.engines import DiaOptions
 from pipeline.errors import Problem, RequestError, did_you_mean
 from pipeline.presets import PRESETS, Preset
 from pipeline.validation import plain_problems
+from pipeline.window import parse_window
 
 Seconds = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]
 
@@ -88,6 +89,9 @@ class Manifest(BaseModel):
     year: int | None = Field(None, ge=1, le=9999)
     description: str = ""
     pauses: Pauses = Pauses()
+    on_failure: Literal["best", "gap"] = "best"  # what stands for a take that has faults after all attempts
+    priority: int = Field(0, ge=-100, le=100)  # higher goes first
+    window: str | None = None  # hours in which chunks may be started
     dia: Dia = Dia()
 
     _located: Located = PrivateAttr()
@@ -109,6 +113,11 @@ class Manifest(BaseModel):
         if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
             raise ValueError(f'"{value[:40]}" is no language code.\nWrite one such as en, en-gb or de.')
         return value
+
+    @field_validator("window")
+    @classmethod
+    def _hours(cls, value: str | None) -> str | None:
+        return None if value is None else str(parse_window(value))
 
     @field_validator("deliver")
     @classmethod

@@ -20,6 +20,9 @@ KERNELS = ("amx", "vnni", "plain", "torch")  # of the Dia engine on a CPU, quick
 class Settings:
     """`PODCAST_OUTPUT` and `PODCAST_VOICES` (folders, separated as in PATH) override the defaults.
 
+    `PODCAST_TAKES` is the URL of a store of takes that several machines share, `PODCAST_CLUSTER` the address of a Dask
+    scheduler, `PODCAST_WINDOW` the hours in which new chunks may be started, such as 23:00-06:30.
+
     The rest is for the Dia engine: `PODCAST_WEIGHTS` and `PODCAST_CODEC` (a folder or a hub id), `PODCAST_DEVICE`,
     `PODCAST_CODEC_DEVICE`, `PODCAST_SLOTS` (takes generated at once) and `PODCAST_KERNELS` (the most that the CPU's
     kernels may use).
@@ -34,6 +37,25 @@ class Settings:
     codec_device: str | None = None
     slots: int | None = None
     kernels: str | None = None
+    takes: str | None = None
+    cluster: str | None = None
+    window: str | None = None
+
+    def environment(self) -> dict[str, str]:
+        """What makes a process of this machine load the same settings, but for the number of jobs."""
+        values = {
+            "PODCAST_OUTPUT": str(self.output.absolute()),
+            "PODCAST_VOICES": os.pathsep.join(str(folder.absolute()) for folder in self.voices),
+            "PODCAST_WEIGHTS": self.weights,
+            "PODCAST_CODEC": self.codec,
+            "PODCAST_CODEC_DEVICE": self.codec_device,
+            "PODCAST_SLOTS": None if self.slots is None else str(self.slots),
+            "PODCAST_KERNELS": self.kernels,
+            "PODCAST_TAKES": self.takes,
+            "PODCAST_CLUSTER": self.cluster,
+            "PODCAST_WINDOW": self.window,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -49,6 +71,9 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         codec_device=environ.get("PODCAST_CODEC_DEVICE") or None,
         slots=_positive(environ.get("PODCAST_SLOTS", "")),
         kernels=_one_of(KERNELS, "PODCAST_KERNELS", environ.get("PODCAST_KERNELS", "")),
+        takes=environ.get("PODCAST_TAKES") or None,
+        cluster=environ.get("PODCAST_CLUSTER") or None,
+        window=environ.get("PODCAST_WINDOW") or None,
     )
 
 

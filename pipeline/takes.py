@@ -1,29 +1,33 @@
-"""Takes: the finished renderings of chunks, which are the job's checkpoint.
+"""Takes: what is to be rendered for each chunk, and the loop that renders it.
 
-A take's key hashes everything that can change its samples, never its place in the book. It is finished if and only if
-its sound and, written last, its JSON are there; there is no other state.
+A take's key hashes everything that can change its samples, never its place in the book. In: chunks, an engine, and the
+store of what is finished. Out: `TakesDone`. Knows no chapters, devices or clocks.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.audio import Pcm, flac
 from pipeline.chunks import Chunk
-from pipeline.engines import Engine, Failed, Line, Rendered, Request, Span
+from pipeline.engines import Engine, Failed, Line, Rendered, Request
 from pipeline.errors import Problem
 from pipeline.gate import UNUSABLE, Limits, faults, score
 from pipeline.script import Script
+from pipeline.store import Attempt, Take, TakeStore
 from pipeline.voices import Casting, Library
-from pipeline.workspace import atomic_write, clear_way, content_key, file_hash, read_record, set_aside, write_record
+from pipeline.window import Admission
+from pipeline.workspace import content_key
 
 BYTES_PER_S = 15.0  # of English narration at 155 words a minute
 ATTEMPTS = 3  # more after a take with faults
+HERE = "here"  # the device of an engine that renders in this process
+
+_STEP_S = 1.0  # between two looks at the clock
 
 
 @dataclass(frozen=True)
@@ -45,24 +49,6 @@ class PlannedTake:
     def estimated_s(self) -> float:
         """Seconds of audio to expect."""
         return self.chunk.spoken_bytes / BYTES_PER_S
-
-
-@dataclass(frozen=True)
-class Take:
-    """A finished take on disk."""
-
-    key: str
-    path: Path
-    pcm_sha256: str
-    sample_rate_hz: int
-    frames: int
-    spans: tuple[Span, ...] | None
-    attempt: int = 0  # which of its attempts was kept
-    faults: tuple[str, ...] = ()  # what the gate says is wrong with it all the same
-
-    def read(self) -> Pcm:
-        """Its samples `[T]`."""
-        return flac.read(self.path)
 
 
 def plan_takes(
@@ -115,97 +101,40 @@ def attempt_seed(key: str, attempt: int) -> int:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One rendering of a take, and what the gate says of it."""
+class DeviceWork:
+    """What one device has done in a run."""
 
-    number: int  # 0: the first
-    rendered: Rendered
+    takes: int = 0  # that were kept
+    audio_s: float = 0.0  # of those
+    work_s: float = 0.0  # it spent, with the attempts that were not kept
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A take that is not to be heard: where it should be, and why there is nothing."""
+
+    problem: Problem
+    why: str
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """A take that has faults all the same, for a person to listen to."""
+
+    key: str
+    path: str  # in the job's folder
+    where: str
+    text: str
     faults: tuple[str, ...]
-    score: tuple[bool, int, float]
 
-
-class TakeStore:
-    """The folder of takes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def keys(self) -> set[str]:
-        """Keys of the takes that are there, going by their names alone."""
-        if not self.folder.is_dir():
-            return set()
-        names = {path.name for path in self.folder.iterdir()}
-        return {name[:-5] for name in names if name.endswith(".json") and f"{name[:-5]}.flac" in names}
-
-    def parts(self, key: str) -> dict[str, Any] | None:
-        """What went into the key of a take that is there."""
-        record = read_record(self._json(key))
-        return None if record is None else record.get("parts")
-
-    def find(self, key: str) -> Take | None:
-        """The take called `key`, if it is there and undamaged. A damaged one is set aside."""
-        written, sound = self._json(key), self._sound(key)
-        if not written.exists():
-            return None
-        record = read_record(written)
-        if record is not None and file_hash(sound) == record["file_sha256"]:
-            spans = record["spans"]
-            return Take(
-                key=key,
-                path=sound,
-                pcm_sha256=record["pcm_sha256"],
-                sample_rate_hz=record["sample_rate_hz"],
-                frames=record["frames"],
-                spans=None if spans is None else tuple(Span(*span) for span in spans),
-                attempt=record.get("attempt", 0),  # older takes have neither
-                faults=tuple(record.get("faults", ())),
-            )
-        for damaged in (written, sound):
-            if damaged.exists():
-                set_aside(damaged)
-        return None
-
-    def save(self, planned: PlannedTake, attempt: Attempt, sample_rate_hz: int) -> Take:
-        """Put a take on disk: its sound first, its JSON last. Raises `StorageError` where that fails."""
-        rendered = attempt.rendered
-        samples = flac.quantize(rendered.pcm)
-        encoded = flac.encode(samples, sample_rate_hz)
-        sound = self._sound(planned.key)
-        take = Take(
-            key=planned.key,
-            path=sound,
-            pcm_sha256=flac.pcm_hash(samples),
-            sample_rate_hz=sample_rate_hz,
-            frames=len(samples),
-            spans=rendered.spans,
-            attempt=attempt.number,
-            faults=attempt.faults,
+    @property
+    def problem(self) -> Problem:
+        """As it is told where the take is delivered."""
+        return Problem(
+            self.where,
+            f'the best take of "{self.text[:60]}" is {" and ".join(self.faults)}.',
+            f"Listen to {self.path}, and change the text or the seed if it is no good.",
         )
-        clear_way(sound)
-        atomic_write(sound, encoded)
-        write_record(
-            self._json(planned.key),
-            {
-                "parts": planned.parts,
-                "text": planned.text,
-                "sample_rate_hz": sample_rate_hz,
-                "frames": take.frames,
-                "duration_s": round(take.frames / sample_rate_hz, 3),
-                "attempt": take.attempt,
-                "faults": list(take.faults),
-                "spans": None if take.spans is None else [[span.start_s, span.end_s] for span in take.spans],
-                "pcm_sha256": take.pcm_sha256,
-                "file_sha256": file_hash(sound),
-                "work_s": round(rendered.work_s, 3),
-            },
-        )
-        return take
-
-    def _sound(self, key: str) -> Path:
-        return self.folder / f"{key}.flac"
-
-    def _json(self, key: str) -> Path:
-        return self.folder / f"{key}.json"
 
 
 @dataclass(frozen=True)
@@ -219,6 +148,15 @@ class TakesDone:
     rendered_s: float  # seconds of audio
     work_s: float  # seconds the engine spent on it, with the attempts that were not kept
     flagged: tuple[Problem, ...] = ()  # takes that are delivered with faults
+    missing: Mapping[str, Missing] = field(default_factory=dict)  # by key; those that failed, in the order of the book
+    ears: tuple[Doubtful, ...] = ()  # takes with faults, delivered or not
+    devices: Mapping[str, DeviceWork] = field(default_factory=dict)  # by name
+    unshared: Problem | None = None  # what kept takes from the shared store
+
+    @property
+    def heard(self) -> dict[str, Take]:
+        """The takes that chapters are made of."""
+        return {key: take for key, take in self.takes.items() if key not in self.missing}
 
 
 class _Trial:
@@ -246,12 +184,62 @@ class _Trial:
         self.attempt += 1
         return replace(self.plan.request, seed=attempt_seed(self.plan.key, self.attempt))
 
-    def failure(self) -> Problem | None:
+    def failure(self) -> Missing | None:
         """Why there is nothing to deliver, if that is so."""
         if self.best is not None and UNUSABLE.isdisjoint(self.best.faults):
             return None
         why = self._reason if self.best is None else f"it came out {' and '.join(self.best.faults)}."
-        return Problem(self.plan.where, f'"{self.plan.text[:60]}" was not rendered: {why}', "Change the text.")
+        return not_rendered(self.plan, why, "Change the text.")
+
+
+class _Queue:
+    """The requests that may be started, in their order.
+
+    It may be asked again after it had nothing: a request comes back for another attempt, or the hours for work begin.
+    So an engine asks as long as it has work, and a place that falls free is not left so.
+    """
+
+    def __init__(self, requests: Iterable[Request], admission: Admission) -> None:
+        self.waiting = deque(requests)
+        self._admission = admission
+
+    def __iter__(self) -> Iterator[Request]:
+        return self
+
+    def __next__(self) -> Request:
+        if not self.waiting or self._admission() > 0:
+            raise StopIteration
+        return self.waiting.popleft()
+
+
+class _Work:
+    """Counts what every device has done."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, DeviceWork] = {}
+
+    def add(self, result: Rendered, *, takes: int = 0, audio_s: float = 0.0, work_s: float = 0.0) -> None:
+        """Put it down to the device that made `result`."""
+        name = result.device or HERE
+        before = self.devices.get(name, DeviceWork())
+        self.devices[name] = DeviceWork(before.takes + takes, before.audio_s + audio_s, before.work_s + work_s)
+
+
+def always() -> float:
+    """Chunks may be started at any time."""
+    return 0.0
+
+
+def find_takes(
+    planned: Sequence[PlannedTake], store: TakeStore, on_take: Callable[[PlannedTake], None] = lambda _take: None
+) -> dict[str, Take]:
+    """Those of `planned` that are finished, by key; `on_take` is told of each."""
+    found = {}
+    for plan in planned:
+        if take := store.find(plan.key):
+            found[plan.key] = take
+            on_take(plan)
+    return found
 
 
 def render_takes(
@@ -262,70 +250,106 @@ def render_takes(
     *,
     limits: Limits | None = None,
     attempts: int = ATTEMPTS,
+    found: Mapping[str, Take] | None = None,
+    admission: Admission = always,
+    wait: Callable[[float], None] = time.sleep,
 ) -> TakesDone:
-    """Skip what is finished, render the rest, save each take the moment it exists.
+    """Skip what is finished, render the rest, the longest first, save each take the moment it exists.
 
     A take with faults (`limits`: the seconds a byte may last) is tried again with other seeds, up to `attempts` times,
     while the others go on; then the best is kept and flagged. A chunk that fails is reported and the others go on.
-    Whatever ends this early, the takes saved so far are kept.
+    `found` is what `find_takes` gave, where that was asked before; `on_take` is not told of those again. `admission`
+    says how many seconds it is until chunks may be started: `wait` is called until then, and what is begun is finished.
+    Whatever ends this early, also an error of `on_take` or `wait`, the takes saved so far are kept.
     """
-    takes: dict[str, Take] = {}
-    for plan in planned:
-        if found := store.find(plan.key):
-            takes[plan.key] = found
-            on_take(plan)
+    there = find_takes(planned, store, on_take) if found is None else found
+    takes = {plan.key: there[plan.key] for plan in planned if plan.key in there}
     reused = len(takes)
-    trials = {plan.key: _Trial(plan) for plan in planned if plan.key not in takes}
-    queue = deque(trial.plan.request for trial in trials.values())
-    failed: dict[str, Problem] = {}
-    rendered_s = work_s = 0.0
+    left = [plan for plan in planned if plan.key not in takes]
+    # The longest first, so that no device is left with a long one at the end.
+    trials = {plan.key: _Trial(plan) for plan in sorted(left, key=lambda plan: -plan.chunk.spoken_bytes)}
+    queue = _Queue((trial.plan.request for trial in trials.values()), admission)
+    missing: dict[str, Missing] = {}
+    work = _Work()
 
-    def keep(plan: PlannedTake, attempt: Attempt) -> None:
-        takes[plan.key] = store.save(plan, attempt, engine.sample_rate_hz)
+    def keep(plan: PlannedTake, attempt: Attempt, share: Callable[[str], None]) -> None:
+        takes[plan.key] = store.save(plan.key, plan.parts, plan.text, attempt, engine.sample_rate_hz)
+        share(plan.key)
         on_take(plan)
 
     # One take is written while the next is rendered; never more, so that a crash loses no more.
-    with ThreadPoolExecutor(1) as writer:
-        writing: Future[None] | None = None
-        while queue:  # an engine that had pulled everything before a take came out faulty is asked once more
-            for result in engine.render(_pull(queue)):
+    with store.sharing(takes) as share, ThreadPoolExecutor(1) as writer:
+        writing = writer.submit(lambda: None)
+        while queue.waiting:  # an engine that had pulled everything before a take came out faulty is asked once more
+            _hold(admission, wait)
+            for result in engine.render(queue):
                 trial = trials[result.request.key]
-                work_s += result.work_s if isinstance(result, Rendered) else 0
-                if writing is not None:
-                    writing.result()
+                if isinstance(result, Rendered):
+                    work.add(result, work_s=result.work_s)
+                writing.result()
                 if trial.judge(result, engine.sample_rate_hz, limits) and trial.attempt < attempts:
-                    queue.appendleft(trial.again())  # next: until it is done, its best attempt fills memory
+                    queue.waiting.appendleft(trial.again())  # next: until it is done, its best attempt fills memory
                     continue
                 plan = trials.pop(result.request.key).plan  # and with it the sound of its attempts
-                if (problem := trial.failure()) is not None:
-                    failed[plan.key] = problem
+                if (failure := trial.failure()) is not None:
+                    missing[plan.key] = failure
                     on_take(plan)
                     continue
                 assert trial.best is not None
-                rendered_s += len(trial.best.rendered.pcm) / engine.sample_rate_hz
-                writing = writer.submit(keep, plan, trial.best)
-        if writing is not None:
-            writing.result()
-    in_order = tuple(failed[plan.key] for plan in planned if plan.key in failed)
-    return TakesDone(takes, len(takes) - reused, reused, in_order, rendered_s, work_s, _flags(planned, takes))
+                work.add(trial.best.rendered, takes=1, audio_s=len(trial.best.rendered.pcm) / engine.sample_rate_hz)
+                writing = writer.submit(keep, plan, trial.best, share)
+        writing.result()
+    return _done(planned, takes, reused, missing, work.devices, store.problem)
 
 
-def _pull(queue: deque[Request]) -> Iterator[Request]:
-    """What is queued, and what is put there while an engine still asks for more."""
-    while queue:
-        yield queue.popleft()
+def not_rendered(plan: PlannedTake, why: str, advice: str) -> Missing:
+    """The take of `plan`, which came to nothing."""
+    return Missing(Problem(plan.where, f'"{plan.text[:60]}" was not rendered: {why}', advice), why)
 
 
-def _flags(planned: Sequence[PlannedTake], takes: Mapping[str, Take]) -> tuple[Problem, ...]:
-    """A problem for each take that has faults, in the order of the book."""
-    return tuple(
-        Problem(
-            plan.where,
-            f'the best take of "{plan.text[:60]}" is {" and ".join(takes[plan.key].faults)}.',
-            f"Listen to takes/{plan.key}.flac, and change the text or the seed if it is no good.",
-        )
+def leave_out_faulty(done: TakesDone) -> TakesDone:
+    """The same, but takes with faults are missing instead of delivered and flagged."""
+    advice = "Change the text or the seed, or have it as it is with on_failure: best."
+    missing = dict(done.missing)
+    for take in done.ears:
+        why = f"its best take is {' and '.join(take.faults)}."
+        missing[take.key] = Missing(Problem(take.where, f'"{take.text[:60]}" was left out: {why}', advice), why)
+    return replace(done, flagged=(), missing=missing)
+
+
+def _hold(admission: Admission, wait: Callable[[float], None]) -> None:
+    """Wait until chunks may be started; asked again and again, as clocks jump."""
+    while (seconds := admission()) > 0:
+        wait(min(seconds, _STEP_S))
+
+
+def _done(
+    planned: Sequence[PlannedTake],
+    takes: dict[str, Take],
+    reused: int,
+    missing: Mapping[str, Missing],
+    devices: Mapping[str, DeviceWork],
+    unshared: Problem | None,
+) -> TakesDone:
+    """All of it, in the order of the book."""
+    in_order = {plan.key: missing[plan.key] for plan in planned if plan.key in missing}
+    ears = tuple(
+        Doubtful(plan.key, f"takes/{plan.key}.flac", plan.where, plan.text, takes[plan.key].faults)
         for plan in planned
         if plan.key in takes and takes[plan.key].faults
+    )
+    return TakesDone(
+        takes=takes,
+        rendered=len(takes) - reused,
+        reused=reused,
+        failed=tuple(gone.problem for gone in in_order.values()),
+        rendered_s=sum(work.audio_s for work in devices.values()),
+        work_s=sum(work.work_s for work in devices.values()),
+        flagged=tuple(doubtful.problem for doubtful in ears),
+        missing=in_order,
+        ears=ears,
+        devices=devices,
+        unshared=unshared,
     )
 
 

@@ -85,6 +85,21 @@ class Workspace:
             self._holder.unlink(missing_ok=True)
             lock.release()
 
+    def is_held(self) -> bool:
+        """Whether a live process has the job; one on another machine is taken to live."""
+        holder = read_json(self._holder)
+        if not isinstance(holder, dict):
+            return False
+        if holder.get("host") != socket.gethostname():
+            return True
+        try:
+            os.kill(int(holder["pid"]), 0)
+        except (ProcessLookupError, KeyError, ValueError):
+            return False
+        except PermissionError:
+            pass
+        return True
+
     def _held(self) -> Problem:
         try:
             holder = json.loads(self._holder.read_text())

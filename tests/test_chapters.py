@@ -11,28 +11,25 @@ import pytest
 from conftest import MakeJob
 from pipeline.audio import flac
 from pipeline.chapters import ChapterAudio
-from pipeline.job import join_all_chapters, open_job, render_all_takes
+from pipeline.job import open_job
+from pipeline.rendering import Conditions, join_all_chapters, render_all_takes
 from pipeline.settings import Settings
 from pipeline.takes import TakesDone, render_takes
 
 Chapters = list[ChapterAudio]
 
 
-def _quiet(_stage: str, _done: float, _total: float) -> None:
-    """No progress bar."""
-
-
 def _join(manifest: Path, settings: Settings, *, engine: str = "tone", spans: bool = True) -> Chapters:
     job = open_job(manifest, settings, engine=engine)
     job.workspace.create()
-    done = render_all_takes(job, _quiet)
+    done = render_all_takes(job, Conditions(jobs=2))
     if not spans:  # as from an engine that does not know its times
         takes = {
             key: type(take)(take.key, take.path, take.pcm_sha256, take.sample_rate_hz, take.frames, None)
             for key, take in done.takes.items()
         }
         done = TakesDone(takes, done.rendered, done.reused, done.failed, done.rendered_s, done.work_s)
-    return join_all_chapters(job, done, 2, _quiet)
+    return join_all_chapters(job, done, Conditions(jobs=2))
 
 
 def _sound(chapter: ChapterAudio, start_s: float, end_s: float) -> float:
@@ -101,9 +98,9 @@ def test_an_unchanged_chapter_is_not_joined_again(make_job: MakeJob, settings: S
     ]
 
 
-def test_a_chapter_of_incomplete_takes_is_left_out(make_job: MakeJob, settings: Settings) -> None:
+def test_a_chapter_without_a_take_is_left_out(make_job: MakeJob, settings: Settings) -> None:
     """The others are joined."""
     job = open_job(make_job(), settings, engine="tone")
     job.workspace.create()
     done = render_takes(job.takes[:-1], job.engine, job.store)
-    assert [chapter.title for chapter in join_all_chapters(job, done, 1, _quiet)] == ["One"]
+    assert [chapter.title for chapter in join_all_chapters(job, done, Conditions(jobs=1))] == ["One"]

@@ -19,7 +19,8 @@ import tiny_dia
 from pipeline.engines import AUDITION, DiaOptions, Failed, Line, Rendered, Request, Voice, open_engine
 from pipeline.engines.dia.text import compose, tokens
 from pipeline.errors import EngineError, RequestError
-from pipeline.job import Job, open_job, render_job
+from pipeline.job import Job, open_job
+from pipeline.rendering import Conditions, render_job
 from pipeline.report import Report
 from pipeline.settings import Settings
 from pipeline.takes import explain
@@ -66,7 +67,7 @@ def dia(settings: Settings, weights: Path) -> Settings:
 
 def render(make_job: MakeJob, settings: Settings, script: str = SHORT, **keys: Any) -> tuple[Job, Report]:
     job = open_job(make_job(script, engine="dia", dia=BRIEF, **keys), settings)
-    return job, render_job(job, jobs=2)
+    return job, render_job(job, Conditions(jobs=2))
 
 
 def sounds(folder: Path) -> dict[str, bytes]:

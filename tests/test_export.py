@@ -22,7 +22,8 @@ from conftest import MakeJob
 from pipeline.audio.codecs import Probe, decode, probe
 from pipeline.audio.loudness import Levels
 from pipeline.export import check_limits
-from pipeline.job import Job, open_job, render_job
+from pipeline.job import Job, open_job
+from pipeline.rendering import Conditions, render_job
 from pipeline.mastering import TOLERANCE
 from pipeline.presets import PRESETS
 from pipeline.report import Report
@@ -38,7 +39,7 @@ def render(make_job: MakeJob, settings: Settings) -> Render:
 
     def run(*arguments: str, engine: str = "draft", **keys: Any) -> tuple[Job, Report]:
         job = open_job(make_job(*arguments, **keys), settings, engine=engine)
-        return job, render_job(job, jobs=2)
+        return job, render_job(job, Conditions(jobs=2))
 
     return run
 

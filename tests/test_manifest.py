@@ -72,6 +72,10 @@ def test_a_preset_can_be_changed(tmp_path: Path) -> None:
         ("deliver: {bitrate_kbps: 64}", 'm.yaml:3: no preset "None"'),
         ("pauses: {turns: 1}", 'm.yaml:3: unknown key "turns". Did you mean "turn_s"?'),
         ("pauses: {turn_s: 99}", 'm.yaml:3: "pauses.turn_s"'),
+        ("on_failure: gaps", 'm.yaml:3: "gaps" is no on_failure. Did you mean "gap"?'),
+        ("priority: 101", "m.yaml:3: \"priority\" (it is '101'): input should be less than or equal to 100."),
+        ("window: at night", 'm.yaml:3: "at night" is no window of time. Write one such as 23:00-06:30.'),
+        ("window: 1:00-25:00", 'm.yaml:3: "1:00-25:00" is no window of time.'),
         ("cover: ../x.png", 'm.yaml:3: "../x.png" is outside the manifest\'s folder.'),
     ],
 )
@@ -86,6 +90,15 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     """In the order of the file."""
     _manifest, problems = _load(tmp_path, "sript: a.md\nkind: x\nyear: y\npauses: {turn_s: z}\n")
     assert [problem.split()[0] for problem in problems] == ["m.yaml:1:"] * 3 + ["m.yaml:2:", "m.yaml:3:", "m.yaml:4:"]
+
+
+def test_the_night_can_be_planned(tmp_path: Path) -> None:
+    """What goes first, when chunks may be started, and what stands for a take that is no good."""
+    manifest, problems = _load(tmp_path, "title: T\nscript: a.md\npriority: -5\nwindow: 23:00-6:30\non_failure: gap\n")
+    assert problems == []
+    assert (manifest.priority, manifest.window, manifest.on_failure) == (-5, "23:00-06:30", "gap")
+    plain = _load(tmp_path, "title: T\nscript: a.md\n")[0]
+    assert (plain.priority, plain.window, plain.on_failure) == (0, None, "best")
 
 
 @pytest.mark.parametrize("text", ["", "just text", "- a\n- b\n", "[]"])

@@ -20,9 +20,11 @@ from hypothesis import strategies as st
 from conftest import SCRIPT, MakeJob
 from pipeline.engines import Failed, Rendered, Request
 from pipeline.engines.tone import ToneEngine
-from pipeline.job import Job, open_job, render_job
+from pipeline.job import Job, open_job
+from pipeline.rendering import Conditions, render_job
 from pipeline.settings import Settings
-from pipeline.takes import TakeStore, attempt_seed, explain, render_takes
+from pipeline.store import TakeStore
+from pipeline.takes import attempt_seed, explain, render_takes
 from pipeline.workspace import read_record, write_record
 
 
@@ -60,7 +62,8 @@ def test_each_take_is_on_disk_before_the_next_is_rendered(job: Job) -> None:
     """Whatever ends the loop, what was finished stays."""
     with pytest.raises(KeyboardInterrupt):
         render_takes(job.takes, _Dying(), job.store)
-    assert job.store.keys() == {plan.key for plan in job.takes[:2]}
+    longest = sorted(job.takes, key=lambda plan: -plan.chunk.spoken_bytes)
+    assert job.store.keys() == {plan.key for plan in longest[:2]}
     assert render_takes(job.takes, job.engine, job.store).reused == 2
 
 
@@ -98,9 +101,11 @@ class _Fated(ToneEngine):
         self.fates = fates
         self.slots = slots
         self.choice = random.Random(order)
+        self.calls = 0
         self.renders: Counter[str] = Counter()
 
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
+        self.calls += 1
         pulling = iter(requests)
         active: list[Request] = []
         while True:
@@ -213,6 +218,89 @@ def test_every_take_ends_once_and_the_best_is_kept_in_any_order(
     assert both[0] == both[1]
 
 
+def test_the_longest_is_rendered_first(job: Job) -> None:
+    """So that no device is left with it at the end."""
+    engine = _Fated({plan.key: ["good"] for plan in job.takes})
+    render_takes(job.takes, engine, job.store)
+    sizes = {plan.key: plan.chunk.spoken_bytes for plan in job.takes}
+    assert [sizes[key] for key in engine.renders] == sorted(sizes.values(), reverse=True)
+
+
+@pytest.mark.parametrize("slots", [1, 3, 8])
+def test_an_engine_that_asks_again_gets_the_attempts_that_come_late(job: Job, slots: int) -> None:
+    """It need not end and be called once more."""
+    engine = _Fated({plan.key: ["failed", "clipped", "good"] for plan in job.takes}, slots)
+    assert render_takes(job.takes, engine, job.store).rendered == 4
+    assert engine.calls == 1
+
+
+def test_takes_are_put_down_to_the_device_that_made_them(job: Job) -> None:
+    """With the work on attempts that were not kept; without a name they are made here."""
+
+    class _Two(_Fated):
+        def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
+            for result in super().render(requests):
+                assert isinstance(result, Rendered)
+                yield replace(result, device="cuda:1" if result.request.key == job.takes[0].key else "")
+
+    engine = _Two({plan.key: ["clipped", "good"] if plan is job.takes[0] else ["good"] for plan in job.takes})
+    done = render_takes(job.takes, engine, job.store)
+    one, here = done.devices["cuda:1"], done.devices["here"]
+    assert (one.takes, here.takes) == (1, 3)
+    assert (one.work_s, here.work_s) == (1.0, 1.5)
+    assert one.audio_s == pytest.approx(done.takes[job.takes[0].key].frames / RATE_HZ)
+    assert one.audio_s + here.audio_s == pytest.approx(done.rendered_s)
+
+
+@given(
+    closed=st.lists(st.sampled_from([0.0, 0.5, 2.0, 9000.0]), max_size=30),
+    fates=st.lists(st.sampled_from([["good"], ["long", "good"], ["failed", "good"]]), min_size=4, max_size=4),
+    slots=st.integers(1, 5),
+)
+@hypothesis.settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_is_begun_while_it_may_not_be(
+    job: Job, closed: list[float], fates: list[list[str]], slots: int
+) -> None:
+    """What is begun is finished, waits are short, and in the end every take is there."""
+    answers, log = iter(closed), list[float]()
+    plans = dict(zip((plan.key for plan in job.takes), fates, strict=True))
+
+    def admission() -> float:
+        log.append(next(answers, 0.0))
+        return log[-1]
+
+    def wait(seconds: float) -> None:
+        assert seconds == min(log[-1], 1.0) > 0
+
+    class _Watching(_Fated):
+        def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
+            return super().render(self._watched(iter(requests)))
+
+        def _watched(self, requests: Iterator[Request]) -> Iterator[Request]:
+            for request in requests:
+                assert log[-1] == 0
+                yield request
+
+    with TemporaryDirectory() as folder:
+        engine = _Watching(plans, slots)
+        done = render_takes(job.takes, engine, TakeStore(Path(folder)), limits=LIMITS, admission=admission, wait=wait)
+    assert done.rendered == 4
+    assert engine.renders == {key: len(fate) for key, fate in plans.items()}
+
+
+def test_a_wait_can_be_broken_off(job: Job) -> None:
+    """What was in flight is finished and kept."""
+    asked = iter([0.0, 0.0, 0.0, 3600.0, 3600.0])
+
+    def stop(seconds: float) -> None:
+        assert seconds == 1.0
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render_takes(job.takes, job.engine, job.store, admission=lambda: next(asked), wait=stop)
+    assert len(job.store.keys()) == 2
+
+
 def _made(fate: list[str], attempts: int) -> list[str]:
     """The attempts of a take until one is good, hopeless or the last."""
     until = [index for index, name in enumerate(fate) if name in ("good", "failed for good")]
@@ -231,12 +319,12 @@ class _Loud(ToneEngine):
 def test_flagged_takes_are_delivered_and_reported(make_job: MakeJob, settings: Settings) -> None:
     """The job is done; what to listen to is listed, each with its place."""
     job = replace(open_job(make_job(deliver=["wav"]), settings, engine="tone"), engine=_Loud())
-    report = render_job(job, jobs=2)
+    report = render_job(job, Conditions(jobs=2))
     assert report.status == "done"
     assert report.takes == {"total": 4, "rendered": 4, "reused": 0, "failed": 0}
     assert [problem["where"] for problem in report.problems] == [plan.where for plan in job.takes]
     assert all("is clipped." in problem["what"] for problem in report.problems)
-    assert render_job(job, jobs=2).problems == report.problems
+    assert render_job(job, Conditions(jobs=2)).problems == report.problems
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "no json", "bad json", "half json", "no sound"])

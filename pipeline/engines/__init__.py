@@ -72,7 +72,8 @@ class Span:
 class Rendered:
     """A finished chunk: mono PCM `[T]`, full scale 1.0, and a span for each line where the engine knows them.
 
-    `codes` `[frames, codebooks]` are what the sound was decoded from, where there is such a thing.
+    `codes` `[frames, codebooks]` are what the sound was decoded from, where there is such a thing. `device` names the
+    one of several that made it.
     """
 
     request: Request
@@ -80,6 +81,7 @@ class Rendered:
     spans: tuple[Span, ...] | None
     work_s: float
     codes: NDArray[np.int16] | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,16 @@ class Engine(Protocol):
     def check(self, language: str, voices: Iterable[Voice]) -> list[str]:
         """What stands in the way of speaking, in plain words; empty when nothing does."""
 
+    @property
+    def slots(self) -> int:
+        """How many takes it makes at once; a guess until it has rendered."""
+
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
-        """Speak every request exactly once, in any order."""
+        """Speak every request exactly once, in any order.
+
+        An iterator that had nothing more is asked again for as long as others are being spoken: what comes late still
+        finds a free slot.
+        """
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class DraftEngine:
     """espeak-ng, one line after another."""
 
     sample_rate_hz = SAMPLE_RATE_HZ
+    slots = 1
 
     @functools.cached_property
     def fingerprint(self) -> str:

@@ -25,6 +25,7 @@ class ToneEngine:
 
     sample_rate_hz = SAMPLE_RATE_HZ
     fingerprint = "tone/1"
+    slots = 1
 
     def identity(self, voice: Voice) -> Mapping[str, str]:
         """Pitch follows the name."""

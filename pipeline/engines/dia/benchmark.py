@@ -31,7 +31,7 @@ from pipeline.engines.dia.benchmark_weights import BenchWeights, Size, random_we
 from pipeline.engines.dia.codec_weights import HOP, SAMPLE_RATE_HZ
 from pipeline.engines.dia.config import DiaConfig, read_config
 from pipeline.engines.dia.hub import DEFAULT_CODEC, locate
-from pipeline.engines.dia.runtime import Runtime
+from pipeline.engines.dia.runtime import Loaded, Runtime
 from pipeline.engines.dia.text import tokens
 from pipeline.engines.dia.weights import expected_shapes
 from pipeline.errors import EngineError, Problem
@@ -87,7 +87,8 @@ class _Bench:
 
     def runtime(self, precision: str) -> Runtime:
         options = replace(self.options, precision=precision, slots=max(self.plan.slots))
-        return Runtime(self.config, self.weights.dia, self.weights.codec, options)
+        loaded = Loaded(self.config, self.weights.dia, self.weights.codec, options)
+        return Runtime(self.config, loaded, options)
 
 
 def bench_engine(

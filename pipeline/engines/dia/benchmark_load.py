@@ -22,7 +22,7 @@ from pipeline.engines.dia.benchmark_steps import hold
 from pipeline.engines.dia.benchmark_weights import BenchWeights, cache_folder
 from pipeline.engines.dia.codec import CODEBOOKS, WINDOW
 from pipeline.engines.dia.config import read_config
-from pipeline.engines.dia.runtime import Runtime
+from pipeline.engines.dia.runtime import Loaded, Runtime
 from pipeline.engines.dia.text import tokens
 from pipeline.errors import EngineError, Problem
 
@@ -80,7 +80,8 @@ def _load(asked: Mapping[str, Any]) -> dict[str, Any]:
     """What the process does."""
     options, folder = DiaOptions(**asked["options"]), Path(asked["weights"])
     with timed() as timer:
-        runtime = Runtime(read_config(folder), folder, Path(asked["codec"]), options)
+        config = read_config(folder)
+        runtime = Runtime(config, Loaded(config, folder, Path(asked["codec"]), options), options)
     found = {
         "load_s": round(timer.sample.seconds, 2),
         "noisy": not timer.sample.clean,

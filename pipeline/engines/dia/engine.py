@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.engines.dia.runtime import Runtime
 
 _VERSION = 2  # raised whenever this folder changes what a take sounds like
+MOST_SLOTS = 32  # on a CPU; memory may hold fewer
 _TRANSCRIPT_BYTES = 330  # two of them and a chunk fit the encoder's 1,024
 
 
@@ -42,6 +43,11 @@ class DiaEngine:
         files = f"{fingerprint(self._weights)[:16]}/{fingerprint(self._codec)[:16]}"
         return f"dia/{_VERSION}/{self.config.network}/{files}/{self.options.sound()}"
 
+    @property
+    def slots(self) -> int:
+        """Settled when the model is loaded: what memory holds."""
+        return self._runtime.slots.limit if "_runtime" in self.__dict__ else self.options.slots or MOST_SLOTS
+
     def identity(self, voice: Voice) -> Mapping[str, Any]:
         """The prompt, or the audition that stands in for it."""
         if voice.prompt is None:
@@ -63,9 +69,10 @@ class DiaEngine:
 
     @functools.cached_property
     def _runtime(self) -> Runtime:
-        from pipeline.engines.dia.runtime import Runtime  # noqa: PLC0415 - torch takes a second to load
+        from pipeline.engines.dia.runtime import Runtime, load  # noqa: PLC0415 - torch takes a second to load
 
-        return Runtime(self.config, self._weights, self._codec, self.options)
+        loaded = load(self.config, self._weights, self._codec, self.options)
+        return Runtime(self.config, loaded, self.options)
 
 
 def _with_precision(options: DiaOptions, weights: Path) -> DiaOptions:

@@ -7,10 +7,11 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import soundfile
@@ -24,6 +25,8 @@ from pipeline.engines.dia.attention import Sizes
 from pipeline.engines.dia.codec import HOP, SAMPLE_RATE_HZ, load_codec
 from pipeline.engines.dia.config import DiaConfig
 from pipeline.engines.dia.delay import Codes
+from pipeline.engines.dia.engine import MOST_SLOTS
+from pipeline.engines.dia.fingerprint import fingerprint
 from pipeline.engines.dia.loader import load_model
 from pipeline.engines.dia.pool import Pool, on_stream
 from pipeline.engines.dia.sampling import Sampling
@@ -35,30 +38,54 @@ _FRAMES_PER_S = SAMPLE_RATE_HZ / HOP
 # A take twice as long as its text should last is noise: it is stopped, and the gate on takes sees it.
 _FRAMES_PER_BYTE = 12
 _SPARE_FRAMES = 86
-MOST_SLOTS = 32
 _MOST_ON_CUDA = 128
 SHARE_OF_MEMORY = 0.5
 
 
-class Runtime:
-    """Model and codec on their devices."""
+class Loaded:
+    """Model and codec on their devices: what takes long to load, and is the same however Dia is told to speak."""
 
     def __init__(self, config: DiaConfig, weights: Path, codec: Path, options: DiaOptions) -> None:
         set_threads()
-        choice = devices.choose(options.device, options.precision)
-        for warning in choice.warnings:
+        self.choice = devices.choose(options.device, options.precision)
+        for warning in self.choice.warnings:
             _log.warning("%s", warning)
+        on = str(self.choice.device)
+        self.codec_device = torch.device(options.codec_device or on)
+        same = str(self.codec_device) == on
+        self.codec = load_codec(codec, str(self.codec_device), self.choice.dtype if same else torch.float32)
+        self.model = load_model(config, weights, self.choice, options.kernels)
+        self.encoded = lru_cache(maxsize=64)(self._encode)
+
+    def _encode(self, clip: Path) -> Codes:
+        return self.codec.encode(read_clip(clip))
+
+
+_loaded: WeakValueDictionary[tuple[object, ...], Loaded] = WeakValueDictionary()
+
+
+def load(config: DiaConfig, weights: Path, codec: Path, options: DiaOptions) -> Loaded:
+    """What is loaded already for another job, where that is the same; else from the disk. Not for several threads."""
+    machine = (options.device, options.codec_device, options.precision, options.kernels)
+    key = (fingerprint(weights), fingerprint(codec), *machine)
+    if (loaded := _loaded.get(key)) is None:
+        loaded = _loaded[key] = Loaded(config, weights, codec, options)
+    return loaded
+
+
+class Runtime:
+    """One way of speaking with what is loaded."""
+
+    def __init__(self, config: DiaConfig, loaded: Loaded, options: DiaOptions) -> None:
         self._config = config
         self._options = options
-        codec_device = options.codec_device or str(choice.device)
-        self._codec = load_codec(
-            codec, codec_device, choice.dtype if codec_device == str(choice.device) else torch.float32
-        )
-        self._fp8 = choice.precision == "fp8"
-        self._codec_device = torch.device(codec_device)
-        self._model = load_model(config, weights, choice, options.kernels)
+        self._loaded = loaded
+        self._codec = loaded.codec
+        self._codec_device = loaded.codec_device
+        self._fp8 = loaded.choice.precision == "fp8"
+        self._model = loaded.model
         # A CPU's threads are all busy with the step already: a second pool would only take them away from it.
-        both_on_cpu = choice.device.type == codec_device == "cpu"
+        both_on_cpu = loaded.choice.device.type == loaded.codec_device.type == "cpu"
         self._decoder = None if both_on_cpu else ThreadPoolExecutor(1, "codec")
         sampling = Sampling(
             cfg_scale=options.cfg_scale,
@@ -68,23 +95,24 @@ class Runtime:
             from_guided=config.cross_rope,
         )
         self.slots = self._make_slots(sampling)
-        self._encoded = lru_cache(maxsize=64)(self._encode)
 
     @torch.inference_mode()
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
         """Every request exactly once, in the order they finish."""
         refused: deque[Failed] = deque()
         waiting: dict[str, Request] = {}
+        incoming = iter(requests)
 
-        def prompted() -> Iterator[Prompted]:
-            for request in requests:
+        def prompted() -> Prompted | None:
+            for request in incoming:
                 try:
                     made = self._prompted(request)
                 except ValueError as error:
                     refused.append(Failed(request, str(error)))
                     continue
                 waiting[request.key] = request
-                yield made
+                return made
+            return None
 
         decoding: deque[tuple[Request, Codes, Future[Pcm]]] = deque()
         since = time.perf_counter()
@@ -96,7 +124,7 @@ class Runtime:
             work_s, since = time.perf_counter() - since, time.perf_counter()
             return Rendered(request, pcm, None, work_s, codes)
 
-        for generated in self.slots.generate(prompted()):
+        for generated in self.slots.generate(_Asked(prompted)):
             request = waiting.pop(generated.key)
             if generated.reason:
                 # Other numbers drawn may avoid a NaN; memory will not grow.
@@ -129,7 +157,7 @@ class Runtime:
         room = self._config.encoder.max_positions
         if len(text) > room:
             raise ValueError(f"it has {len(text)} bytes with the transcripts of its voices, and Dia reads {room}.")
-        prompts = [self._encoded(voice.prompt) for voice in speakers(request.lines) if voice.prompt is not None]
+        prompts = [self._loaded.encoded(voice.prompt) for voice in speakers(request.lines) if voice.prompt is not None]
         prompt = np.concatenate([np.zeros((0, len(self._config.delays)), np.int16), *prompts])
         said = sum(len(line.text.encode()) + 1 for line in request.lines)
         # The last row is EOS in the last codebook, `max(delays)` rows after the first's.
@@ -142,9 +170,6 @@ class Runtime:
                 frames = min(frames, math.floor(longest_s * _FRAMES_PER_S))
         return Prompted(request.key, text, prompt, request.seed, max(frames, 1))
 
-    def _encode(self, clip: Path) -> Codes:
-        return self._codec.encode(read_clip(clip))
-
     def _make_slots(self, sampling: Sampling) -> Slots:
         """As many as are asked for, or as fit a share of the memory that is free."""
         device, options = self._model.device, self._options
@@ -156,6 +181,18 @@ class Runtime:
         longest = Sizes.of(self._model.attention).take(config.encoder.max_positions, config.decoder.max_positions, 2)
         limit = options.slots or max(1, min(_MOST_ON_CUDA, room // longest))
         return Pool(self._model, sampling, limit, options.cfg_frames, fp8=self._fp8)
+
+
+class _Asked(Iterator[Prompted]):
+    """What `make` gives, for whoever asks again after it had nothing: a generator would have ended there."""
+
+    def __init__(self, make: Callable[[], Prompted | None]) -> None:
+        self._make = make
+
+    def __next__(self) -> Prompted:
+        if (made := self._make()) is None:
+            raise StopIteration
+        return made
 
 
 def set_threads() -> int:

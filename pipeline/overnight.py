@@ -1,0 +1,135 @@
+"""Overnight: a drop folder that is rendered unattended, and the digest that is read in the morning.
+
+In: a drop folder and a way to render one manifest, in place or as a flow run. Out: what `watch.py` makes of it, shown
+on the board while it lasts, and `digest.html` after each job.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pipeline.bulk import AT_ONCE, Bulk, open_bulk
+from pipeline.claims import Outcome
+from pipeline.digest import Digest, make_digest
+from pipeline.digest_page import write_digest
+from pipeline.errors import StorageError
+from pipeline.job import open_job
+from pipeline.progress import progress_bars
+from pipeline.rendering import OnProgress
+from pipeline.settings import Settings
+from pipeline.status import Board, JobStatus
+from pipeline.watch import Render, Watcher
+
+EVERY_ENGINE = ("draft", "dia")  # what a drop folder may ask for
+_LOOK_S = 2.0
+_NIGHT = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Night:
+    """A drop folder, and how it is looked after. `say` gets what a person should know, a line each."""
+
+    folder: Path
+    settings: Settings
+    say: Callable[[str], None]
+    poll: bool = False
+    at_once: int | None = None
+    allow_outside: bool = False
+
+    def watch(self, render: Render, board: Board, stop: threading.Event, *, once: bool = False) -> list[Outcome]:
+        """Look after the folder until `stop`, or with `once` until nothing is left, and tell how each ended then."""
+        watcher = Watcher(
+            self.folder,
+            render,
+            at_once=self.at_once or AT_ONCE,
+            poll=self.poll,
+            allow_outside=self.allow_outside,
+            on_event=self.say,
+            on_finished=self._finished,
+        )
+        with _shown(board, self.folder):
+            if once:
+                return watcher.drain(stop)
+            self.say(f"watching {self.folder / 'inbox'}; stop with Ctrl-C")
+            watcher.run(stop)
+            return []
+
+    def in_place(self, *, once: bool = False) -> list[Outcome]:
+        """The same, rendered by workers of this process."""
+        stop = threading.Event()
+        with open_bulk(self.settings, EVERY_ENGINE, at_once=self.at_once, alone=False) as bulk, progress_bars() as bar:
+            threading.Thread(target=_stop_with, args=(stop, bulk), name="stop", daemon=True).start()
+            try:
+                return self.watch(render_with(bulk, bar, allow_outside=self.allow_outside), bulk.board, stop, once=once)
+            finally:
+                stop.set()
+
+    def digest(self) -> Digest:
+        """Of the last 24 hours."""
+        return make_digest_of_last_day(self.settings, self.folder)
+
+    def _finished(self, name: str, report: Mapping[str, Any] | None, error: str) -> None:
+        told = str(report["status"]) if report else "failed"
+        self.say(f"{name}: {told}" + (f"\n{error}" if error else ""))
+        try:
+            write_digest(self.settings.output, self.digest())
+        except StorageError as problem:
+            self.say(str(problem))
+
+
+def _stop_with(stop: threading.Event, bulk: Bulk) -> None:
+    stop.wait()
+    bulk.stop()
+
+
+def make_digest_of_last_day(settings: Settings, folder: Path | None = None) -> Digest:
+    """What was made in the last 24 hours, and with a drop folder what failed and waits there."""
+    now = datetime.now().astimezone()
+    return make_digest(
+        settings.output,
+        since=now - _NIGHT,
+        now=now,
+        failed_folder=None if folder is None else folder / "failed",
+        waiting=() if folder is None else names_waiting(folder),
+    )
+
+
+def render_with(bulk: Bulk, bar: Callable[[str], OnProgress], *, allow_outside: bool) -> Render:
+    """Renders one manifest as a job of `bulk`."""
+
+    def render(manifest: Path, owner: Path) -> Mapping[str, Any]:
+        job = open_job(manifest, bulk.settings, allow_outside=allow_outside, owner=owner)
+        bulk.add(job)
+        return bulk.render(job, bar(job.name)).as_dict()
+
+    return render
+
+
+def names_waiting(folder: Path) -> list[str]:
+    """Names of what lies in the inbox, scripts in YAML among them: nothing is read."""
+    return sorted(path.name for path in (folder / "inbox").glob("[!.]*.y*ml"))
+
+
+@contextmanager
+def _shown(board: Board, folder: Path) -> Iterator[None]:
+    """Keep what waits in the inbox on the board."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_S):
+            names = names_waiting(folder)
+            board.lies_in_inbox([JobStatus(Path(name).stem, name, "waits", 0.0, note="in the inbox") for name in names])
+
+    thread = threading.Thread(target=look, name="inbox", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,132 @@
+"""Logs rotate, hold no secrets, and never stop the work."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.logs import FILE_BYTES, FILES, log_to, redact
+
+PRINTABLE = "".join(map(chr, range(33, 127)))
+# Long enough, and of letters enough, that none stands in the text around it by chance.
+secrets = st.text(PRINTABLE, min_size=8, max_size=40).map(lambda text: f"Zq{text}9x")
+plain = st.from_regex(re.compile(r"(?:[a-z]{1,8}[ ,.;:]{1,2}){0,6}", re.ASCII), fullmatch=True)
+NAMES = ["AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY", "HF_TOKEN", "client_secret", "DB_PASSWORD", "aws_session_token"]
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Logging as it was before."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), logging.getLogger("pipeline").level
+    yield
+    for handler in set(root.handlers) - set(before):
+        root.removeHandler(handler)
+        handler.close()
+    logging.getLogger("pipeline").setLevel(level)
+
+
+@given(secrets, plain, plain, st.sampled_from(NAMES))
+def test_a_secret_in_a_place_for_secrets_never_comes_out(secret: str, before: str, after: str, name: str) -> None:
+    """In an address, its query, an assignment, JSON, a Python dict, and a header."""
+    in_address = re.sub(r"[@/:\s]", "-", secret)
+    in_query = re.sub(r"[&#\s]", "-", secret)
+    for place, hidden in (
+        (f"s3://user:{in_address}@host/bucket", in_address),
+        (f"https://{in_address}@host:9000/x", in_address),
+        (f"s3://AKIA:Zq/{in_address}@host/bucket", in_address),
+        (f"https://host/takes/a.flac?X-Amz-Signature={in_query}&part=1", in_query),
+        (f"https://host/a?sv=1&sig={in_query}", in_query),
+        (f"{name}={secret}", secret),
+        (f"{name} = {secret}", secret),
+        (f"--{name.lower().replace('_', '-')}={secret}", secret),
+        (json.dumps({name.lower(): secret, "x": 1}), json.dumps(secret)[1:-1]),
+        (repr({name: secret}), repr(secret)[1:-1]),
+        (f"Authorization: Bearer {secret}", secret),
+        (f"authorization: Basic {secret}", secret),
+        (f"'Authorization': 'token {secret}'", secret),
+    ):
+        told = redact(f"{before} {place} {after}")
+        assert hidden not in told
+        assert "***" in told
+        assert told.startswith(before)
+
+
+@given(plain)
+def test_text_without_secrets_is_unchanged(text: str) -> None:
+    """Also with addresses, numbers, times and takes in it."""
+    for line in (
+        text,
+        f"{text} http://127.0.0.1:4200/api/flows?limit=5&design=x {text}",
+        f"{text} s3://bucket/prefix/job/takes me@example.org {text}",
+        f"{text} http://host:80/users/me@example.org {text}",
+        f"manifests/dune.md:14: {text} takes/00ff.flac key 00ff seed=0 at 2026-01-31T23:00:00+01:00",
+    ):
+        assert redact(line) == line
+
+
+def test_ours_are_logged_from_info_and_others_from_warning(tmp_path: Path) -> None:
+    """Each line with its time and the offset from UTC."""
+    assert log_to(tmp_path / "logs", "render") is None
+    assert log_to(tmp_path / "logs", "render") is None  # not twice
+    logging.getLogger("pipeline.takes").info("a take of %s", "Ann")
+    logging.getLogger("pipeline.takes").debug("too much")
+    logging.getLogger("pipelines").info("somebody else's")
+    logging.getLogger("distributed.worker").warning("lost")
+    lines = (tmp_path / "logs/render.log").read_text().splitlines()
+    time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d"
+    assert [re.sub(time, "TIME", line) for line in lines] == [
+        "TIME INFO pipeline.takes: a take of Ann",
+        "TIME WARNING distributed.worker: lost",
+    ]
+
+
+def test_secrets_in_arguments_and_tracebacks_are_hidden_too(tmp_path: Path) -> None:
+    """Whatever part of the record they come in by."""
+    log_to(tmp_path, "render")
+    log = logging.getLogger("pipeline.store")
+    log.warning("cannot reach %s", "s3://me:hunter2222@host/takes")
+    try:
+        raise OSError("https://host/x?X-Amz-Credential=hunter2222&y=1")
+    except OSError:
+        log.exception("failed")
+    written = (tmp_path / "render.log").read_text()
+    assert "OSError: https://host/x?X-Amz-Credential=***&y=1" in written
+    assert "hunter2222" not in written
+
+
+def test_files_rotate(tmp_path: Path) -> None:
+    """Five of at most 1 MB, the newest without a number."""
+    log_to(tmp_path, "render")
+    log = logging.getLogger("pipeline")
+    for number in range(70):
+        log.info("%d %s", number, "x" * 99_000)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == ["render.log", *(f"render.log.{number}" for number in range(1, FILES))]
+    assert all(path.stat().st_size <= FILE_BYTES for path in tmp_path.iterdir())
+    assert "pipeline: 69 " in (tmp_path / "render.log").read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor does it say anything on the terminal."""
+    (tmp_path / "render.log").symlink_to("/dev/full")
+    assert log_to(tmp_path, "render") is None
+    logging.getLogger("pipeline").warning("lost")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """The place and what to make of it; nothing is raised."""
+    (tmp_path / "file").touch()
+    problem = log_to(tmp_path / "file/logs", "render")
+    assert problem is not None
+    assert str(problem).startswith(str(tmp_path / "file/logs/render.log"))
+    logging.getLogger("pipeline").warning("goes nowhere")
