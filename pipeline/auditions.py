@@ -93,7 +93,7 @@ def give_prompts(
 
 
 def _prompted(voice: Voice, take: Take, traits: Traits) -> Voice:
-    return replace(voice, prompt=take.path, prompt_sha256=take.pcm_sha256, transcript=traits.audition)
+    return replace(voice, prompt=take.path.absolute(), prompt_sha256=take.pcm_sha256, transcript=traits.audition)
 
 
 @dataclass(frozen=True)

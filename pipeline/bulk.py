@@ -49,6 +49,7 @@ class Bulk:
         engine_for: EngineFor = here,
         at_once: int = 1,
         check_disk: bool = True,
+        devices_stop: threading.Event | None = None,
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
         self.settings = settings
@@ -56,6 +57,7 @@ class Bulk:
         self.at_once = at_once
         self._engine_for = engine_for
         self._check_disk = check_disk
+        self._devices_stop = devices_stop or threading.Event()
         self._clock = clock
         self._window = None if settings.window is None else parse_window(settings.window)
         self._finishing = threading.Lock()
@@ -69,8 +71,6 @@ class Bulk:
 
     def render(self, job: Job, on_progress: OnProgress, stage: RunStage = in_place) -> Report:
         """Render one job, in any thread. Raises what `render_job` raises, and `StorageError` for too small a disk."""
-        if self._check_disk and (problem := check_room(job, estimate(job))) is not None:
-            raise StorageError(problem)
 
         def progress(stage: str, done: float, total: float) -> None:
             self.board.progress(job.name, stage, done, total)
@@ -87,21 +87,31 @@ class Bulk:
         try:
             if self._stopped:
                 raise StoppedError
+            if self._check_disk and (problem := check_room(job, estimate(job))) is not None:
+                raise StorageError(problem)
             return render_job(replace(job, engine=self._engine_for(job)), conditions)
         finally:
             self._stops.discard(conditions.stop)
             self.board.remove(job.name)
 
+    def is_open(self, job: Job) -> bool:
+        """Whether its chunks may be started now."""
+        return admission(self._window_of(job), self._clock)() == 0
+
     def stop(self) -> None:
         """End every job that runs, as soon as it can; what is finished stays."""
         self._stopped = True
+        self._devices_stop.set()
         for stop in list(self._stops):
             stop.set()
 
+    def _window_of(self, job: Job) -> Window | None:
+        own = job.manifest.window
+        return self._window or (parse_window(own) if own else None)
+
     def _admission(self, job: Job) -> Admission:
         """The window of this run, or the job's own; while it is closed the board says so."""
-        own = job.manifest.window
-        window: Window | None = self._window or (parse_window(own) if own else None)
+        window = self._window_of(job)
         ask = admission(window, self._clock)
 
         def asked() -> float:
@@ -131,7 +141,14 @@ def open_bulk(
     from pipeline.engines.crew import open_crew
 
     with open_crew(settings, engines) as crew, board.open():
-        yield Bulk(settings, board, engine_for=pool_engines(crew), at_once=at_once or AT_ONCE, check_disk=check_disk)
+        yield Bulk(
+            settings,
+            board,
+            engine_for=pool_engines(crew),
+            at_once=at_once or AT_ONCE,
+            check_disk=check_disk,
+            devices_stop=crew.stop,
+        )
 
 
 def is_light(settings: Settings, engines: Collection[str]) -> bool:
@@ -150,7 +167,8 @@ def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress
     """Render `jobs`, yielding each as it ends. One that fails does not end the others; an interruption ends all."""
     for job in jobs:
         bulk.add(job)
-    in_order = sorted(jobs, key=lambda job: -job.manifest.priority)
+    # Those outside their window last: they would hold the places of others while they sleep.
+    in_order = sorted(jobs, key=lambda job: (not bulk.is_open(job), -job.manifest.priority))
     with ThreadPoolExecutor(bulk.at_once, "job") as pool:
         running: dict[Future[Outcome], Job] = {}
         try:

@@ -113,7 +113,7 @@ def _bulk(settings: Settings, engines: Collection[str]) -> Iterator[Bulk]:
         assert context is not None
         assert isinstance(context.task_runner, DaskTaskRunner)
         with crew_of(context.task_runner.client) as crew:
-            yield Bulk(settings, board, engine_for=pool_engines(crew), at_once=AT_ONCE)
+            yield Bulk(settings, board, engine_for=pool_engines(crew), at_once=AT_ONCE, devices_stop=crew.stop)
 
 
 def _digest(night: Night) -> dict[str, Any]:

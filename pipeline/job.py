@@ -14,6 +14,7 @@ from typing import TypeVar
 from pipeline.auditions import plan_audition
 from pipeline.chunks import Chunk, pack, sayer, too_long
 from pipeline.engines import TRAITS, DiaOptions, Engine, Traits, open_engine
+from pipeline.engines.devices import first_device
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.manifest import Dia, Manifest, load_manifest
 from pipeline.orders import Cover
@@ -160,13 +161,18 @@ def dia_options(dia: Dia, settings: Settings) -> DiaOptions:
     """How Dia speaks in a job, and with what on this machine."""
     return replace(
         dia.options(),
-        weights=settings.weights,
-        codec=settings.codec,
-        device=settings.device,
+        weights=_anywhere(settings.weights),
+        codec=_anywhere(settings.codec),
+        device=first_device(settings.device),
         codec_device=settings.codec_device,
         kernels=settings.kernels,
         slots=settings.slots,
     )
+
+
+def _anywhere(where: str | None) -> str | None:
+    """A folder or file by its whole path, as workers may have been started in another folder; a hub id as it is."""
+    return str(Path(where).absolute()) if where and Path(where).exists() else where
 
 
 class _Checker:

@@ -113,7 +113,7 @@ def _load_voice(file: Path) -> VoiceEntry:
     voice = Voice(
         name=name,
         draft=DraftVoice(**parsed.draft.model_dump()),
-        prompt=prompt,
+        prompt=prompt.absolute() if prompt else None,  # workers may have been started in another folder
         prompt_sha256=(file_hash(prompt) or "") if prompt else "",
         transcript=parsed.transcript or "",
         seed=_seed(name) if parsed.seed is None else parsed.seed,

@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +47,26 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """`podcast serve` in a folder with a manifest, on a free port, with a Prefect home of its own."""
+    """`podcast serve`, with a drop folder, in a folder with a manifest; on a free port, with its own Prefect home."""
     folder = tmp_path_factory.mktemp("served")
     (folder / "manifests").mkdir()
-    (folder / "manifests/show.md").write_text(SCRIPT)
-    (folder / "manifests/show.yaml").write_text("title: Show\nscript: show.md\n")
+    write_show(folder / "manifests", "show")
+    with serving(folder, "--watch", "night") as served:
+        yield served
+
+
+def write_show(folder: Path, name: str, script: str = SCRIPT) -> Path:
+    """A manifest with its script, the script first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.md").write_text(script)
+    manifest = folder / f"{name}.yaml"
+    manifest.write_text(f"title: {name}\nscript: {name}.md\ndeliver: [podcast]\n")
+    return manifest
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[Served]:
+    """A `podcast serve` for as long as the block lasts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -58,7 +74,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     env |= {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
     said = folder / "said"
     with said.open("w") as stderr:
-        process = subprocess.Popen([PODCAST, "serve"], cwd=folder, env=env, stdout=stderr, stderr=stderr)
+        process = subprocess.Popen([PODCAST, "serve", *options], cwd=folder, env=env, stdout=stderr, stderr=stderr)
     try:
         deadline = time.monotonic() + WAIT_S
         while "serving podcast/render" not in said.read_text():
@@ -90,7 +106,7 @@ def test_a_deployment_run_renders_the_same_takes_as_the_command(served: Served) 
         for root in (served.folder / "output", served.folder / "other")
     ]
     assert hashes[0] == hashes[1]
-    assert len(hashes[0]) == 4 + 2 + 2 + 4
+    assert len(hashes[0]) == 4 + 2 + 1 + 2
 
     artifacts = _artifacts(served)
     assert artifacts["progress"][-1] == 100.0
@@ -107,6 +123,80 @@ def test_a_wrong_manifest_fails_the_run_and_serving_goes_on(served: Served) -> N
     assert result.returncode == 1
     assert "Failed" in result.stdout
     assert "nope.yaml" in served.said.read_text()
+
+
+def wait_for(what: Callable[[], object], served: Served) -> None:
+    """Until it is true, or everything that was said if that takes too long."""
+    deadline = time.monotonic() + WAIT_S
+    while not what():
+        assert time.monotonic() < deadline, served.said.read_text()
+        time.sleep(0.2)
+
+
+def workers(served: Served) -> list[psutil.Process]:
+    """The worker processes that `podcast serve` has started."""
+    found = []
+    for pid in _family(served):
+        try:
+            process = psutil.Process(pid)
+            if "spawn_main" in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_night_as_readme_has_it(served: Served) -> None:
+    """Three manifests are dropped, a worker is killed, and there are three finished podcasts and a digest."""
+    night = served.folder / "night"
+    wait_for((night / "inbox").is_dir, served)
+    names = {"first", "second", "third"}
+    for name in sorted(names):
+        write_show(night / "inbox", name)
+    wait_for(lambda: list((night / "running").glob("*/*.yaml")), served)
+    before = workers(served)
+    assert before
+    before[0].kill()
+
+    wait_for(lambda: {path.stem for path in (night / "done").glob("*.yaml")} == names, served)
+
+    assert not list((night / "failed").iterdir())
+    assert not list((night / "inbox").iterdir())
+    for name in names:
+        report = json.loads((night / f"done/{name}.report.json").read_text())
+        assert report["status"] == "done"
+        assert report["takes"] == {"total": 4, "rendered": 4, "reused": 0, "failed": 0}
+        assert report["devices"]
+        assert all(device.startswith("cpu") for device in report["devices"])
+        assert len(list((served.folder / f"output/{name}/podcast").rglob("*.mp3"))) == 1
+    wait_for(lambda: len(workers(served)) == len(before), served)
+    wait_for(lambda: json.loads((served.folder / "output/digest.json").read_text())["counts"]["done"] >= 3, served)
+    page = (served.folder / "output/digest.html").read_text()
+    assert all(name in page for name in names)
+    wait_for(lambda: "digest" in _artifacts(served), served)
+
+
+def test_a_run_may_render_a_whole_inbox(served: Served) -> None:
+    """As a cron run does: what lies there is done or failed when it ends, and a failure is the run's."""
+    folder = served.folder / "other"
+    write_show(folder / "inbox", "fine")
+    run = ("deployment", "run", "podcast/render", "--param", "inbox=other", "--watch")
+    result = served.prefect(*run)
+    assert result.returncode == 0, result.stdout + served.said.read_text()
+    assert (folder / "done/fine.report.json").is_file()
+    assert served.prefect("deployment", "run", "podcast/render", "--watch").returncode == 1
+    assert "either a manifest or an inbox" in served.said.read_text()
+
+
+@pytest.mark.slow
+def test_a_cron_run_renders_the_inbox_and_nothing_before_it(tmp_path: Path) -> None:
+    """The schedule is the deployment's; by it, and not when it is dropped, a manifest is rendered."""
+    write_show(tmp_path / "night/inbox", "show")
+    with serving(tmp_path, "--watch", "night", "--cron", "* * * * *") as served:
+        wait_for((tmp_path / "night/done/show.report.json").is_file, served)
+        assert "by the schedule * * * * *" in served.said.read_text()
+        assert "watching" not in served.said.read_text()
+        assert "* * * * *" in served.prefect("deployment", "inspect", "podcast/render").stdout
 
 
 def _family(served: Served) -> set[int]:

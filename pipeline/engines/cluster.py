@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import dask
 from distributed import Nanny, Scheduler, Security, SpecCluster, get_worker
-from distributed.utils import silence_logging_cmgr
+from distributed.utils import LoopRunner
 
 from pipeline.engines import DiaOptions, Engine, Failed, Rendered, Request, open_engine
-from pipeline.engines.devices import Worker
+from pipeline.engines.devices import Worker, visible_gpu
 from pipeline.engines.resident import Resident
 from pipeline.errors import EngineError, Problem, RequestError
 from pipeline.settings import load_settings
@@ -32,12 +34,16 @@ from pipeline.workspace import atomic_write
 
 LOOPBACK = "127.0.0.1"
 _REJOIN_S = 2.0
+_CLOSE_S = 5.0
 _START_S = 60  # for a worker process to load and reach the scheduler
 _log = logging.getLogger(__name__)
 CONFIG = {
     "distributed.scheduler.allowed-failures": 0,  # the pool finds out who is to blame
-    "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536"},  # Dask's own holds OpenMP to one thread
+    # Dask's own environment holds OpenMP to one thread. Its workers are watched by us, and have nothing to say.
+    "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": "65536", "DASK_LOGGING__DISTRIBUTED": "critical"},
     "distributed.scheduler.worker-ttl": "60s",
+    # A worker that dies again while it starts must not be given up; its nanny goes on starting it.
+    "distributed.deploy.lost-worker-timeout": "365 days",
     "distributed.comm.timeouts.connect": "10s",
 }
 
@@ -162,17 +168,46 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
     # Dask's page needs an address of its own even where there is none: its usual port may be another's.
     options = {"host": LOOPBACK, "port": 0, "dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
     scheduler = {"cls": Scheduler, "options": options}
-    with (
-        configured(LOOPBACK),
-        SpecCluster(workers=specification, scheduler=scheduler, silence_logs=logging.CRITICAL) as cluster,
-    ):
-        yield str(cluster.scheduler_address)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Prefect has every logger speak
+    with configured(LOOPBACK), _loop_without_ctrl_c() as loop:
+        # A cluster that is interrupted half way does not know how to close: it is stopped when it is there.
+        with _later(signal.SIGINT, signal.SIGTERM):
+            cluster = SpecCluster(workers=specification, scheduler=scheduler, loop=loop, silence_logs=logging.CRITICAL)
+        try:
+            yield str(cluster.scheduler_address)
+        finally:
+            with suppress(Exception):
+                cluster.close(timeout=_CLOSE_S)
+
+
+@contextmanager
+def _loop_without_ctrl_c() -> Iterator[Any]:
+    """An event loop in a thread whose processes get no Ctrl-C: a terminal sends it to all, but it is for this one."""
+    runner = LoopRunner(asynchronous=False)
+    resource_tracker.ensure_running()  # started later, by multiprocessing, it would let them through again
+    with _later(signal.SIGINT):  # a thread inherits what is held back, and so does a process
+        runner.start()
+    try:
+        yield runner.loop
+    finally:
+        with suppress(Exception):
+            runner.stop(timeout=_CLOSE_S)
+
+
+@contextmanager
+def _later(*signals: signal.Signals) -> Iterator[None]:
+    """Hold signals back from this thread; they come when the block ends."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _nanny_options(worker: Worker, host: str) -> dict[str, Any]:
     return {
         "nthreads": worker.held,
-        "env": worker.environment,
+        "env": worker.environment | visible_gpu(worker, os.environ.get("CUDA_VISIBLE_DEVICES")),
         "host": host,
         "memory_limit": 0,  # the engine minds its memory itself
         "dashboard": False,
@@ -217,7 +252,8 @@ def join(
             await asyncio.sleep(_REJOIN_S)
 
     signal.signal(signal.SIGTERM, lambda _signal, _frame: signal.raise_signal(signal.SIGINT))  # which asyncio minds
-    with configured(scheduler), silence_logging_cmgr(logging.CRITICAL):
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # `tell` says what matters
+    with configured(scheduler):
         asyncio.run(work())
 
 

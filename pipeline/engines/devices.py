@@ -42,6 +42,14 @@ class Worker:
         return {"PODCAST_DEVICE": self.device} | seen | threads
 
 
+def visible_gpu(worker: Worker, visible: str | None) -> dict[str, str]:
+    """The worker's only GPU, where `visible` (CUDA_VISIBLE_DEVICES of this process) lists those it counts among."""
+    within = [name.strip() for name in visible.split(",")] if visible else []
+    if worker.gpu is None or worker.gpu >= len(within):
+        return {}
+    return {"CUDA_VISIBLE_DEVICES": within[worker.gpu]}
+
+
 def parse_devices(text: str, where: str = "--device") -> tuple[Worker, ...]:
     """The workers that `text` names: devices separated by commas, `cpu:2x4` for two workers of four threads each.
 
@@ -64,6 +72,11 @@ def parse_devices(text: str, where: str = "--device") -> tuple[Worker, ...]:
     if problems:
         raise RequestError(*problems)
     return tuple(_numbered(workers))
+
+
+def first_device(text: str | None) -> str | None:
+    """The first of the devices `text` names, for an engine in this process: `cpu:2x4` is the CPU there."""
+    return None if text is None else re.sub(r"^cpu:.*", "cpu", text.split(",")[0].strip())
 
 
 def share_cores(cores: int, threads: int | None = None) -> tuple[Worker, ...]:

@@ -2,8 +2,8 @@
 
 In: requests, pulled only as fast as the workers' slots take them. Out: the same as from any engine, and the same bytes
 whatever the number of workers. A chunk that kills its worker is found by halving those it may have been, and given up
-after it has killed some alone. Dask decides which worker speaks what, starts dead ones again, and is fair between jobs
-that share a cluster; priority is its own too.
+after it has killed some alone. Dask decides which worker speaks what and starts dead ones again. Jobs that share a
+cluster share it evenly; those of a higher priority go first, in Dask's queue and in each worker's own.
 """
 
 from __future__ import annotations
@@ -64,9 +64,10 @@ class Crew:
             self._looked = time.monotonic()
         return self._held
 
-    def room(self) -> int:
-        """How many takes may be on their way for one job."""
-        return sum(min(held, self._slots.get(name, held) + _AHEAD) for name, held in self.held().items())
+    def room(self, guess: int) -> int:
+        """How many takes may be on their way for one job; `guess` are the slots of workers that have not told."""
+        told = [(held, self._slots.get(name, guess)) for name, held in self.held().items()]
+        return sum(min(held, slots + max(_AHEAD, slots // 8)) for held, slots in told)
 
     def learn(self, device: str, slots: int) -> None:
         """Remember how many takes a worker makes at once."""
@@ -184,7 +185,7 @@ class Pool:
     @property
     def slots(self) -> int:
         """Takes that may be on their way at once."""
-        return self._crew.room()
+        return self._crew.room(self._door.slots)
 
     def identity(self, voice: Voice) -> Mapping[str, Any]:
         """As the engine has it."""
@@ -271,7 +272,7 @@ class _Run:
             if not self._flying:
                 self._try_group()
             return
-        room = self._crew.room() - len(self._flying)
+        room = self._pool.slots - len(self._flying)
         batch: list[_Errand] = []
         while len(batch) < room and (errand := self._take()) is not None:
             batch.append(errand)

@@ -1,0 +1,183 @@
+"""Chunks are started in the hours of the window, and at no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import MakeJob
+from pipeline.bulk import Bulk, render_jobs
+from pipeline.engines import Engine, Failed, Rendered, Request
+from pipeline.engines.tone import ToneEngine
+from pipeline.job import Job, open_job
+from pipeline.report import Report
+from pipeline.settings import Settings
+from pipeline.status import Board
+from pipeline.window import Window, admission, always, parse_window
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("23:00-06:30", Window(1380, 390)),
+        ("9:00-17:00", Window(540, 1020)),
+        (" 22:15 – 05:45 ", Window(1335, 345)),
+        ("24:00-06:00", Window(0, 360)),
+        ("18:00-24:00", Window(1080, 0)),
+    ],
+)
+def test_windows_as_people_write_them(text: str, window: Window) -> None:
+    """With or without a leading zero, also until midnight."""
+    assert parse_window(text) == window
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "night", "23:00", "23-06", "25:00-06:00", "23:60-06:00", "24:30-6:00", "9:00-9:00", "0:00-24:00", "x" * 99],
+)
+def test_what_is_no_window_is_told_with_a_next_step(text: str) -> None:
+    """What is wrong in one line, what to do in another."""
+    with pytest.raises(ValueError, match=r"is no window|is empty") as caught:
+        parse_window(text)
+    what, following = str(caught.value).split("\n")
+    assert len(what) < 100
+    assert "23:00-06:30" in following
+
+
+@pytest.mark.parametrize(
+    ("window", "now", "wait_s"),
+    [
+        ("23:00-06:30", "2026-11-26T22:59:59", 1),
+        ("23:00-06:30", "2026-11-26T23:00:00", 0),
+        ("23:00-06:30", "2026-11-27T06:29:59", 0),
+        ("23:00-06:30", "2026-11-27T06:30:00", 16.5 * 3600),
+        ("23:00-06:30", "2026-12-31T23:59:59", 0),
+        ("09:00-17:00", "2026-11-26T08:00:00", 3600),
+        ("09:00-17:00", "2026-11-26T17:00:00", 16 * 3600),
+        ("18:00-24:00", "2026-11-26T23:59:59", 0),
+        ("18:00-24:00", "2026-11-27T00:00:00", 18 * 3600),
+        ("02:15-02:45", "2026-03-29T03:00:00", 23.25 * 3600),  # a window that a night of summer time leaves out
+    ],
+)
+def test_how_long_it_is_until_a_window_opens(window: str, now: str, wait_s: float) -> None:
+    """Its first minute belongs to it, its last does not."""
+    assert parse_window(window).wait_s(datetime.fromisoformat(now)) == wait_s
+
+
+_minutes = st.integers(0, 24 * 60 - 1)
+_windows = st.tuples(_minutes, _minutes).filter(lambda ends: ends[0] != ends[1]).map(lambda ends: Window(*ends))
+_times = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1))
+
+
+@given(_windows)
+def test_a_window_reads_as_it_is_written(window: Window) -> None:
+    """Whatever its hours."""
+    assert parse_window(str(window)) == window
+
+
+@given(_windows, _times)
+def test_it_is_waited_for_exactly_outside(window: Window, now: datetime) -> None:
+    """Never for a day or longer, and what is waited for is its first moment, wherever the clock was before."""
+    minute = now.hour * 60 + now.minute
+    if window.start < window.end:
+        inside = window.start <= minute < window.end
+    else:
+        inside = minute >= window.start or minute < window.end
+    wait_s = window.wait_s(now)
+    assert (wait_s == 0) == inside
+    assert 0 <= wait_s < 24 * 3600
+    opens = now + timedelta(seconds=wait_s)
+    assert window.wait_s(opens) == 0
+    if not inside:
+        assert (opens.hour * 60 + opens.minute, opens.second) == (window.start, 0)
+        assert window.wait_s(opens - timedelta(microseconds=1)) > 0
+
+
+def test_without_a_window_chunks_may_always_be_started() -> None:
+    """Whatever the time."""
+    assert admission(None) is always
+    assert always() == 0
+
+
+class _Clock:
+    """Shows 23:00, until it is moved; `then` are the times it shows first."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 26, 23)
+        self.then: list[datetime] = []
+
+    def __call__(self) -> datetime:
+        if self.then:
+            self.now = self.then.pop(0)
+        return self.now
+
+
+class _Night(ToneEngine):
+    """Two slots; once so many chunks are begun it is seven in the morning, and when those are spoken almost eleven."""
+
+    slots = 2
+
+    def __init__(self, clock: _Clock, before_morning: int) -> None:
+        self.clock, self.left = clock, before_morning
+        self.begun: list[datetime] = []
+        self.ended: list[datetime] = []
+
+    def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
+        """Take two at a time, and move the clock."""
+        incoming = iter(requests)
+        active: list[Request] = []
+        while True:
+            while len(active) < self.slots and (one := next(incoming, None)) is not None:
+                active.append(one)
+                self.begun.append(self.clock.now)
+                self.left -= 1
+                if self.left == 0:
+                    self.clock.now = self.clock.now.replace(hour=7) + timedelta(days=1)
+            if not active:
+                break
+            self.ended.append(self.clock.now)
+            yield next(super().render([active.pop(0)]))
+        if self.left <= 0:
+            almost = self.clock.now.replace(hour=22, minute=59, second=59, microsecond=990_000)
+            self.clock.then = [almost, almost, almost + timedelta(milliseconds=10)]
+
+
+class _Noting(Board):
+    """Remembers when jobs slept."""
+
+    def __init__(self, output: Path) -> None:
+        super().__init__(output)
+        self.notes: list[str] = []
+
+    def sleeps(self, job: str, note: str) -> None:
+        """Remember it."""
+        self.notes.append(note)
+        super().sleeps(job, note)
+
+
+def test_a_job_goes_on_when_its_window_opens_again(make_job: MakeJob, settings: Settings, tmp_path: Path) -> None:
+    """What was begun before it closed is finished, nothing is begun outside it, and nothing is lost."""
+    script = "# One\n\n" + "\n\n---\n\n".join(f"Scene {number} is about rivers." for number in range(9)) + "\n"
+    job = open_job(make_job(script, window="23:00-06:30"), settings, engine="tone")
+    clock = _Clock()
+    engine = _Night(clock, before_morning=4)
+
+    def engine_for(_job: Job) -> Engine:
+        return engine
+
+    board = _Noting(tmp_path / "output")
+    bulk = Bulk(settings, board, engine_for=engine_for, clock=clock)
+    ((_job, outcome),) = render_jobs([job], bulk, lambda _name: lambda _stage, _done, _total: None)
+
+    assert isinstance(outcome, Report)
+    assert outcome.status == "done"
+    assert len(engine.begun) == len(engine.ended) == len(job.takes) == 9
+    window = parse_window("23:00-06:30")
+    assert all(window.wait_s(now) == 0 for now in engine.begun)
+    assert [window.wait_s(now) > 0 for now in engine.ended].count(True) == 2  # in flight as the morning came
+    assert set(board.notes) == {"until 23:00 (window 23:00-06:30)"}
