@@ -61,7 +61,7 @@ def watch(folder: Path, at_once: int | None, poll: bool, once: bool, allow_outsi
 
 @click.command()
 @click.option("--name", default="render", show_default=True, help="The deployment's name.")
-@click.option("--limit", default=1, show_default=True, type=click.IntRange(1), help="Flow runs at the same time.")
+@click.option("--limit", default=2, show_default=True, type=click.IntRange(1), help="Flow runs at the same time.")
 @click.option("--watch", "folder", type=click.Path(path_type=Path), help="Render what is dropped into FOLDER/inbox.")
 @click.option("--cron", metavar="SCHEDULE", help='Render the inbox only then, such as "0 23 * * *" (local time).')
 @night_options

@@ -330,3 +330,17 @@ def test_the_commands_run(tmp_path: Path) -> None:
     wrong = run_podcast("bench", "engine", "--weights", str(tmp_path / "none"), cwd=tmp_path, env=env)
     assert wrong.returncode == 1
     assert "Traceback" not in wrong.stderr
+
+
+def test_a_season_is_measured_while_workers_die(tmp_path: Path) -> None:
+    """Everything is done in the end, and memory is told for the command and its workers."""
+    ended = run_podcast(
+        "bench", "overnight", "--manifests", "2", "--words", "150", "--kill-every", "1.5", "--json", cwd=tmp_path
+    )
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert told["takes"] > 4
+    assert told["kills"] >= 1
+    assert 0 < told["worker_busy"] < 1
+    assert told["main_mb"]["most"] > 50
+    assert told["worker_mb"]["most"] > 50

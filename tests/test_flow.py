@@ -230,7 +230,7 @@ def _artifacts(served: Served) -> dict[str, list[object]]:
 
 
 def test_prefect_yaml_deploys_to_a_pool_of_ones_own(served: Served) -> None:
-    """`prefect deploy` takes it as it ships, and a process worker renders."""
+    """`prefect deploy` takes it as it ships, with its nightly schedule."""
     create = served.prefect("work-pool", "create", "--type", "process", "my-pool")
     assert create.returncode == 0, create.stderr
     deploy = subprocess.run(
@@ -238,3 +238,4 @@ def test_prefect_yaml_deploys_to_a_pool_of_ones_own(served: Served) -> None:
         cwd=served.folder, env=served.env, capture_output=True, text=True, timeout=WAIT_S, check=False,
     )  # fmt: skip
     assert deploy.returncode == 0, deploy.stdout + deploy.stderr
+    assert "0 23 * * *" in served.prefect("deployment", "inspect", "podcast/render").stdout

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import dask
 from distributed import Nanny, Scheduler, Security, SpecCluster, get_worker
+from distributed.core import Status
 from distributed.utils import LoopRunner
 
 from pipeline.engines import DiaOptions, Engine, Failed, Rendered, Request, open_engine
@@ -35,6 +36,7 @@ from pipeline.workspace import atomic_write
 LOOPBACK = "127.0.0.1"
 _REJOIN_S = 2.0
 _CLOSE_S = 5.0
+_STARTS = 4
 _START_S = 60  # for a worker process to load and reach the scheduler
 _log = logging.getLogger(__name__)
 CONFIG = {
@@ -161,10 +163,21 @@ def _open(name: Any) -> Engine:
     return engine
 
 
+class _Nanny(Nanny):
+    """Looks after one worker process; one that dies while it starts is started again, as one that dies later is."""
+
+    async def instantiate(self) -> Status:
+        """Start the process."""
+        for _try in range(_STARTS):
+            if (status := await super().instantiate()) == Status.running:
+                break
+        return status
+
+
 @contextmanager
 def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
     """Start one process for each of `workers`, on loopback; gives the scheduler's address and ends them all."""
-    specification = {worker.name: {"cls": Nanny, "options": _nanny_options(worker, LOOPBACK)} for worker in workers}
+    specification = {worker.name: {"cls": _Nanny, "options": _nanny_options(worker, LOOPBACK)} for worker in workers}
     # Dask's page needs an address of its own even where there is none: its usual port may be another's.
     options = {"host": LOOPBACK, "port": 0, "dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
     scheduler = {"cls": Scheduler, "options": options}
@@ -172,7 +185,14 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
     with configured(LOOPBACK), _loop_without_ctrl_c() as loop:
         # A cluster that is interrupted half way does not know how to close: it is stopped when it is there.
         with _later(signal.SIGINT, signal.SIGTERM):
-            cluster = SpecCluster(workers=specification, scheduler=scheduler, loop=loop, silence_logs=logging.CRITICAL)
+            try:
+                cluster = SpecCluster(
+                    workers=specification, scheduler=scheduler, loop=loop, silence_logs=logging.CRITICAL
+                )
+            except (RuntimeError, OSError, TimeoutError) as error:
+                what = f"they did not start ({str(error).splitlines()[0][:200]})."
+                hint = "Run the same command again; if it is always so, name fewer with --device."
+                raise EngineError(Problem("workers", what, hint)) from None
         try:
             yield str(cluster.scheduler_address)
         finally:
@@ -224,7 +244,7 @@ def join(
     weights: str | None = None,
     tell: Callable[[str], None] = lambda _words: None,
 ) -> None:
-    """Work for the cluster at `scheduler` until interrupted; a lost connection is taken up again.
+    """Work for the cluster at `scheduler` until interrupted or told to end; a lost connection is taken up again.
 
     `host` is the address others reach this worker at: by default the one that faces the scheduler. Raises
     `RequestError` for an address that cannot be a scheduler's, or that this machine has no certificate for.
@@ -232,12 +252,16 @@ def join(
     check_address(scheduler, "worker")
 
     async def work() -> None:
+        me = asyncio.current_task()
+        assert me is not None
+        with suppress(NotImplementedError):  # on Windows a process is ended without being asked
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
         told = ""
         while True:
             try:
                 options = _nanny_options(worker, host or _facing(scheduler)) | {"name": name, "death_timeout": _START_S}
                 options["env"] |= {} if weights is None else {"PODCAST_WEIGHTS": weights}
-                async with Nanny(scheduler, **options) as nanny:
+                async with _Nanny(scheduler, **options) as nanny:
                     told = news = f"{name} has joined {scheduler}"
                     _log.info(news)
                     tell(news)
@@ -251,9 +275,8 @@ def join(
                 tell(news)
             await asyncio.sleep(_REJOIN_S)
 
-    signal.signal(signal.SIGTERM, lambda _signal, _frame: signal.raise_signal(signal.SIGINT))  # which asyncio minds
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # `tell` says what matters
-    with configured(scheduler):
+    with configured(scheduler), suppress(asyncio.CancelledError):
         asyncio.run(work())
 
 
