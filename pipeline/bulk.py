@@ -7,6 +7,7 @@ business; what it may do to the disk and the clock is looked at here.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 Outcome = Report | PodcastError
 EngineFor = Callable[[Job], Engine]
 AT_ONCE = 3
+_log = logging.getLogger(__name__)
 
 
 def here(job: Job) -> Engine:
@@ -114,11 +116,17 @@ class Bulk:
         window = self._window_of(job)
         ask = admission(window, self._clock)
 
+        told = False
+
         def asked() -> float:
+            nonlocal told
             wait_s = ask()
             if wait_s > 0:
                 opens = (self._clock() + timedelta(seconds=wait_s)).strftime("%H:%M")
                 self.board.sleeps(job.name, f"until {opens} (window {window})")
+                if not told:
+                    _log.warning("%s starts no more chunks until %s (window %s)", job.name, opens, window)
+            told = wait_s > 0
             return wait_s
 
         return asked

@@ -163,8 +163,10 @@ def _one_after_another(running: Sequence[JobStatus], queued: Sequence[JobStatus]
     known = [status for status in running if status.eta_s]
     speed_x = sum(status.audio_s * (1 - status.done) / status.eta_s for status in known if status.eta_s)
     ahead_s = sum(status.audio_s * (1 - status.done) for status in running)
+    told = [status.audio_s for status in (*running, *queued) if status.audio_s]
+    usual_s = sum(told) / len(told) if told else 0.0  # what lies in an inbox is not opened yet
     for status in queued:
-        ahead_s += status.audio_s
+        ahead_s += status.audio_s or usual_s
         yield replace(status, eta_s=round(ahead_s / speed_x, 1) if speed_x else None)
 
 

@@ -93,6 +93,7 @@ def speak(order: Order) -> Answer:
     try:
         result = process.resident.speak(engine, request, order.priority).result()
     except EngineError as error:
+        _log.warning("%s", error)  # to whoever looks after this machine; the pool leaves it out
         return Answer(device, 1, refusal=error.problems)
     if isinstance(result, Rendered):
         result = replace(result, device=device, codes=None)  # codes are for those who compare engines

@@ -323,10 +323,14 @@ class _Run:
         if answer.result is not None:
             yield replace(answer.result, request=errand.request)
             return
-        self._again.appendleft(errand)
         if answer.missing:
-            errand.clips = self._crew.read_clips(answer.missing)
-        elif answer.refusal:
+            try:
+                errand.clips = self._crew.read_clips(answer.missing)
+            except (OSError, KeyError) as error:
+                yield Failed(errand.request, f"a voice prompt cannot be read: {error}.")
+                return
+        self._again.appendleft(errand)
+        if answer.refusal:
             self._crew.leave_out(answer.device, answer.refusal)
 
     def _look(self) -> None:
