@@ -27,7 +27,7 @@ from pipeline.status import Board, JobStatus
 from pipeline.window import Admission, Window, admission, parse_window
 
 if TYPE_CHECKING:
-    from pipeline.engines.pool import Crew
+    from pipeline.engines.crew import Crew
 
 Outcome = Report | PodcastError
 EngineFor = Callable[[Job], Engine]

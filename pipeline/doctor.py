@@ -128,7 +128,7 @@ def _output(folder: Path) -> str:
 
 
 def _cluster(address: str) -> str:
-    from pipeline.engines.pool import join_crew  # noqa: PLC0415 - loads Dask
+    from pipeline.engines.crew import join_crew  # noqa: PLC0415 - loads Dask
 
     with join_crew(address) as crew:
         return f"{address}, workers: {', '.join(sorted(crew.held())) or 'none yet'}"

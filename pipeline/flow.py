@@ -30,8 +30,7 @@ from prefect_dask.task_runners import DaskTaskRunner
 
 from pipeline.bulk import AT_ONCE, Bulk, is_light, pool_engines
 from pipeline.digest_page import digest_markdown, write_digest
-from pipeline.engines.crew import address_of_workers
-from pipeline.engines.pool import crew_of
+from pipeline.engines.crew import address_of_workers, crew_of
 from pipeline.errors import PodcastError, Problem, RequestError
 from pipeline.job import open_job
 from pipeline.logs import log_to

@@ -22,8 +22,9 @@ from conftest import PODCAST, MakeJob
 from engine_doubles import ANN, Doubles, here, request
 from pipeline.engines import DEFAULTS, DraftVoice, Failed, Rendered, Request, Voice, open_engine, pool
 from pipeline.engines.cluster import local_cluster
+from pipeline.engines.crew import Crew, join_crew
 from pipeline.engines.devices import Worker
-from pipeline.engines.pool import Crew, Pool, join_crew
+from pipeline.engines.pool import Pool
 from pipeline.engines.tone import ToneEngine
 from pipeline.errors import EngineError
 from pipeline.store import TakeStore

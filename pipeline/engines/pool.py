@@ -10,154 +10,29 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, Semaphore
+from distributed import Future, Semaphore
 from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
-from distributed.utils import silence_logging_cmgr
 
 from pipeline.engines import DiaOptions, Engine, Failed, Rendered, Request, Voice
-from pipeline.engines.cluster import Answer, Order, check_address, configured, is_loopback, reason, speak
+from pipeline.engines.cluster import Answer, Order, speak
+from pipeline.engines.crew import Crew
 from pipeline.errors import EngineError, Problem, StoppedError
-from pipeline.workspace import file_hash
 
 _log = logging.getLogger(__name__)
-_AHEAD = 6  # requests that wait at a worker, so that a free slot never waits for the network
 _TOGETHER = 2  # deaths among others before a chunk is a suspect
 _ALONE = 4  # deaths alone before it is given up
 _LOOK_S = 1.0
 _NO_WORKER_S = 300.0  # without any worker, before that is an error
-_RETURN_S = 120.0  # for a scheduler to come back
-
-
-class Crew:
-    """The workers of a cluster, for all the jobs of this process."""
-
-    def __init__(self, client: Client, address: str, *, same_machine: bool) -> None:
-        self.client = client
-        self.address = address
-        self.same_machine = same_machine  # workers see the same files
-        self.stop = threading.Event()
-        self._clip_names: dict[Path, str] = {}
-        self._clips: dict[str, Path] = {}
-        self._slots: dict[str, int] = {}
-        self._held: Mapping[str, int] = {}
-        self._looked = 0.0
-        self._opening = threading.Lock()
-        self._leaving = threading.Lock()
-
-    def held(self) -> Mapping[str, int]:
-        """The most takes each worker may have at a time, by its name; as it was within the last second."""
-        if time.monotonic() - self._looked > _LOOK_S:
-            told = self.client.scheduler_info(n_workers=-1)["workers"].values()
-            self._held = {str(worker["name"]): int(worker["nthreads"]) for worker in told}
-            self._looked = time.monotonic()
-        return self._held
-
-    def room(self, guess: int) -> int:
-        """How many takes may be on their way for one job; `guess` are the slots of workers that have not told."""
-        told = [(held, self._slots.get(name, guess)) for name, held in self.held().items()]
-        return sum(min(held, slots + max(_AHEAD, slots // 8)) for held, slots in told)
-
-    def learn(self, device: str, slots: int) -> None:
-        """Remember how many takes a worker makes at once."""
-        self._slots[device] = slots
-
-    def leave_out(self, device: str, problems: Sequence[Problem]) -> None:
-        """Do without a worker that cannot open the engine. Raises `EngineError` where it is the last."""
-        with self._leaving:
-            self._looked = 0.0
-            if device not in self.held():
-                return  # another of its orders has said so
-            if len(self.held()) == 1:
-                raise EngineError(*problems)
-            for problem in problems:
-                _log.warning("%s is left out: %s", device, problem)
-            with suppress(Exception):
-                self.client.retire_workers(names=[device])
-            self._looked = 0.0
-
-    def portable(self, request: Request) -> Request:
-        """The request with its clips named by their content, as workers elsewhere keep them."""
-        return replace(request, lines=tuple(replace(line, voice=self._portable(line.voice)) for line in request.lines))
-
-    def _portable(self, voice: Voice) -> Voice:
-        if voice.prompt is None:
-            return voice
-        if voice.prompt not in self._clip_names:
-            name = f"{file_hash(voice.prompt)}{voice.prompt.suffix}"
-            self._clip_names[voice.prompt] = name
-            self._clips[name] = voice.prompt
-        return replace(voice, prompt=Path(self._clip_names[voice.prompt]))
-
-    def read_clips(self, names: Iterable[str]) -> dict[str, bytes]:
-        """The clips of those names."""
-        return {name: self._clips[name].read_bytes() for name in names}
-
-    def reopen(self, lost: Client) -> None:
-        """A connection in place of `lost`, unless there is one already. Raises `EngineError` without a scheduler."""
-        with self._opening:
-            if self.client is not lost:
-                return
-            _log.warning("the scheduler at %s does not answer; waiting for it", self.address)
-            with suppress(Exception):
-                lost.close(timeout=1)
-            deadline = time.monotonic() + _RETURN_S
-            while True:
-                try:
-                    self.client = connect(self.address, timeout_s=5)
-                    return
-                except EngineError:
-                    if self.stop.is_set() or time.monotonic() > deadline:
-                        raise
-                    time.sleep(_LOOK_S)
-
-
-def connect(address: str, timeout_s: float = 30) -> Client:
-    """A client of the scheduler at `address`. Raises `EngineError` where there is none."""
-    try:
-        return Client(address, timeout=timeout_s, set_as_default=False)
-    except (OSError, ValueError, RuntimeError, CommClosedError) as error:
-        what = f"no Dask scheduler answers ({reason(error)})."
-        hint = "Start it, then run the same command again: finished takes are kept."
-        raise EngineError(Problem(address, what, hint)) from None
-
-
-@contextmanager
-def join_crew(address: str) -> Iterator[Crew]:
-    """The workers of the cluster at `address`.
-
-    Raises `EngineError` where no scheduler answers, and `RequestError` for what cannot be the address of one.
-    """
-    check_address(address, "client")
-    with configured(address), silence_logging_cmgr(logging.CRITICAL), crew_of(connect(address), address) as crew:
-        try:
-            yield crew
-        finally:
-            with suppress(Exception):
-                crew.client.close(timeout=2)
-
-
-@contextmanager
-def crew_of(client: Client, address: str | None = None) -> Iterator[Crew]:
-    """The workers that `client` is connected to; on this machine they see the same files."""
-    assert client.scheduler is not None
-    address = address or str(client.scheduler.address)
-    crew = Crew(client, address, same_machine=is_loopback(address))
-    try:
-        yield crew
-    finally:
-        crew.stop.set()
 
 
 @dataclass
