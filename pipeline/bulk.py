@@ -25,6 +25,7 @@ from pipeline.room import check_room, estimate
 from pipeline.settings import Settings
 from pipeline.status import Board, JobStatus
 from pipeline.window import Admission, Window, admission, parse_window
+from pipeline.workspace import storage_errors
 
 if TYPE_CHECKING:
     from pipeline.engines.crew import Crew
@@ -89,8 +90,8 @@ class Bulk:
         try:
             if self._stopped:
                 raise StoppedError
-            if self._check_disk and (problem := check_room(job, estimate(job))) is not None:
-                raise StorageError(problem)
+            if self._check_disk:
+                _see_room(job)
             return render_job(replace(job, engine=self._engine_for(job)), conditions)
         finally:
             self._stops.discard(conditions.stop)
@@ -130,6 +131,14 @@ class Bulk:
             return wait_s
 
         return asked
+
+
+def _see_room(job: Job) -> None:
+    """See that the disk will hold the job. Raises `StorageError` where it will not, or cannot be looked at."""
+    with storage_errors(job.workspace.root):
+        problem = check_room(job, estimate(job))
+    if problem is not None:
+        raise StorageError(problem)
 
 
 @contextmanager

@@ -136,16 +136,9 @@ def _pack(script: Script, language: str, traits: Traits) -> list[Chunk]:
     """The script in chunks. Raises `RequestError` for chapters that come to none."""
     say = sayer(language, tags=traits.speaks_tags)
     packed = [pack(chapter.turns, index, traits.budget, say) for index, chapter in enumerate(script.chapters)]
-    hint = 'Set "language:", or take the chapter out.'
-    raise_if_any(
-        [
-            Problem(
-                chapter.where, f'the chapter "{chapter.title}" has nothing that can be spoken in "{language}".', hint
-            )
-            for chapter, chunks in zip(script.chapters, packed, strict=True)
-            if not chunks
-        ]
-    )
+    empty = [chapter for chapter, chunks in zip(script.chapters, packed, strict=True) if not chunks]
+    what, hint = f'nothing that can be spoken in language "{language}".', 'Set "language:", or take the chapter out.'
+    raise_if_any([Problem(chapter.where, f'the chapter "{chapter.title}" has {what}', hint) for chapter in empty])
     return [chunk for chunks in packed for chunk in chunks]
 
 

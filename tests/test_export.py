@@ -23,9 +23,9 @@ from pipeline.audio.codecs import Probe, decode, probe
 from pipeline.audio.loudness import Levels
 from pipeline.export import check_limits
 from pipeline.job import Job, open_job
-from pipeline.rendering import Conditions, render_job
 from pipeline.mastering import TOLERANCE
 from pipeline.presets import PRESETS
+from pipeline.rendering import Conditions, render_job
 from pipeline.report import Report
 from pipeline.settings import Settings
 

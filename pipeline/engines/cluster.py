@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import dask
 from distributed import Nanny, Scheduler, Security, SpecCluster, get_worker
+from distributed.gc import disable_gc_diagnosis
 from distributed.core import Status
 from distributed.utils import LoopRunner
 
@@ -195,6 +196,7 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
                 hint = "Run the same command again; if it is always so, name fewer with --device."
                 raise EngineError(Problem("workers", what, hint)) from None
         try:
+            disable_gc_diagnosis(force=True)  # a Ctrl-C that comes within its callback would be printed and forgotten
             yield str(cluster.scheduler_address)
         finally:
             with suppress(Exception):
