@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,13 +24,14 @@ from uuid import UUID
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
+import psutil
 from prefect import serve as serve_deployments
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.deployments import run_deployment
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 from tzlocal import get_localzone_name
@@ -267,6 +268,7 @@ def _ensure_server(api: str, say: Callable[[str], None]) -> None:
     if place.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise PodcastError(Problem(api, "the Prefect server does not answer.", "Start it, or unset PREFECT_API_URL."))
     say(f"starting a Prefect server on {api}; stop it with: prefect server stop")
+    _forget_dead_server()
     _prefect("server", "start", "--background", "--host", "127.0.0.1", "--port", str(place.port or 4200))
     deadline = time.monotonic() + _SERVER_START_S
     while not _answers(api):
@@ -274,6 +276,18 @@ def _ensure_server(api: str, say: Callable[[str], None]) -> None:
             hint = "See why with: prefect server start --host 127.0.0.1"
             raise PodcastError(Problem(api, "a local Prefect server did not start.", hint))
         time.sleep(0.25)
+
+
+def _forget_dead_server() -> None:
+    """Remove what a killed server left behind: Prefect takes it for one that runs, and would start no other."""
+    record = Path(PREFECT_HOME.value()) / "server.pid"
+    try:
+        lives = any("prefect" in word for word in psutil.Process(int(record.read_text())).cmdline())
+    except (OSError, ValueError, psutil.Error):  # it may be somebody else's by now
+        lives = False
+    if not lives:
+        with suppress(OSError):
+            record.unlink()
 
 
 def _prefect(*arguments: str) -> None:

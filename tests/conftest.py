@@ -43,6 +43,26 @@ Nobody asked me to go on, but here I am, going on.
 """
 
 MakeJob = Callable[..., Path]
+TOLD = pytest.StashKey[list[str]]()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what a process of several has to tell to the one that prints."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["told"] = session.config.stash.get(TOLD, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take over what a process had to tell."""
+    told = getattr(node, "workeroutput", {}).get("told", [])
+    node.config.stash.setdefault(TOLD, []).extend(told)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what tests have to tell at the end of the session."""
+    for text in config.stash.get(TOLD, []):
+        terminalreporter.write_line(f"\n{text}")
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_readme_lists_every_key_of_the_manifest() -> None:
 
 def test_readme_and_ci_set_up_and_test_with_the_same_command() -> None:
     """CI proves what README promises."""
-    command = next(line for line in README.splitlines() if line.endswith("-m pytest"))
+    command = next(line for line in README.splitlines() if "-m pytest" in line)
     assert command in (REPOSITORY / ".ci" / "run").read_text()
 
 

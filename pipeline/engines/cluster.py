@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 
 import dask
 from distributed import Nanny, Scheduler, Security, SpecCluster, get_worker
-from distributed.gc import disable_gc_diagnosis
 from distributed.core import Status
+from distributed.gc import disable_gc_diagnosis
 from distributed.utils import LoopRunner
 
 from pipeline.engines import DiaOptions, Engine, Failed, Rendered, Request, open_engine

@@ -1,0 +1,340 @@
+"""A hundred faults and more: whatever is killed, cut, full or wrong, no finished take is lost or rendered twice."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from test_dia_engine import write_weights
+from test_faults import disk, made, prose, render_here, scenes, takes_of, temporaries
+
+from conftest import TOLD
+from overnight_faults import CLOCK, Command, Ledger, Stage, Wire, Work, free_port, python, until
+
+__all__ = ["disk"]  # a fixture
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
+    """Of all faults of this file; its table is printed at the end of the session."""
+    book = Ledger()
+    yield book
+    request.config.stash.setdefault(TOLD, []).append(book.table())
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    place = Stage(tmp_path)
+    yield place
+    place.clear()
+
+
+def write_job(folder: Path, script: str, name: str = "job") -> Path:
+    """A manifest with its script; the job's folder will be the one returned."""
+    folder.mkdir(exist_ok=True, parents=True)
+    (folder / f"{name}.md").write_text(script)
+    (folder / f"{name}.yaml").write_text(f"title: A test\nscript: {name}.md\ndeliver: [flac]\n")
+    return folder / "output" / name
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, str]]:
+    """What a script comes to where nothing goes wrong: the hash of every file."""
+    known: dict[str, dict[str, str]] = {}
+
+    def render(script: str) -> dict[str, str]:
+        if script not in known:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            write_job(folder, script)
+            known[script] = made(render_here(folder, engine="draft"))
+        return known[script]
+
+    return render
+
+
+def is_audition(name: str) -> bool:
+    """Whether a file tells how long an audition took, which is never the same twice."""
+    return name.startswith("voices/") and name.endswith(".json")
+
+
+def assert_same(job: Path, expected: dict[str, str]) -> None:
+    assert temporaries(job) == []
+    assert {name: hash_ for name, hash_ in made(job).items() if not is_audition(name)} == expected
+
+
+def strike_workers(stage: Stage, work: Work, command: Command, name: str, times: int, seed: int) -> None:
+    """Kill a worker now and then, never before something was finished since the last time."""
+    draw = random.Random(seed)
+    for _time in range(times):
+        until(work.goes_on, command.lives)
+        time.sleep(draw.uniform(0, 0.4))
+        until(stage.workers, command.lives)
+        victim = draw.choice(stage.workers())
+        work.strike(name, victim.kill)
+
+
+def test_workers_are_killed(stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]) -> None:
+    """The command goes on with the others and a new one, and every chunk is rendered once."""
+    script = scenes(600)
+    job = write_job(stage.folder, script)
+    work = Work(ledger, job)
+    command = stage.start("render", "job.yaml", "--device", "cpu:2x1")
+    strike_workers(stage, work, command, "kill -9 of a worker", 46, seed=1)
+    work.finish(command.is_over)
+    assert command.ended() == 0, command.said.read_text()
+    assert takes_of(job) == {"total": 600, "rendered": 600, "reused": 0, "failed": 0}
+    assert_same(job, undisturbed(script))
+    stage.assert_left_alone()
+
+
+def test_workers_with_weights_are_killed(stage: Stage, ledger: Ledger) -> None:
+    """The same on the Dia engine, whose workers have loaded weights and make many takes at once."""
+    job = write_job(stage.folder, scenes(24))
+    weights = write_weights(stage.folder / "weights", eos_bias=3.0)
+    options = ("--engine", "dia", "--weights", weights, "--device", "cpu:2x1")
+    assert stage.start("render", "job.yaml", *options, "--out", "reference").ended() == 0
+    work = Work(ledger, job)
+    command = stage.start("render", "job.yaml", *options)
+    strike_workers(stage, work, command, "kill -9 of a worker with weights", 6, seed=2)
+    work.finish(command.is_over)
+    assert command.ended() == 0, command.said.read_text()
+    assert takes_of(job) == {"total": 24, "rendered": 24, "reused": 0, "failed": 0}
+    reference = made(stage.folder / "reference" / "job")
+    assert_same(job, {name: hash_ for name, hash_ in reference.items() if not is_audition(name)})
+    stage.assert_left_alone()
+
+
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGKILL, 10), (signal.SIGTERM, 4), (signal.SIGINT, 4)])
+def test_the_main_process_is_killed(
+    number: signal.Signals, times: int, stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]
+) -> None:
+    """Among three jobs that share two workers: the workers go too, and the same command goes on."""
+    scripts = {name: prose(800, seed=seed) for seed, name in enumerate("abc")}
+    jobs = {name: write_job(stage.folder, script, name) for name, script in scripts.items()}
+    work, draw = Work(ledger, *jobs.values()), random.Random(number)
+    told = f"{number.name} of the main process"
+    struck, whole = 0, False
+    while struck < times or not whole:
+        command = stage.start("render", *(f"{name}.yaml" for name in scripts), "--device", "cpu:2x1")
+        if struck < times and not ended_before(draw, command, work):
+            work.strike(told, partial(command.process.send_signal, number))
+            struck, whole = struck + 1, False
+            code = command.ended()  # 0: it was just ending by itself
+            assert code in (0, 130 if number != signal.SIGKILL else -number), command.said.read_text()
+            stage.assert_left_alone()
+            continue
+        work.finish(command.is_over)
+        assert command.ended() == 0, command.said.read_text()
+        whole = True
+        assert sum(takes_of(job)["reused"] for job in jobs.values()) >= work.kept
+        for name, job in jobs.items():
+            assert_same(job, undisturbed(scripts[name]))
+            shutil.rmtree(job)
+        work.start_again()
+
+
+def ended_before(draw: random.Random, command: Command, work: Work) -> bool:
+    """Wait for a random moment, seldom before a take was finished; whether the command has ended by itself by then."""
+    if draw.random() < 0.8:
+        until(lambda: work.goes_on() or command.process.poll() is not None)
+    moment_s = time.monotonic() + draw.uniform(0.5, 1.5)
+    while time.monotonic() < moment_s and command.process.poll() is None:
+        work.goes_on()
+        time.sleep(0.01)
+    return command.process.poll() is not None
+
+
+def start_scheduler(stage: Stage, port: int) -> Command:
+    command = stage.start(
+        "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", program=python("dask")
+    )
+    until(lambda: command.says("Scheduler at:"), command.lives)
+    return command
+
+
+def test_the_scheduler_is_killed(stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]) -> None:
+    """Workers join the next one by themselves, and the command goes on as if nothing had been."""
+    script, port = scenes(800), free_port()
+    job, address = write_job(stage.folder, script), f"tcp://127.0.0.1:{port}"
+    scheduler = start_scheduler(stage, port)
+    for name in ("one", "two"):
+        stage.start("worker", "--scheduler", address, "--device", "cpu", "--name", name)
+    work, draw = Work(ledger, job), random.Random(4)
+    command = stage.start("render", "job.yaml", "--cluster", address)
+    for _time in range(6):
+        until(work.goes_on, command.lives)
+        time.sleep(draw.uniform(0, 0.4))
+        work.strike("kill -9 of the scheduler", scheduler.process.kill)
+        scheduler.process.wait()
+        scheduler = start_scheduler(stage, port)
+    work.finish(command.is_over)
+    assert command.ended() == 0, command.said.read_text()
+    assert takes_of(job) == {"total": 800, "rendered": 800, "reused": 0, "failed": 0}
+    assert_same(job, undisturbed(script))
+
+
+def test_the_network_is_cut(stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]) -> None:
+    """Between a worker and its scheduler: the others go on, and the worker joins again when it can."""
+    script, port = scenes(800), free_port()
+    job = write_job(stage.folder, script)
+    start_scheduler(stage, port)
+    wire = Wire(port)
+    stage.start("worker", "--scheduler", f"tcp://127.0.0.1:{port}", "--device", "cpu", "--name", "near")
+    far = stage.start("worker", "--scheduler", f"tcp://127.0.0.1:{wire.port}", "--device", "cpu", "--name", "far")
+    until(lambda: far.says("far has joined"), far.lives)
+    work, draw = Work(ledger, job), random.Random(5)
+    command = stage.start("render", "job.yaml", "--cluster", f"tcp://127.0.0.1:{port}")
+    for _time in range(6):
+        until(work.goes_on, command.lives)
+        time.sleep(draw.uniform(0, 0.4))
+        work.strike("network cut between worker and scheduler", wire.cut)
+        until(work.goes_on, command.lives)
+        wire.mend()
+    work.finish(command.is_over)
+    assert command.ended() == 0, command.said.read_text()
+    assert takes_of(job) == {"total": 800, "rendered": 800, "reused": 0, "failed": 0}
+    assert_same(job, undisturbed(script))
+
+
+def drop_off(stage: Stage, script: str, *names: str) -> dict[str, Path]:
+    """Drop manifests into a drop folder; the folders of their jobs."""
+    inbox = stage.folder / "drop" / "inbox"
+    return {name: write_job(inbox, script, name).parent and stage.folder / "output" / name for name in names}
+
+
+def test_a_watcher_is_killed(stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]) -> None:
+    """Of two that share a drop folder the other takes up what it left, and so does the next start."""
+    script = scenes(100)
+    jobs = drop_off(stage, script, "a", "b", "c", "d")
+    work, draw = Work(ledger, *jobs.values()), random.Random(6)
+    watch = ("watch", "drop", "--device", "cpu:1x1", "--at-once", "1")
+    watchers = [stage.start(*watch), stage.start(*watch)]
+    done = stage.folder / "drop" / "done"
+
+    def is_done() -> bool:
+        return len(list(done.glob("*.yaml"))) == len(jobs)
+
+    for kill in range(6):
+        until(lambda: work.goes_on() or is_done())
+        if is_done():
+            more = f"more-{kill}"
+            jobs |= drop_off(stage, script, more)
+            work.add(jobs[more])
+            until(work.goes_on)
+        time.sleep(draw.uniform(0, 1))
+        victim = watchers.pop(draw.randrange(2))
+        until(partial(victim.says, "watching"), victim.lives)
+        work.strike("kill -9 of a watcher", victim.process.kill)
+        watchers.append(stage.start(*watch))
+    work.finish(is_done)
+    for watcher in watchers:
+        watcher.process.send_signal(signal.SIGINT)
+        assert watcher.ended() == 130
+    stage.assert_left_alone()
+    assert list((stage.folder / "drop").glob("failed/*")) == list((stage.folder / "drop").glob("running/*")) == []
+    for job in jobs.values():
+        takes_of(job)
+        assert_same(job, undisturbed(script))
+
+
+def test_prefect_and_what_it_runs_are_killed(
+    stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]
+) -> None:
+    """A served drop folder outlives its Prefect server, its flow runs, its workers, and itself."""
+    script = scenes(500)
+    jobs = drop_off(stage, script, "a")
+    work = Work(ledger, *jobs.values())
+    stage.env["PREFECT_API_URL"] = f"http://127.0.0.1:{free_port()}/api"
+    done = stage.folder / "drop" / "done"
+    for name, words in (
+        ("flow run", ("prefect.engine",)),
+        ("Prefect server", ("prefect.server",)),
+        ("worker under Prefect", ("spawn_main",)),
+        ("podcast serve", ("podcast", "serve")),
+        ("Prefect server", ("prefect.server",)),
+        ("flow run", ("prefect.engine",)),
+    ):
+        if not stage.processes("podcast", "serve"):
+            serving = stage.start("serve", "--watch", "drop", "--device", "cpu:2x1")
+            until(partial(serving.says, "serving podcast"), serving.lives)
+        until(work.goes_on, serving.lives)
+        until(partial(stage.processes, *words), serving.lives)
+        work.strike(f"kill -9 of {name}", stage.processes(*words)[0].kill)
+        if name == "podcast serve":
+            serving.process.wait()
+    work.finish((done / "a.yaml").exists)
+    takes_of(jobs["a"])
+    assert_same(jobs["a"], undisturbed(script))
+    serving.process.send_signal(signal.SIGTERM)
+    assert serving.process.wait(60) in (0, 130)  # it tells of lost connections, tracebacks and all: that is Prefect
+    until(lambda: len(stage.processes()) == len(stage.processes("prefect.server")))  # which stays, as it says
+
+
+def test_the_disk_is_full_or_read_only(
+    stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]], disk: Callable[[str], Path]
+) -> None:
+    """The command ends with code 1 and says so; with room again it goes on where it was."""
+    script = scenes(60)
+    write_job(stage.folder, script)
+    job = stage.folder / "disk" / "job"
+    work = Work(ledger, job)
+    command = ("render", "job.yaml", "--device", "cpu:1x1", "--out", "disk", "--no-disk-check")
+    for size in ("64k", "1m", "1500k"):
+        disk(f"size={size}")
+        started = stage.start(*command)
+        work.strike("disk full", started.process.wait)
+        assert started.ended() == 1, started.said.read_text()
+        assert "the disk is full" in started.said.read_text(), size
+    for _time in range(2):
+        disk("size=200m,ro")
+        work.strike("folder unwritable", lambda: None)
+        started = stage.start(*command)
+        assert started.ended() == 1, started.said.read_text()
+        assert "the file system is read-only" in started.said.read_text()
+    disk("size=200m,rw")
+    last = stage.start(*command)
+    work.finish(last.is_over)
+    assert last.ended() == 0, last.said.read_text()
+    assert takes_of(job)["reused"] == work.kept > 0
+    assert_same(job, undisturbed(script))
+    stage.assert_left_alone()
+
+
+@pytest.mark.parametrize(("devices", "jumps"), [(("--device", "cpu:2x1"), (1, 26, 48)), ((), (25, -25, 0, -400, 12))])
+def test_the_clock_jumps(
+    devices: tuple[str, ...],
+    jumps: tuple[int, ...],
+    stage: Stage,
+    ledger: Ledger,
+    undisturbed: Callable[..., dict[str, str]],
+) -> None:
+    """For all processes at once, by hours: nothing waits for another time to come."""
+    script = scenes(600)
+    job = write_job(stage.folder, script)
+    (stage.folder / "sitecustomize.py").write_text(CLOCK)
+    clock = stage.folder / "clock"
+    stage.env |= {"PYTHONPATH": str(stage.folder), "PODCAST_TEST_CLOCK": str(clock)}
+    work = Work(ledger, job)
+    command = stage.start("render", "job.yaml", *devices)
+    for hours in jumps:  # not back where there are workers: Dask may wait for the time it was
+        until(work.goes_on, command.lives)
+        work.strike("clock jump", partial(clock.write_text, str(hours * 3600)))
+    work.finish(command.is_over)
+    assert command.ended() == 0, command.said.read_text()
+    assert takes_of(job) == {"total": 600, "rendered": 600, "reused": 0, "failed": 0}
+    assert_same(job, undisturbed(script))
+    stage.assert_left_alone()
+
+
+def test_at_least_a_hundred_faults_and_nothing_is_lost(ledger: Ledger) -> None:
+    """Of all that was struck in this file, everything went on, and no finished take was lost or made twice."""
+    assert len(ledger.faults) >= 100
+    assert [fault for fault in ledger.faults if fault.lost or fault.seconds is None] == []
