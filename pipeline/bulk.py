@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pipeline.engines import Engine
-from pipeline.errors import PodcastError, StoppedError, StorageError
+from pipeline.errors import PodcastError, Problem, StoppedError, StorageError
 from pipeline.job import Job
 from pipeline.rendering import Conditions, OnProgress, RunStage, in_place, render_job
 from pipeline.report import Report
@@ -206,3 +206,9 @@ def _outcome(job: Job, bulk: Bulk, bar: Callable[[str], OnProgress]) -> Outcome:
         return bulk.render(job, bar(job.name))
     except PodcastError as error:
         return error
+    except StoppedError:
+        raise
+    except Exception as error:  # a fault of the program must not end the other jobs
+        _log.exception("%s failed", job.name)
+        what = f"an error of the program ({type(error).__name__}: {error})."
+        return PodcastError(Problem(job.name, what, "Run the same command again: finished takes are kept."))

@@ -161,9 +161,11 @@ def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[str, Report], int, in
 
 
 def _write_digest(settings: Settings) -> None:
-    from pipeline.digest_page import digest_of_last_day
+    from pipeline.digest import latest_digest
+    from pipeline.digest_page import write_digest
 
-    click.echo(digest_of_last_day(settings.output), err=True)
+    digest = latest_digest(settings.output)
+    click.echo(f"{digest.verdict}: {write_digest(settings.output, digest)}", err=True)
 
 
 @podcast.command()

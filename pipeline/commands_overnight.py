@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,19 +133,11 @@ def status(out: Path | None, as_json: bool) -> int:
 @json_option
 def digest(out: Path | None, hours: float, folder: Path | None, as_json: bool) -> int:
     """Write output/digest.html and .json: what was done, what failed and why, and what needs ears."""
-    from pipeline.digest import make_digest
+    from pipeline.digest import latest_digest
     from pipeline.digest_page import digest_markdown, write_digest
-    from pipeline.overnight import names_waiting
 
     output = machine_settings(out=out).output
-    now = datetime.now().astimezone()
-    made = make_digest(
-        output,
-        since=now - timedelta(hours=hours),
-        now=now,
-        failed_folder=folder / "failed" if folder else None,
-        waiting=names_waiting(folder) if folder else (),
-    )
+    made = latest_digest(output, folder, hours)
     page = write_digest(output, made)
     if as_json:
         print_json(made.as_dict())

@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -202,6 +202,20 @@ def make_digest(
         disk=Disk(*(sum(getattr(disk, part) for disk in everything) for part in ("takes", "chapters", "deliverables"))),
         free_bytes=shutil.disk_usage(there).free,
     )
+
+
+def latest_digest(output: Path, folder: Path | None = None, hours: float = 24) -> Digest:
+    """What was made in the last hours, and with a drop folder what failed and waits there."""
+    now = datetime.now().astimezone()
+    since = now - timedelta(hours=hours)
+    if folder is None:
+        return make_digest(output, since=since, now=now)
+    return make_digest(output, since=since, now=now, failed_folder=folder / "failed", waiting=names_waiting(folder))
+
+
+def names_waiting(folder: Path) -> list[str]:
+    """Names of what lies in a drop folder's inbox, scripts in YAML among them: nothing is read."""
+    return sorted(path.name for path in (folder / "inbox").glob("[!.]*.y*ml"))
 
 
 def disk_used(folder: Path) -> Disk:

@@ -7,12 +7,12 @@ texts are other people's, and are escaped everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from pipeline.digest import Digest, Ear, Failure, JobNight, Missing, make_digest
+from pipeline.digest import Digest, Ear, Failure, JobNight, Missing
 from pipeline.errors import Problem
 from pipeline.report import clock
 from pipeline.room import size_text
@@ -62,13 +62,6 @@ def write_digest(output: Path, digest: Digest) -> Path:
     page = output / "digest.html"
     atomic_write(page, digest_html(digest).encode())
     return page
-
-
-def digest_of_last_day(output: Path, *, failed_folder: Path | None = None, waiting: Sequence[str] = ()) -> str:
-    """Write the digest of the last 24 hours; gives back its verdict and where the page lies."""
-    now = datetime.now().astimezone()
-    digest = make_digest(output, since=now - timedelta(days=1), now=now, failed_folder=failed_folder, waiting=waiting)
-    return f"{digest.verdict}: {write_digest(output, digest)}"
 
 
 def digest_html(digest: Digest) -> str:

@@ -10,13 +10,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pipeline.bulk import AT_ONCE, Bulk, open_bulk
 from pipeline.claims import Outcome
-from pipeline.digest import Digest, make_digest
+from pipeline.digest import Digest, latest_digest, names_waiting
 from pipeline.digest_page import write_digest
 from pipeline.errors import StorageError
 from pipeline.job import open_job
@@ -28,7 +27,6 @@ from pipeline.watch import Render, Watcher
 
 EVERY_ENGINE = ("draft", "dia")  # what a drop folder may ask for
 _LOOK_S = 2.0
-_NIGHT = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class Night:
 
     def digest(self) -> Digest:
         """Of the last 24 hours."""
-        return make_digest_of_last_day(self.settings, self.folder)
+        return latest_digest(self.settings.output, self.folder)
 
     def _finished(self, name: str, report: Mapping[str, Any] | None, error: str) -> None:
         told = str(report["status"]) if report else "failed"
@@ -88,18 +86,6 @@ def _stop_with(stop: threading.Event, bulk: Bulk) -> None:
     bulk.stop()
 
 
-def make_digest_of_last_day(settings: Settings, folder: Path | None = None) -> Digest:
-    """What was made in the last 24 hours, and with a drop folder what failed and waits there."""
-    now = datetime.now().astimezone()
-    return make_digest(
-        settings.output,
-        since=now - _NIGHT,
-        now=now,
-        failed_folder=None if folder is None else folder / "failed",
-        waiting=() if folder is None else names_waiting(folder),
-    )
-
-
 def render_with(bulk: Bulk, bar: Callable[[str], OnProgress], *, allow_outside: bool) -> Render:
     """Renders one manifest as a job of `bulk`."""
 
@@ -109,11 +95,6 @@ def render_with(bulk: Bulk, bar: Callable[[str], OnProgress], *, allow_outside: 
         return bulk.render(job, bar(job.name)).as_dict()
 
     return render
-
-
-def names_waiting(folder: Path) -> list[str]:
-    """Names of what lies in the inbox, scripts in YAML among them: nothing is read."""
-    return sorted(path.name for path in (folder / "inbox").glob("[!.]*.y*ml"))
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import MakeJob
-from pipeline.digest import Digest, Disk, Ear, Failure, JobNight, Missing, Work, make_digest
-from pipeline.digest_page import digest_html, digest_markdown, digest_of_last_day, write_digest
+from pipeline.digest import Digest, Disk, Ear, Failure, JobNight, Missing, Work, latest_digest, make_digest
+from pipeline.digest_page import digest_html, digest_markdown, write_digest
 from pipeline.errors import Problem
 from pipeline.job import open_job
 from pipeline.rendering import Conditions, render_job
@@ -316,8 +316,12 @@ def test_a_real_night(make_job: MakeJob, settings: Settings) -> None:
     """What a job leaves is read as it is written: its length, its files, its devices."""
     job = open_job(make_job(title="A <night>", deliver=["acx"]), settings, engine="tone")
     report = render_job(job, Conditions(jobs=1))
-    told = digest_of_last_day(settings.output, waiting=["more"])
-    assert told == f"1 job done, 1 waiting: {settings.output / 'digest.html'}"
+    drop = settings.output.parent / "drop"
+    (drop / "inbox").mkdir(parents=True)
+    (drop / "inbox/more.yaml").touch()
+    digest = latest_digest(settings.output, drop)
+    assert digest.verdict == "1 job done, 1 waiting"
+    assert write_digest(settings.output, digest) == settings.output / "digest.html"
     read: Mapping[str, Any] = json.loads((settings.output / "digest.json").read_text())
     (night,) = read["jobs"]
     assert (night["title"], night["audio_s"], night["status"]) == ("A <night>", report.audio_s, "done")
