@@ -109,6 +109,7 @@ def _serve(service: Service, api: str) -> None:
             parameters=inbox,
         )
         assert isinstance(deployment, RunnerDeployment)  # a coroutine only where a loop is running
+        deployment.apply()  # so that it is there when this is said
         when = f" by the schedule {service.cron}" if service.cron else ""
         service.say(f"serving podcast/{service.name} on {api}{when}; stop with Ctrl-C")
         try:

@@ -79,12 +79,12 @@ def test_ours_are_logged_from_info_and_others_from_warning(tmp_path: Path) -> No
     logging.getLogger("pipeline.takes").info("a take of %s", "Ann")
     logging.getLogger("pipeline.takes").debug("too much")
     logging.getLogger("pipelines").info("somebody else's")
-    logging.getLogger("distributed.worker").warning("lost")
+    logging.getLogger("somebody.else").warning("lost")
     lines = (tmp_path / "logs/render.log").read_text().splitlines()
     time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d"
     assert [re.sub(time, "TIME", line) for line in lines] == [
         "TIME INFO pipeline.takes: a take of Ann",
-        "TIME WARNING distributed.worker: lost",
+        "TIME WARNING somebody.else: lost",
     ]
 
 
