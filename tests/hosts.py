@@ -73,6 +73,16 @@ class Running:
             return [me, *me.children(recursive=True)]
         return []
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """It and its children stand still while the block lasts."""
+        family = self.family()
+        for process in family:
+            process.suspend()
+        yield
+        for process in family:
+            process.resume()
+
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, and give the exit code; fails where one of its children outlives it."""
         children = self.family()[1:]

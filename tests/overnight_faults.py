@@ -64,6 +64,7 @@ class Work:
         self._kept: dict[tuple[Path, str], object] = {}
         self._open: list[Fault] = []
         self._count = 0
+        self.struck = 0  # faults so far
 
     def strike(self, name: str, deed: Callable[[], object]) -> None:
         """Let a fault happen, and remember what was finished before it."""
@@ -73,6 +74,7 @@ class Work:
         fault = Fault(name, time.monotonic())
         self._ledger.faults.append(fault)
         self._open.append(fault)
+        self.struck += 1
         deed()
 
     def goes_on(self) -> bool:
@@ -81,6 +83,10 @@ class Work:
             return False
         self.went_on()
         return True
+
+    def go_on_or_end(self, command: Command) -> None:
+        """Wait until a take has been finished since the last fault, or the command has ended."""
+        until(lambda: self.goes_on() or command.is_over())
 
     def went_on(self) -> None:
         """All faults so far are overcome: the work goes on, or is done."""
@@ -104,8 +110,10 @@ class Work:
         assert lost == []
 
     def add(self, job: Path) -> None:
-        """Another job."""
+        """Another job, where all others are done: what goes on from here is this one."""
+        self.went_on()
         self._jobs.append(job)
+        self._count = self._takes()
 
     def start_again(self) -> None:
         """The jobs have been removed."""

@@ -457,7 +457,7 @@ def test_a_job_is_rendered_by_one_process_at_a_time(tmp_path: Path, make_job: Ma
 )
 def test_a_stop_while_takes_are_made(engine: str, number: signal.Signals, tmp_path: Path, make_job: MakeJob) -> None:
     """Ctrl-C or SIGTERM, whenever it comes, ends with 130 and tells how many takes are kept; then it goes on."""
-    make_job(scenes(60), deliver=["flac"], pauses={"scene_s": 0})
+    make_job(scenes(120), deliver=["flac"], pauses={"scene_s": 0})
     reference = made(render_here(tmp_path, "reference", engine))
     total = takes_of(tmp_path / "reference" / "job")["total"]
     job = tmp_path / "output" / "job"

@@ -75,13 +75,14 @@ def test_a_worker_started_in_another_folder_finds_weights_and_prompts(hosts: Hos
 def test_workers_come_and_go(hosts: Hosts) -> None:
     """A job waits for its first worker; one that comes late helps, and one that is killed costs no take."""
     main, one, two = (hosts.host(name) for name in ("main", "one", "two"))
-    write_job(main, 200)
+    write_job(main, 300)
     _scheduler, address = hosts.scheduler(main, free_port())
     render = start_render(hosts, main, address)
     first = hosts.worker(one, address)
     render.see(lambda: takes_of(main) > 20, "20 takes")
-    second = hosts.worker(two, address)
-    second.wait_for("has joined")
+    with render.paused():  # or all is done before the other has come
+        second = hosts.worker(two, address)
+        second.wait_for("has joined")
     before = takes_of(main)
     render.see(lambda: takes_of(main) > before + 20, "20 more takes")
     assert first.end(signal.SIGKILL) == -signal.SIGKILL

@@ -71,45 +71,61 @@ def assert_same(job: Path, expected: dict[str, str]) -> None:
     assert {name: hash_ for name, hash_ in made(job).items() if not is_audition(name)} == expected
 
 
-def strike_workers(stage: Stage, work: Work, command: Command, name: str, times: int, seed: int) -> None:
-    """Kill a worker now and then, never before something was finished since the last time."""
-    draw = random.Random(seed)
-    for _time in range(times):
-        until(work.goes_on, command.lives)
-        time.sleep(draw.uniform(0, 0.4))
-        until(stage.workers, command.lives)
-        victim = draw.choice(stage.workers())
-        work.strike(name, victim.kill)
+def render_in_spite_of(
+    work: Work, job: Path, start: Callable[[], Command], strike: Callable[[Command], object], times: int
+) -> Iterator[None]:
+    """Strike so many times while a job is rendered. Where it is done too soon it is rendered again, from nothing.
+
+    Comes back whenever the job is done, before anything of it is removed.
+    """
+    while True:
+        command = start()
+        work.go_on_or_end(command)
+        while work.struck < times and not command.is_over():
+            strike(command)
+            work.go_on_or_end(command)
+        work.finish(command.is_over)
+        assert command.ended() == 0, command.said.read_text()
+        yield
+        if work.struck == times:
+            return
+        shutil.rmtree(job)
+        work.start_again()
+
+
+def kill_a_worker(stage: Stage, work: Work, draw: random.Random, name: str, command: Command) -> None:
+    """At a random moment."""
+    time.sleep(draw.uniform(0, 0.4))
+    until(lambda: stage.workers() or command.is_over())
+    if workers := stage.workers():
+        work.strike(name, draw.choice(workers).kill)
 
 
 def test_workers_are_killed(stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]) -> None:
     """The command goes on with the others and a new one, and every chunk is rendered once."""
-    script = scenes(600)
+    script, draw = scenes(600), random.Random(1)
     job = write_job(stage.folder, script)
     work = Work(ledger, job)
-    command = stage.start("render", "job.yaml", "--device", "cpu:2x1")
-    strike_workers(stage, work, command, "kill -9 of a worker", 46, seed=1)
-    work.finish(command.is_over)
-    assert command.ended() == 0, command.said.read_text()
-    assert takes_of(job) == {"total": 600, "rendered": 600, "reused": 0, "failed": 0}
-    assert_same(job, undisturbed(script))
+    kill = partial(kill_a_worker, stage, work, draw, "kill -9 of a worker")
+    start = partial(stage.start, "render", "job.yaml", "--device", "cpu:2x1")
+    for _done in render_in_spite_of(work, job, start, kill, 46):
+        assert takes_of(job) == {"total": 600, "rendered": 600, "reused": 0, "failed": 0}
+        assert_same(job, undisturbed(script))
     stage.assert_left_alone()
 
 
 def test_workers_with_weights_are_killed(stage: Stage, ledger: Ledger) -> None:
     """The same on the Dia engine, whose workers have loaded weights and make many takes at once."""
-    job = write_job(stage.folder, scenes(24))
+    job, draw = write_job(stage.folder, scenes(24)), random.Random(2)
     weights = write_weights(stage.folder / "weights", eos_bias=3.0)
     options = ("--engine", "dia", "--weights", weights, "--device", "cpu:2x1")
     assert stage.start("render", "job.yaml", *options, "--out", "reference").ended() == 0
-    work = Work(ledger, job)
-    command = stage.start("render", "job.yaml", *options)
-    strike_workers(stage, work, command, "kill -9 of a worker with weights", 6, seed=2)
-    work.finish(command.is_over)
-    assert command.ended() == 0, command.said.read_text()
-    assert takes_of(job) == {"total": 24, "rendered": 24, "reused": 0, "failed": 0}
     reference = made(stage.folder / "reference" / "job")
-    assert_same(job, {name: hash_ for name, hash_ in reference.items() if not is_audition(name)})
+    work = Work(ledger, job)
+    kill = partial(kill_a_worker, stage, work, draw, "kill -9 of a worker with weights")
+    for _done in render_in_spite_of(work, job, partial(stage.start, "render", "job.yaml", *options), kill, 6):
+        assert takes_of(job) == {"total": 24, "rendered": 24, "reused": 0, "failed": 0}
+        assert_same(job, {name: hash_ for name, hash_ in reference.items() if not is_audition(name)})
     stage.assert_left_alone()
 
 
@@ -122,12 +138,12 @@ def test_the_main_process_is_killed(
     jobs = {name: write_job(stage.folder, script, name) for name, script in scripts.items()}
     work, draw = Work(ledger, *jobs.values()), random.Random(number)
     told = f"{number.name} of the main process"
-    struck, whole = 0, False
-    while struck < times or not whole:
+    whole = False
+    while work.struck < times or not whole:
         command = stage.start("render", *(f"{name}.yaml" for name in scripts), "--device", "cpu:2x1")
-        if struck < times and not ended_before(draw, command, work):
+        if work.struck < times and not ended_before(draw, command, work):
             work.strike(told, partial(command.process.send_signal, number))
-            struck, whole = struck + 1, False
+            whole = False
             code = command.ended()  # 0: it was just ending by itself
             assert code in (0, 130 if number != signal.SIGKILL else -number), command.said.read_text()
             stage.assert_left_alone()
@@ -145,7 +161,7 @@ def test_the_main_process_is_killed(
 def ended_before(draw: random.Random, command: Command, work: Work) -> bool:
     """Wait for a random moment, seldom before a take was finished; whether the command has ended by itself by then."""
     if draw.random() < 0.8:
-        until(lambda: work.goes_on() or command.process.poll() is not None)
+        work.go_on_or_end(command)
     moment_s = time.monotonic() + draw.uniform(0.5, 1.5)
     while time.monotonic() < moment_s and command.process.poll() is None:
         work.goes_on()
@@ -177,21 +193,21 @@ def test_the_scheduler_is_killed(stage: Stage, ledger: Ledger, undisturbed: Call
     """Workers join the next one by themselves, and the command goes on as if nothing had been."""
     script, port = scenes(800), free_port()
     job, address = write_job(stage.folder, script), f"tcp://127.0.0.1:{port}"
-    scheduler = start_scheduler(stage, port)
+    schedulers = [start_scheduler(stage, port)]
     for name in ("one", "two"):
         stage.start("worker", "--scheduler", address, "--device", "cpu", "--name", name)
     work, draw = Work(ledger, job), random.Random(4)
-    command = stage.start("render", "job.yaml", "--cluster", address)
-    for _time in range(6):
-        until(work.goes_on, command.lives)
+
+    def kill_it(_command: Command) -> None:
         time.sleep(draw.uniform(0, 0.4))
-        work.strike("kill -9 of the scheduler", scheduler.process.kill)
-        scheduler.process.wait()
-        scheduler = start_scheduler(stage, port)
-    work.finish(command.is_over)
-    assert command.ended() == 0, command.said.read_text()
-    assert takes_of(job) == {"total": 800, "rendered": 800, "reused": 0, "failed": 0}
-    assert_same(job, undisturbed(script))
+        work.strike("kill -9 of the scheduler", schedulers[-1].process.kill)
+        schedulers[-1].process.wait()
+        schedulers.append(start_scheduler(stage, port))
+
+    start = partial(stage.start, "render", "job.yaml", "--cluster", address)
+    for _done in render_in_spite_of(work, job, start, kill_it, 6):
+        assert takes_of(job) == {"total": 800, "rendered": 800, "reused": 0, "failed": 0}
+        assert_same(job, undisturbed(script))
 
 
 def test_the_network_is_cut(stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]) -> None:
@@ -204,56 +220,68 @@ def test_the_network_is_cut(stage: Stage, ledger: Ledger, undisturbed: Callable[
     far = stage.start("worker", "--scheduler", f"tcp://127.0.0.1:{wire.port}", "--device", "cpu", "--name", "far")
     until(lambda: far.says("far has joined"), far.lives)
     work, draw = Work(ledger, job), random.Random(5)
-    command = stage.start("render", "job.yaml", "--cluster", f"tcp://127.0.0.1:{port}")
-    for _time in range(6):
-        until(work.goes_on, command.lives)
+
+    def cut_it(command: Command) -> None:
         time.sleep(draw.uniform(0, 0.4))
         work.strike("network cut between worker and scheduler", wire.cut)
-        until(work.goes_on, command.lives)
+        work.go_on_or_end(command)
         wire.mend()
-    work.finish(command.is_over)
-    assert command.ended() == 0, command.said.read_text()
-    assert takes_of(job) == {"total": 800, "rendered": 800, "reused": 0, "failed": 0}
-    assert_same(job, undisturbed(script))
+
+    start = partial(stage.start, "render", "job.yaml", "--cluster", f"tcp://127.0.0.1:{port}")
+    for _done in render_in_spite_of(work, job, start, cut_it, 6):
+        assert takes_of(job) == {"total": 800, "rendered": 800, "reused": 0, "failed": 0}
+        assert_same(job, undisturbed(script))
 
 
-def drop_off(stage: Stage, script: str, *names: str) -> dict[str, Path]:
-    """Drop manifests into a drop folder; the folders of their jobs."""
-    inbox = stage.folder / "drop" / "inbox"
-    return {name: write_job(inbox, script, name).parent and stage.folder / "output" / name for name in names}
+class Drops:
+    """A drop folder, and the jobs of what has been dropped there. There is always something to do."""
+
+    def __init__(self, stage: Stage, ledger: Ledger, script: str, *names: str) -> None:
+        self._stage, self._script = stage, script
+        self.folder = stage.folder / "drop"
+        self.jobs = {name: self._drop(name) for name in names}
+        self.work = Work(ledger, *self.jobs.values())
+
+    def _drop(self, name: str) -> Path:
+        write_job(self.folder / "inbox", self._script, name)
+        return self._stage.folder / "output" / name
+
+    def are_done(self) -> bool:
+        return all((self.folder / "done" / f"{name}.yaml").exists() for name in self.jobs)
+
+    def keep_busy(self) -> None:
+        """Drop one more where all are done."""
+        if self.are_done():
+            name = f"more-{len(self.jobs)}"
+            self.jobs[name] = self._drop(name)
+            self.work.add(self.jobs[name])
+
+    def go_on(self) -> bool:
+        """Whether a take of what is not done yet has been finished since the last fault."""
+        self.keep_busy()
+        return self.work.goes_on()
 
 
 def test_a_watcher_is_killed(stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]) -> None:
     """Of two that share a drop folder the other takes up what it left, and so does the next start."""
-    script = scenes(100)
-    jobs = drop_off(stage, script, "a", "b", "c", "d")
-    work, draw = Work(ledger, *jobs.values()), random.Random(6)
+    script, draw = scenes(100), random.Random(6)
+    drops = Drops(stage, ledger, script, "a", "b", "c", "d")
     watch = ("watch", "drop", "--device", "cpu:1x1", "--at-once", "1")
     watchers = [stage.start(*watch), stage.start(*watch)]
-    done = stage.folder / "drop" / "done"
-
-    def is_done() -> bool:
-        return len(list(done.glob("*.yaml"))) == len(jobs)
-
-    for kill in range(6):
-        until(lambda: work.goes_on() or is_done())
-        if is_done():
-            more = f"more-{kill}"
-            jobs |= drop_off(stage, script, more)
-            work.add(jobs[more])
-            until(work.goes_on)
+    for _kill in range(6):
+        until(drops.go_on)
         time.sleep(draw.uniform(0, 1))
         victim = watchers.pop(draw.randrange(2))
         until(partial(victim.says, "watching"), victim.lives)
-        work.strike("kill -9 of a watcher", victim.process.kill)
+        drops.work.strike("kill -9 of a watcher", victim.process.kill)
         watchers.append(stage.start(*watch))
-    work.finish(is_done)
+    drops.work.finish(drops.are_done)
     for watcher in watchers:
         watcher.process.send_signal(signal.SIGINT)
         assert watcher.ended() == 130
     stage.assert_left_alone()
-    assert list((stage.folder / "drop").glob("failed/*")) == list((stage.folder / "drop").glob("running/*")) == []
-    for job in jobs.values():
+    assert list(drops.folder.glob("failed/*")) == list(drops.folder.glob("running/*")) == []
+    for job in drops.jobs.values():
         takes_of(job)
         assert_same(job, undisturbed(script))
 
@@ -263,10 +291,8 @@ def test_prefect_and_what_it_runs_are_killed(
 ) -> None:
     """A served drop folder outlives its Prefect server, its flow runs, its workers, and itself."""
     script = scenes(500)
-    jobs = drop_off(stage, script, "a")
-    work = Work(ledger, *jobs.values())
+    drops = Drops(stage, ledger, script, "a")
     stage.env["PREFECT_API_URL"] = f"http://127.0.0.1:{free_port()}/api"
-    done = stage.folder / "drop" / "done"
     for name, words in (
         ("flow run", ("prefect.engine",)),
         ("Prefect server", ("prefect.server",)),
@@ -278,14 +304,18 @@ def test_prefect_and_what_it_runs_are_killed(
         if not stage.processes("podcast", "serve"):
             serving = stage.start("serve", "--watch", "drop", "--device", "cpu:2x1")
             until(partial(serving.says, "serving podcast"), serving.lives)
-        until(work.goes_on, serving.lives)
-        until(partial(stage.processes, *words), serving.lives)
-        work.strike(f"kill -9 of {name}", stage.processes(*words)[0].kill)
+        until(drops.go_on, serving.lives)
+        while not (victims := stage.processes(*words)):  # a flow run is over with its job
+            drops.keep_busy()
+            serving.lives()
+            time.sleep(0.1)
+        drops.work.strike(f"kill -9 of {name}", victims[0].kill)
         if name == "podcast serve":
             serving.process.wait()
-    work.finish((done / "a.yaml").exists)
-    takes_of(jobs["a"])
-    assert_same(jobs["a"], undisturbed(script))
+    drops.work.finish(drops.are_done)
+    for job in drops.jobs.values():
+        takes_of(job)
+        assert_same(job, undisturbed(script))
     serving.process.send_signal(signal.SIGTERM)
     assert serving.process.wait(60) in (0, 130)  # it tells of lost connections, tracebacks and all: that is Prefect
     until(lambda: len(stage.processes()) == len(stage.processes("prefect.server")))  # which stays, as it says
@@ -329,21 +359,23 @@ def test_the_clock_jumps(
     ledger: Ledger,
     undisturbed: Callable[..., dict[str, str]],
 ) -> None:
-    """For all processes at once, by hours: nothing waits for another time to come."""
+    """For all processes at once, by hours: nothing waits for another time to come.
+
+    Not back where there are workers: Dask may wait for the time it was.
+    """
     script = scenes(600)
     job = write_job(stage.folder, script)
     (stage.folder / "sitecustomize.py").write_text(CLOCK)
     clock = stage.folder / "clock"
     stage.env |= {"PYTHONPATH": str(stage.folder), "PODCAST_TEST_CLOCK": str(clock)}
     work = Work(ledger, job)
-    command = stage.start("render", "job.yaml", *devices)
-    for hours in jumps:  # not back where there are workers: Dask may wait for the time it was
-        until(work.goes_on, command.lives)
-        work.strike("clock jump", partial(set_clock, clock, hours))
-    work.finish(command.is_over)
-    assert command.ended() == 0, command.said.read_text()
-    assert takes_of(job) == {"total": 600, "rendered": 600, "reused": 0, "failed": 0}
-    assert_same(job, undisturbed(script))
+
+    def jump(_command: Command) -> None:
+        work.strike("clock jump", partial(set_clock, clock, jumps[work.struck]))
+
+    for _done in render_in_spite_of(work, job, partial(stage.start, "render", "job.yaml", *devices), jump, len(jumps)):
+        assert takes_of(job) == {"total": 600, "rendered": 600, "reused": 0, "failed": 0}
+        assert_same(job, undisturbed(script))
     stage.assert_left_alone()
 
 

@@ -577,6 +577,9 @@ def render(manifest, done):
     return {"status": "done", "problems": []}
 
 watcher = Watcher(folder, render, at_once=2, settle_s=0.05, patience_s=30)
+log.with_name(f"ready-{os.getpid()}").touch()
+while not log.with_name("go").exists():
+    time.sleep(0.01)
 watcher.drain(threading.Event())
 """
 
@@ -585,6 +588,12 @@ def start(shop: Shop, log: Path, busy_s: float) -> subprocess.Popen[str]:
     """Begin a watcher in a process of its own."""
     command = [sys.executable, "-c", WATCHER, str(shop.folder), str(log), str(busy_s)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def let_go(log: Path, count: int) -> None:
+    """Let so many watchers begin at the same time."""
+    until(lambda: len(list(log.parent.glob("ready-*"))) == count)
+    log.with_name("go").touch()
 
 
 def end(*processes: subprocess.Popen[str]) -> None:
@@ -615,7 +624,9 @@ def crowd(shop: Shop) -> Iterator[Shop]:
 def test_two_watchers_render_nothing_twice(crowd: Shop, tmp_path: Path) -> None:
     """Of two processes that watch one folder each takes a part, and every manifest is rendered exactly once."""
     log = tmp_path / "log"
-    end(start(crowd, log, 0.01), start(crowd, log, 0.01))
+    two = start(crowd, log, 0.01), start(crowd, log, 0.01)
+    let_go(log, 2)
+    end(*two)
     names = [name for name, _pid in begun(log)]
     assert len(names) == len(set(names)) == 200
     assert len({pid for _name, pid in begun(log)}) == 2
@@ -625,6 +636,7 @@ def test_a_watcher_is_killed_and_nothing_is_lost(crowd: Shop, tmp_path: Path) ->
     """After kill -9 of one of two watchers every manifest is done, and only what it had in hand is begun again."""
     log = tmp_path / "log"
     victim, other = start(crowd, log, 0.02), start(crowd, log, 0.02)
+    let_go(log, 2)
     until(lambda: sum(pid == str(victim.pid) for _name, pid in begun(log)) > 10)
     victim.send_signal(signal.SIGKILL)
     victim.communicate(timeout=WAIT_S)
