@@ -17,8 +17,8 @@ from pipeline.engines import Engine, Failed, Line, Request, Traits, Voice
 from pipeline.errors import EngineError, Problem
 from pipeline.prompts import LONGEST_S, check_prompt
 from pipeline.store import Take, TakeStore
-from pipeline.takes import Missing, PlannedTake, always, not_rendered, render_takes
-from pipeline.window import Admission
+from pipeline.takes import Missing, PlannedTake, not_rendered, render_takes
+from pipeline.window import Admission, always
 from pipeline.workspace import atomic_write, content_key, safe_name, storage_errors
 
 

@@ -68,10 +68,10 @@ def render_job(job: Job, conditions: Conditions) -> Report:
     `StoppedError` once `conditions.stop` is set.
     """
     started = time.monotonic()
-    stage = conditions.stage
+    stage, sleep = conditions.stage, _Sleep(conditions.stop)
     with job.workspace.lock():
         _claim(job)
-        done = stage("takes", lambda: render_all_takes(job, conditions))
+        done = stage("takes", lambda: render_all_takes(job, conditions, sleep))
         with conditions.finishing:
             chapters = stage("chapters", lambda: join_all_chapters(job, done, conditions))
             made = stage("deliverables", lambda: deliver_all(job, chapters, conditions))
@@ -86,7 +86,7 @@ def render_job(job: Job, conditions: Conditions) -> Report:
             chapters=chapters,
             deliverables=made,
             warnings=job.warnings,
-            wall_s=time.monotonic() - started,
+            wall_s=time.monotonic() - started - sleep.total_s,
             finished_at=datetime.now().astimezone(),
         )
         write_json(job.workspace.report, report.as_dict())
@@ -94,8 +94,23 @@ def render_job(job: Job, conditions: Conditions) -> Report:
         return report
 
 
-def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
-    """Render what is missing; a failed chunk is told of and the rest goes on."""
+class _Sleep:
+    """Waits for a window to open, unless the job is stopped, and counts the time."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self.total_s = 0.0
+
+    def __call__(self, seconds: float) -> None:
+        """Wait so long. Raises `StoppedError`."""
+        begun = time.monotonic()
+        if self._stop.wait(seconds):
+            raise StoppedError
+        self.total_s += time.monotonic() - begun
+
+
+def render_all_takes(job: Job, conditions: Conditions, wait: Callable[[float], None] = time.sleep) -> TakesDone:
+    """Render what is missing; a failed chunk is told of and the rest goes on. `wait` is for a window to open."""
     total_s = sum(plan.estimated_s for plan in job.takes)
     done_s = 0.0
     stop = conditions.stop
@@ -106,10 +121,6 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
             raise StoppedError
         done_s += plan.estimated_s
         conditions.on_progress("takes", done_s, total_s)
-
-    def wait(seconds: float) -> None:
-        if stop.wait(seconds):
-            raise StoppedError
 
     def render() -> TakesDone:
         store, auditions = job.store, job.auditions

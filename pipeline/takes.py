@@ -20,7 +20,7 @@ from pipeline.gate import UNUSABLE, Limits, faults, score
 from pipeline.script import Script
 from pipeline.store import Attempt, Take, TakeStore
 from pipeline.voices import Casting, Library
-from pipeline.window import Admission
+from pipeline.window import Admission, always
 from pipeline.workspace import content_key
 
 BYTES_PER_S = 15.0  # of English narration at 155 words a minute
@@ -223,11 +223,6 @@ class _Work:
         name = result.device or HERE
         before = self.devices.get(name, DeviceWork())
         self.devices[name] = DeviceWork(before.takes + takes, before.audio_s + audio_s, before.work_s + work_s)
-
-
-def always() -> float:
-    """Chunks may be started at any time."""
-    return 0.0
 
 
 def find_takes(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import watchfiles
 from pipeline.claims import Claim, Outcome, claim, take_over
 from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StorageError
 from pipeline.inbox import Drop, Folders, Inbox, Scene
+from pipeline.window import Window, admission
 
 Render = Callable[[Path, Path], Mapping[str, Any]]  # the manifest, its path when it is done -> the report as JSON
 OnFinished = Callable[[str, Mapping[str, Any] | None, str], None]  # name, report, error
@@ -36,9 +38,10 @@ class Watcher:
     """Renders what is dropped into a folder, `at_once` manifests at a time.
 
     A manifest is taken when it and all that it names have not changed for `settle_s`; one with problems when nothing
-    of it has changed for `patience_s`, and then it fails. `poll` looks for changes where the system tells of none, as
-    on network folders. `on_event` gets what a person should know, and `on_finished` each outcome, in the thread that
-    runs the watcher. Raises `RequestError` from `run` and `drain` where the folder cannot be used.
+    of it has changed for `patience_s`, and then it fails; one whose window (`window`, else its own) is closed waits.
+    `poll` looks for changes where the system tells of none, as on network folders. `on_event` gets what a person should
+    know, and `on_finished` each outcome, in the thread that runs the watcher. Raises `RequestError` from `run` and
+    `drain` where the folder cannot be used.
     """
 
     def __init__(
@@ -51,9 +54,11 @@ class Watcher:
         settle_s: float = 2.0,
         patience_s: float = 60.0,
         allow_outside: bool = False,
+        window: Window | None = None,
         on_event: Callable[[str], None] = lambda _text: None,
         on_finished: OnFinished = lambda _name, _report, _error: None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._folders = Folders(folder)
         self._render = render
@@ -62,6 +67,8 @@ class Watcher:
         self._settle_s = settle_s
         self._patience_s = patience_s
         self._allow_outside = allow_outside
+        self._window = window
+        self._now = now
         self._on_event = on_event
         self._on_finished = on_finished
         self._clock = clock
@@ -210,11 +217,15 @@ class Watcher:
                 left = True
             elif scene.claimed.get(drop.name) is not None:
                 continue  # another watcher has one of this name, and takes this one next
-            elif not drop.ready(self._settle_s, self._patience_s) or (self._is_full and not drop.problems):
+            elif not drop.ready(self._settle_s, self._patience_s) or not (drop.problems or self._may_start(drop)):
                 left = True
             else:
                 self._claim(drop, scene)
         return left
+
+    def _may_start(self, drop: Drop) -> bool:
+        """Whether there is room for it, and its window is open: it must not hold a place while it sleeps."""
+        return not self._is_full and admission(self._window or drop.window, self._now)() == 0
 
     def _claim(self, drop: Drop, scene: Scene) -> None:
         try:

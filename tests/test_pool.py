@@ -292,6 +292,24 @@ def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
     assert sounds == _sounds(ToneEngine().render(requests))
 
 
+def test_a_worker_that_stands_still_holds_up_nobody(doubles: Crew) -> None:
+    """All come that are not its own, and those when it moves again."""
+    requests = _chunks(300, words=30)
+    speaker = _pool(doubles)
+    _sounds(speaker.render(requests[:4]))
+    pid = next(iter(doubles.client.run(os.getpid).values()))
+    sounds: set[str] = set()
+    for result in speaker.render(requests):
+        assert isinstance(result, Rendered), result
+        sounds.add(result.request.key)
+        if len(sounds) == 20:
+            os.kill(pid, signal.SIGSTOP)
+        if len(sounds) == 300 - speaker.slots:
+            assert psutil.Process(pid).status() == psutil.STATUS_STOPPED, "it has been given up meanwhile"
+            os.kill(pid, signal.SIGCONT)
+    assert len(sounds) == 300
+
+
 def test_a_worker_that_cannot_open_the_engine_is_left_out() -> None:
     """The others do its part."""
     with _doubles("able", "refuses") as crew:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from pipeline.job import open_job
 from pipeline.rendering import Conditions, render_job
 from pipeline.settings import Settings
 from pipeline.watch import Watcher
+from pipeline.window import parse_window
 
 if TYPE_CHECKING:
     from conftest import SCRIPT
@@ -357,6 +359,24 @@ def test_the_higher_priority_goes_first(shop: Shop) -> None:
     assert [drop.name for drop in shop.watcher().waiting()] == ["urgent", "early", "late"]
     shop.drain()
     assert [name for name, _text in shop.rendered] == ["urgent.yaml", "early.yaml", "late.yaml"]
+
+
+def test_what_sleeps_holds_no_place(shop: Shop) -> None:
+    """A manifest waits in the inbox until its window opens, or that of the watcher, and others go before it."""
+    hour = [12]
+    options = {"at_once": 1, "now": lambda: datetime(2026, 11, 26, hour[0])}
+    shop.drop("night", window="23:00-06:30", priority=9)
+    shop.drop("day")
+    with Running(shop.watcher(**options)):
+        until(lambda: shop.finished)
+        assert [outcome.name for outcome in shop.finished] == ["day"]
+        assert shop.files("inbox") == ["night.md", "night.yaml"]
+        hour[0] = 23
+        until(lambda: len(shop.finished) == 2)
+        assert shop.finished[1].name == "night"
+    shop.drop("night", window="9:00-17:00")
+    (outcome,) = shop.drain(window=parse_window("23:00-06:30"), **options)
+    assert outcome.name == "night"
 
 
 def test_a_full_disk_is_waited_out(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -181,3 +182,15 @@ def test_a_job_goes_on_when_its_window_opens_again(make_job: MakeJob, settings: 
     assert all(window.wait_s(now) == 0 for now in engine.begun)
     assert [window.wait_s(now) > 0 for now in engine.ended].count(True) == 2  # in flight as the morning came
     assert set(board.notes) == {"until 23:00 (window 23:00-06:30)"}
+
+
+def test_the_hours_it_slept_are_no_work(make_job: MakeJob, settings: Settings, tmp_path: Path) -> None:
+    """The report leaves them out."""
+    job = open_job(make_job("# One\n\nHello.\n", window="23:00-06:30"), settings, engine="tone")
+    clock, board = _Clock(), _Noting(tmp_path / "output")
+    clock.then = [clock.now - timedelta(seconds=1)] * 3 + [clock.now]
+    begun = time.monotonic()
+    ((_job, outcome),) = render_jobs([job], Bulk(settings, board, clock=clock), lambda _name: lambda *_progress: None)
+    assert isinstance(outcome, Report)
+    assert board.notes
+    assert outcome.wall_s <= time.monotonic() - begun - 0.99

@@ -8,12 +8,14 @@ cluster share it evenly; those of a higher priority go first, in Dask's queue an
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import queue
 import time
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent import futures
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -32,6 +34,7 @@ _log = logging.getLogger(__name__)
 _TOGETHER = 2  # deaths among others before a chunk is a suspect
 _ALONE = 4  # deaths alone before it is given up
 _LOOK_S = 1.0
+_LOST = (FutureCancelledError, futures.CancelledError, CommClosedError, TimeoutError)  # the connection
 _NO_WORKER_S = 300.0  # without any worker, before that is an error
 
 
@@ -89,10 +92,10 @@ class Pool:
         """Send a batch."""
         keys = [f"take-{uuid.uuid4().hex}" for _errand in errands]
         orders = [self.order(errand) for errand in errands]
-        futures: list[Future[Answer]] = self._crew.client.map(
+        sent: list[Future[Answer]] = self._crew.client.map(
             speak, orders, key=keys, priority=self._priority, pure=False, batch_size=len(orders)
         )
-        return futures
+        return sent
 
 
 class _Run:
@@ -101,7 +104,7 @@ class _Run:
     def __init__(self, pool: Pool, crew: Crew, incoming: Iterator[Request]) -> None:
         self._pool, self._crew, self._incoming = pool, crew, incoming
         self._more = True  # the last time it was asked, `incoming` had something
-        self._finished: queue.SimpleQueue[Future[Answer]] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[tuple[str, futures.Future[Answer]]] = queue.SimpleQueue()
         self._flying: dict[str, tuple[_Errand, Future[Answer]]] = {}
         self._again: deque[_Errand] = deque()
         self._suspects: list[_Errand] = []  # what is in the air is waited for, then they fly
@@ -118,18 +121,18 @@ class _Run:
                 if not (self._flying or self._again or self._suspects or self._groups or self._more):
                     return
                 yield from self._next()
-            except (FutureCancelledError, CommClosedError, TimeoutError, OSError) as error:
+            except (*_LOST, OSError) as error:
                 _log.warning("the connection to %s is lost: %s", self._crew.address, error)
                 self._land()
                 self._crew.reopen(client)
 
     def cancel(self) -> None:
         """Forget what is still on its way."""
-        futures = [future for _errand, future in self._flying.values()]
+        flying = [future for _errand, future in self._flying.values()]
         self._land()
-        if futures:
+        if flying:
             with suppress(Exception):
-                self._crew.client.cancel(futures)
+                self._crew.client.cancel(flying)
 
     def _land(self) -> None:
         """Take back all that is in the air, blaming nobody."""
@@ -164,25 +167,30 @@ class _Run:
         if batch:
             for errand, future in zip(batch, self._pool.submit(batch), strict=True):
                 self._flying[str(future.key)] = (errand, future)
-                future.add_done_callback(self._finished.put)
+                self._fetch(future)
+
+    def _fetch(self, future: Future[Answer]) -> None:
+        """Let an answer come as soon as there is one: nobody stands and waits for a worker that has stopped moving."""
+        client = future.client
+        coming = asyncio.run_coroutine_threadsafe(client.gather(future, asynchronous=True), client.loop.asyncio_loop)
+        coming.add_done_callback(lambda come: self._finished.put((str(future.key), come)))
 
     def _next(self) -> Iterator[Rendered | Failed]:
-        """What the next future that is done has brought; nothing, if none is within a second."""
+        """What has come next; nothing, if that takes a second."""
         try:
-            future = self._finished.get(timeout=_LOOK_S)
+            key, come = self._finished.get(timeout=_LOOK_S)
         except queue.Empty:
             self._look()
             return
-        key = str(future.key)
         if key not in self._flying:
             return
         errand, _future = self._flying[key]
         try:
-            answer: Answer = future.result()
+            answer = come.result()
         except KilledWorker:
             self._flying.pop(key)
             self._died(errand, "its worker died of it.")
-        except (FutureCancelledError, CommClosedError, TimeoutError):
+        except _LOST:
             raise
         except Exception as error:  # whatever broke the engine
             self._flying.pop(key)
