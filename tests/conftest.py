@@ -44,6 +44,12 @@ Nobody asked me to go on, but here I am, going on.
 
 MakeJob = Callable[..., Path]
 TOLD = pytest.StashKey[list[str]]()
+LONGEST = {"test_overnight_faults", "test_faults", "test_flow", "test_dia_engine", "test_dia_parity", "test_networks"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files first that take minutes: at the end, one process would be at them while the others have nothing."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

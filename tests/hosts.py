@@ -7,10 +7,8 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,26 +22,12 @@ import tiny_dac
 import tiny_dia
 
 from conftest import PODCAST
+from processes import WAIT_S, until
 
 DASK = Path(sys.executable).with_name("dask")
-WAIT_S = 90.0  # for another process to come to a point; never a measure of speed
 # How soon a peer that is silent is given up, instead of 30 s: the least that Dask takes.
 SOON = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "11s"}
 _FOREIGN = ("DASK_", "PREFECT_", "PODCAST_", "AWS_")
-
-
-def wait_until(there: Callable[[], object], what: str, told: Callable[[], str] = str) -> None:
-    """Wait for another process to come to a point."""
-    deadline = time.monotonic() + WAIT_S
-    while not there():
-        assert time.monotonic() < deadline, f"waited for {what}: {told()}"
-        time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -63,7 +47,7 @@ class Running:
 
     def see(self, there: Callable[[], object], what: str) -> None:
         """Wait for what must come while it runs."""
-        wait_until(lambda: there() or self.process.poll() is not None, what, lambda: self.said)
+        until(lambda: there() or self.process.poll() is not None, lambda: f"{what} is missing: {self.said}")
         assert there(), f"it ended with {self.process.returncode} before {what}: {self.said}"
 
     def family(self) -> list[psutil.Process]:

@@ -19,10 +19,9 @@ import psutil
 from test_faults import finished_takes
 
 from conftest import PODCAST
+from processes import WAIT_S, free_port, until
 
-WAIT_S = 120.0  # for other processes to come to a point; never a measure of speed
 _MARK = "PODCAST_FAULT_SUITE"
-_LOOK_S = 0.02
 
 
 @dataclass
@@ -206,21 +205,6 @@ class Command:
     def says(self, words: str) -> bool:
         """Whether it has said so by now."""
         return words in self.said.read_text()
-
-
-def until(what: Callable[[], object], told: Callable[[], object] = lambda: "", *, wait_s: float = WAIT_S) -> None:
-    """Wait until `what` is true; `told` may fail earlier, and says what else to know when nothing comes."""
-    deadline = time.monotonic() + wait_s
-    while not what():
-        more = told()
-        assert time.monotonic() < deadline, f"it did not come so far: {more}"
-        time.sleep(_LOOK_S)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def python(name: str) -> Path:

@@ -22,8 +22,8 @@ from pipeline.rendering import OnProgress
 from pipeline.report import Report
 from pipeline.settings import Settings
 from pipeline.status import Board
+from processes import WAIT_S
 
-WAIT_S = 60.0  # for threads to come to a point; never a measure of speed
 SCRIPT = "# One\n\n" + "\n\n---\n\n".join(f"Scene {number} is about rivers." for number in range(4)) + "\n"
 
 

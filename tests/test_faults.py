@@ -29,10 +29,11 @@ from pipeline.settings import Settings, bundled_voices
 
 if TYPE_CHECKING:
     from conftest import PODCAST, MakeJob, run_podcast
+    from processes import WAIT_S, until
 else:  # pytest puts this folder on the path, and some packages install a `tests` of their own
     from conftest import PODCAST, MakeJob, run_podcast
+    from processes import WAIT_S, until
 
-WAIT_S = 60.0  # for another process to come to a point; never a measure of speed
 STOPPED = re.compile(r"job: stopped; (\d+) of (\d+) takes are finished and kept\. Run the same command to go on\.")
 WORDS = "The machine speaks slowly about rivers and towns while morning light falls over every house".lower()
 
@@ -139,11 +140,11 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None:
     """Wait until `what` is true, and fail if the process ends or nothing comes."""
-    deadline = time.monotonic() + WAIT_S
-    while not what():
+
+    def lives() -> None:
         assert process.poll() is None, f"it ended too early: {process.communicate()[1]}"
-        assert time.monotonic() < deadline, "it did not come so far"
-        time.sleep(0.002)
+
+    until(what, lives, look_s=0.002)
 
 
 def more_takes(job: Path, there: int) -> bool:

@@ -6,11 +6,9 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +17,9 @@ import psutil
 import pytest
 
 from conftest import PODCAST, REPOSITORY, SCRIPT, run_podcast
+from processes import WAIT_S, free_port, until
 
 PREFECT = Path(sys.executable).with_name("prefect")
-WAIT_S = 120
 
 
 @dataclass(frozen=True)
@@ -67,20 +65,14 @@ def write_show(folder: Path, name: str, script: str = SCRIPT) -> Path:
 @contextmanager
 def serving(folder: Path, *options: str) -> Iterator[Served]:
     """A `podcast serve` for as long as the block lasts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    env |= {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    env |= {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api"}
     said = folder / "said"
     with said.open("w") as stderr:
         process = subprocess.Popen([PODCAST, "serve", *options], cwd=folder, env=env, stdout=stderr, stderr=stderr)
     try:
-        deadline = time.monotonic() + WAIT_S
-        while "serving podcast/render" not in said.read_text():
-            assert process.poll() is None, said.read_text()
-            assert time.monotonic() < deadline, said.read_text()
-            time.sleep(0.2)
+        until(lambda: "serving podcast/render" in said.read_text() or process.poll() is not None, said.read_text)
+        assert process.poll() is None, said.read_text()
         yield Served(folder, env, said)
     finally:
         process.send_signal(signal.SIGINT)
@@ -125,14 +117,6 @@ def test_a_wrong_manifest_fails_the_run_and_serving_goes_on(served: Served) -> N
     assert "nope.yaml" in served.said.read_text()
 
 
-def wait_for(what: Callable[[], object], served: Served) -> None:
-    """Until it is true, or everything that was said if that takes too long."""
-    deadline = time.monotonic() + WAIT_S
-    while not what():
-        assert time.monotonic() < deadline, served.said.read_text()
-        time.sleep(0.2)
-
-
 def workers(served: Served) -> list[psutil.Process]:
     """The worker processes that `podcast serve` has started."""
     found = []
@@ -149,16 +133,16 @@ def workers(served: Served) -> list[psutil.Process]:
 def test_a_night_as_readme_has_it(served: Served) -> None:
     """Three manifests are dropped, a worker is killed, and there are three finished podcasts and a digest."""
     night = served.folder / "night"
-    wait_for((night / "inbox").is_dir, served)
+    until((night / "inbox").is_dir, served.said.read_text)
     names = {"first", "second", "third"}
     for name in sorted(names):
         write_show(night / "inbox", name)
-    wait_for(lambda: list((night / "running").glob("*/*.yaml")), served)
+    until(lambda: list((night / "running").glob("*/*.yaml")), served.said.read_text)
     before = workers(served)
     assert before
     before[0].kill()
 
-    wait_for(lambda: {path.stem for path in (night / "done").glob("*.yaml")} == names, served)
+    until(lambda: {path.stem for path in (night / "done").glob("*.yaml")} == names, served.said.read_text)
 
     assert not list((night / "failed").iterdir())
     assert not list((night / "inbox").iterdir())
@@ -169,11 +153,14 @@ def test_a_night_as_readme_has_it(served: Served) -> None:
         assert report["devices"]
         assert all(device.startswith("cpu") for device in report["devices"])
         assert len(list((served.folder / f"output/{name}/podcast").rglob("*.mp3"))) == 1
-    wait_for(lambda: len(workers(served)) == len(before), served)
-    wait_for(lambda: json.loads((served.folder / "output/digest.json").read_text())["counts"]["done"] >= 3, served)
+    until(lambda: len(workers(served)) == len(before), served.said.read_text)
+    until(
+        lambda: json.loads((served.folder / "output/digest.json").read_text())["counts"]["done"] >= 3,
+        served.said.read_text,
+    )
     page = (served.folder / "output/digest.html").read_text()
     assert all(name in page for name in names)
-    wait_for(lambda: "digest" in _artifacts(served), served)
+    until(lambda: "digest" in _artifacts(served), served.said.read_text)
 
 
 def test_a_run_may_render_a_whole_inbox(served: Served) -> None:
@@ -193,7 +180,7 @@ def test_a_cron_run_renders_the_inbox_and_nothing_before_it(tmp_path: Path) -> N
     """The schedule is the deployment's; by it, and not when it is dropped, a manifest is rendered."""
     write_show(tmp_path / "night/inbox", "show")
     with serving(tmp_path, "--watch", "night", "--cron", "* * * * *") as served:
-        wait_for((tmp_path / "night/done/show.report.json").is_file, served)
+        until((tmp_path / "night/done/show.report.json").is_file, served.said.read_text)
         assert "by the schedule * * * * *" in served.said.read_text()
         assert "watching" not in served.said.read_text()
         assert "* * * * *" in served.prefect("deployment", "inspect", "podcast/render").stdout

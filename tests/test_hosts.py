@@ -18,9 +18,10 @@ from cryptography.x509.oid import NameOID
 from moto.server import ThreadedMotoServer
 
 from conftest import PODCAST
-from hosts import Host, Hosts, Running, free_port, made_here, report, sounds, takes_of, write_dia_job, write_job
+from hosts import Host, Hosts, Running, made_here, report, sounds, takes_of, write_dia_job, write_job
 from pipeline.engines.cluster import check_address
 from pipeline.errors import RequestError
+from processes import free_port
 
 SECRET = "hunter2-wJalrXUtnFEMI"
 STOPPED = 130

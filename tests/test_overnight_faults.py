@@ -16,7 +16,8 @@ from test_dia_engine import write_weights
 from test_faults import disk, made, prose, render_here, scenes, takes_of, temporaries
 
 from conftest import TOLD
-from overnight_faults import CLOCK, Command, Ledger, Stage, Wire, Work, free_port, python, until
+from overnight_faults import CLOCK, Command, Ledger, Stage, Wire, Work, python
+from processes import free_port, until
 
 __all__ = ["disk"]  # a fixture
 

@@ -6,9 +6,8 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,9 +28,9 @@ from pipeline.engines.tone import ToneEngine
 from pipeline.errors import EngineError
 from pipeline.store import TakeStore
 from pipeline.workspace import read_record
+from processes import WAIT_S, until
 
 BOB = Voice("bob", DraftVoice("m3", rate_wpm=150, pitch=30))
-WAIT_S = 60.0  # for other processes to come to a point; never a measure of speed
 
 
 @contextmanager
@@ -77,13 +76,6 @@ def _sounds(results: Iterator[Rendered | Failed]) -> dict[str, bytes]:
 
 def _chunks(count: int, words: int = 5) -> list[Request]:
     return [request(number, f"Number {number} " + "word " * (number % words)) for number in range(count)]
-
-
-def _until(come: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not come():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.01)
 
 
 # The same as any engine
@@ -204,7 +196,7 @@ def test_the_job_with_the_higher_priority_is_done_first() -> None:
     with _doubles("steady a", "steady b") as crew:
         low = threading.Thread(target=render, args=(crew, "low", 0, 150))
         low.start()
-        _until(lambda: order)
+        until(lambda: order)
         render(crew, "high", 1, 60)
         while_high = order[: len(order) - order[::-1].index("high")]
         low.join()
@@ -350,7 +342,7 @@ def under_way(make_job: MakeJob, tmp_path: Path) -> Iterator[tuple[subprocess.Po
     make_job(LONG)
     takes = tmp_path / "output" / "job" / "takes"
     with _command(tmp_path, "render", "job.yaml", "--device", "cpu:2x1") as process:
-        _until(lambda: process.poll() is not None or len(list(takes.glob("*.json"))) > 5)
+        until(lambda: process.poll() is not None or len(list(takes.glob("*.json"))) > 5)
         assert process.poll() is None, process.stderr and process.stderr.read()
         workers = _workers_of(process)
         assert sum("spawn_main" in " ".join(worker.cmdline()) for worker in workers) == 2

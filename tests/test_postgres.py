@@ -18,12 +18,12 @@ import psutil
 import pytest
 
 from conftest import PODCAST
-from hosts import Host, Hosts, free_port, sounds, takes_of, wait_until, write_job
+from hosts import Host, Hosts, sounds, takes_of, write_job
+from processes import WAIT_S, free_port, until
 
 pytestmark = pytest.mark.slow
 PREFECT = Path(sys.executable).with_name("prefect")
 PASSWORD = "hunter2-pgpass"
-WAIT_S = 120
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def postgres() -> Iterator[Postgres]:
             running = subprocess.Popen([*user, server, "-D", "data", "-F", *where], cwd=folder, stderr=log)
         try:
             ready = "ready to accept connections"
-            wait_until(lambda: ready in (folder / "log").read_text(), ready, (folder / "log").read_text)
+            until(lambda: ready in (folder / "log").read_text(), (folder / "log").read_text)
             yield Postgres(port)
         finally:
             running.send_signal(signal.SIGINT)  # it ends without waiting for those who are connected

@@ -16,8 +16,7 @@ from engine_doubles import Count, Slots, request
 from pipeline.engines import Engine, Failed, Rendered, Request
 from pipeline.engines.resident import Resident, Result
 from pipeline.engines.tone import ToneEngine
-
-WAIT_S = 60.0  # for threads to come to a point; never a measure of speed
+from processes import WAIT_S
 
 
 def _words(count: int) -> str:

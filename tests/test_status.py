@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,8 +14,7 @@ from hypothesis import strategies as st
 from conftest import PODCAST, MakeJob, run_podcast
 from pipeline.report import clock
 from pipeline.status import Board, JobStatus, read_status, share_done, status_table
-
-WAIT_S = 60.0  # for another process to come to a point; never a measure of speed
+from processes import until
 
 
 def _waits(name: str, priority: int = 0, audio_s: float = 100.0) -> JobStatus:
@@ -201,13 +198,6 @@ def test_the_table_is_for_people() -> None:
     assert first.index("runs") == second.index("waits") == header.index("state")
 
 
-def _until(come: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not come():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.05)
-
-
 def test_the_command_tells_of_a_render_that_runs(make_job: MakeJob, tmp_path: Path) -> None:
     """As one JSON object, while it lasts; for people in a table."""
     make_job("# One\n\n" + "\n\n---\n\n".join(f"Scene {number} is about rivers." for number in range(3000)) + "\n")
@@ -215,8 +205,8 @@ def test_the_command_tells_of_a_render_that_runs(make_job: MakeJob, tmp_path: Pa
         [PODCAST, "render", "job.yaml", "--engine", "tone"], cwd=tmp_path, stderr=subprocess.DEVNULL
     ) as render:
         try:
-            _until(lambda: len(list((tmp_path / "output" / "job" / "takes").glob("*.json"))) > 5)
-            _until(lambda: any(job["eta_s"] for process in read_status(tmp_path / "output") for job in process["jobs"]))
+            until(lambda: len(list((tmp_path / "output" / "job" / "takes").glob("*.json"))) > 5)
+            until(lambda: any(job["eta_s"] for process in read_status(tmp_path / "output") for job in process["jobs"]))
             told = run_podcast("status", "--json", cwd=tmp_path)
             table = run_podcast("status", cwd=tmp_path)
             assert render.poll() is None

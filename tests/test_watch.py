@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,10 +31,10 @@ from pipeline.window import parse_window
 
 if TYPE_CHECKING:
     from conftest import SCRIPT
+    from processes import WAIT_S, until
 else:  # pytest puts this folder on the path, and some packages install a `tests` of their own
     from conftest import SCRIPT
-
-WAIT_S = 60.0  # for something to come about; never a measure of speed
+    from processes import WAIT_S, until
 
 
 @dataclass
@@ -99,14 +98,6 @@ class Shop:
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path / "drop")
-
-
-def until(what: Callable[[], object]) -> None:
-    """Wait until `what` is true, and fail if it does not come."""
-    end = time.monotonic() + WAIT_S
-    while not what():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.01)
 
 
 class Running:
