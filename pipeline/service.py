@@ -28,10 +28,11 @@ import psutil
 from prefect import serve as serve_deployments
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.context import refresh_global_settings_context
 from prefect.deployments import run_deployment
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 from tzlocal import get_localzone_name
@@ -83,9 +84,10 @@ def serve(service: Service) -> None:
         # Without an address every `prefect` command would start a server of its own, beside this one.
         _prefect("config", "set", f"PREFECT_API_URL={api}")
         service.say(f"your Prefect profile now has PREFECT_API_URL={api}; undo: prefect config unset PREFECT_API_URL")
+    os.environ["PREFECT_API_URL"] = api
+    refresh_global_settings_context()  # in all threads: one that did not know it would start one more server
     stop = threading.Event()
     with ExitStack() as stack:
-        stack.enter_context(temporary_settings(updates={PREFECT_API_URL: api}))
         address = service.settings.cluster
         if address is None:
             address = stack.enter_context(local_cluster(plan_workers(service.settings, EVERY_ENGINE)))

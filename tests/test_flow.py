@@ -16,10 +16,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from conftest import PODCAST, REPOSITORY, SCRIPT, run_podcast
+from conftest import REPOSITORY, SCRIPT, run_podcast
 from processes import WAIT_S, free_port, until
 
 PREFECT = Path(sys.executable).with_name("prefect")
+# `podcast` as on a machine where Prefect was never set up, but for the port of the server that it starts.
+FIRST_TIME = """
+import sys
+from pipeline import service
+from pipeline.cli import main
+
+service.LOCAL_API = sys.argv.pop(1)
+main()
+"""
 
 
 @dataclass(frozen=True)
@@ -64,18 +73,24 @@ def write_show(folder: Path, name: str, script: str = SCRIPT) -> Path:
 
 @contextmanager
 def serving(folder: Path, *options: str) -> Iterator[Served]:
-    """A `podcast serve` for as long as the block lasts."""
+    """A `podcast serve` for as long as the block lasts, the first on its machine; it leaves its server, as it says."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    env |= {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api"}
+    env |= {"PREFECT_HOME": str(folder / "prefect")}
+    command = [sys.executable, "-c", FIRST_TIME, f"http://127.0.0.1:{free_port()}/api", "serve", *options]
     said = folder / "said"
     with said.open("w") as stderr:
-        process = subprocess.Popen([PODCAST, "serve", *options], cwd=folder, env=env, stdout=stderr, stderr=stderr)
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=stderr, stderr=stderr)
     try:
         until(lambda: "serving podcast/render" in said.read_text() or process.poll() is not None, said.read_text)
         assert process.poll() is None, said.read_text()
-        yield Served(folder, env, said)
-    finally:
+        served = Served(folder, env, said)
+        yield served
         process.send_signal(signal.SIGINT)
+        process.wait(WAIT_S)
+        left = _family(served)
+        assert len(left) == 1, [psutil.Process(pid).cmdline() for pid in left]
+    finally:
+        process.kill()
         process.wait(WAIT_S)
         subprocess.run([PREFECT, "server", "stop"], cwd=folder, env=env, capture_output=True, check=False)
 
