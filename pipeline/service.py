@@ -27,7 +27,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 import psutil
 from prefect import serve as serve_deployments
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import DeploymentStatus, FlowRun, State, StateType
 from prefect.context import refresh_global_settings_context
 from prefect.deployments import run_deployment
 from prefect.deployments.runner import RunnerDeployment
@@ -158,7 +158,10 @@ def watch_through_prefect(night: Night, *, once: bool) -> list[Outcome]:
 
 
 def deployment_answers(say: Callable[[str], None]) -> bool:
-    """Whether podcast/render is there, on the Prefect API that is configured; if one is, but not that, it is told."""
+    """Whether podcast/render is served, on the Prefect API that is configured; if one is, but not that, it is told.
+
+    Whoever serves it tells Prefect when it ends; one that was killed is missed after a minute.
+    """
     api = PREFECT_API_URL.value()
     if not api:
         return False
@@ -167,9 +170,12 @@ def deployment_answers(say: Callable[[str], None]) -> bool:
         return False
     try:
         with get_client(sync_client=True) as client:
-            client.read_deployment_by_name("podcast/render")
+            deployment = client.read_deployment_by_name("podcast/render")
     except Exception:  # of many kinds; whatever it was, the deployment cannot be run
         say(f"there is no deployment podcast/render at {api} (podcast serve): rendering in this process")
+        return False
+    if deployment.paused or deployment.status != DeploymentStatus.READY:
+        say(f"nobody serves podcast/render at {api} (podcast serve): rendering in this process")
         return False
     return True
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from conftest import REPOSITORY, SCRIPT, run_podcast
+from conftest import PODCAST, REPOSITORY, SCRIPT, run_podcast
 from processes import WAIT_S, free_port, until
 
 PREFECT = Path(sys.executable).with_name("prefect")
@@ -38,11 +38,21 @@ class Served:
     folder: Path
     env: Mapping[str, str]
     said: Path
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        """As with Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(WAIT_S)
 
     def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the `prefect` command as in another terminal."""
+        return self.run(PREFECT, *arguments)
+
+    def run(self, program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same with another program."""
         return subprocess.run(
-            [PREFECT, *arguments],
+            [program, *arguments],
             cwd=self.folder,
             env=self.env,
             capture_output=True,
@@ -83,10 +93,9 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
     try:
         until(lambda: "serving podcast/render" in said.read_text() or process.poll() is not None, said.read_text)
         assert process.poll() is None, said.read_text()
-        served = Served(folder, env, said)
+        served = Served(folder, env, said, process)
         yield served
-        process.send_signal(signal.SIGINT)
-        process.wait(WAIT_S)
+        served.stop()
         left = _family(served)
         assert len(left) == 1, [psutil.Process(pid).cmdline() for pid in left]
     finally:
@@ -199,6 +208,20 @@ def test_a_cron_run_renders_the_inbox_and_nothing_before_it(tmp_path: Path) -> N
         assert "by the schedule * * * * *" in served.said.read_text()
         assert "watching" not in served.said.read_text()
         assert "* * * * *" in served.prefect("deployment", "inspect", "podcast/render").stdout
+
+
+@pytest.mark.slow
+def test_another_command_watches_through_the_deployment_while_it_is_served(tmp_path: Path) -> None:
+    """And renders by itself when nobody serves it any more, instead of waiting for ever."""
+    with serving(tmp_path) as served:
+        for name in ("through", "here"):
+            write_show(tmp_path / "drop/inbox", name)
+            watch = served.run(PODCAST, "watch", "drop", "--once")
+            assert watch.returncode == 0, watch.stderr + served.said.read_text()
+            assert (tmp_path / f"drop/done/{name}.report.json").is_file()
+            assert ("nobody serves podcast/render at http://127.0.0.1:" in watch.stderr) == (name == "here")
+            assert (f"Flow run '{name}'" in served.said.read_text()) == (name == "through")
+            served.stop()
 
 
 def _family(served: Served) -> set[int]:
