@@ -24,7 +24,7 @@ from pipeline.report import Report
 from pipeline.room import check_room, estimate
 from pipeline.settings import Settings
 from pipeline.status import Board, JobStatus
-from pipeline.window import Admission, Window, admission, parse_window
+from pipeline.window import Admission, Window, admission, first_window
 from pipeline.workspace import storage_errors
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ class Bulk:
         self._check_disk = check_disk
         self._devices_stop = devices_stop or threading.Event()
         self._clock = clock
-        self._window = None if settings.window is None else parse_window(settings.window)
         self._finishing = threading.Lock()
         self._stops: set[threading.Event] = set()
         self._stopped = False
@@ -109,8 +108,7 @@ class Bulk:
             stop.set()
 
     def _window_of(self, job: Job) -> Window | None:
-        own = job.manifest.window
-        return self._window or (parse_window(own) if own else None)
+        return first_window(self.settings.window, job.manifest.window)
 
     def _admission(self, job: Job) -> Admission:
         """The window of this run, or the job's own; while it is closed the board says so."""

@@ -17,7 +17,6 @@ from pathlib import Path
 from pipeline.documents import read_text, read_yaml
 from pipeline.errors import Problem, RequestError
 from pipeline.manifest import Manifest, load_manifest
-from pipeline.window import Window, parse_window
 from pipeline.workspace import safe_name
 
 MANIFEST_SUFFIXES = (".yaml", ".yml")
@@ -67,7 +66,7 @@ class Drop:
     manifest: Path
     name: str  # of the job
     priority: int
-    window: Window | None  # its own, of the hours in which its chunks may be started
+    window: str | None  # its own, of the hours in which its chunks may be started
     companions: tuple[str, ...]  # the files it names that are there, relative to its folder
     problems: tuple[Problem, ...]
     stamp: Stamp
@@ -180,7 +179,7 @@ class Inbox:
             manifest=path,
             name=safe_name(path.stem),
             priority=read.manifest.priority if read.manifest else 0,
-            window=parse_window(read.manifest.window) if read.manifest and read.manifest.window else None,
+            window=read.manifest.window if read.manifest else None,
             companions=tuple(dict.fromkeys(companions)),
             problems=tuple(problems),
             stamp=stamp,

@@ -24,7 +24,6 @@ from pipeline.rendering import OnProgress
 from pipeline.settings import Settings
 from pipeline.status import Board, JobStatus
 from pipeline.watch import Render, Watcher
-from pipeline.window import parse_window
 
 EVERY_ENGINE = ("draft", "dia")  # what a drop folder may ask for
 _LOOK_S = 2.0
@@ -49,7 +48,7 @@ class Night:
             at_once=self.at_once or AT_ONCE,
             poll=self.poll,
             allow_outside=self.allow_outside,
-            window=parse_window(self.settings.window) if self.settings.window else None,
+            window=self.settings.window,
             on_event=self.say,
             on_finished=self._finished,
         )

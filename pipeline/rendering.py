@@ -109,7 +109,7 @@ class _Sleep:
         self.total_s += time.monotonic() - begun
 
 
-def render_all_takes(job: Job, conditions: Conditions, wait: Callable[[float], None] = time.sleep) -> TakesDone:
+def render_all_takes(job: Job, conditions: Conditions, wait: Callable[[float], None]) -> TakesDone:
     """Render what is missing; a failed chunk is told of and the rest goes on. `wait` is for a window to open."""
     total_s = sum(plan.estimated_s for plan in job.takes)
     done_s = 0.0

@@ -175,7 +175,7 @@ def deployment_answers(say: Callable[[str], None]) -> bool:
         say(f"there is no deployment podcast/render at {api} (podcast serve): rendering in this process")
         return False
     if deployment.paused or deployment.status != DeploymentStatus.READY:
-        say(f"nobody serves podcast/render at {api} (podcast serve): rendering in this process")
+        say(f"nobody serves podcast/render at {api}, or it is paused (podcast serve): rendering in this process")
         return False
     return True
 

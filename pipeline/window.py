@@ -49,6 +49,11 @@ def parse_window(text: str) -> Window:
     return Window(start, end)
 
 
+def first_window(*texts: str | None) -> Window | None:
+    """The window of the first text there is: that of a run comes before that of a manifest. Raises `ValueError`."""
+    return next((parse_window(text) for text in texts if text), None)
+
+
 Admission = Callable[[], float]  # seconds until chunks may be started again; 0.0: now
 
 

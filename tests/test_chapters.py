@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +23,7 @@ Chapters = list[ChapterAudio]
 def _join(manifest: Path, settings: Settings, *, engine: str = "tone", spans: bool = True) -> Chapters:
     job = open_job(manifest, settings, engine=engine)
     job.workspace.create()
-    done = render_all_takes(job, Conditions(jobs=2))
+    done = render_all_takes(job, Conditions(jobs=2), time.sleep)
     if not spans:  # as from an engine that does not know its times
         takes = {
             key: type(take)(take.key, take.path, take.pcm_sha256, take.sample_rate_hz, take.frames, None)

@@ -27,7 +27,6 @@ from pipeline.job import open_job
 from pipeline.rendering import Conditions, render_job
 from pipeline.settings import Settings
 from pipeline.watch import Watcher
-from pipeline.window import parse_window
 
 if TYPE_CHECKING:
     from conftest import SCRIPT
@@ -366,7 +365,7 @@ def test_what_sleeps_holds_no_place(shop: Shop) -> None:
         until(lambda: len(shop.finished) == 2)
         assert shop.finished[1].name == "night"
     shop.drop("night", window="9:00-17:00")
-    (outcome,) = shop.drain(window=parse_window("23:00-06:30"), **options)
+    (outcome,) = shop.drain(window="23:00-06:30", **options)
     assert outcome.name == "night"
 
 
