@@ -85,7 +85,7 @@ class _File(RotatingFileHandler):
 
 
 class _Redacted(logging.Formatter):
-    """`2026-01-31T23:00:00+01:00 INFO pipeline.takes: …`, tracebacks included, without secrets."""
+    """`2026-01-31T23:00:00+01:00 INFO pipeline.takes.plan: …`, tracebacks included, without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as it goes into the file."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import hypothesis
 import pytest
 
 from pipeline.settings import Settings, bundled_voices
+from tests.support.commands import SCRIPT, MakeJob
 
 # Tiny models are quicker with one thread, and several wait for one another where tests share the machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -21,30 +20,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 hypothesis.settings.register_profile("podcast", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("podcast")
 
-REPOSITORY = Path(__file__).parent.parent
-PODCAST = Path(sys.executable).with_name("podcast")
 
-SCRIPT = """\
-# One
-
-**Ann:** Hello there, and welcome to a show that is made for nobody but the machine that tests it every day.
-
-**Bob:** It is good to be here. I have been waiting for this moment since the last time that somebody changed a line.
-
-Nobody asked me to go on, but here I am, going on.
-
----
-
-**Ann:** After the break there is still something to say, and [pause 1.5s] we say it slowly.
-
-# Two
-
-**Bob:** The second chapter is shorter than the first one, and it ends with a question. Does it not?
-"""
-
-MakeJob = Callable[..., Path]
 TOLD = pytest.StashKey[list[str]]()
-LONGEST = {"test_overnight_faults", "test_faults", "test_flow", "test_dia_engine", "test_dia_parity", "test_networks"}
+LONGEST = {
+    "test_overnight_faults",
+    "test_faults",
+    "test_prefect_flow",
+    "test_engine",
+    "test_dia_parity",
+    "test_networks",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -89,18 +74,3 @@ def make_job(tmp_path: Path) -> MakeJob:
 def settings(tmp_path: Path) -> Settings:
     """Output into the test's folder, the voices that ship."""
     return Settings(output=tmp_path / "output", voices=(bundled_voices(),), jobs=2)
-
-
-def run_podcast(
-    *arguments: str | Path, cwd: Path, timeout_s: float = 120, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the installed `podcast` command as a user would."""
-    return subprocess.run(
-        [PODCAST, *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | dict(env or {}),
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )

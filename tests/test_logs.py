@@ -76,14 +76,14 @@ def test_ours_are_logged_from_info_and_others_from_warning(tmp_path: Path) -> No
     """Each line with its time and the offset from UTC."""
     assert log_to(tmp_path / "logs", "render") is None
     assert log_to(tmp_path / "logs", "render") is None  # not twice
-    logging.getLogger("pipeline.takes").info("a take of %s", "Ann")
-    logging.getLogger("pipeline.takes").debug("too much")
+    logging.getLogger("pipeline.takes.plan").info("a take of %s", "Ann")
+    logging.getLogger("pipeline.takes.plan").debug("too much")
     logging.getLogger("pipelines").info("somebody else's")
     logging.getLogger("somebody.else").warning("lost")
     lines = (tmp_path / "logs/render.log").read_text().splitlines()
     time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d"
     assert [re.sub(time, "TIME", line) for line in lines] == [
-        "TIME INFO pipeline.takes: a take of Ann",
+        "TIME INFO pipeline.takes.plan: a take of Ann",
         "TIME WARNING somebody.else: lost",
     ]
 
@@ -91,7 +91,7 @@ def test_ours_are_logged_from_info_and_others_from_warning(tmp_path: Path) -> No
 def test_secrets_in_arguments_and_tracebacks_are_hidden_too(tmp_path: Path) -> None:
     """Whatever part of the record they come in by."""
     log_to(tmp_path, "render")
-    log = logging.getLogger("pipeline.store")
+    log = logging.getLogger("pipeline.takes.store")
     log.warning("cannot reach %s", "s3://me:hunter2222@host/takes")
     try:
         raise OSError("https://host/x?X-Amz-Credential=hunter2222&y=1")

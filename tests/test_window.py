@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import MakeJob
-from pipeline.bulk import Bulk, render_jobs
 from pipeline.engines import Engine, Failed, Rendered, Request
 from pipeline.engines.tone import ToneEngine
-from pipeline.job import Job, open_job
-from pipeline.report import Report
+from pipeline.jobs.bulk import Bulk, render_jobs
+from pipeline.jobs.job import Job, open_job
+from pipeline.jobs.report import Report
+from pipeline.jobs.status import Board
 from pipeline.settings import Settings
-from pipeline.status import Board
 from pipeline.window import Window, admission, always, parse_window
+from tests.support.commands import MakeJob
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import RequestError, StorageError
-from pipeline.workspace import Workspace, atomic_path, atomic_write, content_key, read_json, safe_name, write_json
+from pipeline.files import atomic_path, atomic_write, content_key, read_json, safe_name, write_json
+from pipeline.workspace import Workspace
 
 
 @given(st.text())

@@ -2,7 +2,7 @@
 
 Everything is mono float32 in blocks, full scale 1.0, so memory does not grow with the length of a book.
 Writers write to exactly the path they are given, make the same bytes from the same input, and let a full disk
-out as `OSError`. Tags are added to the finished file by `pipeline.tags`.
+out as `OSError`. Tags are added to the finished file by `pipeline.deliver.tags`.
 """
 
 from __future__ import annotations

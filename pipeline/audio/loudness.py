@@ -194,3 +194,11 @@ def _integrated(hops: NDArray[np.float64]) -> float:
         return SILENCE_DB
     blocks = blocks[blocks > blocks.mean() / 10]
     return -0.691 + 10 * math.log10(blocks.mean())
+
+
+FULL_SCALE = 0.999  # a sample from here on counts as clipped
+
+
+def rms_db(pcm: Pcm) -> float:
+    """The level of `pcm` `[T]` in dBFS RMS, `SILENCE_DB` where there is nothing."""
+    return decibels(math.sqrt(np.mean(np.square(pcm, dtype=np.float64)))) if len(pcm) else decibels(0)

@@ -5,7 +5,7 @@ wheels. lameenc hands out audio frames only, without the header frame that tells
 the encoder put before and after the sound; such a file plays 25 ms late and reports a wrong length. That
 frame is written here.
 
-This module does not know of tags: see `pipeline.tags`.
+This module does not know of tags: see `pipeline.deliver.tags`.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ from pipeline.engines import DiaOptions, Engine, Failed, Rendered, Request, open
 from pipeline.engines.devices import Worker, visible_gpu
 from pipeline.engines.resident import Resident
 from pipeline.errors import EngineError, Problem, RequestError
+from pipeline.files import atomic_write
 from pipeline.settings import load_settings
-from pipeline.workspace import atomic_write
 
 LOOPBACK = "127.0.0.1"
 _REJOIN_S = 2.0

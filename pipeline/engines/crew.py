@@ -21,8 +21,8 @@ from pipeline.engines import Request, Voice
 from pipeline.engines.cluster import check_address, configured, is_loopback, local_cluster, reason
 from pipeline.engines.devices import Worker, parse_devices, share_cores
 from pipeline.errors import EngineError, Problem
+from pipeline.files import file_hash
 from pipeline.settings import Settings, load_settings
-from pipeline.workspace import file_hash
 
 _log = logging.getLogger(__name__)
 _AHEAD = 6  # requests that wait at a worker, so that a free slot never waits for the network
@@ -170,7 +170,7 @@ def plan_workers(settings: Settings, engines: Collection[str]) -> tuple[Worker, 
 
 
 def _has_weights(settings: Settings) -> bool:
-    from pipeline.engines.dia.hub import DEFAULT_DIA, locate  # noqa: PLC0415 - not needed for the other engines
+    from pipeline.engines.dia.weights.hub import DEFAULT_DIA, locate  # noqa: PLC0415 - not needed for the other engines
 
     try:
         locate(settings.weights or DEFAULT_DIA, "dia")

@@ -8,12 +8,12 @@ import torch
 
 from pipeline.engines import DiaOptions
 from pipeline.engines.dia import kernels
-from pipeline.engines.dia.attention import PlainAttention, Sizes
-from pipeline.engines.dia.config import read_config
+from pipeline.engines.dia.batching import MOST_SLOTS
 from pipeline.engines.dia.devices import choose, cpu_features, devices, memory, threads
-from pipeline.engines.dia.engine import MOST_SLOTS
 from pipeline.engines.dia.loader import attention
+from pipeline.engines.dia.network.attention import PlainAttention, Sizes
 from pipeline.engines.dia.runtime import SHARE_OF_MEMORY, set_threads
+from pipeline.engines.dia.weights.config import read_config
 
 _TEXT, _ROWS = 300, 2000  # bytes and rows of a long take, 20 s
 

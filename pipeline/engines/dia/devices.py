@@ -32,7 +32,7 @@ from typing import Literal
 
 import torch
 
-from pipeline.engines.dia.device_check import Kernel, check_device
+from pipeline.engines.dia.kernels.device_check import Kernel, check_device
 from pipeline.errors import EngineError, Problem
 
 Precision = Literal["fp32", "bf16", "int8", "fp8"]

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engines import AUDITION, DiaOptions, Engine, Failed, Rendered, Request, Voice
-from pipeline.engines.dia.config import DiaConfig, read_config
-from pipeline.engines.dia.fingerprint import fingerprint, packed_metadata
-from pipeline.engines.dia.hub import DEFAULT_CODEC, DEFAULT_DIA, locate
+from pipeline.engines.dia.batching import MOST_SLOTS
+from pipeline.engines.dia.weights.config import DiaConfig, read_config
+from pipeline.engines.dia.weights.fingerprint import fingerprint, packed_metadata
+from pipeline.engines.dia.weights.hub import DEFAULT_CODEC, DEFAULT_DIA, locate
 from pipeline.errors import EngineError, Problem
 
 if TYPE_CHECKING:
     from pipeline.engines.dia.runtime import Runtime
 
 _VERSION = 2  # raised whenever this folder changes what a take sounds like
-MOST_SLOTS = 32  # on a CPU; memory may hold fewer
 _TRANSCRIPT_BYTES = 330  # two of them and a chunk fit the encoder's 1,024
 
 

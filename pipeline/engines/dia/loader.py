@@ -9,17 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pipeline.engines.dia import kernels, packed
-from pipeline.engines.dia.attention import Attention
-from pipeline.engines.dia.config import DiaConfig
+from pipeline.engines.dia import kernels
 from pipeline.engines.dia.devices import Choice, cpu_features
-from pipeline.engines.dia.fingerprint import packed_metadata
-from pipeline.engines.dia.fp8 import Fp8Linear
-from pipeline.engines.dia.int8 import Int8Linear
-from pipeline.engines.dia.linear import BY_TORCH, Linear, RowFunctions
-from pipeline.engines.dia.model import Model, Product
-from pipeline.engines.dia.packing import Bf16Weight, Int8Weight
-from pipeline.engines.dia.weights import load_weights
+from pipeline.engines.dia.kernels.packing import Bf16Weight, Int8Weight
+from pipeline.engines.dia.network.attention import Attention
+from pipeline.engines.dia.network.linear import BY_TORCH, Fp8Linear, Int8Linear, Linear, RowFunctions
+from pipeline.engines.dia.network.model import Model, Product
+from pipeline.engines.dia.weights import packed
+from pipeline.engines.dia.weights.config import DiaConfig
+from pipeline.engines.dia.weights.fingerprint import packed_metadata
+from pipeline.engines.dia.weights.tensors import load_weights
 
 
 def load_model(config: DiaConfig, folder: Path, choice: Choice, most: str | None = None) -> Model:
@@ -72,7 +71,7 @@ def attention(config: DiaConfig, precision: str, tier: str | None) -> Attention 
     """Attention in kernels of our own, where there are some; None: the plain one."""
     if tier is None:
         return None
-    from pipeline.engines.dia.fused import FusedAttention  # noqa: PLC0415 - numba may be missing
+    from pipeline.engines.dia.network.attention_cpu import FusedAttention  # noqa: PLC0415 - numba may be missing
 
     dtype = torch.int8 if precision == "int8" else torch.bfloat16
     return FusedAttention(config, dtype, tier) if FusedAttention.suits(config) else None

@@ -21,17 +21,17 @@ import torch
 from pipeline.audio import Pcm
 from pipeline.engines import DiaOptions, Failed, Rendered, Request
 from pipeline.engines.dia import devices
-from pipeline.engines.dia.attention import Sizes
-from pipeline.engines.dia.codec import HOP, SAMPLE_RATE_HZ, load_codec
-from pipeline.engines.dia.config import DiaConfig
-from pipeline.engines.dia.delay import Codes
-from pipeline.engines.dia.engine import MOST_SLOTS
-from pipeline.engines.dia.fingerprint import fingerprint
+from pipeline.engines.dia.batching import MOST_SLOTS
+from pipeline.engines.dia.batching.cuda_slots import Pool, on_stream
+from pipeline.engines.dia.batching.delay import Codes
+from pipeline.engines.dia.batching.sampling import Sampling
+from pipeline.engines.dia.batching.slots import Prompted, Slots
+from pipeline.engines.dia.batching.text import compose, speakers, tokens
+from pipeline.engines.dia.codec.codec import HOP, SAMPLE_RATE_HZ, load_codec
 from pipeline.engines.dia.loader import load_model
-from pipeline.engines.dia.pool import Pool, on_stream
-from pipeline.engines.dia.sampling import Sampling
-from pipeline.engines.dia.slots import Prompted, Slots
-from pipeline.engines.dia.text import compose, speakers, tokens
+from pipeline.engines.dia.network.attention import Sizes
+from pipeline.engines.dia.weights.config import DiaConfig
+from pipeline.engines.dia.weights.fingerprint import fingerprint
 
 _log = logging.getLogger(__name__)
 _FRAMES_PER_S = SAMPLE_RATE_HZ / HOP

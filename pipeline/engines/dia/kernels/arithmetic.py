@@ -15,7 +15,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from pipeline.engines.dia.kernels import llvm
-from pipeline.engines.dia.packing import LARGEST, TINIEST
+from pipeline.engines.dia.kernels.packing import LARGEST, TINIEST
 
 REORDERED = {"contract", "reassoc", "nsz"}  # sums in the order that vectors like
 

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from pipeline.engines.dia.kernels import attention_loops
 from pipeline.engines.dia.kernels.attention_loops import TOLD
+from pipeline.engines.dia.kernels.packing import WORD, ZERO_POINT, quantize_rows
 from pipeline.engines.dia.kernels.parallel import Kernel
 from pipeline.engines.dia.kernels.vectors import GROUP, LANES
-from pipeline.engines.dia.packing import WORD, ZERO_POINT, quantize_rows
 
 Cache = tuple[Tensor, ...]
 

@@ -23,8 +23,8 @@ from pipeline.engines.dia.kernels.arithmetic import (
     round_to_int8,
     rounded_to_bf16,
 )
+from pipeline.engines.dia.kernels.packing import ZERO_POINT
 from pipeline.engines.dia.kernels.vectors import GROUP, LANES, LINE, TILE
-from pipeline.engines.dia.packing import ZERO_POINT
 
 _ZERO_POINT = np.float32(ZERO_POINT)  # of keys in int8
 _LOWEST = np.float32(-3.4e38)

@@ -20,10 +20,17 @@ from numba.extending import intrinsic
 
 from pipeline.engines.dia.kernels import llvm
 from pipeline.engines.dia.kernels.llvm import claim
+from pipeline.engines.dia.kernels.packing import BLOCK, PANEL, STEP
 from pipeline.engines.dia.kernels.parallel import Kernel
-from pipeline.engines.dia.kernels.product_rows import TILE, TILE_ROWS
-from pipeline.engines.dia.kernels.product_sums import BLOCK_ROWS, SUMS_STRIDE, copy_sums, scale_sums, sums_block
-from pipeline.engines.dia.packing import BLOCK, PANEL, STEP
+from pipeline.engines.dia.kernels.product_rows import (
+    BLOCK_ROWS,
+    SUMS_STRIDE,
+    TILE,
+    TILE_ROWS,
+    copy_sums,
+    scale_sums,
+    sums_block,
+)
 
 _AHEAD = 2048  # bytes: how far ahead of use weights are fetched from memory
 _LINE = 64

@@ -13,7 +13,7 @@ from numba.core.registry import cpu_target
 from torch import Tensor
 
 from pipeline.engines.dia.kernels import product_amx, product_rows, product_vectors
-from pipeline.engines.dia.packing import BLOCK, STEP, Bf16Weight, Int8Weight, quantize_rows
+from pipeline.engines.dia.kernels.packing import BLOCK, STEP, Bf16Weight, Int8Weight, quantize_rows
 
 _NEEDED: Mapping[str, frozenset[str]] = {  # best first, by the names of `devices.cpu_features`
     "amx": frozenset({"amx_int8", "amx_bf16", "avx512f", "avx512_vnni"}),

@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `podcast`."""
+
+from pipeline.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""How fast: everything behind `podcast bench`."""

@@ -1,0 +1,55 @@
+"""Gate: the first look at a take that was just rendered, by numbers alone.
+
+In: its samples and how many bytes of text they speak. Out: the names of what is plainly wrong, and a score that finds
+the least bad of several attempts. Whether the words are the right ones it cannot tell. Knows no engines or files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.audio import Pcm
+from pipeline.audio.loudness import FULL_SCALE, rms_db
+
+Limits = tuple[float, float]  # seconds of sound for a byte of spoken text, least and most
+
+UNUSABLE = frozenset({"empty", "broken", "silent"})  # with one of these there is nothing to deliver
+
+_SILENT_DB = -60.0  # RMS
+_CLIPPED_SHARE = 0.001  # of the samples
+
+
+def faults(pcm: Pcm, sample_rate_hz: int, spoken_bytes: int, limits: Limits | None) -> list[str]:
+    """Name what is wrong with `pcm` `[T]`; nothing is, where the list is empty.
+
+    "empty" has no samples, "broken" has some that are no numbers, "silent" is below -60 dBFS RMS, "clipped" has more
+    than 0.1 % of its samples at full scale; "too short for its text" and "too long for its text" are outside `limits`.
+    """
+    if not len(pcm):
+        return ["empty"]
+    if not np.isfinite(pcm).all():
+        return ["broken"]
+    found = []
+    if rms_db(pcm) < _SILENT_DB:
+        found.append("silent")
+    if np.count_nonzero(np.abs(pcm) >= FULL_SCALE) > _CLIPPED_SHARE * len(pcm):
+        found.append("clipped")
+    if limits is not None:
+        pace = _pace(pcm, sample_rate_hz, spoken_bytes)
+        if pace < limits[0]:
+            found.append("too short for its text")
+        elif pace > limits[1]:
+            found.append("too long for its text")
+    return found
+
+
+def score(pcm: Pcm, sample_rate_hz: int, spoken_bytes: int, limits: Limits | None) -> tuple[bool, int, float]:
+    """Order attempts at one text, the best first: usable, then fewer faults, then nearest the middle of `limits`."""
+    found = faults(pcm, sample_rate_hz, spoken_bytes, limits)
+    off = 0.0 if limits is None else abs(_pace(pcm, sample_rate_hz, spoken_bytes) - sum(limits) / 2)
+    return not UNUSABLE.isdisjoint(found), len(found), off
+
+
+def _pace(pcm: Pcm, sample_rate_hz: int, spoken_bytes: int) -> float:
+    """Seconds for each byte."""
+    return len(pcm) / sample_rate_hz / max(spoken_bytes, 1)

@@ -1,0 +1,161 @@
+"""`podcast bench`: how fast this machine is."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import click
+
+from pipeline.cli.options import DONE, devices_option, dia_options, json_option, machine_settings, print_json
+from pipeline.settings import load_settings
+
+size_option = click.option(
+    "--size",
+    type=click.Choice(["full", "tiny"]),
+    default="full",
+    show_default=True,
+    help="Of the random weights; tiny ones only try the command.",
+)
+
+
+@click.group()
+def bench() -> None:
+    """Measure this machine."""
+
+
+@bench.command("pipeline")
+@click.option("--words", default=10_000, show_default=True, type=click.IntRange(100), help="Length of the episode.")
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Medians are taken over these.")
+@json_option
+def bench_pipeline(words: int, runs: int, as_json: bool) -> int:
+    """Script to finished podcast and m4b on the draft voice, a finished job again, and a plan of 100,000 chunks."""
+    from pipeline.bench.line import bench_pipeline as measure
+    from pipeline.bench.line import table
+
+    results = measure(words, runs)
+    if as_json:
+        print_json(results)
+    else:
+        click.echo(table(results))
+    return DONE
+
+
+@bench.command("overnight")
+@click.option("--manifests", default=20, show_default=True, type=click.IntRange(1), help="Episodes of the season.")
+@click.option("--words", default=10_000, show_default=True, type=click.IntRange(100), help="Of each.")
+@click.option("--kill-every", default=30.0, show_default=True, type=click.FloatRange(0), help="Seconds; 0: never.")
+@devices_option
+@json_option
+def bench_overnight(manifests: int, words: int, kill_every: float, device: str | None, as_json: bool) -> int:
+    """A season on the draft voice, with workers killed now and then: hours of audio, speed, memory over time."""
+    from pipeline.bench.season import bench_overnight as measure
+    from pipeline.bench.season import table
+
+    results = measure(manifests, words, kill_every, device)
+    if as_json:
+        print_json(results)
+    else:
+        click.echo(table(results))
+    return DONE
+
+
+@bench.command("engine")
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice(["load", "steps", "render", "occupancy"]),
+    help="May be repeated. [default: all]",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(["int8", "bf16", "fp32"]),
+    help="May be repeated. [default: the two quickest here]",
+)
+@click.option("--slots", multiple=True, type=click.IntRange(1, 256), help="May be repeated. [default: 1, 8, 16, 32]")
+@click.option(
+    "--context", "contexts", multiple=True, type=click.IntRange(2, 2500), help="May be repeated. [default: 500, 1000]"
+)
+@click.option("--chunks", type=click.IntRange(1), help="Rendered from end to end. [default: 32]")
+@click.option("--quick", is_flag=True, help="A rough table in two or three minutes.")
+@click.option("--against", type=click.Choice(["transformers"]), help="Measure it beside ours, with the same weights.")
+@size_option
+@dia_options
+@json_option
+def bench_engine(
+    parts: tuple[str, ...],
+    precisions: tuple[str, ...],
+    slots: tuple[int, ...],
+    contexts: tuple[int, ...],
+    chunks: int | None,
+    quick: bool,
+    against: str | None,
+    size: Literal["full", "tiny"],
+    weights: str | None,
+    device: str | None,
+    as_json: bool,
+) -> int:
+    """Dia in its real size, with random weights unless --weights names others: loading, steps, whole chunks, memory.
+
+    The weights (3.6 GB) are made once and kept in the user's cache folder.
+    """
+    from pipeline.bench.engine import QUICK, Plan
+    from pipeline.bench.engine import bench_engine as measure
+    from pipeline.bench.table import engine_table, goals
+    from pipeline.engines import DiaOptions
+    from pipeline.jobs.progress import progress_bar
+
+    settings = machine_settings(device=device)
+    asked: dict[str, Any] = {
+        "parts": parts,
+        "precisions": precisions,
+        "slots": slots,
+        "contexts": contexts,
+        "chunks": chunks,
+    }
+    plan = dataclasses.replace(
+        QUICK if quick else Plan(),
+        against=against is not None,
+        **{name: value for name, value in asked.items() if value},
+    )
+    options = DiaOptions(
+        weights=weights,
+        codec=settings.codec if weights else None,
+        device=settings.device,
+        codec_device=settings.codec_device,
+        kernels=settings.kernels,
+    )
+    with progress_bar("bench") as on_progress:
+        results = measure(options, plan, size=size, on_progress=on_progress)
+    if as_json:
+        print_json(results | {"goals": [dataclasses.asdict(goal) | {"met": goal.met} for goal in goals(results)]})
+    else:
+        click.echo(engine_table(results))
+    return DONE
+
+
+@bench.command("codec")
+@click.option(
+    "--codec", metavar="WHERE", help="Measure this one: a file, a folder or a hub id. [default: random weights]"
+)
+@click.option(
+    "--seconds", default=6.0, show_default=True, type=click.FloatRange(0.1, 600), help="Of sound in a sample."
+)
+@click.option("--samples", default=5, show_default=True, type=click.IntRange(1), help="Medians are taken over these.")
+@size_option
+@json_option
+def bench_codec(codec: str | None, seconds: float, samples: int, size: Literal["full", "tiny"], as_json: bool) -> int:
+    """Dia's codec on the CPU: decoding in bf16 and fp32, and encoding."""
+    from pipeline.bench.codec import bench_codec as measure
+    from pipeline.bench.table import codec_table
+
+    kernels = load_settings().kernels
+    results = measure(codec, size=size, seconds=seconds, samples=samples, sample_s=0.5, kernels=kernels)
+    if as_json:
+        print_json(results)
+    else:
+        click.echo(codec_table(results))
+    return DONE

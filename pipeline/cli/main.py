@@ -1,0 +1,309 @@
+"""The `podcast` command. People read stderr, machines read stdout.
+
+Exit codes: 0 done; 1 some items failed, all listed; 2 the request was wrong and nothing started; 130 stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from pipeline import __version__
+from pipeline.cli.bench import bench
+from pipeline.cli.night import clean, digest, serve, status, watch, worker
+from pipeline.cli.options import (
+    DONE,
+    ENGINES,
+    SOME_FAILED,
+    STOPPED,
+    WRONG_REQUEST,
+    dia_options,
+    json_option,
+    machine_settings,
+    night_options,
+    out_option,
+    outside_option,
+    print_json,
+    takes_option,
+    tell,
+    warn,
+    weights_option,
+)
+from pipeline.cli.voices import voices
+from pipeline.cli.weights import weights
+from pipeline.errors import PodcastError, Problem, RequestError
+from pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from pipeline.jobs.bulk import Bulk
+    from pipeline.jobs.job import Job
+    from pipeline.jobs.report import Report
+    from pipeline.settings import Settings
+
+_SHOWN_CHUNKS = 40
+
+engine_option = click.option("--engine", type=ENGINES, help="Instead of the manifest's.")
+manifests_argument = click.argument("manifests", metavar="MANIFEST...", nargs=-1, required=True, type=Path)
+
+
+def main() -> NoReturn:
+    """Run the command and exit with its code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = podcast.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except RequestError as error:
+        tell(error.problems)
+        code = WRONG_REQUEST
+    except PodcastError as error:
+        tell(error.problems)
+        code = SOME_FAILED
+    except (click.Abort, KeyboardInterrupt):
+        code = STOPPED
+    except BrokenPipeError:  # the reader of stdout has seen enough
+        sys.stderr.close()
+        code = SOME_FAILED
+    sys.exit(code if isinstance(code, int) else DONE)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="podcast")
+def podcast() -> None:
+    """Manifests in, finished audiobook and podcast chapters out."""
+
+
+@podcast.command()
+@manifests_argument
+@engine_option
+@click.option("--jobs", type=click.IntRange(1, 256), help="Chapters and files worked on at once. [default: cores]")
+@night_options
+@click.option("--no-disk-check", is_flag=True, help="Begin although the disk seems too small for the job.")
+@json_option
+@outside_option
+def render(
+    manifests: tuple[Path, ...],
+    engine: str | None,
+    at_once: int | None,
+    no_disk_check: bool,
+    as_json: bool,
+    allow_outside: bool,
+    **said: Any,
+) -> int:
+    """Render manifests: finished takes are kept, and only what is missing is made.
+
+    Several share the devices, those with a higher priority first. Stop it with Ctrl-C whenever you like; the same
+    command goes on where it stopped.
+    """
+    from pipeline.jobs.bulk import open_bulk
+    from pipeline.jobs.job import open_job
+
+    settings = machine_settings(**said)
+    opened: list[Job] = []
+    wrong = 0
+    for path in manifests:
+        try:
+            opened.append(open_job(path, settings, engine=engine, allow_outside=allow_outside))
+        except RequestError as error:
+            tell(error.problems)
+            wrong += 1
+    if not opened:
+        return WRONG_REQUEST
+    engines = {job.traits.name for job in opened}
+    alone, check_disk = len(opened) == 1, not no_disk_check
+    with open_bulk(settings, engines, at_once=at_once, alone=alone, check_disk=check_disk) as bulk:
+        reports, failed, refused = _render_all(opened, bulk)
+    if as_json and reports:
+        found = [reports[job.name].as_dict() for job in opened if job.name in reports]
+        print_json(found[0] if len(manifests) == 1 else found)
+    if len(manifests) > 1:
+        pass
+    if not reports and not failed:
+        return WRONG_REQUEST
+    whole = not (wrong or failed or refused) and all(report.status == "done" for report in reports.values())
+    return DONE if whole else SOME_FAILED
+
+
+def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[str, Report], int, int]:
+    """Reports by job, and how many jobs ended without one, failed or refused."""
+    from pipeline.jobs.bulk import render_jobs
+    from pipeline.jobs.progress import progress_bars
+    from pipeline.jobs.report import summary
+
+    reports: dict[str, Report] = {}
+    failed = refused = 0
+    try:
+        with progress_bars() as bar:
+            for job, outcome in render_jobs(jobs, bulk, bar):
+                if isinstance(outcome, PodcastError):
+                    tell(outcome.problems)
+                    refused += isinstance(outcome, RequestError)  # another process holds it
+                    failed += not isinstance(outcome, RequestError)
+                    continue
+                reports[job.name] = outcome
+                click.echo(summary(outcome), err=True)
+                click.echo(f"{job.workspace.root}/", err=True)
+    except KeyboardInterrupt:
+        for job in jobs:
+            if job.name not in reports:
+                kept = len(job.store.keys() & {plan.key for plan in job.takes})
+                what = f"stopped; {kept} of {len(job.takes)} takes are finished and kept."
+                tell([Problem(job.name, what, "Run the same command to go on.")])
+        raise
+    return reports, failed, refused
+
+
+def _write_digest(settings: Settings) -> None:
+    from pipeline.night.digest import latest_digest
+    from pipeline.night.page import write_digest
+
+    digest = latest_digest(settings.output)
+    click.echo(f"{digest.verdict}: {write_digest(settings.output, digest)}", err=True)
+
+
+@podcast.command()
+@click.argument("manifest", type=Path)
+@engine_option
+@out_option
+@weights_option
+@takes_option
+@json_option
+@outside_option
+def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool, **said: Any) -> int:
+    """Tell what would be rendered or reused, and why. Loads no engine and changes nothing."""
+    from pipeline.jobs.job import open_job
+    from pipeline.takes.plan import explain
+    from pipeline.words import clock
+
+    gc.disable()  # a hundred thousand chunks, none of them garbage: looking for it takes a third of the time
+    settings = machine_settings(**said)
+    job = open_job(manifest, settings, engine=engine, allow_outside=allow_outside)
+    explained = explain(job.takes, job.store)
+    to_render = [(take, reason) for take, action, reason in explained if action == "render"]
+    audio_s = sum(take.estimated_s for take in job.takes)
+    if as_json:
+        print_json(
+            {
+                "job": job.name,
+                "audio_s": round(audio_s, 1),
+                "takes": {
+                    "total": len(job.takes),
+                    "render": len(to_render),
+                    "reuse": len(job.takes) - len(to_render),
+                },
+                "chunks": [
+                    {
+                        "key": take.key,
+                        "chapter": take.chunk.chapter + 1,
+                        "speakers": _speakers(take.chunk.pieces),
+                        "text": take.text,
+                        "action": action,
+                        "reason": reason,
+                    }
+                    for take, action, reason in explained
+                ],
+            }
+        )
+        return DONE
+    warn(job.warnings)
+    click.echo(
+        f"{job.name}: {len(job.script.chapters)} chapters, {len(job.takes)} chunks, "
+        f"about {clock(audio_s)} of audio ({audio_s / 3600:.2f} h)"
+    )
+    rendering_s = sum(take.estimated_s for take, _reason in to_render)
+    click.echo(f"render {len(to_render)} (about {clock(rendering_s)}), reuse {len(job.takes) - len(to_render)}")
+    for take, reason in to_render[:_SHOWN_CHUNKS]:
+        who = ", ".join(_speakers(take.chunk.pieces))
+        text = take.text if len(take.text) <= 60 else take.text[:57] + "..."
+        click.echo(f"  chapter {take.chunk.chapter + 1}  {reason:<8}  {who}: {text}")
+    if len(to_render) > _SHOWN_CHUNKS:
+        click.echo(f"  ... and {len(to_render) - _SHOWN_CHUNKS} more (--json lists all)")
+    return DONE
+
+
+@podcast.command()
+@click.argument("path", type=Path)
+def new(path: Path) -> int:
+    """Write a commented starter manifest and script: podcast new manifests/my-show."""
+    from pipeline.cli.starter import write_starter
+
+    manifest, script = write_starter(path)
+    click.echo(f"{manifest}\n{script}\nNext: podcast render {manifest}", err=True)
+    return DONE
+
+
+@podcast.command()
+@click.argument("text")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .wav or .flac file.")
+@click.option("--voice", default="ada", show_default=True)
+@click.option("--engine", default="draft", show_default=True, type=ENGINES)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1))
+@click.option("--language", default="en", show_default=True)
+@dia_options
+@click.option("--temperature", type=click.FloatRange(0, 2.5), help="Dia's; 0 takes the likeliest code.")
+@click.option("--codes", type=click.Path(path_type=Path), help="Write Dia's codes here, a .npy file.")
+def say(
+    text: str,
+    out: Path,
+    voice: str,
+    engine: str,
+    seed: int,
+    language: str,
+    weights: str | None,
+    device: str | None,
+    temperature: float | None,
+    codes: Path | None,
+) -> int:
+    """Speak one line: podcast say "text" --out x.wav."""
+    from pipeline.cli.say import say as speak
+    from pipeline.jobs.job import dia_options as options_of
+    from pipeline.source.manifest import Dia
+    from pipeline.source.voices import find_voice, load_library
+
+    settings = machine_settings(weights=weights, device=device)
+    found = find_voice(load_library(settings.voices), voice, "--voice")
+    dia = options_of(Dia(temperature=temperature), settings)
+    seconds = speak(text, found, out, engine=engine, seed=seed, language=language, dia=dia, codes=codes)
+    click.echo(f"{out}: {seconds:.1f} s", err=True)
+    return DONE
+
+
+@podcast.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Look at this machine: voices, engines, encoders, disk, Prefect."""
+    from pipeline.cli.doctor import examine
+
+    findings = list(examine(load_settings()))
+    if as_json:
+        print_json({"findings": [dataclasses.asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            click.echo(
+                f"{'ok     ' if finding.ok else 'PROBLEM'}  {finding.name}: {finding.detail} {finding.next}".rstrip()
+            )
+    return DONE if all(finding.ok for finding in findings) else SOME_FAILED
+
+
+for command in (watch, serve, worker, status, digest, clean):
+    podcast.add_command(command)
+podcast.add_command(voices)
+podcast.add_command(weights)
+podcast.add_command(bench)
+
+
+def _speakers(pieces: Any) -> list[str]:
+    from pipeline.source.voices import NARRATOR
+
+    return list(dict.fromkeys(piece.speaker or NARRATOR for piece in pieces))
+
+
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,197 @@
+"""`podcast watch`, `serve`, `worker`, `status`, `digest`, `clean`: what runs unattended, and what is read after it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import (
+    DONE,
+    SOME_FAILED,
+    json_option,
+    machine_settings,
+    night_options,
+    out_option,
+    outside_option,
+    print_json,
+    tell,
+    weights_option,
+)
+from pipeline.logs import log_to, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Set
+
+    from pipeline.settings import Settings
+
+poll_option = click.option("--poll", is_flag=True, help="Look for changes: network folders tell of none.")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@night_options
+@poll_option
+@click.option("--once", is_flag=True, help="Take what is there, and end.")
+@outside_option
+def watch(folder: Path, at_once: int | None, poll: bool, once: bool, allow_outside: bool, **said: Any) -> int:
+    """Render what is dropped into FOLDER/inbox, and move it to FOLDER/done or FOLDER/failed.
+
+    Drop a manifest with its script beside it. Rendered in place, or through Prefect where an API is configured. Stop it
+    with Ctrl-C; the next start goes on where it stopped.
+    """
+    from pipeline.night.overnight import Night
+
+    settings = machine_settings(**said)
+    _log(settings, "watch")
+    night = Night(folder, settings, _say, poll=poll, at_once=at_once, allow_outside=allow_outside)
+    if _prefect_is_configured():
+        from pipeline.night.prefect_service import deployment_answers, watch_through_prefect
+
+        if deployment_answers(_say):
+            outcomes = watch_through_prefect(night, once=once)
+            return SOME_FAILED if any(outcome.error for outcome in outcomes) else DONE
+    outcomes = night.in_place(once=once)
+    return SOME_FAILED if any(outcome.error for outcome in outcomes) else DONE
+
+
+@click.command()
+@click.option("--name", default="render", show_default=True, help="The deployment's name.")
+@click.option("--limit", default=2, show_default=True, type=click.IntRange(1), help="Flow runs at the same time.")
+@click.option("--watch", "folder", type=click.Path(path_type=Path), help="Render what is dropped into FOLDER/inbox.")
+@click.option("--cron", metavar="SCHEDULE", help='Render the inbox only then, such as "0 23 * * *" (local time).')
+@night_options
+@poll_option
+def serve(
+    name: str, limit: int, folder: Path | None, cron: str | None, at_once: int | None, poll: bool, **said: Any
+) -> int:
+    """Serve the Prefect deployment podcast/render, starting a local Prefect server if there is none.
+
+    Its flow runs share worker processes that stay loaded.
+    """
+    from pipeline.night.overnight import Night
+    from pipeline.night.prefect_service import Service
+    from pipeline.night.prefect_service import serve as serve_deployment
+
+    if cron is not None and folder is None:
+        raise click.UsageError("--cron says when the drop folder is rendered: name it with --watch.")
+    settings = machine_settings(**said)
+    _log(settings, "serve")
+    night = None if folder is None else Night(folder, settings, _say, poll=poll, at_once=at_once)
+    serve_deployment(Service(name, limit, settings, _say, night, cron))
+    return DONE
+
+
+@click.command()
+@click.option("--scheduler", required=True, metavar="ADDRESS", help="Of Dask's scheduler: tcp://… or tls://….")
+@click.option("--device", default="auto", show_default=True, help="The one device this worker has.")
+@click.option("--host", help="The address others reach this worker at. [default: the one that faces the scheduler]")
+@click.option("--name", help="In reports. [default: this machine's name and the device]")
+@weights_option
+def worker(scheduler: str, device: str, host: str | None, name: str | None, weights: str | None) -> int:
+    """Join a Dask cluster with one device of this machine, until stopped; a lost connection is taken up again."""
+    from pipeline.engines.cluster import is_loopback, join
+    from pipeline.engines.crew import plan_workers
+    from pipeline.night.overnight import EVERY_ENGINE
+
+    settings = machine_settings(device=device, weights=weights)
+    workers = plan_workers(settings, EVERY_ENGINE)
+    if len(workers) > 1 and device != "auto":
+        raise click.UsageError(f"a worker has one device, and --device {device} names {len(workers)}.")
+    if not (scheduler.startswith("tls://") or is_loopback(scheduler)):
+        _say(
+            "note: this connection is not encrypted, and whoever can reach the scheduler can run code here: use tls://"
+        )
+    _log(settings, f"worker-{workers[0].name.replace(':', '-')}")
+    label = name or f"{socket.gethostname()} {workers[0].name}"
+    join(scheduler, workers[0], name=label, host=host, weights=settings.weights, tell=_say)
+    return DONE
+
+
+@click.command()
+@out_option
+@json_option
+def status(out: Path | None, as_json: bool) -> int:
+    """Tell what runs and what waits, with an ETA each."""
+    from pipeline.jobs.status import read_status, status_table
+
+    processes = read_status(machine_settings(out=out).output)
+    if as_json:
+        print_json({"processes": processes})
+    else:
+        click.echo(status_table(processes))
+    return DONE
+
+
+@click.command()
+@out_option
+@click.option("--hours", default=24.0, show_default=True, type=click.FloatRange(0.1), help="How far it looks back.")
+@click.option("--watch", "folder", type=click.Path(path_type=Path), help="The drop folder: what failed or waits there.")
+@json_option
+def digest(out: Path | None, hours: float, folder: Path | None, as_json: bool) -> int:
+    """Write output/digest.html and .json: what was done, what failed and why, and what needs ears."""
+    from pipeline.night.digest import latest_digest
+    from pipeline.night.page import digest_markdown, write_digest
+
+    output = machine_settings(out=out).output
+    made = latest_digest(output, folder, hours)
+    page = write_digest(output, made)
+    if as_json:
+        print_json(made.as_dict())
+    else:
+        click.echo(digest_markdown(made), err=True)
+    click.echo(str(page), err=True)
+    return DONE
+
+
+@click.command()
+@click.argument("jobs", metavar="[JOB...]", nargs=-1)
+@out_option
+@weights_option
+@click.option("--delete", is_flag=True, help="Remove them; without it they are only listed.")
+@json_option
+def clean(jobs: tuple[str, ...], out: Path | None, weights: str | None, delete: bool, as_json: bool) -> int:
+    """List the takes that no manifest refers to any more, and remove them with --delete."""
+    from pipeline.jobs.clean import find_unused, remove
+    from pipeline.words import size_text
+
+    settings = machine_settings(out=out, weights=weights)
+
+    def keys_of(manifest: Path, engine: str) -> Set[str]:
+        from pipeline.jobs.job import open_job, referred_keys
+
+        return referred_keys(open_job(manifest, settings, engine=engine, allow_outside=True))
+
+    found = find_unused(settings.output, keys_of, jobs)
+    if delete:
+        found = remove(found, keys_of)
+    tell(found.skipped)
+    if as_json:
+        print_json(found.as_dict() | {"deleted": delete})
+    else:
+        for job in found.jobs:
+            if job.note is not None:
+                tell([job.note])
+            click.echo(f"{job.folder.name}: {len(job.files)} files, {size_text(job.bytes)}")
+        done = "removed" if delete else "unused (podcast clean --delete removes them)"
+        click.echo(f"{size_text(found.bytes)} {done}")
+    return SOME_FAILED if found.skipped else DONE
+
+
+def _prefect_is_configured() -> bool:
+    """Whether an API may be configured; Prefect, which takes seconds to load, knows for certain."""
+    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+    return bool(os.environ.get("PREFECT_API_URL")) or (home / "profiles.toml").is_file()
+
+
+def _log(settings: Settings, name: str) -> None:
+    """Have a log of what runs unattended, in the output folder."""
+    if (problem := log_to(settings.output / "logs", name)) is not None:
+        tell([problem])
+
+
+def _say(words: str) -> None:
+    click.echo(redact(words), err=True)

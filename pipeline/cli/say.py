@@ -1,0 +1,75 @@
+"""One line of text as sound: the quickest way to hear an engine or a voice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from pipeline.engines import DEFAULTS, TRAITS, DiaOptions, Failed, Line, Rendered, Request, Voice, open_engine
+from pipeline.errors import Problem, RequestError, raise_if_any
+from pipeline.files import atomic_path
+from pipeline.source.script import Turn
+from pipeline.takes.chunks import pack, sayer
+
+_FORMATS = {".wav": "WAV", ".flac": "FLAC"}
+
+
+def say(
+    text: str,
+    voice: Voice,
+    out: Path,
+    *,
+    engine: str,
+    seed: int = 0,
+    language: str = "en",
+    dia: DiaOptions = DEFAULTS,
+    codes: Path | None = None,
+) -> float:
+    """Speak `text` into `out` (WAV or FLAC, 24-bit, the engine's rate) and return its seconds.
+
+    With `codes` (a .npy file) what the sound was decoded from goes there, `[frames, codebooks]` int16. For Dia a text
+    with `[S1]` at its beginning is taken as it stands, and a voice without a prompt speaks without one. Raises
+    `RequestError` where the text, the language or a file's ending is no good.
+    """
+    if out.suffix.lower() not in _FORMATS:
+        raise RequestError(Problem(str(out), "only .wav and .flac can be written.", "Name the file so."))
+    if codes is not None and codes.suffix.lower() != ".npy":
+        raise RequestError(Problem(str(codes), "codes are written as .npy.", "Name the file so."))
+    speaker = open_engine(engine, dia)
+    raise_if_any([Problem("say", f"{what}.", "Choose another.") for what in speaker.check(language, [voice])])
+    lines = _lines(text, voice, engine, language)
+    requests = [Request(str(index), (line,), language, seed) for index, line in enumerate(lines)]
+    finished: dict[str, Rendered] = {}
+    for result in speaker.render(requests):
+        if isinstance(result, Failed):
+            raise RequestError(Problem("say", result.reason, "Change the text or the voice."))
+        finished[result.request.key] = result
+    in_order = [finished[request.key] for request in requests]
+    if codes is not None:
+        _write_codes(codes, in_order, engine)
+    pcm = np.concatenate([rendered.pcm for rendered in in_order])
+    with atomic_path(out) as temporary:
+        soundfile.write(temporary, pcm, speaker.sample_rate_hz, format=_FORMATS[out.suffix.lower()], subtype="PCM_24")
+    return len(pcm) / speaker.sample_rate_hz
+
+
+def _lines(text: str, voice: Voice, engine: str, language: str) -> list[Line]:
+    """The text in pieces the engine speaks well."""
+    if engine == "dia" and text.startswith("[S1]"):
+        return [Line(voice, text)]
+    turn = Turn(None, " ".join(text.split()), "chapter", "say")
+    chunks = pack([turn], 0, TRAITS[engine].budget, sayer(language, tags=TRAITS[engine].speaks_tags))
+    if not chunks:
+        raise RequestError(Problem("say", "there is nothing to say in this text.", "Give some words."))
+    return [Line(voice, piece.spoken) for chunk in chunks for piece in chunk.pieces]
+
+
+def _write_codes(path: Path, rendered: Sequence[Rendered], engine: str) -> None:
+    codes = [each.codes for each in rendered if each.codes is not None]
+    if len(codes) < len(rendered):
+        raise RequestError(Problem("--codes", f"the engine {engine} makes sound without codes.", "Use --engine dia."))
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.save(file, np.concatenate(codes))

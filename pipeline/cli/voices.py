@@ -1,0 +1,126 @@
+"""`podcast voices`: list voices, hear them, make them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from pipeline.cli.options import DONE, ENGINES, dia_options, json_option, machine_settings, print_json, warn
+from pipeline.errors import Problem, RequestError, did_you_mean
+from pipeline.settings import load_settings
+
+
+class _Voices(click.Group):
+    """A group that takes a text where no command of its own is named: podcast voices --say ada "text"."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Leave the text in `ctx.args`; options may stand on both sides of it."""
+        if args and args[0] in self.commands:
+            return super().parse_args(ctx, args)
+        ctx.allow_interspersed_args = True
+        return click.Command.parse_args(self, ctx, args)
+
+
+@click.group(cls=_Voices, invoke_without_command=True, subcommand_metavar="[TEXT] | COMMAND [ARGS]...")
+@click.option("--say", "name", metavar="NAME", help="Write a sample of this voice.")
+@click.option("--out", type=click.Path(path_type=Path), help="The sample's file. [default: NAME.wav]")
+@click.option("--engine", default="draft", show_default=True, type=ENGINES)
+@json_option
+@click.pass_context
+def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, as_json: bool) -> int:
+    """List the voices there are, or write a sample of one: podcast voices --say ada "text"."""
+    from pipeline.source.voices import find_voice, load_library
+
+    if ctx.invoked_subcommand is not None:
+        return DONE
+    if ctx.args and name is None:
+        hint = did_you_mean(ctx.args[0], voices.commands)
+        raise RequestError(Problem("voices", f'no command "{ctx.args[0]}", and no --say for a text.', hint))
+    library = load_library(load_settings().voices)
+    if name is not None:
+        from pipeline.cli.say import say as speak
+
+        out = out or Path(f"{name}.wav")
+        text = " ".join(ctx.args) or "The quick brown fox jumps over the lazy dog."
+        seconds = speak(text, find_voice(library, name, "--say"), out, engine=engine)
+        click.echo(f"{out}: {seconds:.1f} s", err=True)
+        return DONE
+    if as_json:
+        print_json(
+            {
+                "voices": [
+                    {
+                        "name": voice_name,
+                        "description": entry.description,
+                        "consent": entry.consent,
+                        "prompt": str(entry.voice.prompt) if entry.voice.prompt else None,
+                        "draft": dataclasses.asdict(entry.voice.draft),
+                        "default_cast": entry.default_cast,
+                        "folder": str(entry.folder),
+                    }
+                    for voice_name, entry in sorted(library.items())
+                ]
+            }
+        )
+        return DONE
+    width = max(map(len, library), default=0)
+    for voice_name, entry in sorted(library.items()):
+        prompt = "with prompt" if entry.voice.prompt else "no prompt"
+        click.echo(f"{voice_name:<{width}}  {entry.description} ({prompt})")
+    return DONE
+
+
+@voices.command("add")
+@click.argument("name")
+@click.argument("clip", type=Path)
+@click.option("--transcript", required=True, help="The exact words of the clip.")
+@click.option("--consent", required=True, help="Who speaks, and agreed to what and when.")
+@click.option("--description", default="Made from a recording", show_default=True, help="What `podcast voices` shows.")
+@click.option("--to", default="voices", show_default=True, type=click.Path(path_type=Path), help="Folder of voices.")
+@click.option("--force", is_flag=True, help="Replace a voice that is there.")
+def add_voice(name: str, clip: Path, transcript: str, consent: str, description: str, to: Path, force: bool) -> int:
+    """Make a voice from a recording of 3 to 10 s, for engines that clone one."""
+    from pipeline.source.prompts import add_voice as add
+
+    added = add(name, clip, transcript=transcript, consent=consent, description=description, voices=to, force=force)
+    warn(added.warnings)
+    click.echo(f"{added.folder}/: {added.audio_s:.1f} s", err=True)
+    return DONE
+
+
+@voices.command("audition")
+@click.argument("name")
+@click.option("--takes", default=4, show_default=True, type=click.IntRange(1, 32), help="How many to choose from.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the files. [default: output/auditions]")
+@dia_options
+@json_option
+def audition(name: str, takes: int, out: Path | None, weights: str | None, device: str | None, as_json: bool) -> int:
+    """Let Dia invent a voice several times, to choose one from.
+
+    Number 0 is the one that jobs try first where a voice has no recording.
+    """
+    from pipeline.engines import TRAITS, open_engine
+    from pipeline.jobs.job import dia_options as options_of
+    from pipeline.source.manifest import Dia
+    from pipeline.source.voices import find_voice, load_library
+    from pipeline.takes.auditions import audition as hold
+
+    settings = machine_settings(weights=weights, device=device)
+    voice = find_voice(load_library(settings.voices), name, "NAME")
+    traits = TRAITS["dia"]
+    folder = out or settings.output / "auditions"
+    made = hold(voice, open_engine("dia", options_of(Dia(), settings)), traits, folder, takes)
+    if as_json:
+        rows = [dataclasses.asdict(one) | {"path": str(one.path)} for one in made]
+        print_json({"voice": name, "transcript": traits.audition, "auditions": rows})
+        return DONE
+    for one in made:
+        click.echo(f"{one.path}  {one.audio_s:.1f} s  {' '.join(one.doubts)}".rstrip())
+    click.echo(
+        f"To keep one: podcast voices add {name}-1 {made[0].path} --transcript {traits.audition!r} "
+        "--consent 'Invented by Dia; no recording was used.'",
+        err=True,
+    )
+    return DONE

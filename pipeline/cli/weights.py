@@ -1,0 +1,150 @@
+"""`podcast weights`: what weights are here, and how others come here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.cli.options import DONE, SOME_FAILED, json_option, print_json, tell
+from pipeline.errors import Problem, RequestError
+from pipeline.settings import load_settings
+
+
+@click.group()
+def weights() -> None:
+    """Fetch and convert the weights of Dia and of its codec."""
+
+
+@weights.command("list")
+@json_option
+def list_weights(as_json: bool) -> int:
+    """List the weights that were fetched, and those that are used where nothing else is asked for."""
+    from pipeline.engines.dia.weights.hub import listing
+
+    found = listing()
+    if as_json:
+        rows = [dataclasses.asdict(entry) | {"path": str(entry.path) if entry.path else None} for entry in found]
+        print_json({"weights": rows})
+        return DONE
+    for entry in found:
+        where = (
+            f"{entry.bytes / 1e9:.1f} GB in {entry.path}"
+            if entry.path
+            else f"not here: podcast weights fetch {entry.name}"
+        )
+        click.echo(f"{entry.name}  {entry.network}  {(entry.revision or '-')[:12]}  {where}")
+    return DONE
+
+
+@weights.command("fetch")
+@click.argument("names", nargs=-1, metavar="[OWNER/NAME[@REVISION]]...")
+def fetch_weights(names: tuple[str, ...]) -> int:
+    """Fetch weights from the hub: those of Dia and its codec, unless others are named.
+
+    Interrupted, it goes on where it stopped when it is run again.
+    """
+    from pipeline.engines.dia.weights.hub import DEFAULT_CODEC, DEFAULT_DIA, fetch
+
+    for name in names or (DEFAULT_DIA, DEFAULT_CODEC):
+        click.echo(str(fetch(name)))
+    return DONE
+
+
+@weights.command("convert")
+@click.argument("source", metavar="WHERE")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--precision", default="bf16", show_default=True, type=click.Choice(["int8", "bf16", "fp32"]), help="Of the result."
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="KIND",
+    help="Kind of product that stays bf16 in int8, besides the logits' (repeatable): encoder, self_qkv, self_o, "
+    "cross_q, cross_kv, cross_o, gate_up, down.",
+)
+def convert_weights(source: str, folder: Path, precision: str, keep: tuple[str, ...]) -> int:
+    """Write weights, in whatever layout, as safetensors: half the size and quicker to load.
+
+    In bf16 and fp32 they are in transformers' layout. In int8 they are as this program's kernels want them, a quarter
+    of the size, and mapped when they are used; `podcast weights calibrate` makes such ones and tells how far off they
+    are.
+    """
+    from pipeline.engines.dia.devices import DTYPES
+    from pipeline.engines.dia.weights import packed
+    from pipeline.engines.dia.weights.hub import locate
+    from pipeline.engines.dia.weights.tensors import convert
+
+    if unknown := sorted(set(keep) - set(packed.KINDS)):
+        known = ", ".join(packed.KINDS)
+        raise RequestError(Problem("--keep", f'no kind of product "{unknown[0]}".', f"Use one of: {known}."))
+    if precision == "int8":
+        packed.convert(locate(source, "dia"), folder, packed.KEPT | set(keep))
+    else:
+        convert(locate(source, "dia"), folder, DTYPES[precision])
+    click.echo(str(folder), err=True)
+    return DONE
+
+
+@weights.command("calibrate")
+@click.argument("source", metavar="WHERE")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--frames", default=128, show_default=True, type=click.IntRange(1), help="Of each text.")
+@json_option
+def calibrate_weights(source: str, folder: Path, frames: int, as_json: bool) -> int:
+    """Write weights in int8, and find out whether that can be heard.
+
+    The network speaks some texts in fp32; bf16 and int8 follow it, and what int8 loses is lessened where it can be.
+    The folder says how it came out: where int8 is too far off, it is used only if it is asked for. Takes minutes, and
+    memory for the weights in fp32.
+    """
+    from pipeline.engines.dia.calibration.calibrate import calibrate
+    from pipeline.engines.dia.weights.hub import locate
+
+    most = load_settings().kernels
+    told = calibrate(locate(source, "dia"), folder, lambda stage: click.echo(stage, err=True), frames, most)
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(_calibration(told))
+    if told["allowed"]:
+        click.echo(str(folder), err=True)
+        return DONE
+    hint = "Use the weights in bf16, or set precision: int8 and listen."
+    tell([Problem(str(folder), "int8 is too far from fp32 to be used unless it is asked for.", hint)])
+    return SOME_FAILED
+
+
+def _calibration(told: Mapping[str, Any]) -> str:
+    """What a calibration found, for people."""
+    rows: list[tuple[str, ...]] = [("", "error", "agreement", "divergence", "outliers", "mended", "kept")]
+
+    def row(name: str, loss: Mapping[str, float], *more: str) -> None:
+        numbers = f"{loss['error']:.4f}", f"{loss['agreement']:.1%}", f"{loss['divergence']:.4f}"
+        rows.append((name, *numbers, *(more or ("", "", ""))))
+
+    row("bf16", told["bf16"])
+    for kind, found in told["kinds"].items():
+        outliers = f"{found['outliers']:.0f}x"
+        if found["mended"]:
+            outliers += f" to {found['outliers_left']:.0f}x"
+        counts = (f"{found[key]} of {found['products']}" if found[key] else "" for key in ("mended", "kept"))
+        row(f"int8 in {kind}", found, outliers, *counts)
+    if told["attention"]:
+        row("int8 in keys and values", told["attention"])
+    row("int8 as it comes", told["unmended"])
+    row("int8 with scales", told["mended"])
+    row("int8 as it is written", told["int8"])
+    limits = told["limits"]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows]
+    lines.append(
+        f"Against fp32, {told['texts']} texts, {told['frames']} frames of each. "
+        f"{told['kept_share']:.0%} of the weights are kept in bf16. int8 may lose {limits['factor']:.0f} times what "
+        f"bf16 loses, and an error of {limits['error']}: it is {'' if told['allowed'] else 'not '}allowed."
+    )
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Sound becomes files: chapters, masters, tags, transcripts."""

@@ -1,0 +1,215 @@
+"""Chapters: takes trimmed and joined, with the time of everything that is said.
+
+In: the finished takes of a chapter. Out: a 24-bit FLAC at the engine's rate, neither levelled nor mastered, and a
+`ChapterAudio` that knows when each turn is heard. A take that is not there leaves a gap, which is marked in the text.
+Knows no presets, tags or encoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+
+from pipeline.audio import Pcm, flac
+from pipeline.audio.edit import fade, silence, trim
+from pipeline.deliver.transcript import Cue
+from pipeline.files import atomic_path, clear_way, content_key, file_hash, read_record, safe_name, write_record
+from pipeline.source.manifest import Pauses
+from pipeline.source.script import Chapter
+from pipeline.source.voices import NARRATOR
+from pipeline.takes.plan import PlannedTake
+from pipeline.takes.store import Take
+from pipeline.threads import ahead
+
+GAP_S = 2.0  # of silence in place of a take that is missing: long enough to be noticed
+MISSING = "[missing] "  # in front of its words
+
+_VERSION = 1  # raised whenever this file changes what a chapter sounds like
+
+# Between pieces of one turn that were rendered apart, by how the first one ends.
+_SENTENCE_S, _CLAUSE_S, _WORD_S = 0.35, 0.18, 0.05
+
+
+@dataclass(frozen=True)
+class TurnTime:
+    """When a turn is heard, in seconds from the chapter's start."""
+
+    start_s: float
+    end_s: float
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Where a take is missing, in seconds from the chapter's start."""
+
+    start_s: float
+    take: str  # its key
+    text: str
+
+
+@dataclass(frozen=True)
+class ChapterAudio:
+    """A joined chapter on disk."""
+
+    number: int
+    title: str
+    path: Path
+    key: str
+    sample_rate_hz: int
+    frames: int
+    turns: tuple[TurnTime, ...]
+    cues: tuple[Cue, ...]  # finer than turns: one for each piece that was rendered on its own
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def audio_s(self) -> float:
+        """Its length."""
+        return self.frames / self.sample_rate_hz
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """A part of a take, and the pause in front of it."""
+
+    pause_s: float
+    pcm: Pcm
+    pieces: tuple[tuple[int, str | None, str], ...]  # turn, speaker, display text
+    missing: PlannedTake | None = None  # there is only silence for it
+
+
+def chapter_key(chapter: Chapter, planned: Sequence[PlannedTake], takes: Mapping[str, Take], pauses: Pauses) -> str:
+    """Hashes all that can change the sound of a chapter or the times in it, gaps too."""
+    return content_key(
+        {
+            "version": _VERSION,
+            "takes": [takes[plan.key].pcm_sha256 if plan.key in takes else None for plan in planned],
+            "pieces": [[(p.turn, p.speaker, p.text) for p in plan.chunk.pieces] for plan in planned],
+            "borders": [[turn.border, turn.pause_s] for turn in chapter.turns],
+            "end_pause_s": chapter.end_pause_s,
+            "pauses": pauses.model_dump(),
+        }
+    )
+
+
+def join_chapter(
+    folder: Path,
+    number: int,
+    chapter: Chapter,
+    planned: Sequence[PlannedTake],
+    takes: Mapping[str, Take],
+    pauses: Pauses,
+) -> ChapterAudio:
+    """The chapter on disk; joined anew only where something in it has changed.
+
+    At least one of its takes must be in `takes`; those that are not become gaps.
+    """
+    path = folder / f"{number:02d} - {safe_name(chapter.title)}.flac"
+    key = chapter_key(chapter, planned, takes, pauses)
+    if found := _find(path, key, number, chapter.title):
+        return found
+    rate = next(takes[plan.key].sample_rate_hz for plan in planned if plan.key in takes)
+    cues: list[tuple[int, Cue]] = []
+    gaps: list[Gap] = []
+    incomplete: set[int] = set()  # turns
+    clear_way(path)
+    with atomic_path(path) as temporary:
+        writer = flac.Writer(temporary, rate)
+        try:
+            for sound in ahead(_sounds(chapter, planned, takes, pauses, rate)):
+                writer.write(silence(sound.pause_s, rate))
+                cues += _cues(sound, writer.frames / rate, rate)
+                if sound.missing:
+                    gaps.append(Gap(round(writer.frames / rate, 4), sound.missing.key, sound.missing.text))
+                    incomplete.update(turn for turn, _speaker, _text in sound.pieces)
+                writer.write(fade(sound.pcm, rate))
+            writer.write(silence(chapter.end_pause_s, rate))
+        finally:
+            writer.close()
+    turns, heard = tuple(_turn_times(chapter, cues, incomplete)), tuple(cue for _turn, cue in cues)
+    audio = ChapterAudio(number, chapter.title, path, key, rate, writer.frames, turns, heard, tuple(gaps))
+    record = {
+        "key": key,
+        "file_sha256": file_hash(path),
+        "sample_rate_hz": rate,
+        "frames": audio.frames,
+        "turns": [asdict(turn) for turn in audio.turns],
+        "cues": [asdict(cue) for cue in audio.cues],
+        "gaps": [asdict(gap) for gap in audio.gaps],
+    }
+    write_record(path.with_suffix(".json"), record)
+    return audio
+
+
+def _find(path: Path, key: str, number: int, title: str) -> ChapterAudio | None:
+    record = read_record(path.with_suffix(".json"))
+    if record is None or record["key"] != key or file_hash(path) != record["file_sha256"]:
+        return None
+    turns = tuple(TurnTime(**turn) for turn in record["turns"])
+    cues = tuple(Cue(**cue) for cue in record["cues"])
+    gaps = tuple(Gap(**gap) for gap in record.get("gaps", ()))  # older records have none
+    return ChapterAudio(number, title, path, key, record["sample_rate_hz"], record["frames"], turns, cues, gaps)
+
+
+def _sounds(
+    chapter: Chapter, planned: Sequence[PlannedTake], takes: Mapping[str, Take], pauses: Pauses, rate: int
+) -> Iterator[_Sound]:
+    """The takes of a chapter, cut at their spans where the engine knows them, trimmed, with the pauses between."""
+    gap = silence(GAP_S, rate)
+    before: tuple[int, str] | None = None  # turn and text of the piece before
+    for plan in planned:
+        pieces = [(piece.turn, piece.speaker, piece.text) for piece in plan.chunk.pieces]
+        if plan.key not in takes:
+            yield _Sound(_pause_s(chapter, before, pieces[0][0], pauses), gap, tuple(pieces), missing=plan)
+            before = (pieces[-1][0], pieces[-1][2])
+            continue
+        take = takes[plan.key]
+        pcm = take.read()
+        if take.spans is None:
+            groups = [(pcm, tuple(pieces))]
+        else:
+            edges = [round(span.start_s * take.sample_rate_hz) for span in take.spans]
+            ends = [round(span.end_s * take.sample_rate_hz) for span in take.spans]
+            groups = [(pcm[a:b], (piece,)) for a, b, piece in zip(edges, ends, pieces, strict=True)]
+        for sound, said in groups:
+            start, end = trim(sound, take.sample_rate_hz)
+            yield _Sound(_pause_s(chapter, before, said[0][0], pauses), sound[start:end], said)
+            before = (said[-1][0], said[-1][2])
+
+
+def _pause_s(chapter: Chapter, before: tuple[int, str] | None, turn: int, pauses: Pauses) -> float:
+    written = [t.pause_s for t in chapter.turns[(before[0] if before else -1) + 1 : turn + 1] if t.pause_s is not None]
+    if written:  # also of turns in between that had nothing to say
+        return sum(written)
+    if before is None:
+        return 0.0
+    if before[0] == turn:
+        end = before[1].rstrip("\"')]”’»")[-1:]
+        return _SENTENCE_S if end in ".!?…" else _CLAUSE_S if end in ",;:—–-" else _WORD_S
+    borders = {t.border for t in chapter.turns[before[0] + 1 : turn + 1]}
+    if borders & {"scene", "heading"}:
+        return pauses.scene_s
+    return pauses.turn_s if "turn" in borders else pauses.paragraph_s
+
+
+def _cues(sound: _Sound, start_s: float, sample_rate_hz: int) -> Iterator[tuple[int, Cue]]:
+    """A cue for each piece. Where a take's inner times are unknown they are shared out by length of text."""
+    seconds = len(sound.pcm) / sample_rate_hz
+    total = sum(len(text) for _turn, _speaker, text in sound.pieces)
+    mark = MISSING if sound.missing else ""
+    done = 0
+    for turn, speaker, text in sound.pieces:
+        begin = start_s + seconds * done / total
+        done += len(text)
+        end = start_s + seconds * done / total
+        yield turn, Cue(round(begin, 4), round(end, 4), speaker or NARRATOR, mark + text)
+
+
+def _turn_times(chapter: Chapter, cues: Sequence[tuple[int, Cue]], incomplete: Set[int]) -> Iterator[TurnTime]:
+    for turn, owned in groupby(cues, key=lambda pair: pair[0]):
+        mine = [cue for _turn, cue in owned]
+        mark = MISSING if turn in incomplete else ""
+        yield TurnTime(mine[0].start_s, mine[-1].end_s, mine[0].speaker, mark + chapter.turns[turn].text)

@@ -1,0 +1,1 @@
+"""Whether int8 will do for weights, and what makes it do better."""

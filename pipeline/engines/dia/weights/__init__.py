@@ -1,0 +1,1 @@
+"""Weights on disk: where they are, what they are, and reading them."""

@@ -1,0 +1,136 @@
+"""Files: atomic writes, records with a checksum, content keys, and names that every file system takes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import Problem, StorageError
+
+_STORAGE_ERRNOS = {
+    errno.ENOSPC: "the disk is full.",
+    errno.EDQUOT: "the disk quota is used up.",
+    errno.EROFS: "the file system is read-only.",
+    errno.EACCES: "the folder is not writable.",
+    errno.EPERM: "the folder is not writable.",
+    errno.ENOTDIR: "a part of the path is a file, not a folder.",
+    errno.EEXIST: "a file stands where a folder is needed.",
+    errno.EIO: "the disk reports an input/output error.",
+}
+_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_MAX_NAME_BYTES = 120  # file systems allow 255; number, suffix and temporary ending need room
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's errors about `path` into a `StorageError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = _STORAGE_ERRNOS.get(error.errno or 0, f"{error.strerror or error}.")
+        hint = "Make room or choose another folder with --out"
+        raise StorageError(
+            Problem(str(path), reason, f"{hint}, then run the same command again: finished takes are kept.")
+        ) from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place, whole and on disk, when the block ends well."""
+    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    with storage_errors(path):
+        try:
+            yield temporary
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write `data` to `path`: afterwards the old file or the new one is there, never a part."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as readable JSON, atomically."""
+    atomic_write(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in `path`, or None where there is none that can be read."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def write_record(path: Path, value: dict[str, Any]) -> None:
+    """Write `value` as JSON with a checksum of itself, atomically."""
+    clear_way(path)
+    write_json(path, {"check": content_key(value)} | value)
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """What `write_record` wrote, or None where it is not there just as it was written."""
+    record = read_json(path)
+    if not isinstance(record, dict):
+        return None
+    check = record.pop("check", None)
+    try:
+        return record if check == content_key(record) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def content_key(parts: Any) -> str:
+    """SHA-256 over the canonical JSON of `parts`, 32 hexadecimal digits (128 bits)."""
+    return hashlib.sha256(_CANONICAL.encode(parts).encode()).hexdigest()[:32]
+
+
+def file_hash(path: Path) -> str | None:
+    """SHA-256 of a file's bytes; None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def safe_name(title: str) -> str:
+    """`title` as a file name that Linux, macOS and Windows all take."""
+    name = unicodedata.normalize("NFC", title)
+    name = re.sub(r'[<>:"/\\|?*]', "-", name)
+    name = "".join(char for char in name if unicodedata.category(char)[0] != "C")
+    name = " ".join(name.split()).encode()[:_MAX_NAME_BYTES].decode(errors="ignore").strip(". -")
+    if name.split(".")[0].upper() in _RESERVED:
+        name = f"_{name}"
+    return name or "untitled"
+
+
+def clear_way(path: Path) -> None:
+    """Set aside a folder that stands where a file of the job belongs."""
+    if path.is_dir():
+        set_aside(path)
+
+
+def set_aside(path: Path) -> None:
+    """Move a damaged file out of the way, keeping it for whoever wants to look."""
+    aside = path.with_name(path.name + ".damaged")
+    with storage_errors(path):
+        if aside.is_dir():
+            shutil.rmtree(aside)
+        path.replace(aside)

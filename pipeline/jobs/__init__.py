@@ -1,0 +1,1 @@
+"""One job, and several at once: stages, report, status, disk."""

@@ -1,0 +1,212 @@
+"""Bulk: several jobs at once, on devices that they share.
+
+In: checked jobs. Out: a report for each. A few run side by side, so that no device stands idle while one job's files
+are encoded; the rest wait, by priority and then in the order they came. What a job may do to the devices is Dask's
+business; what it may do to the disk and the clock is looked at here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pipeline.engines import Engine
+from pipeline.errors import PodcastError, Problem, StoppedError, StorageError
+from pipeline.files import storage_errors
+from pipeline.jobs.disk import check_room, estimate
+from pipeline.jobs.job import Job
+from pipeline.jobs.report import Report
+from pipeline.jobs.stages import Conditions, OnProgress, RunStage, in_place, render_job
+from pipeline.jobs.status import Board, JobStatus
+from pipeline.settings import Settings
+from pipeline.window import Admission, Window, admission, first_window
+
+if TYPE_CHECKING:
+    from pipeline.engines.crew import Crew
+
+Outcome = Report | PodcastError
+EngineFor = Callable[[Job], Engine]
+AT_ONCE = 3
+_log = logging.getLogger(__name__)
+
+
+def here(job: Job) -> Engine:
+    """In this process."""
+    return job.engine
+
+
+class Bulk:
+    """What the jobs of a process share: devices, a board, and one turn at a time to join and encode."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        board: Board,
+        *,
+        engine_for: EngineFor = here,
+        at_once: int = 1,
+        check_disk: bool = True,
+        devices_stop: threading.Event | None = None,
+        clock: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self.settings = settings
+        self.board = board
+        self.at_once = at_once
+        self._engine_for = engine_for
+        self._check_disk = check_disk
+        self._devices_stop = devices_stop or threading.Event()
+        self._clock = clock
+        self._finishing = threading.Lock()
+        self._stops: set[threading.Event] = set()
+        self._stopped = False
+
+    def add(self, job: Job) -> None:
+        """Show a job that waits."""
+        audio_s = sum(plan.estimated_s for plan in job.takes)
+        self.board.add(JobStatus(job.name, job.manifest.title, "waits", audio_s, job.manifest.priority))
+
+    def render(self, job: Job, on_progress: OnProgress, stage: RunStage = in_place) -> Report:
+        """Render one job, in any thread. Raises what `render_job` raises, and `StorageError` for too small a disk."""
+
+        def progress(stage: str, done: float, total: float) -> None:
+            self.board.progress(job.name, stage, done, total)
+            on_progress(stage, done, total)
+
+        conditions = Conditions(
+            jobs=self.settings.jobs,
+            on_progress=progress,
+            stage=stage,
+            admission=self._admission(job),
+            finishing=self._finishing,
+        )
+        self._stops.add(conditions.stop)
+        try:
+            if self._stopped:
+                raise StoppedError
+            if self._check_disk:
+                _see_room(job)
+            return render_job(replace(job, engine=self._engine_for(job)), conditions)
+        finally:
+            self._stops.discard(conditions.stop)
+            self.board.remove(job.name)
+
+    def is_open(self, job: Job) -> bool:
+        """Whether its chunks may be started now."""
+        return admission(self._window_of(job), self._clock)() == 0
+
+    def stop(self) -> None:
+        """End every job that runs, as soon as it can; what is finished stays."""
+        self._stopped = True
+        self._devices_stop.set()
+        for stop in list(self._stops):
+            stop.set()
+
+    def _window_of(self, job: Job) -> Window | None:
+        return first_window(self.settings.window, job.manifest.window)
+
+    def _admission(self, job: Job) -> Admission:
+        """The window of this run, or the job's own; while it is closed the board says so."""
+        window = self._window_of(job)
+        ask = admission(window, self._clock)
+
+        told = False
+
+        def asked() -> float:
+            nonlocal told
+            wait_s = ask()
+            if wait_s > 0:
+                opens = (self._clock() + timedelta(seconds=wait_s)).strftime("%H:%M")
+                self.board.sleeps(job.name, f"until {opens} (window {window})")
+                if not told:
+                    _log.warning("%s starts no more chunks until %s (window %s)", job.name, opens, window)
+            told = wait_s > 0
+            return wait_s
+
+        return asked
+
+
+def _see_room(job: Job) -> None:
+    """See that the disk will hold the job. Raises `StorageError` where it will not, or cannot be looked at."""
+    with storage_errors(job.workspace.root):
+        problem = check_room(job, estimate(job))
+    if problem is not None:
+        raise StorageError(problem)
+
+
+@contextmanager
+def open_bulk(
+    settings: Settings, engines: Collection[str], *, at_once: int | None, alone: bool, check_disk: bool = True
+) -> Iterator[Bulk]:
+    """What jobs of these `engines` run on: workers of this machine or of the cluster that the settings name.
+
+    A single job on an engine that is light enough (`alone`) runs in this process. Raises `RequestError` for devices
+    that cannot be read and `EngineError` where a cluster does not answer.
+    """
+    board = Board(settings.output)
+    if alone and is_light(settings, engines):
+        with board.open():
+            yield Bulk(settings, board, check_disk=check_disk)
+        return
+    from pipeline.engines.crew import open_crew
+
+    with open_crew(settings, engines) as crew, board.open():
+        yield Bulk(
+            settings,
+            board,
+            engine_for=pool_engines(crew),
+            at_once=at_once or AT_ONCE,
+            check_disk=check_disk,
+            devices_stop=crew.stop,
+        )
+
+
+def is_light(settings: Settings, engines: Collection[str]) -> bool:
+    """Whether jobs of these engines need no workers, and none are asked for."""
+    return "dia" not in engines and settings.device in (None, "auto") and settings.cluster is None
+
+
+def pool_engines(crew: Crew) -> EngineFor:
+    """On the workers of `crew`."""
+    from pipeline.engines.pool import Pool
+
+    return lambda job: Pool(job.traits.name, job.engine, job.dia, crew, job.manifest.priority)
+
+
+def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress]) -> Iterator[tuple[Job, Outcome]]:
+    """Render `jobs`, yielding each as it ends. One that fails does not end the others; an interruption ends all."""
+    for job in jobs:
+        bulk.add(job)
+    # Those outside their window last: they would hold the places of others while they sleep.
+    in_order = sorted(jobs, key=lambda job: (not bulk.is_open(job), -job.manifest.priority))
+    with ThreadPoolExecutor(bulk.at_once, "job") as pool:
+        running: dict[Future[Outcome], Job] = {}
+        try:
+            for job in in_order:
+                running[pool.submit(_outcome, job, bulk, bar)] = job
+            while running:
+                done, _rest = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield running.pop(future), future.result()
+        except BaseException:
+            bulk.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _outcome(job: Job, bulk: Bulk, bar: Callable[[str], OnProgress]) -> Outcome:
+    try:
+        return bulk.render(job, bar(job.name))
+    except PodcastError as error:
+        return error
+    except StoppedError:
+        raise
+    except Exception as error:  # a fault of the program must not end the other jobs
+        _log.exception("%s failed", job.name)
+        what = f"an error of the program ({type(error).__name__}: {error})."
+        return PodcastError(Problem(job.name, what, "Run the same command again: finished takes are kept."))

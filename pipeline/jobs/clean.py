@@ -1,0 +1,210 @@
+"""Clean: takes and auditions that no manifest refers to any more.
+
+In: the output folder, and a way to ask a manifest which takes it has. Out: a list; nothing is removed until that is
+asked for, and then only what is still unused. Chapters, deliverables, reports and all that is not known here stay.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+
+from pipeline.errors import PodcastError, Problem, RequestError, did_you_mean, raise_if_any
+from pipeline.files import read_json, read_record, safe_name, storage_errors
+from pipeline.workspace import Workspace
+
+KeysOf = Callable[[Path, str], Set[str]]  # a manifest and an engine: keys of its takes and auditions
+
+T = TypeVar("T")
+
+_PARTS = ("takes", "voices")
+_TAKE = re.compile(r"([0-9a-f]{32})\.(?:flac|json)")
+_LEFT = re.compile(r"[0-9a-f]{32}\.(?:flac|json)\.damaged|\.[0-9a-f]{32}\.tmp\.(?:flac|json)")
+
+
+@dataclass(frozen=True)
+class UnusedFile:
+    """A file nobody needs."""
+
+    path: Path
+    bytes: int
+
+
+@dataclass(frozen=True)
+class JobCleaning:
+    """What is unused in one job's folder. `note` is what a person should know before it is removed."""
+
+    folder: Path
+    files: tuple[UnusedFile, ...]
+    note: Problem | None = None
+
+    @property
+    def bytes(self) -> int:
+        """What its files take."""
+        return sum(file.bytes for file in self.files)
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What is unused in all jobs, and the jobs that were left alone, with the reason."""
+
+    jobs: tuple[JobCleaning, ...]
+    skipped: tuple[Problem, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """What all of it takes."""
+        return sum(job.bytes for job in self.jobs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "bytes": self.bytes,
+            "jobs": [
+                {
+                    "job": job.folder.name,
+                    "bytes": job.bytes,
+                    "files": [file.path.relative_to(job.folder).as_posix() for file in job.files],
+                    "note": job.note.as_dict() if job.note else None,
+                }
+                for job in self.jobs
+            ],
+            "skipped": [problem.as_dict() for problem in self.skipped],
+        }
+
+
+def find_unused(output: Path, keys_of: KeysOf, jobs: Sequence[str] = ()) -> Cleaning:
+    """Look through `jobs` in `output` (none named: all there are), and change nothing.
+
+    `keys_of` may raise `PodcastError`; that job is left alone. Raises `RequestError` for a name that is no job here.
+    """
+    folders = _job_folders(output)
+    raise_if_any(
+        [Problem(str(output), f'no job "{job}".', did_you_mean(job, folders)) for job in jobs if job not in folders]
+    )
+    return _each([folders[job] for job in dict.fromkeys(jobs or folders)], lambda folder: _look(folder, keys_of))
+
+
+def remove(cleaning: Cleaning, keys_of: KeysOf) -> Cleaning:
+    """Remove what was found, as far as it is still unused now that each job is held. Gives back what is gone."""
+    return _each(cleaning.jobs, lambda job: _remove(job, keys_of))
+
+
+def _each(items: Iterable[T], work: Callable[[T], JobCleaning]) -> Cleaning:
+    """`work` on every item; what one raises is told, and the others go on."""
+    done: list[JobCleaning] = []
+    skipped: list[Problem] = []
+    for item in items:
+        try:
+            done.append(work(item))
+        except PodcastError as error:
+            skipped += error.problems
+    return Cleaning(tuple(job for job in done if job.files or job.note), tuple(skipped))
+
+
+def _look(folder: Path, keys_of: KeysOf) -> JobCleaning:
+    if _is_held(folder):
+        raise RequestError(Problem(str(folder), "another process is at work on this job.", "Clean it afterwards."))
+    used, note = _used(folder, keys_of)
+    files = tuple(_unused(folder, used))
+    return JobCleaning(folder, files, note if files else None)
+
+
+def _remove(job: JobCleaning, keys_of: KeysOf) -> JobCleaning:
+    stuck: list[OSError] = []
+    with Workspace(job.folder.parent, job.folder.name).lock():  # which removes temporary files itself
+        still = set(_unused(job.folder, _used(job.folder, keys_of)[0]))  # an edit may have brought one back
+        for file in sorted(still.intersection(job.files), key=lambda file: file.path.suffix == ".flac"):
+            try:
+                file.path.unlink()  # the JSON first: without it a take is not finished
+            except OSError as error:
+                stuck.append(error)
+        gone = tuple(file for file in job.files if not os.path.lexists(file.path))
+    what = f"{len(stuck)} files could not be removed: {stuck[0].strerror}." if stuck else ""
+    return JobCleaning(job.folder, gone, Problem(str(job.folder), what, "See whose they are.") if stuck else None)
+
+
+def _job_folders(output: Path) -> dict[str, Path]:
+    """The folders of jobs by their names; what a link leads to is somewhere else."""
+    if not output.is_dir():
+        return {}
+    folders = sorted(path for path in output.iterdir() if path.is_dir() and not path.is_symlink())
+    return {path.name: path for path in folders if (path / "job.json").is_file()}
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether a process has the job. Leaves nothing behind where nobody ever had it."""
+    lock = folder / ".lock"
+    if not lock.exists():
+        return False
+    with storage_errors(lock):
+        try:
+            with filelock.FileLock(lock, timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+
+
+def _used(folder: Path, keys_of: KeysOf) -> tuple[Set[str], Problem | None]:
+    """The keys that the job's manifest refers to, and what is odd about it."""
+    record = read_json(folder / "job.json")
+    name = record.get("manifest") if isinstance(record, dict) else None
+    if not isinstance(name, str):
+        what = "its job.json cannot be read, so that nobody knows what it needs."
+        raise RequestError(Problem(str(folder), what, "Render it again, then clean."))
+    manifest = Path(name)
+    with storage_errors(manifest):
+        there, reachable = manifest.is_file(), manifest.parent.is_dir()
+    if there:
+        return set().union(*(_keys(folder, manifest, engine, keys_of) for engine in sorted(_engines(folder)))), None
+    if not reachable:  # a drive that is not mounted is no reason to throw a book away
+        what = f"the folder of its manifest, {manifest.parent}, is not there."
+        raise RequestError(Problem(str(folder), what, "Bring it back, or remove the job's folder yourself."))
+    if moved := _moved(manifest):
+        raise RequestError(Problem(str(folder), f"its manifest is still {moved}.", "Clean it once that is done."))
+    return set(), Problem(str(folder), f"its manifest {manifest} is gone, so all its takes are unused.")
+
+
+def _moved(manifest: Path) -> Path | None:
+    """Where a manifest of a drop folder is, which belongs into `done/` only once all of it is."""
+    drop = manifest.parent.parent
+    places = (drop / "inbox", drop / "failed", drop / "running" / safe_name(manifest.stem))
+    with storage_errors(drop):
+        there = [place / manifest.name for place in places if (place / manifest.name).is_file()]
+    return there[0] if there and manifest.parent.name == "done" else None
+
+
+def _keys(folder: Path, manifest: Path, engine: str, keys_of: KeysOf) -> Set[str]:
+    try:
+        return keys_of(manifest, engine)
+    except PodcastError as error:
+        what = f"its manifest cannot be opened for the engine {engine}: {error.problems[0]}"
+        raise RequestError(Problem(str(folder), what)) from error
+
+
+def _engines(folder: Path) -> set[str]:
+    """The engines that made what is there, by their fingerprints: `draft` of `draft/1`."""
+    records = (read_record(path) for part in _PARTS for path in (folder / part).glob("*.json"))
+    parts = (record.get("parts") for record in records if record)
+    return {str(part.get("engine")).split("/")[0] for part in parts if isinstance(part, dict)}
+
+
+def _unused(folder: Path, used: Set[str]) -> Iterator[UnusedFile]:
+    """Takes and auditions outside `used`, and what damage or a crash left beside them; regular files only."""
+    for part in (folder / name for name in _PARTS):
+        if part.is_symlink() or not part.is_dir():
+            continue
+        with storage_errors(part):
+            for path in sorted(part.iterdir()):
+                take = _TAKE.fullmatch(path.name)
+                if (take and take[1] not in used) or _LEFT.fullmatch(path.name):
+                    status = path.lstat()
+                    if stat.S_ISREG(status.st_mode):
+                        yield UnusedFile(path, status.st_size)

@@ -1,0 +1,262 @@
+"""Job: a manifest with all that it names, read and checked; nothing is rendered yet.
+
+In: a manifest's path. Out: a `Job` that knows every take it needs, or every problem at once.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.deliver.orders import Cover
+from pipeline.deliver.tags import read_cover
+from pipeline.engines import TRAITS, DiaOptions, Engine, Traits, open_engine
+from pipeline.engines.devices import first_device
+from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
+from pipeline.files import safe_name
+from pipeline.settings import Settings
+from pipeline.source.manifest import Dia, Manifest, load_manifest
+from pipeline.source.prompts import prompt_problems
+from pipeline.source.script import Script, load_script, speakers
+from pipeline.source.spoken.text import NONVERBAL_TAGS, nearest_tag, spoken, unknown_tags, unspeakable
+from pipeline.source.voices import Casting, Library, cast_speakers, load_library
+from pipeline.takes.auditions import plan_audition
+from pipeline.takes.chunks import Chunk, pack, sayer, too_long
+from pipeline.takes.plan import PlannedTake, plan_takes
+from pipeline.takes.shared import check_shared
+from pipeline.takes.store import TakeStore
+from pipeline.workspace import Workspace
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checked request: everything that is to be done, and nothing done yet.
+
+    `owner` is where its manifest belongs: in a drop folder, not where it lies while it is rendered. `shared` is the
+    URL of a store that other machines fill too.
+    """
+
+    manifest: Manifest
+    script: Script
+    casting: Casting
+    engine: Engine
+    traits: Traits
+    takes: tuple[PlannedTake, ...]
+    cover: Cover | None
+    warnings: tuple[Problem, ...]
+    workspace: Workspace
+    dia: DiaOptions
+    owner: Path
+    shared: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The job's folder."""
+        return self.workspace.job
+
+    @functools.cached_property
+    def store(self) -> TakeStore:
+        """Its takes on disk."""
+        return self._store(self.workspace.takes)
+
+    @functools.cached_property
+    def auditions(self) -> TakeStore:
+        """Takes that are the prompts of voices which bring none."""
+        return self._store(self.workspace.voices)
+
+    def _store(self, folder: Path) -> TakeStore:
+        shared = None if self.shared is None else f"{self.shared.rstrip('/')}/{self.name}/{folder.name}"
+        return TakeStore(folder, shared)
+
+    def heard(self) -> list[str | None]:
+        """Everyone who speaks, in order of appearance."""
+        return list(dict.fromkeys(piece.speaker for plan in self.takes for piece in plan.chunk.pieces))
+
+
+def open_job(
+    path: Path,
+    settings: Settings,
+    *,
+    engine: str | None = None,
+    allow_outside: bool = False,
+    owner: Path | None = None,
+) -> Job:
+    """Read and check a manifest and all it names. Raises `RequestError` with every problem there is.
+
+    `owner` is where the manifest belongs, if that is not where it lies.
+    """
+    manifest, problems = load_manifest(path, allow_outside=allow_outside)
+    check = _Checker(problems)
+    if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
+        problems.append(problem)
+    script = check(lambda: _load_script(manifest, allow_outside=allow_outside))
+    library = check(lambda: load_library((path.parent / "voices", *settings.voices)))
+    cover = check(lambda: _load_cover(manifest)) if manifest.cover else None
+    casting = check(lambda: _cast(manifest, script, library)) if library else None
+    name = engine or manifest.engine
+    opened = check(lambda: _open_engine(manifest, name, settings))
+    if casting and name in TRAITS:
+        problems += _engine_problems(manifest, casting, TRAITS[name], opened)
+    if script and name in TRAITS:
+        say = sayer(manifest.language, tags=TRAITS[name].speaks_tags)
+        turns = [turn for chapter in script.chapters for turn in chapter.turns]
+        problems += too_long(turns, TRAITS[name].budget, say)
+        problems += _unknown_turn_voices(script, library or {})
+    raise_if_any(problems)
+    assert script and library and casting and opened
+    traits = TRAITS[name]
+    chunks = _pack(script, manifest.language, traits)
+    planned = plan_takes(script, chunks, casting, library, opened, language=manifest.language, seed=manifest.seed)
+    return Job(
+        manifest=manifest,
+        script=script,
+        casting=casting,
+        engine=opened,
+        traits=traits,
+        takes=tuple(planned),
+        cover=cover,
+        warnings=(
+            *script.warnings,
+            *casting.warnings,
+            *_unspeakable(script, manifest.language),
+            *_foreign(manifest, traits),
+            *(_unknown_tags(script) if traits.speaks_tags else ()),
+        ),
+        workspace=Workspace(settings.output, safe_name(path.stem)),
+        dia=dia_options(manifest.dia, settings),
+        owner=owner or path,
+        shared=settings.takes,
+    )
+
+
+def _pack(script: Script, language: str, traits: Traits) -> list[Chunk]:
+    """The script in chunks. Raises `RequestError` for chapters that come to none."""
+    say = sayer(language, tags=traits.speaks_tags)
+    packed = [pack(chapter.turns, index, traits.budget, say) for index, chapter in enumerate(script.chapters)]
+    empty = [chapter for chapter, chunks in zip(script.chapters, packed, strict=True) if not chunks]
+    what, hint = f'nothing that can be spoken in language "{language}".', 'Set "language:", or take the chapter out.'
+    raise_if_any([Problem(chapter.where, f'the chapter "{chapter.title}" has {what}', hint) for chapter in empty])
+    return [chunk for chunks in packed for chunk in chunks]
+
+
+def referred_keys(job: Job) -> set[str]:
+    """Keys of all takes and auditions that the job is made of."""
+    voices = {line.voice for take in job.takes for line in take.request.lines if line.voice.prompt is None}
+    auditions = voices if job.traits.audition else set()
+    planned = (plan_audition(voice, job.engine, job.traits, job.manifest.language) for voice in auditions)
+    return {take.key for take in (*job.takes, *planned)}
+
+
+def dia_options(dia: Dia, settings: Settings) -> DiaOptions:
+    """How Dia speaks in a job, and with what on this machine."""
+    return replace(
+        dia.options(),
+        weights=_anywhere(settings.weights),
+        codec=_anywhere(settings.codec),
+        device=first_device(settings.device),
+        codec_device=settings.codec_device,
+        kernels=settings.kernels,
+        slots=settings.slots,
+    )
+
+
+def _anywhere(where: str | None) -> str | None:
+    """A folder or file by its whole path, as workers may have been started in another folder; a hub id as it is."""
+    return str(Path(where).absolute()) if where and Path(where).exists() else where
+
+
+class _Checker:
+    """Runs checks one after another and collects what they raise."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self._problems = problems
+
+    def __call__(self, load: Callable[[], T]) -> T | None:
+        try:
+            return load()
+        except RequestError as error:
+            self._problems += error.problems
+            return None
+
+
+def _load_script(manifest: Manifest, *, allow_outside: bool) -> Script | None:
+    """The script; of one that was refused as outside, or is not named at all, there is nothing more to say."""
+    names = [name for name in manifest.script if name and (allow_outside or not manifest.is_outside(name))]
+    if not names:
+        return None
+    paths = [(manifest.file(name), str(manifest.file(name))) for name in names]
+    return load_script(paths, title=manifest.title, kind=manifest.kind, cast=manifest.cast)
+
+
+def _load_cover(manifest: Manifest) -> Cover | None:
+    assert manifest.cover is not None
+    data, mime, size = read_cover(manifest.file(manifest.cover), manifest.where("cover"))
+    return Cover(data, mime, size)
+
+
+def _open_engine(manifest: Manifest, name: str, settings: Settings) -> Engine:
+    try:
+        return open_engine(name, dia_options(manifest.dia, settings))
+    except EngineError as error:
+        where = manifest.where("engine")
+        raise RequestError(
+            *(Problem(where, f"{problem.where}: {problem.what}", problem.next) for problem in error.problems)
+        ) from None
+
+
+def _cast(manifest: Manifest, script: Script | None, library: Library | None) -> Casting:
+    where = {name: manifest.where("cast", name) for name in manifest.cast}
+    where["narrator"] = manifest.where("narrator")
+    return cast_speakers(speakers(script) if script else [], manifest.cast, manifest.narrator, library or {}, where)
+
+
+def _engine_problems(manifest: Manifest, casting: Casting, traits: Traits, engine: Engine | None) -> Iterator[Problem]:
+    voices = list(dict.fromkeys(role.voice for role in casting.roles.values()))
+    if traits.audition:  # it speaks as the prompt does
+        for voice in voices:
+            yield from prompt_problems(voice, manifest.where("cast"))
+    if engine is not None:
+        wrong_language = engine.check(manifest.language, [])
+        for what in wrong_language:
+            yield Problem(manifest.where("language"), f"{what}.", "Choose another language or engine.")
+        for what in engine.check(manifest.language, voices):
+            if what not in wrong_language:
+                yield Problem(manifest.where("cast"), f"{what}.", "Choose another voice, or mend this one.")
+
+
+def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
+    if traits.languages and manifest.language.lower().split("-")[0] not in traits.languages:
+        known = ", ".join(sorted(traits.languages))
+        what = (
+            f'the engine {traits.name} was made for "{known}" and may speak "{manifest.language}" as if it were that.'
+        )
+        yield Problem(manifest.where("language"), f"{what}.", "Listen before you render a whole book.")
+
+
+def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:
+    for chapter in script.chapters:
+        for turn in chapter.turns:
+            if turn.voice is not None and turn.voice not in library:
+                yield Problem(turn.where, f'no voice "{turn.voice}" in voices/.', did_you_mean(turn.voice, library))
+
+
+def _unknown_tags(script: Script) -> Iterator[Problem]:
+    for chapter in script.chapters:
+        for turn in chapter.turns:
+            for tag in unknown_tags(turn.text):
+                hint = nearest_tag(tag.strip("()"))
+                next_step = f"Did you mean {hint}?" if hint else did_you_mean(tag, NONVERBAL_TAGS)
+                yield Problem(turn.where, f"{tag} is no tag the engine knows, and is read as words.", next_step)
+
+
+def _unspeakable(script: Script, language: str) -> Iterator[Problem]:
+    for chapter in script.chapters:
+        for turn in chapter.turns:
+            if not turn.text.isascii() and (run := unspeakable(spoken(turn.text, tags=False), language)):
+                what = f'"{run}" cannot be spoken in language "{language}" and is left out of the sound.'
+                yield Problem(turn.where, what, "Write it in letters the voice can read.")

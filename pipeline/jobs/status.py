@@ -1,0 +1,204 @@
+"""Status: what runs and what waits, as the processes that do it tell of it.
+
+In: a `Board` in each process that renders, which writes down its jobs every now and then. Out: what `podcast status`
+shows of all of them, with an ETA each. A board belongs to a live process: its lock is gone with the process, and what
+is left of it is not believed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from pipeline.errors import StorageError
+from pipeline.files import atomic_write, read_json
+from pipeline.words import clock
+
+_FOLDER = ".status"  # in the output folder
+_WRITE_EVERY_S = 1.0
+# Of a job's whole work: where a stage starts, and how much of it that is.
+_SHARES: Mapping[str, tuple[float, float]] = {
+    "takes": (0.0, 0.6),
+    "chapters": (0.6, 0.1),
+    "deliverables": (0.7, 0.3),
+}
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """A job as it stands."""
+
+    job: str
+    title: str
+    state: str  # waits, runs, sleeps (outside its window)
+    audio_s: float  # to expect of all of it
+    priority: int = 0
+    stage: str = ""
+    done: float = 0.0  # of the whole, 0 to 1
+    eta_s: float | None = None
+    note: str = ""
+
+
+def share_done(stage: str, done: float, total: float) -> float:
+    """How much of a job is done, 0 to 1, when `done` of `total` of a stage is."""
+    start, length = _SHARES[stage]
+    return start + length * (done / total if total else 1.0)
+
+
+class _Entry:
+    """A job on a board, and when it began at what."""
+
+    def __init__(self, status: JobStatus) -> None:
+        self.status = status
+        self.begun: tuple[float, float] | None = None  # seconds, and how much was done then
+
+
+class Board:
+    """The jobs of this process, written into the output folder every second while it is open."""
+
+    def __init__(self, output: Path) -> None:
+        self._folder = output / _FOLDER
+        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._entries: dict[str, _Entry] = {}
+        self._lock = threading.Lock()
+        self._waiting: Sequence[JobStatus] = ()
+
+    @contextmanager
+    def open(self) -> Iterator[Board]:
+        """Show the board. A disk that does not take it stops nothing."""
+        over = threading.Event()
+        held = filelock.FileLock(self._folder / f"{self._name}.lock", timeout=0)
+
+        def write() -> None:
+            while not over.wait(_WRITE_EVERY_S):
+                self._write()
+
+        with suppress(OSError, filelock.Timeout):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            held.acquire()
+        self._write()
+        writer = threading.Thread(target=write, name="status", daemon=True)
+        writer.start()
+        try:
+            yield self
+        finally:
+            over.set()
+            writer.join()
+            with suppress(OSError):
+                (self._folder / f"{self._name}.json").unlink(missing_ok=True)
+                held.release()
+                (self._folder / f"{self._name}.lock").unlink(missing_ok=True)
+
+    def add(self, status: JobStatus) -> None:
+        """A job that waits."""
+        with self._lock:
+            self._entries[status.job] = _Entry(status)
+
+    def lies_in_inbox(self, waiting: Sequence[JobStatus]) -> None:
+        """What waits in a drop folder, in place of what did before."""
+        with self._lock:
+            self._waiting = tuple(waiting)
+
+    def progress(self, job: str, stage: str, done: float, total: float) -> None:
+        """How far a job is."""
+        with self._lock:
+            if (entry := self._entries.get(job)) is not None:
+                whole, now = share_done(stage, done, total), time.monotonic()
+                if entry.begun is None or stage != entry.status.stage:
+                    entry.begun = (now, whole)
+                entry.status = replace(entry.status, state="runs", stage=stage, done=whole, note="")
+
+    def sleeps(self, job: str, note: str) -> None:
+        """A job outside its window."""
+        with self._lock:
+            if (entry := self._entries.get(job)) is not None:
+                entry.begun = None
+                entry.status = replace(entry.status, state="sleeps", note=note, eta_s=None)
+
+    def remove(self, job: str) -> None:
+        """A job that has ended."""
+        with self._lock:
+            self._entries.pop(job, None)
+
+    def jobs(self) -> list[JobStatus]:
+        """All of them, those that run first, with an ETA each where there is something to go by."""
+        with self._lock:
+            entries, waiting = list(self._entries.values()), self._waiting
+        now = time.monotonic()
+        running = [replace(e.status, eta_s=_eta_s(e, now)) for e in entries if e.status.state != "waits"]
+        queued = sorted((e.status for e in entries if e.status.state == "waits"), key=lambda status: -status.priority)
+        return [*running, *_one_after_another(running, [*queued, *waiting])]
+
+    def _write(self) -> None:
+        told = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "jobs": [asdict(status) for status in self.jobs()],
+        }
+        with suppress(StorageError, OSError):
+            atomic_write(self._folder / f"{self._name}.json", json.dumps(told, ensure_ascii=False).encode())
+
+
+def _eta_s(entry: _Entry, now: float) -> float | None:
+    """By how long it took from where this stage began."""
+    if entry.begun is None or entry.status.state != "runs":
+        return None
+    since, before = entry.begun
+    made = entry.status.done - before
+    return None if made <= 0 else round((now - since) / made * (1 - entry.status.done), 1)
+
+
+def _one_after_another(running: Sequence[JobStatus], queued: Sequence[JobStatus]) -> Iterator[JobStatus]:
+    """ETAs of those that wait: the speed of those that run, and all the audio before them."""
+    known = [status for status in running if status.eta_s]
+    speed_x = sum(status.audio_s * (1 - status.done) / status.eta_s for status in known if status.eta_s)
+    ahead_s = sum(status.audio_s * (1 - status.done) for status in running)
+    told = [status.audio_s for status in (*running, *queued) if status.audio_s]
+    usual_s = sum(told) / len(told) if told else 0.0  # what lies in an inbox is not opened yet
+    for status in queued:
+        ahead_s += status.audio_s or usual_s
+        yield replace(status, eta_s=round(ahead_s / speed_x, 1) if speed_x else None)
+
+
+def read_status(output: Path) -> list[dict[str, Any]]:
+    """Every live process that renders into `output`, with its jobs. What dead ones left is removed."""
+    found = []
+    for path in sorted((output / _FOLDER).glob("*.json")):
+        lock = filelock.FileLock(path.with_suffix(".lock"), timeout=0)
+        with suppress(OSError):
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                told = read_json(path)
+                if isinstance(told, dict) and isinstance(told.get("jobs"), list):
+                    found.append(told)
+                continue
+            path.unlink(missing_ok=True)
+            lock.release()
+            path.with_suffix(".lock").unlink(missing_ok=True)
+    return found
+
+
+def status_table(processes: Sequence[Mapping[str, Any]]) -> str:
+    """The same for people."""
+    rows = [("job", "state", "done", "ETA", "")]
+    for process in processes:
+        for job in process["jobs"]:
+            eta = clock(job["eta_s"]) if job["eta_s"] is not None else "-"
+            note = job["note"] or job["stage"]
+            rows.append((job["job"], job["state"], f"{100 * job['done']:.0f} %", eta, note))
+    if len(rows) == 1:
+        return "Nothing runs and nothing waits."
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Nobody listens: the drop folder, the digest, and Prefect."""

@@ -1,0 +1,220 @@
+"""Claims: a manifest that one watcher has taken, from the inbox to done/ or failed/.
+
+running/<name>/
+  .lock        held by the watcher that renders, and gone with its process: a claim whose lock is free is anybody's
+  <manifest>   moved here by one rename, so that of several watchers one gets it; moved on when all the rest is done
+  …            copies of its companions
+
+In: a `Drop`, then an `Outcome`. Knows no rendering, and decides nothing about when.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from pipeline.files import atomic_path, atomic_write, file_hash, write_json
+from pipeline.jobs.report import Report, summary
+from pipeline.night.inbox import Drop, Folders, companions_in, manifest_in
+
+_LOCK = ".lock"
+_MEND = "Mend it and drop it into inbox/ again."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the rendering of a manifest ended; `error` is empty where all of it is done."""
+
+    name: str
+    report: Mapping[str, Any] | None
+    error: str = ""
+    is_wrong: bool = False  # the request is at fault, and may yet be completed
+
+
+@dataclass
+class Claim:
+    """A manifest that is ours."""
+
+    name: str
+    manifest: Path
+    folders: Folders
+    known: frozenset[str]  # the manifests that were there when it was claimed
+    lock: filelock.BaseFileLock
+    outcome: Outcome | None = None  # what is to be delivered
+    tries: int = 0
+    due_s: float = 0.0  # when to go on with it
+
+    @property
+    def folder(self) -> Path:
+        """Its folder in running/."""
+        return self.folders.running / self.name
+
+    def plain(self, text: str) -> str:
+        """A text with places as they were written: where a file is while it is rendered helps nobody later."""
+        for folder in (self.folder, self.folders.inbox):
+            text = text.replace(f"{folder}{os.sep}", "")
+        return text
+
+    def bring(self, companions: Collection[str]) -> None:
+        """Copy companions that the inbox has, unless the copy is there. Raises `StorageError`."""
+        for name in self.changed(companions):
+            _copy(self.folders.inbox / name, self.folder / name)
+
+    def changed(self, companions: Collection[str]) -> list[str]:
+        """The companions of which the inbox has another version than the claim, or the claim none."""
+        hashes = {name: file_hash(self.folders.inbox / name) for name in companions}
+        return [name for name, found in hashes.items() if found and found != file_hash(self.folder / name)]
+
+    def deliver(self, outcome: Outcome) -> None:
+        """Put everything into done/ or failed/, the manifest last. Raises `StorageError` or `OSError`.
+
+        Until the manifest has moved the claim is a claim: whatever ends this, it can be done again.
+        """
+        target = self.folders.failed if outcome.error else self.folders.done
+        for name in _files(self.folder):
+            if name != self.manifest.name and file_hash(target / name) != file_hash(self.folder / name):
+                _copy(self.folder / name, target / name)
+        _write_report(target, outcome)
+        if outcome.error:
+            text = f"{outcome.error}\n\n{_MEND}\n"
+            atomic_write(target / f"{self.name}.error.txt", text.encode(errors="replace"))
+        with suppress(FileNotFoundError):  # somebody took it away while it was rendered
+            self.manifest.replace(target / self.manifest.name)
+
+    def tidy(self, outcome: Outcome, shared: Collection[str]) -> list[str]:
+        """Remove what is delivered from running/, the inbox and, where it is done now, failed/; returns what stayed.
+
+        `shared` are the companions that other manifests name. Nothing goes of which there is no copy elsewhere.
+        """
+        stayed: list[str] = []
+        failed = self.folders.failed
+        own = (*_papers(self.name), self.manifest.name)
+        if not outcome.error and any((failed / name).exists() for name in own):  # it has been mended
+            left = set(_files(self.folder)) - companions_in(failed, self.manifest.name)
+            for name in (*own, *sorted(left)):
+                stayed += _remove(failed / name, failed)
+        return stayed + clear(self.folders, self.name, shared)
+
+    def release(self) -> None:
+        """Let the claim go; if its manifest is still there, any watcher may take it up."""
+        self.lock.release()
+
+
+def claim(folders: Folders, drop: Drop, known: frozenset[str]) -> Claim | None:
+    """Take a manifest out of the inbox; None where another watcher was first. Raises `OSError`."""
+    folder = folders.running / drop.name
+    folder.mkdir(exist_ok=True)
+    lock = _lock(folder)
+    if lock is None:
+        return None
+    manifest = folder / drop.manifest.name
+    try:
+        if manifest_in(folder, drop.name) is not None:  # of a watcher that died a moment ago
+            lock.release()
+            return None
+        drop.manifest.rename(manifest)
+    except OSError as error:
+        clear(folders, drop.name, set(_files(folder)))
+        lock.release()
+        if isinstance(error, FileNotFoundError):
+            return None
+        raise
+    return Claim(drop.name, manifest, folders, known - {drop.manifest.name}, lock)
+
+
+def take_over(folders: Folders, name: str, known: frozenset[str], shared: Collection[str]) -> Claim | None:
+    """Take up a claim whose watcher is gone; None where it is not, or nothing is left to do. Raises `OSError`."""
+    lock = _lock(folders.running / name)
+    if lock is None:
+        return None
+    if (manifest := manifest_in(folders.running / name, name)) is not None:
+        return Claim(name, manifest, folders, known - {manifest.name}, lock)
+    clear(folders, name, shared)  # it was delivered, and its watcher died while tidying
+    lock.release()
+    return None
+
+
+def clear(folders: Folders, name: str, shared: Collection[str]) -> list[str]:
+    """Remove what was delivered from running/, and from the inbox unless it is `shared`; returns what stayed."""
+    folder = folders.running / name
+    stayed: list[str] = []
+    for file in list(_files(folder)):
+        found, dropped = file_hash(folder / file), file_hash(folders.inbox / file)
+        is_delivered = found is not None and found in (file_hash(folders.done / file), file_hash(folders.failed / file))
+        if is_delivered and file not in shared and dropped == found:
+            stayed += _remove(folders.inbox / file, folders.inbox)
+        if is_delivered or (found is not None and dropped == found):
+            stayed += _remove(folder / file, folder)
+    if not list(_files(folder)):
+        shutil.rmtree(folder, ignore_errors=True)
+    return stayed
+
+
+def _lock(folder: Path) -> filelock.BaseFileLock | None:
+    """The lock of a claim; None where somebody has it, or the folder is gone."""
+    path = folder / _LOCK
+    lock = filelock.FileLock(path, timeout=0, thread_local=False)
+    try:
+        path.open("ab").close()
+        before = path.stat()
+        lock.acquire()
+        after = path.stat()
+    except (filelock.Timeout, FileNotFoundError):
+        lock.release()
+        return None
+    if (before.st_ino, before.st_ctime_ns) != (after.st_ino, after.st_ctime_ns):
+        lock.release()  # of a claim that was finished in between: this is no longer the file that others lock
+        return None
+    return lock
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """The files of a claim, without the lock and what a killed watcher was about to write."""
+    for place, _folders, names in os.walk(folder):
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(place, name).relative_to(folder).as_posix()
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, temporary)
+
+
+def _papers(name: str) -> tuple[str, ...]:
+    return f"{name}.error.txt", f"{name}.report.json", f"{name}.report.md"
+
+
+def _write_report(target: Path, outcome: Outcome) -> None:
+    """The report for machines and for people, in place of an earlier drop's."""
+    for paper in _papers(outcome.name):
+        (target / paper).unlink(missing_ok=True)
+    if outcome.report is not None:
+        write_json(target / f"{outcome.name}.report.json", outcome.report)
+        with suppress(TypeError, KeyError):  # not a whole report; the JSON is there
+            text = summary(Report(**outcome.report))
+            atomic_write(target / f"{outcome.name}.report.md", text.encode())
+
+
+def _remove(path: Path, root: Path) -> list[str]:
+    """Remove a file and the folders below `root` that it leaves empty; returns what prevented it."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return [f"{path} stays: {error.strerror or error}"]
+    for folder in path.parents:
+        if folder == root or not folder.is_relative_to(root):
+            break
+        try:
+            folder.rmdir()
+        except OSError:  # others are in it
+            break
+    return []

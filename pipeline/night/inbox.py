@@ -1,0 +1,300 @@
+"""Inbox: what lies in a drop folder, and since when each of it has been as it is.
+
+In: the folder, and the time by a clock that never jumps. Out: a `Scene` of `Drop`s: the manifests that wait and those
+that are claimed, each with its companions (script, cover, voices), its problems, and how long nothing of it has
+changed. Sizes and modification times are only compared for equality, so that a wrong clock anywhere does not matter.
+Changes nothing on disk, and knows no rendering.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import Problem, RequestError
+from pipeline.files import safe_name
+from pipeline.source.documents import read_text, read_yaml
+from pipeline.source.manifest import Manifest, load_manifest
+
+MANIFEST_SUFFIXES = (".yaml", ".yml")
+VOICES = "voices"
+_PASSING_SUFFIXES = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".swp")
+
+FileStamp = tuple[int, int]  # bytes, nanoseconds
+Stamp = tuple[tuple[str, FileStamp | None], ...]  # of a manifest and all that it names
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The four folders of a drop folder."""
+
+    root: Path
+
+    @property
+    def inbox(self) -> Path:
+        """Where manifests are dropped."""
+        return self.root / "inbox"
+
+    @property
+    def running(self) -> Path:
+        """A folder for each manifest that is claimed."""
+        return self.root / "running"
+
+    @property
+    def done(self) -> Path:
+        """What was rendered."""
+        return self.root / "done"
+
+    @property
+    def failed(self) -> Path:
+        """What was not, each with its `.error.txt`."""
+        return self.root / "failed"
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """All four."""
+        return self.inbox, self.running, self.done, self.failed
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A manifest that was dropped, and what it brings along."""
+
+    manifest: Path
+    name: str  # of the job
+    priority: int
+    window: str | None  # its own, of the hours in which its chunks may be started
+    companions: tuple[str, ...]  # the files it names that are there, relative to its folder
+    problems: tuple[Problem, ...]
+    stamp: Stamp
+    seen_s: float  # when it was first seen, by the watcher's clock
+    still_s: float  # for how long nothing of it has changed
+
+    def ready(self, settle_s: float, patience_s: float) -> bool:
+        """Whether it has lain still for long enough: one with problems may yet be completed."""
+        return self.still_s >= (patience_s if self.problems else settle_s)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A drop folder as it is seen at one moment."""
+
+    drops: tuple[Drop, ...]  # in the inbox: the highest priority first, then the oldest
+    claimed: Mapping[str, Drop | None]  # by job, in running/; None where a folder holds no manifest
+
+    def named_by_others(self, mine: str, known: Collection[str] = ()) -> set[str]:
+        """The companions of every job but `mine`, and but those whose manifests are `known`."""
+        claimed = [drop for name, drop in self.claimed.items() if drop is not None and name != mine]
+        others = [drop for drop in (*self.drops, *claimed) if drop.manifest.name not in known]
+        return {companion for drop in others for companion in drop.companions}
+
+    def manifests(self) -> frozenset[str]:
+        """The file names of all manifests there are."""
+        claimed = [drop for drop in self.claimed.values() if drop is not None]
+        return frozenset(drop.manifest.name for drop in (*self.drops, *claimed))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A YAML file as it was last read."""
+
+    stamp: FileStamp
+    manifest: Manifest | None = None
+    problems: tuple[Problem, ...] = ()
+    is_script: bool = False
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Since when something is there, and since when it is as it is."""
+
+    first_s: float
+    since_s: float
+    stamp: Stamp
+
+
+@dataclass
+class Inbox:
+    """Looks at a drop folder again and again, and remembers what it saw."""
+
+    folders: Folders
+    allow_outside: bool = False
+    _read: dict[Path, _Read] = field(default_factory=dict)
+    _seen: dict[Path, _Seen] = field(default_factory=dict)
+
+    def look(self, now_s: float) -> Scene:
+        """Everything there is. Raises `OSError` where the folders cannot be listed."""
+        inbox, running = self.folders.inbox, self.folders.running
+        before, self._seen = self._seen, {}
+        read_before, self._read = self._read, {}
+        voices = list(_voices(inbox))
+        drops = [
+            self._drop(path, read, (inbox,), voices, before, now_s)
+            for path, read in self._manifests(inbox, read_before).items()
+        ]
+        claimed: dict[str, Drop | None] = {}
+        for name in sorted(_list(running)):
+            folder = running / name
+            if name.startswith(".") or not folder.is_dir():
+                continue
+            found = self._manifests(folder, read_before).items()
+            mine = [(path, read) for path, read in found if safe_name(path.stem) == name]
+            # What lies in the inbox goes first: it may be newer than the copy that was made of it.
+            both = list(dict.fromkeys((*voices, *_voices(folder))))
+            claimed[name] = self._drop(*mine[0], (inbox, folder), both, before, now_s) if mine else None
+        drops.sort(key=lambda drop: (-drop.priority, drop.seen_s, self._read[drop.manifest].stamp[1], drop.name))
+        return Scene(tuple(drops), claimed)
+
+    def _manifests(self, folder: Path, before: Mapping[Path, _Read]) -> dict[Path, _Read]:
+        found = _yaml_files(folder, before)
+        self._read |= found
+        return _manifests(folder, found)
+
+    def _drop(
+        self,
+        path: Path,
+        read: _Read,
+        roots: tuple[Path, ...],
+        voices: list[str],
+        before: Mapping[Path, _Seen],
+        now_s: float,
+    ) -> Drop:
+        problems = list(read.problems)
+        files: dict[str, FileStamp | None] = {path.name: read.stamp}
+        companions = [name for name in voices if not _is_passing(name) and self._allows(_first(roots, name), roots)]
+        for where, name in _named(read.manifest):
+            companion, problem = self._companion(name, where, roots)
+            problems += [problem] if problem else []
+            companions += [companion] if companion else []
+            files[name] = stamp_of(_first(roots, name))
+        files |= {name: stamp_of(_first(roots, name)) for name in voices}
+        stamp = tuple(files.items())
+        last = before.get(path) or before.get(roots[0] / path.name)  # it is the same one that was just claimed
+        since_s = last.since_s if last and last.stamp == stamp else now_s
+        self._seen[path] = seen = _Seen(last.first_s if last else now_s, since_s, stamp)
+        return Drop(
+            manifest=path,
+            name=safe_name(path.stem),
+            priority=read.manifest.priority if read.manifest else 0,
+            window=read.manifest.window if read.manifest else None,
+            companions=tuple(dict.fromkeys(companions)),
+            problems=tuple(problems),
+            stamp=stamp,
+            seen_s=seen.first_s,
+            still_s=now_s - since_s,
+        )
+
+    def _companion(self, name: str, where: str, roots: tuple[Path, ...]) -> tuple[str | None, Problem | None]:
+        """A file the manifest names, as it moves along with it, or what is wrong with it; one outside stays there."""
+        path = Path(name)
+        outside = Problem(where, f'"{name}" is outside the manifest\'s folder.', "Drop it beside the manifest.")
+        if ".." in path.parts or (path.is_absolute() and not self.allow_outside):
+            return None, outside
+        place = _first(roots, name)
+        if stamp_of(place) is None:
+            return None, Problem(where, f'there is no file "{name}".', "Drop it beside the manifest.")
+        if path.is_absolute():
+            return None, None
+        return (path.as_posix(), None) if self._allows(place, roots) else (None, outside)
+
+    def _allows(self, place: Path, roots: tuple[Path, ...]) -> bool:
+        """Whether a file may be taken along: no link leads out of the folder."""
+        try:
+            return self.allow_outside or any(place.resolve().is_relative_to(root.resolve()) for root in roots)
+        except (OSError, RuntimeError):  # a link to itself
+            return False
+
+
+def stamp_of(path: Path) -> FileStamp | None:
+    """What shows that a file has changed; None where there is no regular file."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # a NUL in the name
+        return None
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
+def manifest_in(folder: Path, name: str) -> Path | None:
+    """The manifest of the job `name` in a folder, as it is now."""
+    found = _manifests(folder, _yaml_files(folder, {}))
+    return next((path for path in found if safe_name(path.stem) == name), None)
+
+
+def companions_in(folder: Path, but: str) -> set[str]:
+    """The files named by every manifest in a folder but one."""
+    others = [read for path, read in _manifests(folder, _yaml_files(folder, {})).items() if path.name != but]
+    named = {Path(name).as_posix() for read in others for _where, name in _named(read.manifest)}
+    return named | set(_voices(folder)) if others else set()
+
+
+def _yaml_files(folder: Path, before: Mapping[Path, _Read]) -> dict[Path, _Read]:
+    """The YAML files in a folder, each read again only where it has changed."""
+    found: dict[Path, _Read] = {}
+    for name in sorted(_list(folder)):
+        path = folder / name
+        if path.suffix.lower() in MANIFEST_SUFFIXES and not _is_passing(name) and (stamp := stamp_of(path)):
+            known = before.get(path)
+            found[path] = known if known and known.stamp == stamp else _read(path, stamp)
+    return found
+
+
+def _manifests(folder: Path, found: Mapping[Path, _Read]) -> dict[Path, _Read]:
+    """Those YAML files that are no scripts, and that no other one names as its script."""
+    scripts = {
+        folder / name
+        for path, read in found.items()
+        if read.manifest is not None
+        for name in read.manifest.script
+        if folder / name != path
+    }
+    return {path: read for path, read in found.items() if not read.is_script and path not in scripts}
+
+
+def _read(path: Path, stamp: FileStamp) -> _Read:
+    if path.is_symlink():  # it would lead elsewhere once it is moved
+        return _Read(stamp, problems=(Problem(str(path), "the manifest is a link.", "Drop the file itself."),))
+    try:
+        data = read_yaml(read_text(path, str(path)), str(path)).data
+        if isinstance(data, list) or (isinstance(data, dict) and ("chapters" in data or "turns" in data)):
+            return _Read(stamp, is_script=True)
+        # What lies outside is told at every look, as a link may be made at any time.
+        manifest, problems = load_manifest(path, allow_outside=True)
+    except RequestError as error:
+        return _Read(stamp, problems=error.problems)
+    return _Read(stamp, manifest, tuple(problems))
+
+
+def _named(manifest: Manifest | None) -> Iterator[tuple[str, str]]:
+    """The place and the text of every path in a manifest."""
+    if manifest is not None:
+        yield from ((manifest.where("script", index), name) for index, name in enumerate(manifest.script) if name)
+        if manifest.cover:
+            yield manifest.where("cover"), manifest.cover
+
+
+def _first(roots: tuple[Path, ...], name: str) -> Path:
+    """A file in the first folder that has it."""
+    return next((root / name for root in roots if stamp_of(root / name)), roots[0] / name)
+
+
+def _voices(root: Path) -> Iterator[str]:
+    """All that lies under voices/, also what is still being copied; which of it is used, the script says."""
+    for folder, _folders, names in os.walk(root / VOICES):
+        for name in sorted(names):
+            if stamp_of(path := Path(folder, name)):
+                yield path.relative_to(root).as_posix()
+
+
+def _list(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):  # removed meanwhile
+        return []
+
+
+def _is_passing(path: str) -> bool:
+    """Whether a name is one that copying programs use until the file is whole (rsync's begin with a dot)."""
+    return Path(path).name.startswith(".") or path.lower().endswith(_PASSING_SUFFIXES)

@@ -1,0 +1,175 @@
+"""The Prefect flow `podcast`.
+
+The flow runs the same stages as `podcast render`, each as a task, and shows a progress artifact while it runs, and the
+report and the digest when it ends. Its takes are spoken by the Dask workers of its task runner: those of `podcast
+serve` or of the cluster it is told of, else workers of its own. The files on disk are the truth: Prefect's own result
+cache is off, and a flow run that died is simply run again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
+from prefect_dask.task_runners import DaskTaskRunner
+
+from pipeline.engines.crew import address_of_workers, crew_of
+from pipeline.errors import PodcastError, Problem, RequestError
+from pipeline.jobs.bulk import AT_ONCE, Bulk, is_light, pool_engines
+from pipeline.jobs.job import open_job
+from pipeline.jobs.report import summary
+from pipeline.jobs.stages import OnProgress
+from pipeline.jobs.status import Board, share_done
+from pipeline.logs import log_to
+from pipeline.night.overnight import EVERY_ENGINE, Night, render_with
+from pipeline.night.page import digest_markdown, write_digest
+from pipeline.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+SERVED_BY = "PODCAST_SERVED_BY"  # the process of `podcast serve`, without which its flow runs end
+_POST_EVERY_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+# Made when the first take needs it. It asks for a cluster, and connects to an address just as well.
+_workers: Any = DaskTaskRunner(cluster_class=cast(Any, address_of_workers))
+
+
+@flow(name="podcast", persist_result=False, task_runner=_workers)
+def podcast(
+    manifest: str | None = None,
+    engine: str | None = None,
+    out: str | None = None,
+    jobs: int | None = None,
+    allow_outside: bool = False,
+    inbox: str | None = None,
+    owner: str | None = None,
+) -> dict[str, Any]:
+    """Render one manifest and return its report, or all that lies in the drop folder `inbox` and return the digest.
+
+    Paths are relative to the folder the deployment is served from; `owner` is where the manifest belongs, if that is
+    not where it lies. Raises `PodcastError` where not everything is "done"; the finished takes are kept either way.
+    """
+    settings = load_settings()
+    settings = replace(settings, output=Path(out) if out else settings.output, jobs=jobs or settings.jobs)
+    log_to(settings.output / "logs", f"flow-{os.getpid()}")
+    _end_with_service()
+    if (manifest is None) == (inbox is None):
+        what = "a run needs either a manifest or an inbox."
+        raise RequestError(Problem("podcast/render", what, "Set one of the two parameters."))
+    if inbox is not None:
+        return _render_inbox(Path(inbox), settings, allow_outside=allow_outside)
+    assert manifest is not None
+    belongs = Path(owner) if owner else None
+    job = open_job(Path(manifest), settings, engine=engine, allow_outside=allow_outside, owner=belongs)
+    with _bulk(settings, {job.traits.name}) as bulk, _progress_artifact(job.name) as on_progress:
+        bulk.add(job)
+        report = bulk.render(job, on_progress, _as_task)
+    create_markdown_artifact(summary(report), key="report", description=f"{job.name}: {report.status}")
+    _digest(Night(belongs.parent.parent if belongs else settings.output, settings, _log.info))
+    if report.status != "done":
+        raise PodcastError(*(Problem(**problem) for problem in report.problems))
+    return report.as_dict()
+
+
+def _render_inbox(folder: Path, settings: Settings, *, allow_outside: bool) -> dict[str, Any]:
+    night = Night(folder, settings, _log.info, allow_outside=allow_outside)
+    with _bulk(settings, EVERY_ENGINE) as bulk:
+        render = render_with(bulk, lambda _title: lambda _stage, _done, _total: None, allow_outside=allow_outside)
+        outcomes = night.watch(render, bulk.board, threading.Event(), once=True)
+    told = _digest(night)
+    wrong = [Problem(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
+    if wrong:
+        raise PodcastError(*wrong)
+    return told
+
+
+@contextmanager
+def _bulk(settings: Settings, engines: Collection[str]) -> Iterator[Bulk]:
+    """On the workers of this flow's task runner, unless one job on a light engine has them to itself anyway."""
+    board = Board(settings.output)
+    with board.open():
+        if is_light(settings, engines):
+            yield Bulk(settings, board)
+            return
+        context = FlowRunContext.get()
+        assert context is not None
+        assert isinstance(context.task_runner, DaskTaskRunner)
+        with crew_of(context.task_runner.client) as crew:
+            yield Bulk(settings, board, engine_for=pool_engines(crew), at_once=AT_ONCE, devices_stop=crew.stop)
+
+
+def _digest(night: Night) -> dict[str, Any]:
+    """Write the digest, and show it in Prefect."""
+    digest = night.digest()
+    write_digest(night.settings.output, digest)
+    create_markdown_artifact(digest_markdown(digest), key="digest", description=digest.verdict)
+    return digest.as_dict()
+
+
+def _as_task(name: str, work: Callable[[], T]) -> T:
+    return task(name=name, cache_policy=NO_CACHE, persist_result=False)(work)()
+
+
+@contextmanager
+def _progress_artifact(job: str) -> Iterator[OnProgress]:
+    """Posts how far a job is, every few seconds, from a thread of its own: the work must not wait for the server."""
+    artifact = create_progress_artifact(0.0, key="progress", description=job)
+    assert isinstance(artifact, UUID)  # a coroutine only where a loop is running
+    latest = 0.0
+    over = threading.Event()
+
+    def on_progress(stage: str, done: float, total: float) -> None:
+        nonlocal latest
+        latest = share_done(stage, done, total)
+
+    def post() -> None:
+        posted = 0.0
+        while not over.wait(_POST_EVERY_S):
+            if latest > posted:
+                posted = latest
+                try:
+                    update_progress_artifact(artifact, round(100 * posted, 1))
+                except Exception as error:  # of a server that is away: the work goes on
+                    _log.warning("no progress was posted: %s", error)
+
+    poster = threading.Thread(target=post, daemon=True)
+    poster.start()
+    try:
+        yield on_progress
+        over.set()
+        poster.join()
+        update_progress_artifact(artifact, 100.0)
+    finally:
+        over.set()
+
+
+def _end_with_service() -> None:
+    """End this process when the `podcast serve` that started it is gone: its workers are gone too."""
+    served_by = int(os.environ.get(SERVED_BY) or 0)
+
+    def watch() -> None:
+        while not threading.Event().wait(_POST_EVERY_S):
+            try:
+                os.kill(served_by, 0)
+            except ProcessLookupError:
+                os.kill(os.getpid(), signal.SIGKILL)  # Prefect would try to tell its server first
+
+    if served_by:
+        threading.Thread(target=watch, name="service", daemon=True).start()

@@ -1,0 +1,290 @@
+"""Documents: the text files people write, read without guessing.
+
+In: a path, or YAML text. Out: decoded text with `\\n` line ends, or `Located` data in which every scalar is
+the string that was written and every value knows its line. Knows no manifests, scripts or voices.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Union, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.errors import Problem, RequestError, did_you_mean, raise_if_any
+
+YamlPath = tuple[str | int, ...]
+Data = Union[dict[str, "Data"], list["Data"], str, None]  # noqa: UP007 - `|` cannot name itself before Python 3.12
+
+_UTF16_BOMS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_TAG_PREFIX = "tag:yaml.org,2002:"
+_NULL_TAG = _TAG_PREFIX + "null"
+_PLAIN_TAGS = frozenset(
+    _TAG_PREFIX + name for name in ("str", "null", "int", "float", "bool", "timestamp", "map", "seq", "merge", "value")
+)
+_SYNTAX_HINTS = (  # what PyYAML says, what it means, what to do
+    (r"'\t'", "a tab is used where YAML wants spaces.", "Indent with spaces."),
+    (
+        "mapping values are not allowed",
+        "a value with a colon in it has to be quoted.",
+        'Write it in quotes, such as title: "One: two".',
+    ),
+    ("expected a single document", "a second document begins here.", "Keep one document in a file."),
+    ("block end", "the indentation does not fit the lines above.", "Align it with its neighbours."),
+    ("unexpected end of stream", "a quote is opened and never closed.", "Close the quote."),
+    ("could not find expected ':'", "a key has no colon after it.", "Write it as key: value."),
+    ("expected ',' or", "a list or mapping in brackets is not closed.", "Close it, or add the comma."),
+    ("cannot start any token", "a value begins with a character YAML reserves.", "Put the value in quotes."),
+)
+
+
+def read_text(path: Path, shown: str) -> str:
+    """The text of a UTF-8 file, or of a UTF-16 file with a byte order mark, with `\\n` line ends.
+
+    Anything else is refused with its line rather than guessed at: a wrong guess would be heard hours later.
+    """
+    data = _read_bytes(path, shown)
+    if data[:2] in _UTF16_BOMS:
+        encoding, skip = _UTF16_BOMS[data[:2]], 2
+    else:
+        encoding, skip = "utf-8", len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+    body = data[skip:]
+    try:
+        text = body.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = body[: error.start].decode(encoding, "replace").count("\n") + 1
+        name = encoding.removesuffix("-le").removesuffix("-be").upper()
+        what = f"this is not {name} text (byte {error.start + skip} does not decode)."
+        fix = f"Save the file as UTF-8, for example: iconv -f latin1 -t utf-8 {path.name} > new{path.suffix}"
+        raise RequestError(Problem(f"{shown}:{line}", what, fix)) from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        what = "there is a NUL byte, so this is not a text file, or it is UTF-16 without a byte order mark."
+        raise RequestError(Problem(f"{shown}:{line}", what, "Save the file as UTF-8."))
+    return text
+
+
+def _read_bytes(path: Path, shown: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        problem = Problem(shown, "there is no such file.", _siblings(path))
+    except IsADirectoryError:
+        problem = Problem(shown, "this is a folder.", "Name a file in it.")
+    except PermissionError:
+        problem = Problem(shown, "the file may not be read.", f"Allow it, for example: chmod u+r {path.name}")
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+        problem = Problem(shown, f"the file cannot be read ({error}).", "Check the path.")
+    raise RequestError(problem)
+
+
+def _siblings(path: Path) -> str:
+    """What the writer may have meant: the files of the same kind in the same folder."""
+    try:
+        names = [p.name for p in path.parent.iterdir() if p.suffix == path.suffix and p.is_file()]
+    except OSError:
+        return "Its folder does not exist either; check the path."
+    return did_you_mean(path.name, names) if names else "Check the path."
+
+
+@dataclass(frozen=True)
+class Located:
+    """YAML data (dict, list, str or None all the way down) and the 1-based line of each value."""
+
+    data: Any
+    lines: dict[YamlPath, int]
+    shown: str
+
+    def where(self, *path: str | int) -> str:
+        """The place of the value at `path`, or of the nearest value around it: `manifests/dune.yaml:14`."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return f"{self.shown}:{self.lines.get(path, 1)}"
+
+
+def read_yaml(text: str, shown: str) -> Located:
+    """YAML (or JSON) with every scalar as it is written, so that `language: no` stays the string "no".
+
+    An unquoted empty value, `~` or `null` is None. Aliases, custom tags, duplicate keys and keys that are not
+    plain text are refused, all of them at once.
+    """
+    if text.lstrip()[:1] in ("{", "["):
+        text = text.replace("\t", " ")  # JSON may be indented with tabs, which YAML's scanner does not take
+    reading = _Reading(shown)
+    try:
+        data = reading.run(text)
+    except yaml.MarkedYAMLError as error:
+        raise RequestError(_syntax_problem(error, shown)) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, int(error.position)) + 1
+        what = f"the character U+{int(error.character):04X} cannot stand in a YAML file."
+        raise RequestError(Problem(f"{shown}:{line}", what, "Remove it.")) from None
+    except RecursionError:
+        problem = Problem(shown, "the lists or mappings are nested too deep.", "Nest them less.")
+        raise RequestError(problem) from None
+    except (ValueError, OverflowError):  # PyYAML lets chr() fail on escapes such as "\UFFFFFFFF"
+        what = "a backslash escape names a character that does not exist."
+        raise RequestError(Problem(shown, what, "Correct it, or use single quotes.")) from None
+    raise_if_any(reading.problems)
+    return Located(data, reading.lines, shown)
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError, shown: str) -> Problem:
+    said = f"{error.context or ''} {error.problem or ''}"
+    mark = error.problem_mark or error.context_mark
+    if error.context_mark and ("end of stream" in said or "stream end" in said):
+        mark = error.context_mark  # the line that opened the quote, not the end of the file
+    where = f"{shown}:{mark.line + 1 if mark else 1}"
+    for sign, what, fix in _SYNTAX_HINTS:
+        if sign in said:
+            return Problem(where, what, fix)
+    what = f"this is not valid YAML ({' '.join((error.problem or 'unreadable').split())})."
+    return Problem(where, what, "Check the indentation and the quotes here and on the line above.")
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes; an alias becomes an empty scalar, so that nothing can be multiplied by reference."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.alias_lines: list[int] = []
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()  # type: ignore[no-untyped-call] # the stubs leave this one out
+            self.alias_lines.append(event.start_mark.line + 1)
+            return yaml.ScalarNode(_NULL_TAG, "", event.start_mark, event.end_mark)
+        return super().compose_node(parent, index)
+
+
+@dataclass
+class _Reading:
+    """One pass over the node tree, collecting lines and problems."""
+
+    shown: str
+    lines: dict[YamlPath, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def run(self, text: str) -> Data:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
+        self.lines[()] = 1
+        for line in loader.alias_lines:
+            self._problem(line, "an alias (*name) is used.", "Write the value out.")
+        return None if node is None else self._value(node, ())
+
+    def _problem(self, line: int, what: str, fix: str) -> None:
+        self.problems.append(Problem(f"{self.shown}:{line}", what, fix))
+
+    def _value(self, node: yaml.Node, path: YamlPath) -> Data:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        if node.tag not in _PLAIN_TAGS:
+            tag = node.tag.replace(_TAG_PREFIX, "!!")
+            self._problem(line, f"the tag {tag} is not known here.", "Remove it.")
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode) and node.style is None and node.tag == _NULL_TAG:
+            return None
+        return self._string(node.value, line)
+
+    def _string(self, value: str, line: int) -> str:
+        if value.isprintable():
+            return value
+        try:  # JSON writes an emoji as two escapes, which PyYAML leaves as two halves
+            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            self._problem(line, "an escape is half of a surrogate pair.", "Write the character itself.")
+            return ""
+
+    def _mapping(self, node: yaml.MappingNode, path: YamlPath) -> dict[str, Data]:
+        found: dict[str, Data] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag not in _PLAIN_TAGS:
+                self._problem(line, "a key is not plain text.", "Write it as key: value.")
+                continue
+            key = self._string(key_node.value, line)
+            if key in found:
+                first = self.lines[*path, key]
+                self._problem(line, f'"{key}" stands here twice.', f"Keep one; the first is on line {first}.")
+                continue
+            self.lines[*path, key] = line
+            found[key] = self._value(value_node, (*path, key))
+        return found
+
+
+def plain_problems(error: ValidationError, located: Located, model: type[BaseModel]) -> list[Problem]:
+    """One problem for each error, in the order of the file."""
+    details = error.errors()
+    wrong_inside = {detail["loc"][:1] for detail in details if len(detail["loc"]) > 1}
+    problems = [
+        (located.lines.get(_known(detail["loc"], located), 0), _problem(detail, located, model))
+        for detail in details
+        # A list whose only item is wrong is also told to be too short; that is no news.
+        if not (detail["type"] == "too_short" and detail["loc"] in wrong_inside)
+    ]
+    return [problem for _line, problem in sorted(problems, key=lambda pair: pair[0])]
+
+
+def _known(path: tuple[int | str, ...], located: Located) -> tuple[int | str, ...]:
+    while path and path not in located.lines:
+        path = path[:-1]
+    return path
+
+
+def _problem(detail: ErrorDetails, located: Located, model: type[BaseModel]) -> Problem:
+    path = detail["loc"]
+    where = located.where(*path)
+    name = ".".join(str(part) for part in path) or "the file"
+    value = detail["input"]
+    match detail["type"]:
+        case "missing":
+            return Problem(where, f'no "{name}".', f'Add a line "{path[-1]}: …".')
+        case "extra_forbidden":
+            return Problem(where, f'unknown key "{path[-1]}".', did_you_mean(str(path[-1]), _keys(model, path[:-1])))
+        case "literal_error":
+            allowed = [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+            return Problem(where, f'"{value}" is no {name}.', did_you_mean(str(value), allowed))
+        case "value_error":
+            what, _, hint = str(detail["ctx"]["error"]).partition("\n")
+            return Problem(where, what, hint or "See the example in README.")
+        case "string_type":
+            found = "a list" if isinstance(value, list) else "keys" if isinstance(value, dict) else "nothing"
+            return Problem(where, f'"{name}" must be text, not {found}.', "Write it on one line.")
+        case "model_type" | "dict_type":
+            return Problem(where, f'"{name}" must hold "key: value" lines.', "See the example in README.")
+        case _:
+            shown = f" (it is {value[:40]!r})" if isinstance(value, str) else ""
+            what = f'"{name}"{shown}: {detail["msg"][0].lower()}{detail["msg"][1:]}.'
+            return Problem(where, what, "Give another value, or take the line out to have the default.")
+
+
+def _keys(model: type[BaseModel], path: Iterable[int | str]) -> list[str]:
+    """The keys allowed at `path` inside `model`."""
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = _model_in(field.annotation) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for inner in get_args(annotation) if (model := _model_in(inner))), None)

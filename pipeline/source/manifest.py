@@ -1,0 +1,189 @@
+"""Manifest: the request file, checked strictly at the edge.
+
+In: a YAML file. Out: a frozen `Manifest`, or every problem in it at once, each with its line. Knows no voices or text;
+`job.py` checks those against it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+
+from pipeline.engines import DiaOptions
+from pipeline.errors import Problem, RequestError, did_you_mean
+from pipeline.source.documents import Located, plain_problems, read_text, read_yaml
+from pipeline.source.presets import PRESETS, Preset
+from pipeline.window import parse_window
+
+Seconds = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]
+
+
+class Pauses(BaseModel):
+    """Silence between what is spoken, by what lies between; a `[pause]` in the script goes first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    turn_s: Seconds = 0.35
+    paragraph_s: Seconds = 0.6
+    scene_s: Seconds = 1.5
+
+
+class Dia(BaseModel):
+    """How the Dia engine speaks. What is left out has the value its makers use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cfg_scale: float = Field(DiaOptions.cfg_scale, ge=0, le=10)
+    temperature: float | None = Field(None, ge=0, le=2.5)
+    top_p: float = Field(DiaOptions.top_p, gt=0, le=1)
+    top_k: int | None = Field(None, ge=1, le=1024)
+    cfg_frames: int | None = Field(None, ge=1)
+    max_seconds: float | None = Field(None, ge=1, le=35)
+    precision: Literal["auto", "fp32", "bf16", "fp8", "int8"] = "auto"
+
+    def options(self) -> DiaOptions:
+        """As the engine takes them; "auto" is left out."""
+        values = self.model_dump()
+        return DiaOptions(**values | {"precision": None if self.precision == "auto" else self.precision})
+
+
+def _expand_preset(value: Any) -> Any:
+    """`podcast`, or a mapping with a preset's name and the fields it overrides."""
+    overrides: dict[str, Any] = {"preset": value} if isinstance(value, str) else value
+    if not isinstance(overrides, Mapping):
+        raise ValueError('a preset is a name, or a mapping with "preset: name".\nWrite for example: deliver: [podcast]')
+    name = overrides.get("preset")
+    if name not in PRESETS:
+        raise ValueError(f'no preset "{name}".\n{did_you_mean(str(name), PRESETS)}')
+    base = PRESETS[name].model_dump()
+    if "lufs" in overrides or "rms_db" in overrides:  # a level of the other kind replaces the preset's own
+        base |= {"lufs": None, "rms_db": None}
+    return base | overrides
+
+
+class Manifest(BaseModel):
+    """One job as its producer asked for it. Paths are as written, relative to the manifest's folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    title: str = Field(min_length=1, max_length=500)
+    script: tuple[str, ...] = Field(min_length=1)
+    author: str = ""
+    kind: Literal["podcast", "audiobook"] = "podcast"
+    language: str = "en"
+    cast: dict[str, str] = {}
+    narrator: str | None = None
+    engine: Literal["draft", "dia"] = "draft"
+    seed: int = Field(0, ge=0, lt=2**63)
+    deliver: tuple[Annotated[Preset, BeforeValidator(_expand_preset)], ...] = Field(
+        (PRESETS["podcast"], PRESETS["m4b"]), min_length=1
+    )
+    cover: str | None = None
+    series: str = ""
+    part: str = ""
+    year: int | None = Field(None, ge=1, le=9999)
+    description: str = ""
+    pauses: Pauses = Pauses()
+    on_failure: Literal["best", "gap"] = "best"  # what stands for a take that has faults after all attempts
+    priority: int = Field(0, ge=-100, le=100)  # higher goes first
+    window: str | None = None  # hours in which chunks may be started
+    dia: Dia = Dia()
+
+    _located: Located = PrivateAttr()
+    _path: Path = PrivateAttr()
+
+    @field_validator("script", "deliver", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, (str, Mapping)) else value
+
+    @field_validator("title", "author", "series", "part", "description")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        return " ".join(value.split())
+
+    @field_validator("language")
+    @classmethod
+    def _language_code(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
+            raise ValueError(f'"{value[:40]}" is no language code.\nWrite one such as en, en-gb or de.')
+        return value
+
+    @field_validator("window")
+    @classmethod
+    def _hours(cls, value: str | None) -> str | None:
+        return None if value is None else str(parse_window(value))
+
+    @field_validator("deliver")
+    @classmethod
+    def _once_each(cls, value: tuple[Preset, ...]) -> tuple[Preset, ...]:
+        names = [preset.preset for preset in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f'the preset "{twice[0]}" is named twice.\nEach delivers into the folder of its name.')
+        return value
+
+    @property
+    def path(self) -> Path:
+        """The manifest file."""
+        return self._path
+
+    def where(self, *path: str | int) -> str:
+        """`file:line` of a key."""
+        return self._located.where(*path)
+
+    def is_outside(self, name: str) -> bool:
+        """Whether a path written in the manifest leaves its folder, also through a link."""
+        try:
+            return not self.file(name).resolve().is_relative_to(self._path.parent.resolve())
+        except (OSError, RuntimeError, ValueError):  # a link to itself, a NUL
+            return True
+
+    def file(self, name: str) -> Path:
+        """A path written in the manifest, found from the manifest's folder."""
+        return self._path.parent / name
+
+
+def load_manifest(path: Path, *, allow_outside: bool = False) -> tuple[Manifest, list[Problem]]:
+    """The manifest in `path` and all that is wrong with it.
+
+    Keys with problems stand at their defaults in the manifest, so that what refers to the others can still be checked
+    and told in the same breath. Raises `RequestError` where the file cannot be read as YAML at all.
+    """
+    located = read_yaml(read_text(path, str(path)), str(path))
+    if not isinstance(located.data, dict):
+        raise RequestError(
+            Problem(f"{path}:1", 'a manifest holds "key: value" lines.', 'It needs at least "title:" and "script:".')
+        )
+    data = {key: value for key, value in located.data.items() if value is not None}
+    problems: list[Problem] = []
+    try:
+        manifest = Manifest.model_validate(data)
+    except ValidationError as error:
+        problems += plain_problems(error, located, Manifest)
+        wrong = {detail["loc"][0] for detail in error.errors() if detail["loc"]}
+        kept = {key: value for key, value in data.items() if key not in wrong}
+        manifest = Manifest.model_validate({"title": "untitled", "script": [""]} | kept)
+    manifest._located, manifest._path = located, path
+    if not allow_outside:
+        problems += _outside(manifest)
+    return manifest, problems
+
+
+def _outside(manifest: Manifest) -> list[Problem]:
+    """A problem for each path that leaves the manifest's folder."""
+    named = [(("script", index), name) for index, name in enumerate(manifest.script)]
+    if manifest.cover is not None:
+        named.append((("cover", 0), manifest.cover))
+    return [
+        Problem(
+            manifest.where(*key),
+            f'"{name}" is outside the manifest\'s folder.',
+            "Move it there, or allow it with --allow-outside.",
+        )
+        for key, name in named
+        if name and manifest.is_outside(name)
+    ]

@@ -1,0 +1,1 @@
+"""From the text that is shown to the words that are spoken."""

@@ -1,0 +1,198 @@
+"""Voices: who can speak, and who speaks whom.
+
+In: folders of `<name>/voice.yaml`. Out: `Voice`s as engines see them, and a `Casting` that gives every speaker of a
+script one. Knows no engines.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.engines import DraftVoice, Voice
+from pipeline.errors import Problem, RequestError, did_you_mean, raise_if_any
+from pipeline.files import content_key, file_hash
+from pipeline.source.documents import Located, plain_problems, read_text, read_yaml
+
+NARRATOR = "Narrator"  # how the report names whoever speaks the text outside any turn
+DEFAULT_NARRATOR_VOICE = "ada"
+
+
+class _Draft(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    variant: str = DraftVoice.variant
+    accent: str = DraftVoice.accent
+    rate_wpm: int = Field(DraftVoice.rate_wpm, ge=80, le=450)
+    pitch: int = Field(DraftVoice.pitch, ge=0, le=99)
+
+
+class _VoiceFile(BaseModel):
+    """`voice.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str
+    consent: str = Field(min_length=1)
+    draft: _Draft = _Draft()
+    prompt: str | None = None
+    transcript: str | None = None
+    seed: int | None = Field(None, ge=0, le=2**63 - 1)
+    default_cast: bool = False
+
+
+@dataclass(frozen=True)
+class VoiceEntry:
+    """A voice and what a person wants to know of it."""
+
+    voice: Voice
+    description: str
+    consent: str
+    default_cast: bool  # may be given to speakers the manifest gives no voice
+    folder: Path
+
+
+Library = Mapping[str, VoiceEntry]
+
+
+@dataclass(frozen=True)
+class Role:
+    """The voice of one speaker, and whether nobody asked for it."""
+
+    voice: Voice
+    default: bool
+
+
+@dataclass(frozen=True)
+class Casting:
+    """Speaker (None: the narrator) to role."""
+
+    roles: Mapping[str | None, Role]
+    warnings: tuple[Problem, ...] = ()
+
+
+def load_library(folders: Sequence[Path]) -> Library:
+    """Every voice in `folders`; the first of a name wins. Raises `RequestError` with all that is wrong in them."""
+    library: dict[str, VoiceEntry] = {}
+    problems: list[Problem] = []
+    for folder in folders:
+        for file in sorted(folder.glob("*/voice.yaml")):
+            if file.parent.name in library:
+                continue
+            try:
+                library[file.parent.name] = _load_voice(file)
+            except RequestError as error:
+                problems += error.problems
+    raise_if_any(problems)
+    return library
+
+
+def find_voice(library: Library, name: str, where: str) -> Voice:
+    """The voice called `name`. Raises `RequestError` for an unknown one."""
+    if name not in library:
+        raise RequestError(Problem(where, f'no voice "{name}" in voices/.', did_you_mean(name, library)))
+    return library[name].voice
+
+
+def _load_voice(file: Path) -> VoiceEntry:
+    located = read_yaml(read_text(file, str(file)), str(file))
+    name = file.parent.name
+    try:
+        parsed = _VoiceFile.model_validate(located.data if located.data is not None else {})
+    except ValidationError as error:
+        raise RequestError(*plain_problems(error, located, _VoiceFile)) from None
+    prompt = None
+    if parsed.prompt is not None:
+        prompt = file.parent / parsed.prompt
+        raise_if_any(_prompt_problems(file.parent, prompt, parsed, located))
+    voice = Voice(
+        name=name,
+        draft=DraftVoice(**parsed.draft.model_dump()),
+        prompt=prompt.absolute() if prompt else None,  # workers may have been started in another folder
+        prompt_sha256=(file_hash(prompt) or "") if prompt else "",
+        transcript=parsed.transcript or "",
+        seed=_seed(name) if parsed.seed is None else parsed.seed,
+    )
+    return VoiceEntry(voice, parsed.description, parsed.consent, parsed.default_cast, file.parent)
+
+
+def _seed(name: str) -> int:
+    """63 bits that are the same wherever a voice has this name."""
+    return int(content_key({"voice": name})[:16], 16) >> 1
+
+
+def _prompt_problems(folder: Path, prompt: Path, parsed: _VoiceFile, located: Located) -> list[Problem]:
+    where = located.where("prompt")
+    if not prompt.resolve().is_relative_to(folder.resolve()):
+        return [Problem(where, f'"{parsed.prompt}" leaves the voice\'s folder.', "Copy the clip into it.")]
+    if not prompt.is_file():
+        return [Problem(where, f'there is no file "{parsed.prompt}".', "Put the clip beside voice.yaml.")]
+    if not parsed.transcript:
+        return [Problem(where, "a prompt needs its transcript.", 'Add "transcript:" with the exact words of the clip.')]
+    return []
+
+
+def cast_speakers(
+    speakers: Iterable[str],
+    cast: Mapping[str, str],
+    narrator: str | None,
+    library: Library,
+    where: Mapping[str, str],
+) -> Casting:
+    """Give every speaker a voice: the manifest's, else a default one of their own.
+
+    Defaults are handed out in order of appearance, each speaker choosing among the voices still free by a hash of the
+    two names (rendezvous hashing): a speaker added to a script seldom changes anybody else's voice. `where` gives the
+    place of each name of the cast, and of the narrator under "narrator", for messages. Raises `RequestError` naming
+    every unknown voice.
+    """
+    problems: list[Problem] = []
+    roles: dict[str | None, Role] = {}
+    for speaker, name in cast.items():
+        try:
+            roles[speaker] = Role(find_voice(library, name, where.get(speaker, "cast")), default=False)
+        except RequestError as error:
+            problems += error.problems
+    try:
+        chosen = find_voice(library, narrator or DEFAULT_NARRATOR_VOICE, where.get("narrator", "narrator"))
+        roles[None] = Role(chosen, default=narrator is None)
+    except RequestError as error:
+        problems += error.problems
+    raise_if_any(problems)
+
+    speakers = list(speakers)
+    defaults = sorted(name for name, entry in library.items() if entry.default_cast)
+    taken = {role.voice.name for role in roles.values()}
+    shared: list[str] = []
+    for speaker in speakers:
+        if speaker in roles:
+            continue
+        free = [name for name in defaults if name not in taken]
+        if not free:
+            shared.append(speaker)
+            taken = {roles[None].voice.name}
+            free = [name for name in defaults if name not in taken] or sorted(library)
+        best = max(free, key=lambda name: zlib.crc32(f"{speaker}\0{name}".encode()))
+        roles[speaker] = Role(library[best].voice, default=True)
+        taken.add(best)
+    return Casting(roles, tuple(_casting_warnings(cast, speakers, shared, where)))
+
+
+def _casting_warnings(
+    cast: Mapping[str, str], speakers: Sequence[str], shared: Sequence[str], where: Mapping[str, str]
+) -> Iterable[Problem]:
+    for name in cast:
+        if name not in speakers:
+            yield Problem(
+                where.get(name, "cast"), f'"{name}" never speaks in the script.', did_you_mean(name, speakers)
+            )
+    if shared:
+        yield Problem(
+            "cast",
+            f"more speakers than default voices: {', '.join(shared)} share one with somebody else.",
+            'Give them voices under "cast:".',
+        )

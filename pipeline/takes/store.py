@@ -1,0 +1,195 @@
+"""Store: the folder of finished takes, which are the job's checkpoint, and a copy of it that machines share.
+
+A take is finished if and only if its sound and, written last, its JSON are there; there is no other state. The folder
+is what the work goes by: a shared store (any URL fsspec knows) only fills it and is filled from it, and where that
+fails it is remembered and the work goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.audio import Pcm, flac
+from pipeline.engines import Rendered, Span
+from pipeline.errors import Problem
+from pipeline.files import atomic_write, clear_way, file_hash, read_record, set_aside, write_record
+from pipeline.takes.shared import SharedStore, whole_takes
+
+_COPIES = 4  # at once: they wait for the network, not for a core
+
+
+@dataclass(frozen=True)
+class Take:
+    """A finished take on disk."""
+
+    key: str
+    path: Path
+    pcm_sha256: str
+    sample_rate_hz: int
+    frames: int
+    spans: tuple[Span, ...] | None
+    attempt: int = 0  # which of its attempts was kept
+    faults: tuple[str, ...] = ()  # what the gate says is wrong with it all the same
+
+    def read(self) -> Pcm:
+        """Its samples `[T]`."""
+        return flac.read(self.path)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One rendering of a take, and what the gate says of it."""
+
+    number: int  # 0: the first
+    rendered: Rendered
+    faults: tuple[str, ...]
+    score: tuple[bool, int, float]
+
+
+class TakeStore:
+    """The takes in `folder`, and those in the store at the URL `shared` that other machines fill too.
+
+    What the shared store holds is listed once, when it is first asked for: a store object lives for one run.
+    """
+
+    def __init__(self, folder: Path, shared: str | None = None) -> None:
+        self.folder = folder
+        self._shared = None if shared is None else SharedStore(shared)
+
+    @property
+    def problem(self) -> Problem | None:
+        """What kept takes from being shared, if something did; none of them is lost for it."""
+        return None if self._shared is None else self._shared.problem
+
+    def keys(self) -> set[str]:
+        """Keys of the takes that are there or can be fetched, going by their names alone."""
+        names = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+        return whole_takes(names) | (set() if self._shared is None else self._shared.there())
+
+    def parts(self, key: str) -> dict[str, Any] | None:
+        """What went into the key of a take that is in the folder."""
+        record = read_record(self._json(key))
+        return None if record is None else record.get("parts")
+
+    def find(self, key: str) -> Take | None:
+        """The take called `key`, if it is there and undamaged; else it is fetched, if the shared store has it.
+
+        A damaged one is set aside. Raises `StorageError` where a take that was fetched cannot be written.
+        """
+        if (take := self._find_here(key)) is not None or self._shared is None or key not in self._shared.there():
+            return take
+        if not self._fetch(key, self._shared):
+            return None
+        take = self._find_here(key)
+        if take is None:
+            self._shared.forget(key)  # damaged there: the one that is rendered now takes its place
+        return take
+
+    def save(self, key: str, parts: dict[str, Any], text: str, attempt: Attempt, sample_rate_hz: int) -> Take:
+        """Put a take on disk: its sound first, its JSON last. Raises `StorageError` where that fails.
+
+        `parts` are all that went into `key`; `text` is for whoever reads the JSON.
+        """
+        rendered = attempt.rendered
+        samples = flac.quantize(rendered.pcm)
+        encoded = flac.encode(samples, sample_rate_hz)
+        sound = self._sound(key)
+        take = Take(
+            key=key,
+            path=sound,
+            pcm_sha256=flac.pcm_hash(samples),
+            sample_rate_hz=sample_rate_hz,
+            frames=len(samples),
+            spans=rendered.spans,
+            attempt=attempt.number,
+            faults=attempt.faults,
+        )
+        clear_way(sound)
+        atomic_write(sound, encoded)
+        write_record(
+            self._json(key),
+            {
+                "parts": parts,
+                "text": text,
+                "sample_rate_hz": sample_rate_hz,
+                "frames": take.frames,
+                "duration_s": round(take.frames / sample_rate_hz, 3),
+                "attempt": take.attempt,
+                "faults": list(take.faults),
+                "spans": None if take.spans is None else [[span.start_s, span.end_s] for span in take.spans],
+                "pcm_sha256": take.pcm_sha256,
+                "file_sha256": file_hash(sound),
+                "work_s": round(rendered.work_s, 3),
+            },
+        )
+        return take
+
+    @contextmanager
+    def sharing(self, finished: Iterable[str]) -> Iterator[Callable[[str], None]]:
+        """Puts the takes called `finished` into the shared store, unless they are there, and gives a function for more.
+
+        That happens beside the work, and the block's end waits for it. Where the block ends early, what is not there
+        yet is left to the next run.
+        """
+        if self._shared is None:
+            yield lambda _key: None
+            return
+        shared = self._shared
+        copier = ThreadPoolExecutor(_COPIES)
+
+        def share(key: str) -> None:
+            if key not in shared.there():
+                copier.submit(shared.put, key, self._sound(key), self._json(key))
+
+        try:
+            for key in finished:
+                share(key)
+            yield share
+        except BaseException:
+            copier.shutdown(wait=False, cancel_futures=True)
+            raise
+        copier.shutdown()
+
+    def _find_here(self, key: str) -> Take | None:
+        written, sound = self._json(key), self._sound(key)
+        if not written.exists():
+            return None
+        record = read_record(written)
+        if record is not None and file_hash(sound) == record["file_sha256"]:
+            spans = record["spans"]
+            return Take(
+                key=key,
+                path=sound,
+                pcm_sha256=record["pcm_sha256"],
+                sample_rate_hz=record["sample_rate_hz"],
+                frames=record["frames"],
+                spans=None if spans is None else tuple(Span(*span) for span in spans),
+                attempt=record.get("attempt", 0),  # older takes have neither
+                faults=tuple(record.get("faults", ())),
+            )
+        for damaged in (written, sound):
+            if damaged.exists():
+                set_aside(damaged)
+        return None
+
+    def _fetch(self, key: str, shared: SharedStore) -> bool:
+        """Write down what the shared store has under `key`; tell whether both files came."""
+        sound, written = self._sound(key), self._json(key)
+        for path in (sound, written):
+            data = shared.read(path.name)
+            if data is None:
+                return False
+            clear_way(path)
+            atomic_write(path, data)
+        return True
+
+    def _sound(self, key: str) -> Path:
+        return self.folder / f"{key}.flac"
+
+    def _json(self, key: str) -> Path:
+        return self.folder / f"{key}.json"

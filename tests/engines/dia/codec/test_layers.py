@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pipeline.audio import Pcm
+from pipeline.engines.dia.codec import layers as codec_layers
+from pipeline.engines.dia.codec.codec import HOP, WINDOW, load_codec
+from pipeline.engines.dia.network import onednn
+from tests.support import tiny_dac
+from tests.support.dia_fixtures import threads
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_dac.write_package(tmp_path_factory.mktemp("package") / "weights.pth")
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A codec with enough channels for the kernels of bf16 in every layer, as the real one has."""
+    weights = tiny_dac.make(decoder_dim=256)
+    path = tmp_path_factory.mktemp("wide") / "weights.pth"
+    torch.save({"state_dict": weights.package, "metadata": {"kwargs": tiny_dac.kwargs(weights)}}, path)
+    return path
+
+
+def decibels(sound: Pcm, other: Pcm) -> float:
+    """The level of `sound` over what `other` differs from it by."""
+    return float(10 * np.log10(np.mean(sound.astype(np.float64) ** 2) / np.mean((sound - other) ** 2)))
+
+
+def codes_of(frames: int) -> NDArray[np.int16]:
+    return np.random.default_rng(1).integers(0, 1024, (frames, 9)).astype(np.int16)
+
+
+@pytest.mark.parametrize("made", ["package", "wide"])
+def test_bf16_is_heard_as_noise_far_below_the_sound(made: str, request: pytest.FixtureRequest) -> None:
+    path, codes = request.getfixturevalue(made), codes_of(WINDOW + 40)
+    codec, rough = load_codec(path), load_codec(path, dtype=torch.bfloat16)
+    exact, rounded = codec.decode(codes), rough.decode(codes)
+    assert 30 < decibels(exact, rounded) < 60
+    assert np.abs(exact - rounded).max() < 0.05
+    assert rounded.dtype == np.float32
+    np.testing.assert_array_equal(rough.encode(exact[:9000]), codec.encode(exact[:9000]))
+
+
+def test_bf16_without_numba_or_packed_weights_sounds_the_same(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = codes_of(60)
+    exact, usual = load_codec(wide).decode(codes), load_codec(wide, dtype=torch.bfloat16).decode(codes)
+    monkeypatch.setattr(codec_layers, "kernel", None)
+    uncompiled = load_codec(wide, dtype=torch.bfloat16).decode(codes)
+    monkeypatch.setattr(onednn, "convolves", lambda: False)
+    unpacked = load_codec(wide, dtype=torch.bfloat16).decode(codes)
+    for pcm in (uncompiled, unpacked):
+        assert decibels(exact, pcm) > 30
+        assert decibels(usual, pcm) > 30
+
+
+def test_in_bf16_neither_windows_nor_threads_change_a_bit(package: Path) -> None:
+    """Each window leaves out what its samples do not depend on, and nothing else."""
+    codec, codes = load_codec(package, dtype=torch.bfloat16), codes_of(WINDOW + 30)
+    latent = codec._network.quantizer.from_codes(torch.from_numpy(codes.T.astype(np.int64))[None])[0]
+    for count in (1, 2):
+        with threads(count), torch.inference_mode():
+            whole = codec._decoder(latent, 0, len(codes)).numpy()
+            for begin, end in ((0, 30), (60, 70), (180, len(codes))):
+                np.testing.assert_array_equal(codec._decoder(latent, begin, end), whole[begin * HOP : end * HOP])
+        with threads(count):
+            np.testing.assert_array_equal(codec.decode(codes), whole)
+
+
+def test_units_computed_in_other_pieces_sound_the_same(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codec, codes = load_codec(package, dtype=torch.bfloat16), codes_of(20)
+    expected = codec.decode(codes)
+    monkeypatch.setattr(codec_layers, "_CACHED", 0)
+    for least in (64, 96, 1024):
+        monkeypatch.setattr(codec_layers, "_LEAST", least)
+        np.testing.assert_array_equal(codec.decode(codes), expected)
+
+
+@hypothesis_settings(max_examples=15)
+@given(
+    rows=st.integers(1, 3000), vectors=st.integers(1, 6), seed=st.integers(0, 9), level=st.sampled_from([0.1, 3, 99])
+)
+def test_the_kernel_computes_snake_to_the_last_bit_of_bf16(rows: int, vectors: int, seed: int, level: float) -> None:
+    snakes = pytest.importorskip("pipeline.engines.dia.kernels.rows")
+    numbers, channels = torch.Generator().manual_seed(seed), vectors * snakes.LANES
+    x = (torch.randn(rows, channels, generator=numbers) * level).bfloat16()
+    alpha = torch.empty(channels).uniform_(0.1, 3, generator=numbers)
+    scale, inverse, out = alpha / torch.pi, 1 / alpha, torch.full_like(x, torch.nan)
+    expected = x.double() + (alpha.double() * x.double()).sin() ** 2 / alpha.double()
+    addresses = scale.data_ptr(), inverse.data_ptr()
+    snakes.snake(x.data_ptr(), out.data_ptr(), rows, channels, *addresses)
+    wrong = (out.double() - expected).abs() - expected.abs() * 2**-8  # half a step, or a little more at a tie
+    assert wrong.max() < 1e-4 * level
+    with threads(2):
+        snakes.snake(x.data_ptr(), x.data_ptr(), rows, channels, *addresses)
+    assert torch.equal(x, out)

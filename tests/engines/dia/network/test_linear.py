@@ -1,0 +1,188 @@
+"""Matrix products and the gate of the MLP: a row has the same bits whatever other rows there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.engines.dia.network import onednn
+from pipeline.engines.dia.network.linear import ROWS, Linear, silu_gate
+from pipeline.engines.dia.network.onednn import packs
+from tests.support import dia_fixtures
+
+ROWS_TRIED = 100
+TINY = [(96, 48), (37, 33), (9252, 48)]  # [out, in]
+REAL = [(2048, 3072), (3072, 2048)]
+dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+kinds = pytest.mark.usefixtures("kind")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small products are no faster with more, and much slower where other tests run beside them."""
+    with dia_fixtures.threads(1):
+        yield
+
+
+@pytest.fixture(params=["packed", "plain"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both kinds of product: the weight packed, where this machine can, and torch's own."""
+    if request.param == "plain":
+        monkeypatch.setattr(onednn, "packs", lambda _weight: False)
+
+
+@pytest.fixture(params=[1, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Numbers of threads; three share rows of a power of two so that one is cut."""
+    with dia_fixtures.threads(request.param):
+        yield request.param
+
+
+def weight_and_rows(shape: tuple[int, int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """A weight `[out, in]` and rows `[100, in]` in float32."""
+    generator = torch.Generator().manual_seed(sum(shape))
+    weight = torch.randn(shape, generator=generator) / shape[1] ** 0.5
+    return weight.to(dtype), torch.randn(ROWS_TRIED, shape[1], generator=generator)
+
+
+def places(count: int, rows: int = ROWS_TRIED) -> list[slice]:
+    """`count` neighbours among `rows`: the first, some in between, the last."""
+    return [slice(start, start + count) for start in sorted({0, (rows - count) // 3, rows - count})]
+
+
+@kinds
+@dtypes
+@pytest.mark.parametrize("shape", TINY, ids=str)
+def test_a_row_alone_has_the_bits_it_has_among_others(dtype: torch.dtype, shape: tuple[int, int]) -> None:
+    """Every number of rows from 1 to 100, here and there."""
+    weight, x = weight_and_rows(shape, dtype)
+    product = Linear(weight)
+    alone = torch.cat([product(row[None]) for row in x])
+    for count in range(1, ROWS_TRIED + 1):
+        start = 7 * count % (ROWS_TRIED - count + 1)
+        place = slice(start, start + count)
+        assert torch.equal(product(x[place]), alone[place]), place
+
+
+@kinds
+@dtypes
+@pytest.mark.parametrize("shape", REAL, ids=str)
+def test_the_same_at_the_sizes_of_the_real_network(dtype: torch.dtype, shape: tuple[int, int]) -> None:
+    """Around every edge of a tile."""
+    weight, x = weight_and_rows(shape, dtype)
+    product = Linear(weight)
+    together = product(x)
+    for count in (1, 2, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, ROWS_TRIED - 1):
+        for place in places(count):
+            assert torch.equal(product(x[place]), together[place]), (count, place)
+
+
+@kinds
+@dtypes
+@pytest.mark.parametrize("shape", [*TINY, *REAL], ids=str)
+def test_the_order_of_the_rows_is_nothing_to_a_row(dtype: torch.dtype, shape: tuple[int, int]) -> None:
+    """Nor does it matter that one stands there twice."""
+    weight, x = weight_and_rows(shape, dtype)
+    product = Linear(weight)
+    together = product(x)
+    for seed in range(5):
+        order = torch.randint(ROWS_TRIED, (ROWS_TRIED,), generator=torch.Generator().manual_seed(seed))
+        assert torch.equal(product(x[order]), together[order])
+
+
+@kinds
+@dtypes
+@pytest.mark.parametrize("shape", [*TINY, *REAL], ids=str)
+def test_the_product_is_right_to_rounding(dtype: torch.dtype, shape: tuple[int, int]) -> None:
+    """Sums in float32, rounded once to the weight's type: no further from float64 than that allows."""
+    weight, x = weight_and_rows(shape, dtype)
+    found = Linear(weight)(x)
+    read, exact_weight = x.to(dtype).double(), weight.double()
+    exact = read @ exact_weight.T
+    summed = shape[1] * torch.finfo(torch.float32).eps / 2 * (read.abs() @ exact_weight.abs().T)
+    rounded = torch.finfo(dtype).eps / 2 * exact.abs()
+    assert found.dtype == torch.float32
+    assert torch.equal(found.to(dtype).float(), found)
+    assert ((found.double() - exact).abs() <= 1.01 * (summed + rounded)).all()
+    torch.testing.assert_close(found, functional.linear(x.to(dtype), weight).float(), atol=1e-3, rtol=1.6e-2)
+
+
+@kinds
+@dtypes
+def test_a_row_without_numbers_spoils_no_other(dtype: torch.dtype) -> None:
+    """NaN and infinity stay in their rows."""
+    weight, x = weight_and_rows((96, 48), dtype)
+    product = Linear(weight)
+    clean = product(x)
+    x[3], x[40, 7] = math.nan, math.inf
+    spoilt = product(x)
+    bad = torch.tensor([row in (3, 40) for row in range(ROWS_TRIED)])
+    assert torch.equal(spoilt[~bad], clean[~bad])
+    assert not spoilt[bad].isfinite().any()
+
+
+@kinds
+@dtypes
+def test_rows_that_lie_apart_in_memory(dtype: torch.dtype) -> None:
+    """Half of a wider matrix, as its rows copied; and no rows at all."""
+    weight, x = weight_and_rows((96, 48), dtype)
+    product = Linear(weight)
+    wide = torch.cat([x, x], dim=1).to(dtype)[:ROWS]
+    assert torch.equal(product(wide[:, 48:]), product(x[:ROWS]))
+    assert product(x[:0]).shape == (0, 96)
+
+
+def test_a_weight_is_packed_only_where_torch_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two float types, on a CPU, with oneDNN; the product of any other weight is torch's own."""
+    assert not packs(torch.zeros(4, 4, dtype=torch.float64))
+    assert not packs(torch.zeros(4, 4, device="meta"))
+    weight, x = weight_and_rows((96, 48), torch.float64)
+    torch.testing.assert_close(Linear(weight)(x), (x.double() @ weight.T).float())
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not packs(torch.zeros(4, 4))
+
+
+@dtypes
+@pytest.mark.parametrize("width", [32, 8192, 31, 80, 8200, 40_000])
+def test_a_row_of_the_gate_alone_has_the_bits_it_has_among_others(dtype: torch.dtype, width: int, threads: int) -> None:
+    """At every width, and where threads share the work."""
+    rows = ROWS_TRIED if width <= ROWS_TRIED else 40
+    generator = torch.Generator().manual_seed(width)
+    gate, up = (4 * torch.randn(2, rows, width, generator=generator)).to(dtype)
+    both = torch.cat([gate, up], dim=1)  # as the model has them: two halves of one product
+    alone = torch.cat([silu_gate(both[row : row + 1]) for row in range(rows)])
+    for count in range(1, rows + 1) if width <= ROWS_TRIED else (2, 7, 32, 33, 40):
+        for place in places(count, rows):
+            assert torch.equal(silu_gate(both[place]), alone[place]), (threads, count, place)
+
+
+@dtypes
+@pytest.mark.parametrize("width", [1, 80, 8192])
+def test_the_gate_is_right_to_rounding(dtype: torch.dtype, width: int) -> None:
+    """In float32, whatever the type of its halves."""
+    generator = torch.Generator().manual_seed(width)
+    gate, up = (6 * torch.randn(2, 40, width, generator=generator)).to(dtype)
+    found = silu_gate(torch.cat([gate, up], dim=1))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), functional.silu(gate.double()) * up.double(), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
+@dtypes
+def test_the_product_is_the_same_for_every_number_of_rows_with_more_threads(
+    dtype: torch.dtype, packed: bool, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever computes it."""
+    if not packed:
+        monkeypatch.setattr(onednn, "packs", lambda _weight: False)
+    weight, x = weight_and_rows((2048, 2048), dtype)
+    product = Linear(weight)
+    together = product(x)
+    for count in (1, 2, ROWS, ROWS + 1):
+        for place in places(count):
+            assert torch.equal(product(x[place]), together[place]), (threads, count, place)

@@ -1,0 +1,396 @@
+"""Several worker processes are one engine: the same bytes, nothing lost, nobody idle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from pipeline.engines import DEFAULTS, DraftVoice, Failed, Rendered, Request, Voice, open_engine, pool
+from pipeline.engines.cluster import local_cluster
+from pipeline.engines.crew import Crew, join_crew
+from pipeline.engines.devices import Worker
+from pipeline.engines.pool import Pool
+from pipeline.engines.tone import ToneEngine
+from pipeline.errors import EngineError
+from pipeline.files import read_record
+from pipeline.takes.store import TakeStore
+from tests.support.commands import PODCAST, MakeJob
+from tests.support.engine_doubles import ANN, Doubles, here, request
+from tests.support.processes import WAIT_S, until
+
+BOB = Voice("bob", DraftVoice("m3", rate_wpm=150, pitch=30))
+
+
+@contextmanager
+def _crew(*names: str) -> Iterator[Crew]:
+    """Workers of those names, of one thread each."""
+    with local_cluster([Worker(name, "cpu", 1) for name in names]) as address, join_crew(address) as crew:
+        yield crew
+
+
+@contextmanager
+def _doubles(*names: str) -> Iterator[Crew]:
+    """The same, with the engine of `engine_doubles` in place of the tone engine."""
+    with _crew(*names) as crew:
+        crew.client.register_plugin(Doubles())
+        yield crew
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[Crew]:
+    with _crew("a", "b") as crew:
+        yield crew
+
+
+@pytest.fixture(scope="module")
+def doubles() -> Iterator[Crew]:
+    with _doubles("a", "b") as crew:
+        yield crew
+
+
+def _pool(crew: Crew, engine: str = "tone", priority: int = 0) -> Pool:
+    return Pool(engine, open_engine(engine), DEFAULTS, crew, priority)
+
+
+def _sounds(results: Iterator[Rendered | Failed]) -> dict[str, bytes]:
+    """What was heard, by key; every key once."""
+    sounds: dict[str, bytes] = {}
+    for result in results:
+        assert isinstance(result, Rendered), result
+        assert result.request.key not in sounds
+        sounds[result.request.key] = result.pcm.tobytes()
+    return sounds
+
+
+def _chunks(count: int, words: int = 5) -> list[Request]:
+    return [request(number, f"Number {number} " + "word " * (number % words)) for number in range(count)]
+
+
+# The same as any engine
+
+
+@pytest.mark.parametrize("engine", ["tone", "draft"])
+def test_workers_make_the_bytes_that_this_process_makes(two: Crew, engine: str) -> None:
+    """Whichever of them speaks what, and in whatever order it is done."""
+    requests = [
+        request(number, f"This is sentence {number}.", seed=number, voice=(ANN, BOB)[number % 2])
+        for number in range(40)
+    ]
+    expected = _sounds(open_engine(engine).render(requests))
+    results = list(_pool(two, engine).render(requests))
+    assert _sounds(iter(results)) == expected
+    assert {result.device for result in results if isinstance(result, Rendered)} == {"a", "b"}
+
+
+def test_one_worker_makes_them_too(two: Crew) -> None:
+    """The number of workers changes nothing."""
+    requests = _chunks(30)
+    with _crew("alone") as crew:
+        assert _sounds(_pool(crew).render(requests)) == _sounds(_pool(two).render(requests))
+
+
+@hypothesis_settings(max_examples=15)
+@given(st.lists(st.integers(1, 6), max_size=40), st.integers(0, 40))
+def test_every_request_comes_back_once(two: Crew, words: list[int], again: int) -> None:
+    """Also one that is asked for a second time, under the same key, when the first is done."""
+    requests = [request(number, "word " * count, seed=number) for number, count in enumerate(words)]
+    more = requests[:again]
+    done: Counter[str] = Counter()
+
+    class Queue(Iterator[Request]):
+        def __init__(self) -> None:
+            self.waiting = list(requests)
+
+        def __next__(self) -> Request:
+            if not self.waiting:
+                raise StopIteration
+            return self.waiting.pop(0)
+
+    queue = Queue()
+    for result in _pool(two).render(queue):
+        assert isinstance(result, Rendered)
+        done[result.request.key] += 1
+        if result.request in more and done[result.request.key] == 1:
+            queue.waiting.insert(0, result.request)
+    assert done == Counter(one.key for one in (*requests, *more))
+
+
+def test_requests_are_pulled_as_fast_as_they_are_spoken(two: Crew) -> None:
+    """Never more are on their way than there is room for, and it is never more than what the workers hold."""
+    speaker, pulled, done, most = _pool(two), 0, 0, 0
+    _sounds(speaker.render(_chunks(4)))  # now it is known how much a worker does at once
+
+    def incoming() -> Iterator[Request]:
+        nonlocal pulled, most
+        for one in _chunks(150):
+            pulled += 1
+            most = max(most, pulled - done)
+            assert pulled - done <= speaker.slots
+            yield one
+
+    for _result in speaker.render(incoming()):
+        done += 1
+    assert done == 150
+    assert most == speaker.slots < sum(two.held().values())
+
+
+def test_a_chunk_that_fails_fails_alone(two: Crew) -> None:
+    """The reason is the engine's, and the request the one that was given."""
+    wrong = Request("wrong", request("x", "Hello.").lines, "xx", 1)
+    results = {r.request.key: r for r in _pool(two, "draft").render([*_chunks(5), wrong])}
+    assert len(results) == 6
+    failed = results.pop("wrong")
+    assert isinstance(failed, Failed)
+    assert "xx" in failed.reason
+    assert failed.request is wrong
+    assert all(isinstance(result, Rendered) for result in results.values())
+
+
+def test_nobody_waits_for_a_pool_that_is_left(two: Crew) -> None:
+    """What was on its way is forgotten, and the next render has all the room."""
+    rendering = _pool(two).render(iter(_chunks(200)))
+    next(rendering)
+    rendering.close()  # type: ignore[attr-defined]
+    assert len(_sounds(_pool(two).render(_chunks(20)))) == 20
+
+
+# Shares
+
+
+def test_two_jobs_share_the_workers(two: Crew) -> None:
+    """Each gets all of its own."""
+    heard: dict[str, dict[str, bytes]] = {}
+
+    def render(engine: str) -> None:
+        heard[engine] = _sounds(_pool(two, engine).render(_chunks(40)))
+
+    jobs = [threading.Thread(target=render, args=(engine,)) for engine in ("tone", "draft")]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    for engine in ("tone", "draft"):
+        assert heard[engine] == _sounds(open_engine(engine).render(_chunks(40)))
+
+
+def test_the_job_with_the_higher_priority_is_done_first() -> None:
+    """Although the other has begun: it goes on with what the first leaves."""
+    order: list[str] = []
+
+    def render(crew: Crew, name: str, priority: int, count: int) -> None:
+        for _result in _pool(crew, priority=priority).render([request(n, "word") for n in range(count)]):
+            order.append(name)
+
+    with _doubles("steady a", "steady b") as crew:
+        low = threading.Thread(target=render, args=(crew, "low", 0, 150))
+        low.start()
+        until(lambda: order)
+        render(crew, "high", 1, 60)
+        while_high = order[: len(order) - order[::-1].index("high")]
+        low.join()
+    assert Counter(order) == {"low": 150, "high": 60}
+    # What was begun before, and what is spoken while more of the high one is on its way. Sharing would give it as much,
+    # after all that waited at the workers already, which is 78.
+    assert Counter(while_high)["low"] < 60
+
+
+def test_a_fast_worker_takes_more() -> None:
+    """One that is ten times as slow is sent no more than it gets done."""
+    with _doubles("quick", "slow") as crew:
+        speaker = _pool(crew)
+        _sounds(speaker.render([request(n, "one") for n in range(40)]))
+        results = list(speaker.render([request(n, "two words") for n in range(150)]))
+    taken = Counter(result.device for result in results if isinstance(result, Rendered))
+    assert sum(taken.values()) == 150
+    assert taken["quick"] >= 2 * taken["slow"] > 0
+
+
+def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over 500 chunks of all lengths 90 % of all slots of all workers are busy, and none ran empty in between."""
+    monkeypatch.setenv("DOUBLE_SLOTS", "8")
+    with _doubles("steady a", "steady b") as crew:
+        requests = [request(number, "a " * (4 + number * 7 % 16)) for number in range(500)]
+        assert len(_sounds(_pool(crew).render(requests))) == 500
+        counts = crew.client.run(here)
+    assert len(counts) == 2
+    assert sum(busy for _renders, _steps, busy in counts.values()) >= 0.9 * 8 * sum(
+        steps for _renders, steps, _busy in counts.values()
+    ), counts
+    assert all(renders <= 3 for renders, _steps, _busy in counts.values()), counts
+
+
+# Deaths
+
+
+@pytest.mark.parametrize("workers", [pytest.param(("a",), marks=pytest.mark.slow), ("a", "b")])
+def test_chunks_that_kill_their_worker_are_given_up(workers: tuple[str, ...]) -> None:
+    """Two of sixty do: those alone fail, after they have died alone; one that breaks the engine is treated alike."""
+    requests = _chunks(60)
+    requests[10] = request(10, "poison in here")
+    requests[30] = request(30, "poison again")
+    requests[40] = request(40, "break the engine")
+    with _doubles(*workers) as crew:
+        results = {result.request.key: result for result in _pool(crew).render(requests)}
+    assert len(results) == 60
+    failed = {key: result.reason for key, result in results.items() if isinstance(result, Failed)}
+    assert failed == {
+        "10": "its worker died of it.",
+        "30": "its worker died of it.",
+        "40": "the engine broke: RuntimeError: it broke",
+    }
+
+
+def test_a_chunk_has_its_chances(doubles: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that breaks the engine every time is tried among others, then alone, and then no more."""
+    tried: Counter[str] = Counter()
+    submit = Pool.submit
+
+    def counting(self: Pool, errands: list[pool._Errand]) -> object:
+        tried.update(errand.request.key for errand in errands)
+        return submit(self, errands)
+
+    monkeypatch.setattr(Pool, "submit", counting)
+    (result,) = _pool(doubles).render([request("bad", "break it")])
+    assert isinstance(result, Failed)
+    assert pool._TOGETHER + pool._ALONE <= tried["bad"] <= pool._TOGETHER + pool._ALONE + 1
+
+
+def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
+    """Two workers are killed in the midst of it: everything comes back once, with the same bytes."""
+    requests = _chunks(400, words=30)
+    killed = 0
+    sounds: dict[str, bytes] = {}
+    for result in _pool(doubles).render(requests):
+        assert isinstance(result, Rendered), result
+        assert result.request.key not in sounds
+        sounds[result.request.key] = result.pcm.tobytes()
+        if len(sounds) in (20, 200):
+            victim = doubles.client.run(os.getpid)
+            os.kill(next(iter(victim.values())), signal.SIGKILL)
+            killed += 1
+    assert killed == 2
+    assert sounds == _sounds(ToneEngine().render(requests))
+
+
+def test_a_worker_that_stands_still_holds_up_nobody(doubles: Crew) -> None:
+    """All come that are not its own, and those when it moves again."""
+    requests = _chunks(300, words=30)
+    speaker = _pool(doubles)
+    _sounds(speaker.render(requests[:4]))
+    pid = next(iter(doubles.client.run(os.getpid).values()))
+    sounds: set[str] = set()
+    for result in speaker.render(requests):
+        assert isinstance(result, Rendered), result
+        sounds.add(result.request.key)
+        if len(sounds) == 20:
+            os.kill(pid, signal.SIGSTOP)
+        if len(sounds) == 300 - speaker.slots:
+            assert psutil.Process(pid).status() == psutil.STATUS_STOPPED, "it has been given up meanwhile"
+            os.kill(pid, signal.SIGCONT)
+    assert len(sounds) == 300
+
+
+def test_a_worker_that_cannot_open_the_engine_is_left_out() -> None:
+    """The others do its part."""
+    with _doubles("able", "refuses") as crew:
+        results = list(_pool(crew).render(_chunks(100)))
+    assert Counter(result.device for result in results if isinstance(result, Rendered)) == {"able": 100}
+
+
+def test_without_a_worker_that_can_the_reason_is_told() -> None:
+    """As the last of them gave it."""
+    with _doubles("refuses a", "refuses b") as crew, pytest.raises(EngineError, match="nothing to speak with"):
+        list(_pool(crew).render(_chunks(10)))
+
+
+# Ends
+
+
+@contextmanager
+def _command(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`podcast`, which is killed in the end."""
+    command = [str(PODCAST), *arguments, "--engine", "tone"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+LONG = "# One\n\n" + "\n\n---\n\n".join(f"Scene {number} is long enough to last." for number in range(4000)) + "\n"
+
+
+@pytest.fixture
+def under_way(make_job: MakeJob, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+    """A render on two workers that has made some takes and is far from its end, and its workers."""
+    make_job(LONG)
+    takes = tmp_path / "output" / "job" / "takes"
+    with _command(tmp_path, "render", "job.yaml", "--device", "cpu:2x1") as process:
+        until(lambda: process.poll() is not None or len(list(takes.glob("*.json"))) > 5)
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        workers = _workers_of(process)
+        assert sum("spawn_main" in " ".join(worker.cmdline()) for worker in workers) == 2
+        yield process, workers
+
+
+def test_killing_the_command_leaves_no_worker(
+    under_way: tuple[subprocess.Popen[str], list[psutil.Process]], tmp_path: Path
+) -> None:
+    """Nor a damaged take: all that are there are whole."""
+    process, workers = under_way
+    process.send_signal(signal.SIGKILL)
+    process.wait(WAIT_S)
+    _gone, alive = psutil.wait_procs(workers, timeout=WAIT_S)
+    assert not alive
+    store = TakeStore(tmp_path / "output" / "job" / "takes")
+    keys = store.keys()
+    assert len(keys) > 5
+    assert all(read_record(store.folder / f"{key}.json") and store.find(key) for key in keys)
+
+
+def test_ctrl_c_ends_it_all(under_way: tuple[subprocess.Popen[str], list[psutil.Process]]) -> None:
+    """With a word on how to go on, and no traceback."""
+    process, workers = under_way
+    process.send_signal(signal.SIGINT)
+    _out, said = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130
+    assert "Run the same command to go on." in said
+    assert "Traceback" not in said
+    _gone, alive = psutil.wait_procs(workers, timeout=WAIT_S)
+    assert not alive
+
+
+@pytest.mark.slow
+def test_memory_stays_flat() -> None:
+    """A thousand chunks leave nothing behind, neither in the workers nor in the process that sends them."""
+    with _doubles("a", "b") as crew:
+        speaker = _pool(crew)
+
+        def used() -> dict[int, int]:
+            pids = (os.getpid(), *crew.client.run(os.getpid).values())
+            return {pid: psutil.Process(pid).memory_info().rss for pid in pids}
+
+        for _warm in range(2):
+            assert sum(isinstance(result, Rendered) for result in speaker.render(_chunks(100, words=60))) == 100
+        before = used()
+        assert sum(isinstance(result, Rendered) for result in speaker.render(iter(_chunks(1000, words=60)))) == 1000
+        after = used()
+    assert after.keys() == before.keys()
+    for pid in before:
+        assert after[pid] - before[pid] < 40e6, f"{before[pid] / 1e6:.0f} MB became {after[pid] / 1e6:.0f} MB"

@@ -1,0 +1,265 @@
+"""The flow on a real Prefect server, as README describes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.commands import PODCAST, REPOSITORY, SCRIPT, run_podcast
+from tests.support.processes import WAIT_S, free_port, until
+
+PREFECT = Path(sys.executable).with_name("prefect")
+# `podcast` as on a machine where Prefect was never set up, but for the port of the server that it starts.
+FIRST_TIME = """
+import sys
+from pipeline.night import prefect_service as service
+from pipeline.cli.main import main
+
+service.LOCAL_API = sys.argv.pop(1)
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running `podcast serve`."""
+
+    folder: Path
+    env: Mapping[str, str]
+    said: Path
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> None:
+        """As with Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(WAIT_S)
+
+    def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the `prefect` command as in another terminal."""
+        return self.run(PREFECT, *arguments)
+
+    def run(self, program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same with another program."""
+        return subprocess.run(
+            [program, *arguments],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_S,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`podcast serve`, with a drop folder, in a folder with a manifest; on a free port, with its own Prefect home."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "manifests").mkdir()
+    write_show(folder / "manifests", "show")
+    with serving(folder, "--watch", "night") as served:
+        yield served
+
+
+def write_show(folder: Path, name: str, script: str = SCRIPT) -> Path:
+    """A manifest with its script, the script first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.md").write_text(script)
+    manifest = folder / f"{name}.yaml"
+    manifest.write_text(f"title: {name}\nscript: {name}.md\ndeliver: [podcast]\n")
+    return manifest
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[Served]:
+    """A `podcast serve` for as long as the block lasts, the first on its machine; it leaves its server, as it says."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    env |= {"PREFECT_HOME": str(folder / "prefect")}
+    command = [sys.executable, "-c", FIRST_TIME, f"http://127.0.0.1:{free_port()}/api", "serve", *options]
+    said = folder / "said"
+    with said.open("w") as stderr:
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=stderr, stderr=stderr)
+    try:
+        until(lambda: "serving podcast/render" in said.read_text() or process.poll() is not None, said.read_text)
+        assert process.poll() is None, said.read_text()
+        served = Served(folder, env, said, process)
+        yield served
+        served.stop()
+        until(lambda: len(_family(served)) == 1, lambda: _family(served))  # the server; others find out in a moment
+    finally:
+        process.kill()
+        process.wait(WAIT_S)
+        subprocess.run([PREFECT, "server", "stop"], cwd=folder, env=env, capture_output=True, check=False)
+
+
+def test_a_deployment_run_renders_the_same_takes_as_the_command(served: Served) -> None:
+    """Byte for byte, with a progress artifact and the report at the end; everything listens on loopback."""
+    result = served.prefect("deployment", "run", "podcast/render", "--param", "manifest=manifests/show.yaml", "--watch")
+    assert result.returncode == 0, result.stdout + result.stderr + served.said.read_text()
+    report = json.loads((served.folder / "output/show/report.json").read_text())
+    assert report["status"] == "done"
+    assert report["takes"]["rendered"] == report["takes"]["total"] == 4
+    other = run_podcast("render", "manifests/show.yaml", "--out", "other", cwd=served.folder)
+    assert other.returncode == 0
+    hashes = [
+        {
+            path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in (root / "show").rglob("*")
+            if path.suffix in (".flac", ".mp3", ".m4b", ".vtt", ".srt")
+        }
+        for root in (served.folder / "output", served.folder / "other")
+    ]
+    assert hashes[0] == hashes[1]
+    assert len(hashes[0]) == 4 + 2 + 1 + 2
+
+    artifacts = _artifacts(served)
+    assert artifacts["progress"][-1] == 100.0
+    assert artifacts["report"][-1] == (served.folder / "output/show/report.md").read_text()
+
+    listening = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.pid in _family(served)]
+    assert listening
+    assert {str(next(iter(connection.laddr))) for connection in listening} <= {"127.0.0.1", "::1"}
+
+
+def test_a_wrong_manifest_fails_the_run_and_serving_goes_on(served: Served) -> None:
+    """With the problem in its state."""
+    result = served.prefect("deployment", "run", "podcast/render", "--param", "manifest=manifests/nope.yaml", "--watch")
+    assert result.returncode == 1
+    assert "Failed" in result.stdout
+    assert "nope.yaml" in served.said.read_text()
+
+
+def workers(served: Served) -> list[psutil.Process]:
+    """The worker processes that `podcast serve` has started."""
+    found = []
+    for pid in _family(served):
+        try:
+            process = psutil.Process(pid)
+            if "spawn_main" in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_night_as_readme_has_it(served: Served) -> None:
+    """Three manifests are dropped, a worker is killed, and there are three finished podcasts and a digest."""
+    night = served.folder / "night"
+    until((night / "inbox").is_dir, served.said.read_text)
+    names = {"first", "second", "third"}
+    for name in sorted(names):
+        write_show(night / "inbox", name)
+    until(lambda: list((night / "running").glob("*/*.yaml")), served.said.read_text)
+    before = workers(served)
+    assert before
+    before[0].kill()
+
+    until(lambda: {path.stem for path in (night / "done").glob("*.yaml")} == names, served.said.read_text)
+
+    assert not list((night / "failed").iterdir())
+    assert not list((night / "inbox").iterdir())
+    for name in names:
+        report = json.loads((night / f"done/{name}.report.json").read_text())
+        assert report["status"] == "done"
+        assert report["takes"] == {"total": 4, "rendered": 4, "reused": 0, "failed": 0}
+        assert report["devices"]
+        assert all(device.startswith("cpu") for device in report["devices"])
+        assert len(list((served.folder / f"output/{name}/podcast").rglob("*.mp3"))) == 1
+    until(lambda: len(workers(served)) == len(before), served.said.read_text)
+    until(
+        lambda: json.loads((served.folder / "output/digest.json").read_text())["counts"]["done"] >= 3,
+        served.said.read_text,
+    )
+    page = (served.folder / "output/digest.html").read_text()
+    assert all(name in page for name in names)
+    until(lambda: "digest" in _artifacts(served), served.said.read_text)
+
+
+def test_a_run_may_render_a_whole_inbox(served: Served) -> None:
+    """As a cron run does: what lies there is done or failed when it ends, and a failure is the run's."""
+    folder = served.folder / "other"
+    write_show(folder / "inbox", "fine")
+    run = ("deployment", "run", "podcast/render", "--param", "inbox=other", "--watch")
+    result = served.prefect(*run)
+    assert result.returncode == 0, result.stdout + served.said.read_text()
+    assert (folder / "done/fine.report.json").is_file()
+    assert served.prefect("deployment", "run", "podcast/render", "--watch").returncode == 1
+    assert "either a manifest or an inbox" in served.said.read_text()
+
+
+@pytest.mark.slow
+def test_a_cron_run_renders_the_inbox_and_nothing_before_it(tmp_path: Path) -> None:
+    """The schedule is the deployment's; by it, and not when it is dropped, a manifest is rendered."""
+    write_show(tmp_path / "night/inbox", "show")
+    with serving(tmp_path, "--watch", "night", "--cron", "* * * * *") as served:
+        until((tmp_path / "night/done/show.report.json").is_file, served.said.read_text)
+        assert "by the schedule * * * * *" in served.said.read_text()
+        assert "watching" not in served.said.read_text()
+        assert "* * * * *" in served.prefect("deployment", "inspect", "podcast/render").stdout
+
+
+@pytest.mark.slow
+def test_another_command_watches_through_the_deployment_while_it_is_served(tmp_path: Path) -> None:
+    """And renders by itself when nobody serves it any more, instead of waiting for ever."""
+    with serving(tmp_path) as served:
+        for name in ("through", "here"):
+            write_show(tmp_path / "drop/inbox", name)
+            watch = served.run(PODCAST, "watch", "drop", "--once")
+            assert watch.returncode == 0, watch.stderr + served.said.read_text()
+            assert (tmp_path / f"drop/done/{name}.report.json").is_file()
+            assert ("nobody serves podcast/render at http://127.0.0.1:" in watch.stderr) == (name == "here")
+            assert (f"Flow run '{name}'" in served.said.read_text()) == (name == "through")
+            served.stop()
+
+
+def _family(served: Served) -> set[int]:
+    """`podcast serve`, its children, and the server it started, by their Prefect home."""
+    mine = set()
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("PREFECT_HOME") == served.env["PREFECT_HOME"]:
+                mine.add(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return mine
+
+
+def _artifacts(served: Served) -> dict[str, list[object]]:
+    """Key to the data of its artifacts, oldest first."""
+    code = (
+        "import asyncio, json\n"
+        "from prefect.client.orchestration import get_client\n"
+        "async def main():\n"
+        "    async with get_client() as client:\n"
+        "        found = {}\n"
+        "        for a in sorted(await client.read_artifacts(), key=lambda a: a.created):\n"
+        "            found.setdefault(a.key, []).append(a.data)\n"
+        "        print(json.dumps(found))\n"
+        "asyncio.run(main())\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], env=served.env, capture_output=True, text=True, check=True)
+    found: dict[str, list[object]] = json.loads(result.stdout)
+    return found
+
+
+def test_prefect_yaml_deploys_to_a_pool_of_ones_own(served: Served) -> None:
+    """`prefect deploy` takes it as it ships, with its nightly schedule."""
+    create = served.prefect("work-pool", "create", "--type", "process", "my-pool")
+    assert create.returncode == 0, create.stderr
+    deploy = subprocess.run(
+        [PREFECT, "--no-prompt", "deploy", "--name", "render", "--prefect-file", str(REPOSITORY / "prefect.yaml")],
+        cwd=served.folder, env=served.env, capture_output=True, text=True, timeout=WAIT_S, check=False,
+    )  # fmt: skip
+    assert deploy.returncode == 0, deploy.stdout + deploy.stderr
+    assert "0 23 * * *" in served.prefect("deployment", "inspect", "podcast/render").stdout

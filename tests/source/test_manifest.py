@@ -1,0 +1,131 @@
+"""Manifests: what is accepted, what is refused, and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import RequestError
+from pipeline.source.manifest import Manifest, load_manifest
+from pipeline.source.presets import PRESETS
+
+
+def _load(folder: Path, text: str) -> tuple[Manifest, list[str]]:
+    path = folder / "m.yaml"
+    path.write_text(text, encoding="utf-8")
+    manifest, problems = load_manifest(path)
+    return manifest, [str(problem).replace(str(folder) + "/", "") for problem in problems]
+
+
+def test_two_lines_are_enough(tmp_path: Path) -> None:
+    """Everything else has a default."""
+    manifest, problems = _load(tmp_path, "title: The Show\nscript: show.md\n")
+    assert problems == []
+    assert manifest.script == ("show.md",)
+    assert manifest.deliver == (PRESETS["podcast"], PRESETS["m4b"])
+    assert (manifest.kind, manifest.language, manifest.engine, manifest.seed) == ("podcast", "en", "draft", 0)
+
+
+def test_scalars_mean_what_was_written(tmp_path: Path) -> None:
+    """No Norway problem, no numbers where text is meant, and an emptied line counts as left out."""
+    text = (
+        "title: 1984\nscript: [a.md, b.md]\nlanguage: no\npart: 1.10\nyear: 2026\nauthor:\nseed: 7\ncast: {Yes: ada}\n"
+    )
+    manifest, problems = _load(tmp_path, text)
+    assert problems == []
+    assert (manifest.title, manifest.language, manifest.part, manifest.author) == ("1984", "no", "1.10", "")
+    assert (manifest.year, manifest.seed, manifest.cast) == (2026, 7, {"Yes": "ada"})
+
+
+def test_a_preset_can_be_changed(tmp_path: Path) -> None:
+    """Field by field; a level of the other kind takes the place of the preset's."""
+    text = "title: T\nscript: a.md\ndeliver:\n  - acx\n  - {preset: podcast, rms_db: -21, bitrate_kbps: 192}\n"
+    manifest, problems = _load(tmp_path, text)
+    assert problems == []
+    acx, podcast = manifest.deliver
+    assert acx == PRESETS["acx"]
+    assert (podcast.rms_db, podcast.lufs, podcast.bitrate_kbps) == (-21, None, 192)
+    assert _load(tmp_path, "title: T\nscript: a.md\ndeliver: wav\n")[0].deliver == (PRESETS["wav"],)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("titel: x", 'm.yaml:3: unknown key "titel". Did you mean "title"?'),
+        ("kind: podcst", 'm.yaml:3: "podcst" is no kind. Did you mean "podcast"?'),
+        ("engine: di", 'm.yaml:3: "di" is no engine. Did you mean "dia"?'),
+        ("seed: -1", "m.yaml:3: \"seed\" (it is '-1'): input should be greater than or equal to 0."),
+        ("language: english!", 'm.yaml:3: "english!" is no language code.'),
+        ("year: soon", "m.yaml:3: \"year\" (it is 'soon'): input should be a valid integer"),
+        ("cast: [Ann]", 'm.yaml:3: "cast" must hold "key: value" lines.'),
+        ("author: [a, b]", 'm.yaml:3: "author" must be text, not a list.'),
+        ("deliver: mp3", 'm.yaml:3: no preset "mp3". Known: acx, flac, m4b, podcast, wav.'),
+        ("deliver: [wav, wav]", 'm.yaml:3: the preset "wav" is named twice.'),
+        (
+            "deliver: {preset: wav, lufs: -20, rms_db: -20}",
+            "m.yaml:3: a level is given twice or not at all.",
+        ),
+        ("deliver: {preset: m4b, bitrate: 3}", 'm.yaml:3: unknown key "bitrate". Did you mean "bitrate_kbps"?'),
+        ("deliver: {bitrate_kbps: 64}", 'm.yaml:3: no preset "None"'),
+        ("pauses: {turns: 1}", 'm.yaml:3: unknown key "turns". Did you mean "turn_s"?'),
+        ("pauses: {turn_s: 99}", 'm.yaml:3: "pauses.turn_s"'),
+        ("on_failure: gaps", 'm.yaml:3: "gaps" is no on_failure. Did you mean "gap"?'),
+        ("priority: 101", "m.yaml:3: \"priority\" (it is '101'): input should be less than or equal to 100."),
+        ("window: at night", 'm.yaml:3: "at night" is no window of time. Write one such as 23:00-06:30.'),
+        ("window: 1:00-25:00", 'm.yaml:3: "1:00-25:00" is no window of time.'),
+        ("cover: ../x.png", 'm.yaml:3: "../x.png" is outside the manifest\'s folder.'),
+    ],
+)
+def test_each_problem_has_its_line_and_its_next_step(tmp_path: Path, line: str, problem: str) -> None:
+    """One problem, one message."""
+    _manifest, problems = _load(tmp_path, f"title: T\nscript: a.md\n{line}\n")
+    assert len(problems) == 1
+    assert problems[0].startswith(problem)
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    """In the order of the file."""
+    _manifest, problems = _load(tmp_path, "sript: a.md\nkind: x\nyear: y\npauses: {turn_s: z}\n")
+    assert [problem.split()[0] for problem in problems] == ["m.yaml:1:"] * 3 + ["m.yaml:2:", "m.yaml:3:", "m.yaml:4:"]
+
+
+def test_the_night_can_be_planned(tmp_path: Path) -> None:
+    """What goes first, when chunks may be started, and what stands for a take that is no good."""
+    manifest, problems = _load(tmp_path, "title: T\nscript: a.md\npriority: -5\nwindow: 23:00-6:30\non_failure: gap\n")
+    assert problems == []
+    assert (manifest.priority, manifest.window, manifest.on_failure) == (-5, "23:00-06:30", "gap")
+    plain = _load(tmp_path, "title: T\nscript: a.md\n")[0]
+    assert (plain.priority, plain.window, plain.on_failure) == (0, None, "best")
+
+
+@pytest.mark.parametrize("text", ["", "just text", "- a\n- b\n", "[]"])
+def test_what_is_no_mapping_is_no_manifest(tmp_path: Path, text: str) -> None:
+    """It says what is needed."""
+    with pytest.raises(RequestError, match="at least"):
+        _load(tmp_path, text)
+
+
+def test_paths_stay_inside_unless_allowed(tmp_path: Path) -> None:
+    """Absolute, by dots, or through a symbolic link."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out.md").write_text("x")
+    (tmp_path / "in" / "link.md").symlink_to(tmp_path / "out.md")
+    path = tmp_path / "in" / "m.yaml"
+    for script in ("../out.md", str(tmp_path / "out.md"), "link.md"):
+        path.write_text(f"title: T\nscript: {script}\n")
+        assert "outside" in str(load_manifest(path)[1][0])
+        assert load_manifest(path, allow_outside=True)[1] == []
+
+
+@given(st.text(max_size=300))
+def test_nothing_anybody_writes_ends_in_a_traceback(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """A manifest, problems, or a RequestError."""
+    folder = tmp_path_factory.mktemp("m")
+    try:
+        _load(folder, text.encode("utf-8", "replace").decode())
+        _load(folder, "title: T\nscript: a.md\n" + text.encode("utf-8", "replace").decode())
+    except RequestError:
+        pass

@@ -1,0 +1,175 @@
+"""Chunks fit the window, lose nothing, and an edit changes only those near it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.engines import Budget
+from pipeline.source.script import Border, Turn
+from pipeline.takes.chunks import MAX_SPEAKERS, Chunk, pack, sayer, too_long
+
+BUDGET = Budget()
+SAY = sayer("en", tags=False)
+BORDERS: list[Border] = ["turn", "turn", "turn", "paragraph", "scene"]
+
+
+def _text(dice: random.Random, words: int) -> str:
+    """Words that are seldom the same twice, with sentences and clauses."""
+    said = []
+    for index in range(words):
+        word = "".join(dice.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(dice.randint(2, 9)))
+        said.append(word + ("," if dice.random() < 0.1 else ". "[: dice.random() < 0.12] if index < words - 1 else "."))
+    return " ".join(said)
+
+
+@st.composite
+def scripts(draw: st.DrawFn) -> list[Turn]:
+    """Turns as long as those of real transcripts: half under 15 words, a quarter over 58."""
+    dice = random.Random(draw(st.integers(0, 2**32)))
+    turns = []
+    for index in range(draw(st.integers(1, 60))):
+        words = draw(st.one_of(st.integers(1, 14), st.integers(15, 58), st.integers(59, 300)))
+        border: Border = "chapter" if index == 0 else dice.choice(BORDERS)
+        pause_s = 1.0 if dice.random() < 0.03 else None
+        turns.append(Turn(f"S{dice.randint(1, 4)}", _text(dice, words), border, f"s.md:{index}", pause_s))
+    return turns
+
+
+def _pack(turns: Sequence[Turn], budget: Budget = BUDGET) -> list[Chunk]:
+    return pack(turns, 0, budget, SAY)
+
+
+def _content(chunk: Chunk) -> tuple[tuple[str | None, str], ...]:
+    return tuple((piece.speaker, piece.spoken) for piece in chunk.pieces)
+
+
+@given(scripts())
+def test_every_word_is_said_once_in_order_by_its_speaker(turns: list[Turn]) -> None:
+    """Chunks hold the words of the turns, nothing more, nothing less."""
+    said = [(p.turn, p.speaker, word) for chunk in _pack(turns) for p in chunk.pieces for word in p.text.split()]
+    assert said == [(index, turn.speaker, word) for index, turn in enumerate(turns) for word in turn.text.split()]
+
+
+@given(scripts(), st.integers(20, 100), st.integers(200, 500))
+def test_chunks_fit_the_budget(turns: list[Turn], min_bytes: int, max_bytes: int) -> None:
+    """No chunk is over the budget, has three speakers, or crosses a scene or a written pause."""
+    for chunk in _pack(turns, Budget(min_bytes, max_bytes)):
+        assert chunk.spoken_bytes <= max_bytes
+        assert len({piece.speaker for piece in chunk.pieces}) <= MAX_SPEAKERS
+        for piece in chunk.pieces[1:]:
+            assert turns[piece.turn].border in ("turn", "paragraph")
+            assert turns[piece.turn].pause_s is None
+
+
+@given(scripts())
+def test_chunks_are_seldom_too_short(turns: list[Turn]) -> None:
+    """A chunk under the minimum has no neighbour it could have been joined with as it is."""
+    chunks = _pack(turns)
+    for before, after in pairwise(chunks):
+        if min(before.spoken_bytes, after.spoken_bytes) >= BUDGET.min_bytes:
+            continue
+        border = turns[after.pieces[0].turn]
+        hard = border.border == "scene" or border.pause_s is not None
+        speakers = {piece.speaker for piece in (*before.pieces, *after.pieces)}
+        together = before.spoken_bytes + 1 + after.spoken_bytes
+        both_short = max(before.spoken_bytes, after.spoken_bytes) < BUDGET.min_bytes
+        assert hard or len(speakers) > MAX_SPEAKERS or together > BUDGET.max_bytes or not both_short
+
+
+@given(scripts(), st.data())
+@settings(max_examples=400)
+def test_an_edit_changes_only_chunks_near_it(turns: list[Turn], data: st.DataObject) -> None:
+    """Changing, inserting or deleting a turn leaves every chunk beyond two paragraphs on either side as it was.
+
+    A paragraph shorter than two chunks counts as two chunks: a border is looked for within that distance.
+    """
+    index = data.draw(st.integers(0, len(turns) - 1))
+    dice = random.Random(data.draw(st.integers(0, 2**32)))
+    new = replace(turns[index], text=_text(dice, dice.randint(1, 80)), speaker=f"S{dice.randint(1, 4)}")
+    kind = data.draw(st.sampled_from(["change", "insert", "delete"]))
+    edited = [*turns]
+    if kind == "change":
+        edited[index] = new
+    elif kind == "insert":
+        edited.insert(index, new)
+    else:
+        del edited[index]
+    if edited:
+        edited[0] = replace(edited[0], border="chapter")
+    first, last = _two_paragraphs(turns, index, -1), _two_paragraphs(turns, index, +1)
+    after = {_content(chunk) for chunk in _pack(edited)}
+    for chunk in _pack(turns):
+        if chunk.pieces[-1].turn < first or chunk.pieces[0].turn > last:
+            assert _content(chunk) in after
+
+
+def _two_paragraphs(turns: Sequence[Turn], index: int, step: int) -> int:
+    """The turn two paragraphs away from `index`, each at least two chunks long."""
+    for _paragraph in range(2):
+        size = 0
+        while 0 <= index + step < len(turns) and size < 2 * BUDGET.max_bytes:
+            index += step
+            size += len(turns[index].text)
+    return index
+
+
+def test_most_edits_touch_no_more_than_their_neighbours() -> None:
+    """On a transcript of ordinary turns, a changed turn alters chunks of two turns on either side, hardly ever more."""
+    dice = random.Random(7)
+    far = 0
+    for _ in range(300):
+        lengths = [max(3, round(dice.expovariate(1 / 60))) for _ in range(60)]
+        turns = [Turn(f"S{i % 3}", _text(dice, words), "turn", f"s:{i}") for i, words in enumerate(lengths)]
+        index = dice.randrange(60)
+        edited = [*turns]
+        edited[index] = replace(turns[index], text=_text(dice, 20))
+        kept = {_content(chunk) for chunk in _pack(edited)}
+        far += any(
+            _content(chunk) not in kept
+            for chunk in _pack(turns)
+            if chunk.pieces[-1].turn < index - 2 or chunk.pieces[0].turn > index + 2
+        )
+    assert far <= 15  # of 300
+
+
+def test_a_long_sentence_is_cut_at_clauses_else_at_words() -> None:
+    """A sentence over the budget is cut after commas; without commas between words; never inside one."""
+    clause = " ".join(["word"] * 30)
+    chunks = _pack([Turn("A", ", ".join([clause] * 5) + ".", "chapter", "s:1")])
+    assert all(chunk.pieces[0].text[-1] in ",." for chunk in chunks)
+    words = _pack([Turn("A", " ".join(["antidisestablishmentarianism"] * 5000), "chapter", "s:1")])
+    assert {word for chunk in words for word in chunk.pieces[0].text.split()} == {"antidisestablishmentarianism"}
+
+
+def test_a_word_no_chunk_can_hold_is_a_problem() -> None:
+    """The place and the size are told."""
+    turns = [Turn("A", "short " + "x" * 400, "chapter", "s.md:3")]
+    (problem,) = too_long(turns, BUDGET, SAY)
+    assert problem.where == "s.md:3"
+    assert "400 bytes" in problem.what
+
+
+@pytest.mark.parametrize(("tags", "expected"), [(True, "Well. (laughs)"), (False, "Well.")])
+def test_tags_are_kept_for_engines_that_speak_them(tags: bool, expected: str) -> None:
+    """A tag stays on display either way."""
+    (chunk,) = pack([Turn("A", "Well. (laughs)", "chapter", "s:1")], 0, BUDGET, sayer("en", tags=tags))
+    assert chunk.pieces[0].spoken == expected
+    assert chunk.pieces[0].text == "Well. (laughs)"
+
+
+def test_a_turn_without_anything_to_say_makes_no_chunk() -> None:
+    """Only a tag, or only letters the voice cannot read."""
+    assert _pack([Turn("A", "(laughs)", "chapter", "s:1"), Turn("B", "你好", "turn", "s:2")]) == []
+
+
+def test_the_budget_must_leave_room() -> None:
+    """The minimum is at most half of the maximum."""
+    with pytest.raises(ValueError, match="at most half"):
+        Budget(200, 300)
