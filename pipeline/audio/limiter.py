@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from scipy.ndimage import minimum_filter1d, uniform_filter1d
+from numpy.typing import NDArray
+from scipy.ndimage import minimum_filter1d
 
 from pipeline.audio import Pcm
 from pipeline.audio.loudness import REACH, amplitude, peaks_above
 
 _REACH_S = 0.008  # long enough not to distort a low voice, short enough not to pump
+_UNIT = 1 << 24  # gains are whole numbers of 1 / _UNIT while they are summed: such sums are the same in any order
 
 
 def limit(blocks: Iterable[Pcm], sample_rate_hz: int, ceiling_dbtp: float) -> Iterator[Pcm]:
     """The stream `blocks` with no true peak above the ceiling. Its length and timing stay as they are.
 
-    What comes out does not depend on how the stream was cut into blocks.
+    What comes out is the same, bit for bit, however the stream was cut into blocks.
     """
     ceiling = np.float32(amplitude(ceiling_dbtp))
     reach = round(_REACH_S * sample_rate_hz / 2) * 2  # even, so that the smoothing below is centred
@@ -38,9 +40,10 @@ def limit(blocks: Iterable[Pcm], sample_rate_hz: int, ceiling_dbtp: float) -> It
         gain = np.ones_like(around)
         for group in np.split(hot, np.flatnonzero(np.diff(hot) > 4 * reach) + 1):  # most of speech is not near a peak
             near = slice(max(group[0] - 2 * reach, 0), group[-1] + 2 * reach + 1)
-            needed = (ceiling / np.maximum(around[near], ceiling)).astype(np.float64)
+            needed = np.floor(ceiling / np.maximum(around[near], ceiling) * _UNIT).astype(np.int64)
             lowest = minimum_filter1d(needed, 2 * reach + 1, mode="nearest")
-            gain[near] = uniform_filter1d(uniform_filter1d(lowest, reach + 1), reach + 1)  # a triangle
+            triangle = _sums(_sums(lowest, reach + 1), reach + 1)
+            gain[near] = triangle / ((reach + 1) ** 2 * _UNIT)
         first = margin - REACH - 1
         return inner * gain[first : first + len(inner)]
 
@@ -52,3 +55,12 @@ def limit(blocks: Iterable[Pcm], sample_rate_hz: int, ceiling_dbtp: float) -> It
     held = np.concatenate([held, np.zeros(margin, np.float32)])
     if len(held) > 2 * margin:
         yield limited(held)
+
+
+def _sums(values: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    """The sum of the `width` (odd) values around each of `values` `[T]`, which go on at both ends as they end."""
+    padded = np.pad(values, (width // 2 + 1, width // 2), mode="edge")
+    padded[0] = 0
+    total = padded.cumsum()
+    sums: NDArray[np.int64] = total[width:] - total[:-width]
+    return sums

@@ -35,6 +35,8 @@ _FIR = np.stack(
 # No interpolated point exceeds the largest sample within REACH times this.
 _FIR_GAIN = float(np.abs(_FIR).sum(axis=1).max())
 _PART = 32  # samples that are oversampled together, or skipped together
+# Of a float32 sum of 20 products, against the largest sample: 20 * 2^-24 * _FIR_GAIN, and some to spare.
+_SCREEN_ERROR = 1e-5
 # `_FIR` for a whole part: `pcm[t - REACH : t + _PART + REACH] @ _FIR_OF_PART` are all points between its samples.
 _FIR_OF_PART = np.concatenate(
     [np.stack([np.pad(fir, (at + 1, _PART - 1 - at)) for at in range(_PART)], axis=1) for fir in _FIR], axis=1
@@ -65,21 +67,40 @@ def amplitude(decibel: float) -> float:
 
 
 def peaks_above(pcm: Pcm, floor: float) -> Pcm:
-    """The largest magnitude from each sample up to the next, four times oversampled; 0 where it cannot exceed `floor`.
+    """The largest magnitude from each sample up to the next, four times oversampled; 0 where that is not above `floor`.
 
     `pcm` `[T + 2 * REACH]` brings its neighbours on both sides; the answer is `[T]`. Most of speech is too quiet to
-    matter, and leaving it out makes this five times as fast.
+    matter, and leaving it out makes this ten times as fast. What is left out changes no bit of the rest.
     """
     frames = len(pcm) - 2 * REACH
     count = -(-frames // _PART)
     padded = np.pad(pcm, (0, (count + 1) * _PART - len(pcm)))
     tops = np.maximum.reduceat(np.abs(padded), np.arange(0, len(padded), _PART))
-    may_exceed = np.maximum(tops[:-1], tops[1:]) * _FIR_GAIN > floor  # a part's neighbours lie in itself and the next
-    hot = sliding_window_view(padded, _PART + 2 * REACH)[::_PART][:count][may_exceed]
-    between = np.abs(hot @ _FIR_OF_PART).reshape(len(hot), _OVERSAMPLING - 1, _PART).max(axis=1)
-    found = np.zeros((count, _PART), np.float32)
-    found[may_exceed] = np.maximum(np.abs(hot[:, REACH:-REACH]), between)
-    return found.reshape(-1)[:frames]
+    tops = np.maximum(tops[:-1], tops[1:])  # a part's neighbours lie in itself and the next
+    parts = sliding_window_view(padded, _PART + 2 * REACH)[::_PART][:count]
+    hot = np.flatnonzero(tops * _FIR_GAIN > floor)
+    # BLAS is the fastest way to see which parts matter, but no more than that: the last bits of a row of its products
+    # depend on how many rows there are and which one it is (with OpenBLAS's Haswell kernels in 268 of 399 cases).
+    screened = np.abs(parts[hot] @ _FIR_OF_PART).max(axis=1, initial=0)
+    hot = hot[np.maximum(screened, tops[hot]) > floor - _SCREEN_ERROR * tops[hot]]
+    peaks = np.zeros((count, _PART), np.float32)
+    peaks[hot] = _peaks(parts[hot])
+    peaks[peaks <= floor] = 0
+    return peaks.reshape(-1)[:frames]
+
+
+def _peaks(parts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The largest magnitude at and after each sample of `parts` `[N, REACH + _PART + REACH]`, `[N, _PART]`.
+
+    Product by product and sum by sum, in one order: the same bits on every processor, whatever N is.
+    """
+    peaks = np.abs(parts[:, REACH:-REACH])
+    for fir in _FIR:
+        between = parts[:, 1 : 1 + _PART] * fir[0]
+        for tap in range(1, len(fir)):
+            between += parts[:, 1 + tap : 1 + tap + _PART] * fir[tap]
+        np.maximum(peaks, np.abs(between, out=between), out=peaks)
+    return peaks
 
 
 class Meter:
@@ -149,6 +170,7 @@ class Meter:
         joined = np.concatenate([self._edge, pcm])
         self._edge = joined[-2 * REACH :]
         if len(joined) > 2 * REACH:
+            self._peak = max(self._peak, float(np.abs(joined[REACH:-REACH]).max()))  # first: it spares most of the rest
             self._peak = max(self._peak, float(peaks_above(joined, self._peak).max()))
 
 

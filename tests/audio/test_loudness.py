@@ -7,9 +7,10 @@ import pyloudnorm
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
 
 from pipeline.audio import Pcm
-from pipeline.audio.loudness import REACH, SILENCE_DB, amplitude, measure, peaks_above
+from pipeline.audio.loudness import _FIR, REACH, SILENCE_DB, amplitude, measure, peaks_above
 
 
 def _sine(hz: float, db: float, rate: int = 48_000, seconds: float = 5, phase: float = 0) -> Pcm:
@@ -52,13 +53,23 @@ def test_a_peak_between_samples_is_found() -> None:
     assert measure([pcm], 48_000).true_peak_dbtp == pytest.approx(-6.0, abs=0.2)
 
 
-@given(st.integers(0, 1000), st.floats(0.01, 1.5))
-def test_skipping_quiet_parts_changes_no_peak(seed: int, floor: float) -> None:
-    """Wherever a peak exceeds the floor, it is what oversampling everything gives."""
+@given(st.integers(0, 1000), st.floats(0, 1.5), st.integers(0, 130), st.integers(0, 130))
+def test_skipping_and_cutting_change_no_peak(seed: int, floor: float, head: int, tail: int) -> None:
+    """Wherever a peak exceeds the floor it is, bit for bit, what oversampling everything gives; elsewhere it is 0."""
     pcm = np.pad(_speechlike(seed, seconds=0.1), 200)
-    all_of_it, some = peaks_above(pcm, 0.0), peaks_above(pcm, floor)
-    assert len(all_of_it) == len(pcm) - 2 * REACH
-    assert np.array_equal(all_of_it[all_of_it > floor], some[all_of_it > floor])
+    everything, part = peaks_above(pcm, 0.0), peaks_above(pcm[head : len(pcm) - tail], floor)
+    assert len(everything) == len(pcm) - 2 * REACH
+    everything = everything[head : len(everything) - tail]
+    assert np.array_equal(np.where(everything > floor, everything, 0), part)
+
+
+def test_a_peak_is_that_of_the_filter_in_double_precision() -> None:
+    """Within what 20 roundings to float32 add up to."""
+    pcm = _speechlike(0, seconds=0.5)
+    neighbours = sliding_window_view(pcm.astype(np.float64), 2 * REACH)[1:]
+    between = np.abs(neighbours @ _FIR.astype(np.float64).T).max(axis=1)
+    exact = np.maximum(between, np.abs(pcm[REACH:-REACH]))
+    assert np.allclose(peaks_above(pcm, 0.0), exact, rtol=0, atol=2e-6)
 
 
 @given(st.integers(0, 100), st.lists(st.integers(1, 40_000), max_size=8))
