@@ -23,6 +23,7 @@ hypothesis.settings.load_profile("podcast")
 
 TOLD = pytest.StashKey[list[str]]()
 LONGEST = {
+    "test_docs",
     "test_overnight_faults",
     "test_faults",
     "test_prefect_flow",

@@ -259,12 +259,12 @@ def _problem(detail: ErrorDetails, located: Located, model: type[BaseModel]) -> 
             return Problem(where, f'"{value}" is no {name}.', did_you_mean(str(value), allowed))
         case "value_error":
             what, _, hint = str(detail["ctx"]["error"]).partition("\n")
-            return Problem(where, what, hint or "See the example in README.")
+            return Problem(where, what, hint or "See the examples in docs/.")
         case "string_type":
             found = "a list" if isinstance(value, list) else "keys" if isinstance(value, dict) else "nothing"
             return Problem(where, f'"{name}" must be text, not {found}.', "Write it on one line.")
         case "model_type" | "dict_type":
-            return Problem(where, f'"{name}" must hold "key: value" lines.', "See the example in README.")
+            return Problem(where, f'"{name}" must hold "key: value" lines.', "See the examples in docs/.")
         case _:
             shown = f" (it is {value[:40]!r})" if isinstance(value, str) else ""
             what = f'"{name}"{shown}: {detail["msg"][0].lower()}{detail["msg"][1:]}.'
