@@ -47,7 +47,9 @@ NOT_RUN = {
     "known: a manifest renders from one folder only": 1,
 }
 
-_BLOCK = re.compile(r"^(?:<!-- not run: (?P<reason>.*) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(
+    r"^(?:<!-- not run: (?P<reason>[^\n]*) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S
+)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _UNTIL_STOPPED = re.compile(r"^podcast (serve|watch)\b(?!.*--once)", re.M)
 _READY = {"serve": "serving podcast/", "watch": "watching "}
