@@ -43,18 +43,19 @@ def watch(folder: Path, at_once: int | None, poll: bool, once: bool, allow_outsi
     Drop a manifest with its script beside it. Rendered in place, or through Prefect where an API is configured. Stop it
     with Ctrl-C; the next start goes on where it stopped.
     """
-    from pipeline.night.overnight import Night
+    from pipeline.jobs.bulk import AT_ONCE
+    from pipeline.night.watch import DropFolder, watch_in_place
 
     settings = machine_settings(**said)
     _log(settings, "watch")
-    night = Night(folder, settings, _say, poll=poll, at_once=at_once, allow_outside=allow_outside)
+    drops = DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll, allow_outside=allow_outside)
     if _prefect_is_configured():
         from pipeline.night.prefect_service import deployment_answers, watch_through_prefect
 
         if deployment_answers(_say):
-            outcomes = watch_through_prefect(night, once=once)
+            outcomes = watch_through_prefect(drops, once=once)
             return SOME_FAILED if any(outcome.error for outcome in outcomes) else DONE
-    outcomes = night.in_place(once=once)
+    outcomes = watch_in_place(drops, once=once)
     return SOME_FAILED if any(outcome.error for outcome in outcomes) else DONE
 
 
@@ -72,16 +73,17 @@ def serve(
 
     Its flow runs share worker processes that stay loaded.
     """
-    from pipeline.night.overnight import Night
+    from pipeline.jobs.bulk import AT_ONCE
     from pipeline.night.prefect_service import Service
     from pipeline.night.prefect_service import serve as serve_deployment
+    from pipeline.night.watch import DropFolder
 
     if cron is not None and folder is None:
         raise click.UsageError("--cron says when the drop folder is rendered: name it with --watch.")
     settings = machine_settings(**said)
     _log(settings, "serve")
-    night = None if folder is None else Night(folder, settings, _say, poll=poll, at_once=at_once)
-    serve_deployment(Service(name, limit, settings, _say, night, cron))
+    drops = None if folder is None else DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll)
+    serve_deployment(Service(name, limit, settings, _say, drops, cron))
     return DONE
 
 
@@ -95,7 +97,7 @@ def worker(scheduler: str, device: str, host: str | None, name: str | None, weig
     """Join a Dask cluster with one device of this machine, until stopped; a lost connection is taken up again."""
     from pipeline.engines.cluster import is_loopback, join
     from pipeline.engines.crew import plan_workers
-    from pipeline.night.overnight import EVERY_ENGINE
+    from pipeline.night.watch import EVERY_ENGINE
 
     settings = machine_settings(device=device, weights=weights)
     workers = plan_workers(settings, EVERY_ENGINE)

@@ -22,6 +22,7 @@ import filelock
 
 from pipeline.errors import StorageError
 from pipeline.files import atomic_write, read_json
+from pipeline.threads import every
 from pipeline.words import clock
 
 _FOLDER = ".status"  # in the output folder
@@ -76,24 +77,15 @@ class Board:
     @contextmanager
     def open(self) -> Iterator[Board]:
         """Show the board. A disk that does not take it stops nothing."""
-        over = threading.Event()
         held = filelock.FileLock(self._folder / f"{self._name}.lock", timeout=0)
-
-        def write() -> None:
-            while not over.wait(_WRITE_EVERY_S):
-                self._write()
-
         with suppress(OSError, filelock.Timeout):
             self._folder.mkdir(parents=True, exist_ok=True)
             held.acquire()
         self._write()
-        writer = threading.Thread(target=write, name="status", daemon=True)
-        writer.start()
         try:
-            yield self
+            with every(_WRITE_EVERY_S, self._write):
+                yield self
         finally:
-            over.set()
-            writer.join()
             with suppress(OSError):
                 (self._folder / f"{self._name}.json").unlink(missing_ok=True)
                 held.release()

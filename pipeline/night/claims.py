@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import traceback
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Any
 
 import filelock
 
+from pipeline.errors import PodcastError, Problem, RequestError
 from pipeline.files import atomic_path, atomic_write, file_hash, write_json
 from pipeline.jobs.report import Report, summary
 from pipeline.night.inbox import Drop, Folders, companions_in, manifest_in
@@ -36,6 +38,11 @@ class Outcome:
     report: Mapping[str, Any] | None
     error: str = ""
     is_wrong: bool = False  # the request is at fault, and may yet be completed
+
+
+def outcome_of_drop(drop: Drop) -> Outcome:
+    """How a manifest ends that cannot be rendered as it is."""
+    return Outcome(drop.name, None, "\n".join(map(str, drop.problems)), is_wrong=True)
 
 
 @dataclass
@@ -59,7 +66,8 @@ class Claim:
     def plain(self, text: str) -> str:
         """A text with places as they were written: where a file is while it is rendered helps nobody later."""
         for folder in (self.folder, self.folders.inbox):
-            text = text.replace(f"{folder}{os.sep}", "")
+            for written in (folder.resolve(), folder):  # flow runs have whole paths
+                text = text.replace(f"{written}{os.sep}", "")
         return text
 
     def bring(self, companions: Collection[str]) -> None:
@@ -105,6 +113,20 @@ class Claim:
     def release(self) -> None:
         """Let the claim go; if its manifest is still there, any watcher may take it up."""
         self.lock.release()
+
+
+def outcome_of_render(mine: Claim, report: Mapping[str, Any] | None, error: Exception | None) -> Outcome:
+    """How a render ended, with a report or with an error."""
+    if report is not None:
+        if report.get("status") == "done":
+            return Outcome(mine.name, report)
+        problems = [str(Problem(**problem)) for problem in report.get("problems", ())]
+        return Outcome(mine.name, report, "\n".join(problems) or f"{mine.name}: {report.get('status')}.")
+    if isinstance(error, PodcastError):
+        return Outcome(mine.name, None, str(error), is_wrong=isinstance(error, RequestError))
+    what = f"an error of the program, not of the manifest ({type(error).__name__}: {error})."
+    trace = "".join(traceback.format_exception(error))
+    return Outcome(mine.name, None, f"{Problem(mine.manifest.name, what)} Report it with what follows.\n\n{trace}")
 
 
 def claim(folders: Folders, drop: Drop, known: frozenset[str]) -> Claim | None:

@@ -10,9 +10,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+import tempfile
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import watchfiles
 
 from pipeline.errors import Problem, RequestError
 from pipeline.files import safe_name
@@ -53,10 +58,21 @@ class Folders:
         """What was not, each with its `.error.txt`."""
         return self.root / "failed"
 
-    @property
-    def all(self) -> tuple[Path, ...]:
-        """All four."""
-        return self.inbox, self.running, self.done, self.failed
+    def create(self) -> None:
+        """Make those that are missing. Raises `OSError`."""
+        for folder in (self.inbox, self.running, self.done, self.failed):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def prepare(self) -> None:
+        """Make all four, and see that files can be written there. Raises `RequestError`."""
+        for folder in (self.inbox, self.running, self.done, self.failed):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                what = f"the drop folder cannot be used ({error.strerror or error})."
+                raise RequestError(Problem(str(folder), what, "Make it writable, or name another folder.")) from None
 
 
 @dataclass(frozen=True)
@@ -206,6 +222,39 @@ class Inbox:
             return self.allow_outside or any(place.resolve().is_relative_to(root.resolve()) for root in roots)
         except (OSError, RuntimeError):  # a link to itself
             return False
+
+
+@contextmanager
+def noticing(inbox: Path, on_change: Callable[[], object], *, poll: bool) -> Iterator[None]:
+    """Call `on_change` whenever something changes in a folder, as far as the system reports it, until the block ends.
+
+    `poll` looks for changes every second instead.
+    """
+    over = threading.Event()
+
+    def listen() -> None:
+        try:
+            for _changes in watchfiles.watch(
+                inbox,
+                watch_filter=None,
+                debounce=500,
+                stop_event=over,
+                force_polling=poll,
+                poll_delay_ms=1000,
+                rust_timeout=1000,
+            ):
+                on_change()
+        except (OSError, RuntimeError):  # no more watches on this machine, or the folder is gone: the watcher looks
+            return
+
+    # Not `threads.every`: it waits for the system, not for a time.
+    thread = threading.Thread(target=listen, name="inbox", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def stamp_of(path: Path) -> FileStamp | None:
