@@ -99,8 +99,8 @@ def render(
 ) -> int:
     """Render manifests: finished takes are kept, and only what is missing is made.
 
-    Several share the devices, those with a higher priority first. Stop it with Ctrl-C whenever you like; the same
-    command goes on where it stopped.
+    Several share the devices, those with a higher priority first, and end with the digest (output/digest.html). Stop it
+    with Ctrl-C whenever you like; the same command goes on where it stopped.
     """
     from pipeline.jobs.bulk import open_bulk
     from pipeline.jobs.job import open_job
@@ -123,10 +123,10 @@ def render(
     if as_json and reports:
         found = [reports[job.name].as_dict() for job in opened if job.name in reports]
         print_json(found[0] if len(manifests) == 1 else found)
-    if len(manifests) > 1:
-        pass
     if not reports and not failed:
         return WRONG_REQUEST
+    if len(manifests) > 1:
+        _write_digest(settings)
     whole = not (wrong or failed or refused) and all(report.status == "done" for report in reports.values())
     return DONE if whole else SOME_FAILED
 
@@ -161,6 +161,7 @@ def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[str, Report], int, in
 
 
 def _write_digest(settings: Settings) -> None:
+    """Write the digest of the last 24 hours, these jobs among them. Raises `StorageError`."""
     from pipeline.night.digest import latest_digest
     from pipeline.night.page import write_digest
 

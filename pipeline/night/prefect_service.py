@@ -55,7 +55,8 @@ from pipeline.workspace import Workspace
 T = TypeVar("T")
 
 LOCAL_API = "http://127.0.0.1:4200/api"
-_SERVER_START_S = 90
+_SERVER_START_S = 300.0  # of a machine that has much else to do
+_ANSWER_S = 10.0  # as well; where nobody listens, that is known at once
 _LOOK_S = 2.0
 _SILENT_S = 60.0  # a flow run that runs, without a live process that holds its job, is dead
 _TRIES = 5  # of flow runs that die
@@ -295,25 +296,28 @@ def _ensure_server(api: str, say: Callable[[str], None], stop: threading.Event) 
     if place.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise PodcastError(Problem(api, "the Prefect server does not answer.", "Start it, or unset PREFECT_API_URL."))
     say(f"starting a Prefect server on {api}; stop it with: prefect server stop")
-    _forget_dead_server()
+    if not _server_lives():  # else Prefect takes what a killed one left for a server that runs
+        with suppress(OSError):
+            _server_record().unlink()
     _prefect("server", "start", "--background", "--host", "127.0.0.1", "--port", str(place.port or 4200))
     deadline = time.monotonic() + _SERVER_START_S
     while not _answers(api) and not stop.wait(0.25):
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or not _server_lives():
             hint = "See why with: prefect server start --host 127.0.0.1"
             raise PodcastError(Problem(api, "a local Prefect server did not start.", hint))
 
 
-def _forget_dead_server() -> None:
-    """Remove what a killed server left behind: Prefect takes it for one that runs, and would start no other."""
-    record = Path(PREFECT_HOME.value()) / "server.pid"
+def _server_record() -> Path:
+    """The file in which Prefect notes the process of a server in the background."""
+    return Path(PREFECT_HOME.value()) / "server.pid"
+
+
+def _server_lives() -> bool:
+    """Whether the process of that record is a server still: its number may be another process's by now."""
     try:
-        lives = any("prefect" in word for word in psutil.Process(int(record.read_text())).cmdline())
-    except (OSError, ValueError, psutil.Error):  # it may be somebody else's by now
-        lives = False
-    if not lives:
-        with suppress(OSError):
-            record.unlink()
+        return any("prefect" in word for word in psutil.Process(int(_server_record().read_text())).cmdline())
+    except (OSError, ValueError, psutil.Error):
+        return False
 
 
 def _prefect(*arguments: str) -> None:
@@ -323,7 +327,7 @@ def _prefect(*arguments: str) -> None:
 
 def _answers(api: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{api}/health", timeout=2):  # noqa: S310 - the address is the user's own
+        with urllib.request.urlopen(f"{api}/health", timeout=_ANSWER_S):  # noqa: S310 - the address is the user's own
             return True
     except (OSError, ValueError):
         return False

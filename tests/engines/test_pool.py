@@ -198,22 +198,21 @@ def test_the_job_with_the_higher_priority_is_done_first() -> None:
         low.start()
         until(lambda: order)
         render(crew, "high", 1, 60)
-        while_high = order[: len(order) - order[::-1].index("high")]
+        while_high = order[order.index("high") : len(order) - order[::-1].index("high")]
         low.join()
     assert Counter(order) == {"low": 150, "high": 60}
-    # What was begun before, and what is spoken while more of the high one is on its way. Sharing would give it as much,
-    # after all that waited at the workers already, which is 78.
-    assert Counter(while_high)["low"] < 60
+    # What was begun before, and what is spoken while more of the high one is on its way. Sharing would give it as much.
+    assert Counter(while_high)["low"] < 45
 
 
 def test_a_fast_worker_takes_more() -> None:
-    """One that is ten times as slow is sent no more than it gets done."""
+    """One that is fifty times as slow is sent no more than it gets done."""
     with _doubles("quick", "slow") as crew:
         speaker = _pool(crew)
         _sounds(speaker.render([request(n, "one") for n in range(40)]))
-        results = list(speaker.render([request(n, "two words") for n in range(150)]))
+        results = list(speaker.render([request(n, "two words") for n in range(100)]))
     taken = Counter(result.device for result in results if isinstance(result, Rendered))
-    assert sum(taken.values()) == 150
+    assert sum(taken.values()) == 100
     assert taken["quick"] >= 2 * taken["slow"] > 0
 
 
@@ -234,7 +233,8 @@ def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch) -> None:
 # Deaths
 
 
-@pytest.mark.parametrize("workers", [pytest.param(("a",), marks=pytest.mark.slow), ("a", "b")])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [("a",), ("a", "b")])
 def test_chunks_that_kill_their_worker_are_given_up(workers: tuple[str, ...]) -> None:
     """Two of sixty do: those alone fail, after they have died alone; one that breaks the engine is treated alike."""
     requests = _chunks(60)
@@ -267,6 +267,7 @@ def test_a_chunk_has_its_chances(doubles: Crew, monkeypatch: pytest.MonkeyPatch)
     assert pool._TOGETHER + pool._ALONE <= tried["bad"] <= pool._TOGETHER + pool._ALONE + 1
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
     """Two workers are killed in the midst of it: everything comes back once, with the same bytes."""
     requests = _chunks(400, words=30)
@@ -284,6 +285,7 @@ def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
     assert sounds == _sounds(ToneEngine().render(requests))
 
 
+@pytest.mark.slow
 def test_a_worker_that_stands_still_holds_up_nobody(doubles: Crew) -> None:
     """All come that are not its own, and those when it moves again."""
     requests = _chunks(300, words=30)
@@ -349,6 +351,7 @@ def under_way(make_job: MakeJob, tmp_path: Path) -> Iterator[tuple[subprocess.Po
         yield process, workers
 
 
+@pytest.mark.slow
 def test_killing_the_command_leaves_no_worker(
     under_way: tuple[subprocess.Popen[str], list[psutil.Process]], tmp_path: Path
 ) -> None:
@@ -364,6 +367,7 @@ def test_killing_the_command_leaves_no_worker(
     assert all(read_record(store.folder / f"{key}.json") and store.find(key) for key in keys)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_all(under_way: tuple[subprocess.Popen[str], list[psutil.Process]]) -> None:
     """With a word on how to go on, and no traceback."""
     process, workers = under_way
