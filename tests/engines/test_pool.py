@@ -217,11 +217,11 @@ def test_a_fast_worker_takes_more() -> None:
 
 
 def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over 500 chunks of all lengths 90 % of all slots of all workers are busy, and none ran empty in between."""
+    """Over 300 chunks of all lengths 90 % of all slots of all workers are busy, and none ran empty in between."""
     monkeypatch.setenv("DOUBLE_SLOTS", "8")
     with _doubles("steady a", "steady b") as crew:
-        requests = [request(number, "a " * (4 + number * 7 % 16)) for number in range(500)]
-        assert len(_sounds(_pool(crew).render(requests))) == 500
+        requests = [request(number, "a " * (4 + number * 7 % 16)) for number in range(300)]
+        assert len(_sounds(_pool(crew).render(requests))) == 300
         counts = crew.client.run(here)
     assert len(counts) == 2
     assert sum(busy for _renders, _steps, busy in counts.values()) >= 0.9 * 8 * sum(
