@@ -191,7 +191,7 @@ def _prefect_is_configured() -> bool:
 
 def _log(settings: Settings, name: str) -> None:
     """Have a log of what runs unattended, in the output folder."""
-    if (problem := log_to(settings.output / "logs", name)) is not None:
+    if (problem := log_to(settings.output, name)) is not None:
         tell([problem])
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.deliver.chapters import ChapterAudio
 from pipeline.deliver.orders import Order, plan_orders
 from pipeline.errors import Problem
-from pipeline.files import safe_name, storage_errors
+from pipeline.files import storage_errors
 from pipeline.jobs.job import Job
 from pipeline.source.presets import Preset
 from pipeline.source.script import Chapter
@@ -101,7 +101,7 @@ def _expected(job: Job, index: int) -> ChapterAudio:
     pieces = sum(len(plan.chunk.pieces) for plan in plans)
     seconds = sum(plan.estimated_s for plan in plans) + pieces * _BETWEEN_PIECES_S + _pauses_s(job, chapter)
     rate = job.engine.sample_rate_hz
-    path = job.workspace.chapters / f"{index + 1:02d} - {safe_name(chapter.title)}.flac"
+    path = job.workspace.chapter(index + 1, chapter.title)
     return ChapterAudio(index + 1, chapter.title, path, "", rate, round(seconds * rate), (), ())
 
 

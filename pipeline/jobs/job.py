@@ -16,7 +16,6 @@ from pipeline.deliver.tags import read_cover
 from pipeline.engines import TRAITS, DiaOptions, Engine, Traits, open_engine
 from pipeline.engines.devices import first_device
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.files import safe_name
 from pipeline.settings import Settings
 from pipeline.source.manifest import Dia, Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
@@ -28,7 +27,7 @@ from pipeline.takes.chunks import Chunk, pack, sayer, too_long
 from pipeline.takes.plan import PlannedTake, plan_takes
 from pipeline.takes.shared import check_shared
 from pipeline.takes.store import TakeStore
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, job_name
 
 T = TypeVar("T")
 
@@ -127,7 +126,7 @@ def open_job(
             *_foreign(manifest, traits),
             *(_unknown_tags(script) if traits.speaks_tags else ()),
         ),
-        workspace=Workspace(settings.output, safe_name(path.stem)),
+        workspace=Workspace(settings.output, job_name(path)),
         dia=dia_options(manifest.dia, settings),
         owner=owner or path,
         shared=settings.takes,

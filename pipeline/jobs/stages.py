@@ -89,7 +89,7 @@ def render_job(job: Job, conditions: Conditions) -> Report:
             finished_at=datetime.now().astimezone(),
         )
         write_json(job.workspace.report, report.as_dict())
-        atomic_write(job.workspace.report.with_suffix(".md"), summary(report).encode())
+        atomic_write(job.workspace.summary, summary(report).encode())
         return report
 
 
@@ -206,7 +206,7 @@ def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditio
 
 def _claim(job: Job) -> None:
     """See that the folder belongs to this manifest, and not to one of the same name elsewhere."""
-    record = job.workspace.root / "job.json"
+    record = job.workspace.record
     mine = str(job.owner.resolve())
     held = read_json(record)
     owner = held if isinstance(held, dict) else {}

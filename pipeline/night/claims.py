@@ -78,7 +78,7 @@ class Claim:
     def changed(self, companions: Collection[str]) -> list[str]:
         """The companions of which the inbox has another version than the claim, or the claim none."""
         hashes = {name: file_hash(self.folders.inbox / name) for name in companions}
-        return [name for name, found in hashes.items() if found and found != file_hash(self.folder / name)]
+        return [name for name, dropped in hashes.items() if dropped and dropped != file_hash(self.folder / name)]
 
     def deliver(self, outcome: Outcome) -> None:
         """Put everything into done/ or failed/, the manifest last. Raises `StorageError` or `OSError`.
@@ -168,11 +168,11 @@ def clear(folders: Folders, name: str, shared: Collection[str]) -> list[str]:
     folder = folders.running / name
     stayed: list[str] = []
     for file in list(_files(folder)):
-        found, dropped = file_hash(folder / file), file_hash(folders.inbox / file)
-        is_delivered = found is not None and found in (file_hash(folders.done / file), file_hash(folders.failed / file))
-        if is_delivered and file not in shared and dropped == found:
+        copy, dropped = file_hash(folder / file), file_hash(folders.inbox / file)
+        is_delivered = copy is not None and copy in (file_hash(folders.done / file), file_hash(folders.failed / file))
+        if is_delivered and file not in shared and dropped == copy:
             stayed += _remove(folders.inbox / file, folders.inbox)
-        if is_delivered or (found is not None and dropped == found):
+        if is_delivered or (copy is not None and dropped == copy):
             stayed += _remove(folder / file, folder)
     if not list(_files(folder)):
         shutil.rmtree(folder, ignore_errors=True)

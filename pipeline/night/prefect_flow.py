@@ -77,7 +77,7 @@ def podcast(
     """
     settings = load_settings()
     settings = replace(settings, output=Path(out) if out else settings.output, jobs=jobs or settings.jobs)
-    log_to(settings.output / "logs", f"flow-{os.getpid()}")
+    log_to(settings.output, f"flow-{os.getpid()}")
     with _ending_with_service(), _problems_artifact():
         if (manifest is None) == (inbox is None):
             what = "a run needs either a manifest or an inbox."

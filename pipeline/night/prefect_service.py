@@ -50,7 +50,7 @@ from pipeline.night.prefect_flow import PROBLEMS, SERVED_BY, error_of, podcast
 from pipeline.night.watch import EVERY_ENGINE, DropFolder, Render, watch
 from pipeline.settings import Settings
 from pipeline.threads import every
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, job_name
 
 T = TypeVar("T")
 
@@ -164,7 +164,7 @@ def watch_through_prefect(drops: DropFolder, *, once: bool) -> list[Outcome]:
 
 
 def deployment_answers(say: Callable[[str], None]) -> bool:
-    """Whether podcast/render is served, on the Prefect API that is configured; if one is, but not that, it is told.
+    """Whether podcast/render is served, on the Prefect API that is configured; if one is, but not that, `say` gets why.
 
     Whoever serves it tells Prefect when it ends; one that was killed is missed after a minute.
     """
@@ -193,7 +193,7 @@ def render_through(deployment: str, drops: DropFolder, stop: threading.Event) ->
     """
 
     def render(manifest: Path, owner: Path) -> Mapping[str, Any]:
-        workspace = Workspace(drops.settings.output, owner.stem)
+        workspace = Workspace(drops.settings.output, job_name(owner))
         parameters = {
             "manifest": str(manifest.resolve()),
             "owner": str(owner.resolve()),
@@ -264,10 +264,10 @@ def _error(run: UUID) -> PodcastError | None:
 
 def _stamp(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino
+    return status.st_mtime_ns, status.st_ino
 
 
 @contextmanager
