@@ -57,9 +57,7 @@ def log_to(output: Path, name: str) -> Problem | None:
         return None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = _LogFile(
-            path, maxBytes=FILE_BYTES, backupCount=FILES - 1, encoding="utf-8", errors="backslashreplace"
-        )
+        handler = _LogFile(path, "a", FILE_BYTES, FILES - 1, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         return Problem(str(path), f"no log is written: {error.strerror or error}.", "The work goes on without it.")
     handler.setFormatter(_Redacted())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import RequestError, StorageError
 from pipeline.files import atomic_path, atomic_write, content_key, read_json, safe_name, write_json
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, job_name, workspaces
 
 
 @given(st.text())
@@ -109,3 +110,33 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     with workspace.lock():
         assert not left.exists()
         assert kept.exists()
+
+
+def test_whether_a_job_is_held(tmp_path: Path) -> None:
+    """By the lock, whatever is noted of who has it; where the lock may not be seen, by what is noted."""
+    workspace = Workspace(tmp_path, "job")
+    assert not workspace.is_held()
+    assert not workspace.root.exists()
+    holder = tmp_path / "job/.lock.json"
+    with workspace.lock():
+        assert workspace.is_held()
+        holder.unlink()
+        assert workspace.is_held()
+    assert not workspace.is_held()
+    write_json(holder, {"pid": os.getpid(), "host": socket.gethostname()})  # of one that was killed; another has its id
+    assert not workspace.is_held()
+    write_json(holder, {"pid": 1, "host": "elsewhere"})
+    assert workspace.is_held()
+
+
+def test_jobs_are_the_folders_with_a_record(tmp_path: Path) -> None:
+    """A folder of something else, and a link to a job, are none."""
+    assert workspaces(tmp_path / "output") == {}
+    for name in ("b", "a", "other"):
+        Workspace(tmp_path / "output", name).create()
+    for name in ("a", "b"):
+        write_json(tmp_path / "output" / name / "job.json", {})
+    (tmp_path / "output/link").symlink_to("a")
+    assert list(workspaces(tmp_path / "output")) == ["a", "b"]
+    assert workspaces(tmp_path / "output")["a"].root == tmp_path / "output/a"
+    assert job_name(Path("in/box/AC: DC?.yaml")) == "AC- DC"
