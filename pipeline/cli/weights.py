@@ -144,7 +144,8 @@ def _calibration(calibration: Mapping[str, Any]) -> str:
     lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows]
     lines.append(
         f"Against fp32, {calibration['texts']} texts, {calibration['frames']} frames of each. "
-        f"{calibration['kept_share']:.0%} of the weights are kept in bf16. "
-        f"int8 may lose {limits['factor']:.0f} times what bf16 loses, and an error of {limits['error']}: it is {'' if calibration['allowed'] else 'not '}allowed."
+        f"{calibration['kept_share']:.0%} of the weights are kept in bf16. int8 may lose {limits['factor']:.0f} times "
+        f"what bf16 loses, and an error of {limits['error']}: it is "
+        f"{'' if calibration['allowed'] else 'not '}allowed."
     )
     return "\n".join(lines)
