@@ -187,12 +187,11 @@ def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool,
     job = open_job(manifest, settings, engine=engine, allow_outside=allow_outside)
     explained = explain(job.takes, job.store)
     to_render = [(take, reason) for take, action, reason in explained if action == "render"]
-    audio_s = sum(take.estimated_s for take in job.takes)
     if as_json:
         print_json(
             {
                 "job": job.name,
-                "audio_s": round(audio_s, 1),
+                "audio_s": round(job.audio_s, 1),
                 "takes": {
                     "total": len(job.takes),
                     "render": len(to_render),
@@ -215,7 +214,7 @@ def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool,
     warn(job.warnings)
     click.echo(
         f"{job.name}: {len(job.script.chapters)} chapters, {len(job.takes)} chunks, "
-        f"about {clock(audio_s)} of audio ({audio_s / 3600:.2f} h)"
+        f"about {clock(job.audio_s)} of audio ({job.audio_s / 3600:.2f} h)"
     )
     rendering_s = sum(take.estimated_s for take, _reason in to_render)
     click.echo(f"render {len(to_render)} (about {clock(rendering_s)}), reuse {len(job.takes) - len(to_render)}")

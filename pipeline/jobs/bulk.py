@@ -68,8 +68,7 @@ class Bulk:
 
     def add(self, job: Job) -> None:
         """Show a job that waits."""
-        audio_s = sum(plan.estimated_s for plan in job.takes)
-        self.board.add(JobStatus(job.name, job.manifest.title, "waits", audio_s, job.manifest.priority))
+        self.board.add(JobStatus(job.name, job.manifest.title, "waits", job.audio_s, job.manifest.priority))
 
     def render(self, job: Job, on_progress: OnProgress, stage: RunStage = in_place) -> Report:
         """Render one job, in any thread. Raises what `render_job` raises, and `StorageError` for too small a disk."""

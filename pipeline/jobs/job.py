@@ -6,7 +6,7 @@ In: a manifest's path. Out: a `Job` that knows every take it needs, or every pro
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -73,9 +73,23 @@ class Job:
         shared = None if self.shared is None else f"{self.shared.rstrip('/')}/{self.name}/{folder.name}"
         return TakeStore(folder, shared)
 
-    def heard(self) -> list[str | None]:
-        """Everyone who speaks, in order of appearance."""
-        return list(dict.fromkeys(piece.speaker for plan in self.takes for piece in plan.chunk.pieces))
+    @functools.cached_property
+    def speakers(self) -> tuple[str | None, ...]:
+        """Everyone who speaks, in order of appearance; None is the narrator."""
+        return tuple(dict.fromkeys(piece.speaker for plan in self.takes for piece in plan.chunk.pieces))
+
+    @functools.cached_property
+    def audio_s(self) -> float:
+        """Seconds of speech to expect of all its takes."""
+        return sum(plan.estimated_s for plan in self.takes)
+
+    @functools.cached_property
+    def takes_by_chapter(self) -> Mapping[int, Sequence[PlannedTake]]:
+        """Its takes by the index of their chapter, in the order of the book."""
+        by_chapter: dict[int, list[PlannedTake]] = {}
+        for plan in self.takes:
+            by_chapter.setdefault(plan.chunk.chapter, []).append(plan)
+        return by_chapter
 
 
 def open_job(

@@ -81,7 +81,7 @@ def render_job(job: Job, conditions: Conditions) -> Report:
             done=done,
             total_takes=len(job.takes),
             casting=job.casting,
-            speakers=job.heard(),
+            speakers=job.speakers,
             chapters=chapters,
             deliverables=made,
             warnings=job.warnings,
@@ -110,7 +110,6 @@ class _Sleep:
 
 def render_all_takes(job: Job, conditions: Conditions, wait: Callable[[float], None]) -> TakesDone:
     """Render what is missing; a failed chunk is told of and the rest goes on. `wait` is for a window to open."""
-    total_s = sum(plan.estimated_s for plan in job.takes)
     done_s = 0.0
     stop = conditions.stop
 
@@ -119,7 +118,7 @@ def render_all_takes(job: Job, conditions: Conditions, wait: Callable[[float], N
         if stop.is_set():
             raise StoppedError
         done_s += plan.estimated_s
-        conditions.on_progress("takes", done_s, total_s)
+        conditions.on_progress("takes", done_s, job.audio_s)
 
     def render() -> TakesDone:
         store, auditions = job.store, job.auditions
@@ -154,17 +153,14 @@ def render_all_takes(job: Job, conditions: Conditions, wait: Callable[[float], N
 
 def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list[ChapterAudio]:
     """Join every chapter that has a take to be heard, with gaps for the others; remove what earlier runs left."""
-    by_chapter: dict[int, list[PlannedTake]] = {}
-    for plan in job.takes:
-        by_chapter.setdefault(plan.chunk.chapter, []).append(plan)
     heard = done.heard
-    whole = [index for index, plans in by_chapter.items() if any(plan.key in heard for plan in plans)]
+    whole = [index for index, plans in job.takes_by_chapter.items() if any(plan.key in heard for plan in plans)]
     joined = 0
 
     def join(index: int) -> ChapterAudio:
         nonlocal joined
         chapter, pauses = job.script.chapters[index], job.manifest.pauses
-        audio = join_chapter(job.workspace.chapters, index + 1, chapter, by_chapter[index], heard, pauses)
+        audio = join_chapter(job.workspace.chapters, index + 1, chapter, job.takes_by_chapter[index], heard, pauses)
         joined += 1
         conditions.on_progress("chapters", joined, len(whole))
         return audio
@@ -179,7 +175,7 @@ def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list
 
 def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditions) -> list[Deliverable]:
     """Make every file the manifest asks for."""
-    narrator = job.casting.roles[None].voice.name if None in job.heard() else ""
+    narrator = job.casting.roles[None].voice.name if None in job.speakers else ""
     total = len(job.script.chapters)
     orders = plan_orders(job.manifest, chapters, total, narrator, job.cover, job.workspace)
     total_s = sum(2 * order.audio_s for order in orders)  # each is encoded, then decoded and measured

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.jobs.disk import Room, check_room, estimate
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
+from pipeline.takes.plan import PlannedTake
 from pipeline.words import size_text
 from tests.support.commands import REPOSITORY, MakeJob
 
@@ -74,6 +76,19 @@ def test_pauses_count(make_job: MakeJob, settings: Settings) -> None:
     long = estimate(open_job(make_job("Ann.\n\n[pause 60s]\n\nBob.\n", deliver=["wav"]), settings, engine="tone"))
     assert long.takes < 2 * short.takes
     assert long.deliverables - short.deliverables >= 59 * 44_100 * 3
+
+
+def test_the_estimate_looks_at_each_take_a_few_times(
+    make_job: MakeJob, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many chapters there are: a book of 800 has 64,000 takes."""
+    script = "\n\n".join(f"# {number}\n\n**Ann:** One.\n\n**Bob:** Two." for number in range(60))
+    job = open_job(make_job(script, kind="audiobook"), settings, engine="tone")
+    looks = itertools.count()
+    monkeypatch.setattr(PlannedTake, "estimated_s", property(lambda _plan: float(next(looks) >= 0)))
+    estimate(job)
+    assert len(job.takes) >= 60
+    assert next(looks) <= 3 * len(job.takes)
 
 
 def test_too_little_room_is_told_with_what_to_do(make_job: MakeJob, settings: Settings) -> None:
