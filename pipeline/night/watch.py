@@ -25,7 +25,7 @@ import watchfiles
 from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StorageError
 from pipeline.night.claims import Claim, Outcome, claim, take_over
 from pipeline.night.inbox import Drop, Folders, Inbox, Scene
-from pipeline.window import admission, first_window
+from pipeline.window import Window
 
 Render = Callable[[Path, Path], Mapping[str, Any]]  # the manifest, its path when it is done -> the report as JSON
 OnFinished = Callable[[str, Mapping[str, Any] | None, str], None]  # name, report, error
@@ -54,7 +54,7 @@ class Watcher:
         settle_s: float = 2.0,
         patience_s: float = 60.0,
         allow_outside: bool = False,
-        window: str | None = None,
+        window: Window | None = None,
         on_event: Callable[[str], None] = lambda _text: None,
         on_finished: OnFinished = lambda _name, _report, _error: None,
         clock: Callable[[], float] = time.monotonic,
@@ -225,7 +225,8 @@ class Watcher:
 
     def _may_start(self, drop: Drop) -> bool:
         """Whether there is room for it, and its window is open: it must not hold a place while it sleeps."""
-        return not self._is_full and admission(first_window(self._window, drop.window), self._now)() == 0
+        window = self._window or drop.window
+        return not self._is_full and (window is None or window.wait_s(self._now()) == 0)
 
     def _claim(self, drop: Drop, scene: Scene) -> None:
         try:

@@ -6,8 +6,7 @@ voice's own seed, checked, kept beside the job, and found again by its key.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pipeline.takes.chunks import Chunk, Piece
 from pipeline.takes.plan import PlannedTake
 from pipeline.takes.render import Missing, not_rendered, render_takes
 from pipeline.takes.store import Take, TakeStore
-from pipeline.window import Admission, always
+from pipeline.window import ALWAYS, Admission
 
 
 def plan_audition(voice: Voice, engine: Engine, traits: Traits, language: str, number: int = 0) -> PlannedTake:
@@ -59,20 +58,16 @@ def give_prompts(
     store: TakeStore,
     language: str,
     *,
-    admission: Admission = always,
-    wait: Callable[[float], None] = time.sleep,
+    admission: Admission = ALWAYS,
 ) -> Prompted:
-    """Give every voice a prompt that needs one for a take that is not `there` yet.
-
-    `admission` and `wait` are those of `render_takes`.
-    """
+    """Give every voice a prompt that needs one for a take that is not `there` yet."""
     missing = [line.voice for plan in planned if plan.key not in there for line in plan.request.lines]
     bare = {voice.name: voice for voice in missing if voice.prompt is None}
     if not traits.audition or not bare:
         return Prompted(tuple(planned))
     auditions = {name: plan_audition(voice, engine, traits, language) for name, voice in bare.items()}
     limits = traits.seconds_per_byte
-    done = render_takes(list(auditions.values()), engine, store, limits=limits, admission=admission, wait=wait)
+    done = render_takes(list(auditions.values()), engine, store, limits=limits, admission=admission)
     heard = {name: done.takes[plan.key] for name, plan in auditions.items() if plan.key in done.takes}
     voices = {name: _prompted(bare[name], take, traits) for name, take in heard.items()}
     takes: list[PlannedTake] = []

@@ -5,7 +5,6 @@ In: planned takes, an engine, and the store of what is finished. Out: `TakesDone
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +15,10 @@ from pipeline.engines import Engine, Failed, Rendered, Request
 from pipeline.errors import Problem
 from pipeline.takes.plan import PlannedTake, attempt_seed
 from pipeline.takes.store import Attempt, Take, TakeStore
-from pipeline.window import Admission, always
+from pipeline.window import ALWAYS, Admission
 
 ATTEMPTS = 3  # more after a take with faults
 HERE = "here"  # the device of an engine that renders in this process
-_STEP_S = 1.0  # between two looks at the clock
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ class _Queue:
         return self
 
     def __next__(self) -> Request:
-        if not self.waiting or self._admission() > 0:
+        if not self.waiting or self._admission.wait_s() > 0:
             raise StopIteration
         return self.waiting.popleft()
 
@@ -169,16 +167,15 @@ def render_takes(
     limits: Limits | None = None,
     attempts: int = ATTEMPTS,
     found: Mapping[str, Take] | None = None,
-    admission: Admission = always,
-    wait: Callable[[float], None] = time.sleep,
+    admission: Admission = ALWAYS,
 ) -> TakesDone:
     """Skip what is finished, render the rest, the longest first, save each take the moment it exists.
 
     A take with faults (`limits`: the seconds a byte may last) is tried again with other seeds, up to `attempts` times,
     while the others go on; then the best is kept and flagged. A chunk that fails is reported and the others go on.
-    `found` is what `find_takes` gave, where that was asked before; `on_take` is not told of those again. `admission`
-    says how many seconds it is until chunks may be started: `wait` is called until then, and what is begun is finished.
-    Whatever ends this early, also an error of `on_take` or `wait`, the takes saved so far are kept.
+    `found` is what `find_takes` gave, where that was asked before; `on_take` is not told of those again. Where
+    `admission` lets no chunks be started it waits, and what is begun is finished. Whatever ends this early, a stop or
+    an error of `on_take`, the takes saved so far are kept.
     """
     there = find_takes(planned, store, on_take) if found is None else found
     takes = {plan.key: there[plan.key] for plan in planned if plan.key in there}
@@ -199,7 +196,7 @@ def render_takes(
     with store.sharing(takes) as share, ThreadPoolExecutor(1) as writer:
         writing = writer.submit(lambda: None)
         while queue.waiting:  # an engine that had pulled everything before a take came out faulty is asked once more
-            _hold(admission, wait)
+            admission.wait()
             for result in engine.render(queue):
                 trial = trials[result.request.key]
                 if isinstance(result, Rendered):
@@ -233,12 +230,6 @@ def leave_out_faulty(done: TakesDone) -> TakesDone:
         why = f"its best take is {' and '.join(take.faults)}."
         missing[take.key] = Missing(Problem(take.where, f'"{take.text[:60]}" was left out: {why}', advice), why)
     return replace(done, flagged=(), missing=missing)
-
-
-def _hold(admission: Admission, wait: Callable[[float], None]) -> None:
-    """Wait until chunks may be started; asked again and again, as clocks jump."""
-    while (seconds := admission()) > 0:
-        wait(min(seconds, _STEP_S))
 
 
 def _done(
