@@ -61,9 +61,8 @@ class Window:
 def parse_window(text: str) -> Window:
     """`23:00-06:30` as a window. Raises `InvalidValueError`."""
     match = _FORM.fullmatch(text.strip())
-    ends = (
-        [int(hours) * 60 + int(minutes) for hours, minutes in (match.group(1, 2), match.group(3, 4))] if match else []
-    )
+    times = (match.group(1, 2), match.group(3, 4)) if match else ()
+    ends = [int(hours) * 60 + int(minutes) for hours, minutes in times]
     if not ends or max(ends) > _DAY:
         raise InvalidValueError(f'"{text[:40]}" is no window of time.', "Write one such as 23:00-06:30.")
     start, end = (minutes % _DAY for minutes in ends)

@@ -17,7 +17,7 @@ from distributed import Client
 from distributed.comm.core import CommClosedError
 from distributed.utils import silence_logging_cmgr
 
-from pipeline.engines import DiaMachine, Request, Voice, engine_workers
+from pipeline.engines import TRAITS, DiaMachine, Request, Voice, engine_workers
 from pipeline.engines.cluster import check_address, configured, is_loopback, local_cluster, reason
 from pipeline.engines.devices import Worker, parse_devices, share_cores
 from pipeline.errors import EngineError, Problem
@@ -181,5 +181,5 @@ def address_of_workers() -> Iterator[str]:
         with configured(settings.cluster):
             yield settings.cluster
         return
-    with local_cluster(plan_workers(settings, ("dia",))) as address:
+    with local_cluster(plan_workers(settings, TRAITS)) as address:
         yield address

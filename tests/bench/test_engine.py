@@ -24,7 +24,7 @@ from pipeline.bench.random_weights import BenchWeights, config_dict, random_weig
 from pipeline.bench.samples import ENOUGH, QUIET, Sample, in_turn, select, timed
 from pipeline.bench.steps import hold
 from pipeline.bench.table import codec_table, engine_table, goals
-from pipeline.engines import DiaOptions
+from pipeline.engines import DiaMachine, DiaSound
 from pipeline.engines.dia.batching.sampling import Sampling
 from pipeline.engines.dia.batching.slots import Slots
 from pipeline.engines.dia.codec.codec import load_codec
@@ -56,10 +56,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> BenchWeights:
 
 def run_few(tiny: BenchWeights, max_seconds: float | None = None, **changes: Any) -> dict[str, Any]:
     """The engine's benchmark with next to nothing to do, on weights that are there already."""
-    options = DiaOptions(device="cpu", kernels="torch", max_seconds=max_seconds)
     return bench_engine(
-        options,
+        DiaMachine(device="cpu", kernels="torch"),
         dataclasses.replace(FEW, **changes),
+        sound=DiaSound(max_seconds=max_seconds),
         size="tiny",
         folder=tiny.dia.parent,
         on_progress=lambda _stage, _done, _total: None,
@@ -293,14 +293,14 @@ def test_transformers_may_be_missing(tiny: BenchWeights, monkeypatch: pytest.Mon
 
 def test_loading_is_measured_in_a_process_of_its_own(tiny: BenchWeights) -> None:
     """Nothing is left in the cache, and a process that fails says why."""
-    options = DiaOptions(precision="fp32", device="cpu", kernels="torch", slots=2)
-    found = measure_loading(options, tiny, 20, "[S1] Hello.")
+    machine = DiaMachine(device="cpu", kernels="torch", slots=2)
+    found = measure_loading("fp32", machine, tiny, 20, "[S1] Hello.")
     assert found.keys() == LOAD_KEYS
     assert found["first_s"] > 0
     if sys.platform.startswith("linux"):
         assert 0 < found["rss_mb"] <= found["slots_rss_mb"] <= found["slots_peak_mb"]
     with pytest.raises(EngineError, match="no precision"):
-        measure_loading(dataclasses.replace(options, precision="nine bits"), tiny, 20, "[S1] Hello.", first=False)
+        measure_loading("nine bits", machine, tiny, 20, "[S1] Hello.", first=False)
 
 
 def test_too_little_memory_is_told_before_anything_is_loaded(tiny: BenchWeights) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engines import DiaOptions
+from pipeline.engines import DiaMachine
 from pipeline.engines.dia.describe import describe
 from tests.support.commands import run_podcast
 
@@ -15,7 +15,7 @@ from tests.support.commands import run_podcast
 def test_doctor_tells_devices_and_what_dia_would_run_on(tmp_path: Path) -> None:
     """A line for each device and for the CPU, as the engine sees them."""
     told = run_podcast("doctor", cwd=tmp_path).stdout.splitlines()
-    lines = dict(describe(DiaOptions(), None))
+    lines = dict(describe(DiaMachine(), None))
     assert {"device cpu", "threads", "instruction sets", "dia runs on"} <= lines.keys()
     assert "GB, fp32" in lines["device cpu"]
     del lines["memory"]  # what happens to be free

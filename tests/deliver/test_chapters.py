@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,7 +22,7 @@ Chapters = list[ChapterAudio]
 def _join(manifest: Path, settings: Settings, *, engine: str = "tone", spans: bool = True) -> Chapters:
     job = open_job(manifest, settings, engine=engine)
     job.workspace.create()
-    done = render_all_takes(job, Conditions(jobs=2), time.sleep)
+    done = render_all_takes(job, Conditions(jobs=2))
     if not spans:  # as from an engine that does not know its times
         takes = {
             key: type(take)(take.key, take.path, take.pcm_sha256, take.sample_rate_hz, take.frames, None)

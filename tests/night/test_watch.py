@@ -27,6 +27,7 @@ from pipeline.night.claims import Outcome
 from pipeline.night.inbox import Folders, Inbox
 from pipeline.night.watch import Watcher
 from pipeline.settings import Settings
+from pipeline.window import parse_window
 
 if TYPE_CHECKING:
     from tests.support.commands import SCRIPT
@@ -365,7 +366,7 @@ def test_what_sleeps_holds_no_place(shop: Shop) -> None:
         until(lambda: len(shop.finished) == 2)
         assert shop.finished[1].name == "night"
     shop.drop("night", window="9:00-17:00")
-    (outcome,) = shop.drain(window="23:00-06:30", **options)
+    (outcome,) = shop.drain(window=parse_window("23:00-06:30"), **options)
     assert outcome.name == "night"
 
 

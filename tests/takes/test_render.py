@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 
 from pipeline.engines import Failed, Rendered, Request
 from pipeline.engines.tone import ToneEngine
+from pipeline.errors import StoppedError
 from pipeline.files import read_record, write_record
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.stages import Conditions, render_job
@@ -26,7 +29,10 @@ from pipeline.settings import Settings
 from pipeline.takes.plan import attempt_seed, explain
 from pipeline.takes.render import render_takes
 from pipeline.takes.store import TakeStore
+from pipeline.window import Admission, parse_window
 from tests.support.commands import SCRIPT, MakeJob
+
+_WINDOW, _OPENS = parse_window("23:00-06:30"), datetime(2026, 11, 26, 23)
 
 
 @pytest.fixture
@@ -266,12 +272,17 @@ def test_nothing_is_begun_while_it_may_not_be(
     answers, log = iter(closed), list[float]()
     plans = dict(zip((plan.key for plan in job.takes), fates, strict=True))
 
-    def admission() -> float:
+    def clock() -> datetime:
         log.append(next(answers, 0.0))
-        return log[-1]
+        return _OPENS - timedelta(seconds=log[-1])
 
-    def wait(seconds: float) -> None:
-        assert seconds == min(log[-1], 1.0) > 0
+    class _NoSleep(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout == min(log[-1], 1.0) > 0
+            return False
+
+    admission = Admission(_WINDOW, clock=clock)
+    admission.stop = _NoSleep()
 
     class _Watching(_Fated):
         def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
@@ -284,21 +295,22 @@ def test_nothing_is_begun_while_it_may_not_be(
 
     with TemporaryDirectory() as folder:
         engine = _Watching(plans, slots)
-        done = render_takes(job.takes, engine, TakeStore(Path(folder)), limits=LIMITS, admission=admission, wait=wait)
+        done = render_takes(job.takes, engine, TakeStore(Path(folder)), limits=LIMITS, admission=admission)
     assert done.rendered == 4
     assert engine.renders == {key: len(fate) for key, fate in plans.items()}
 
 
 def test_a_wait_can_be_broken_off(job: Job) -> None:
     """What was in flight is finished and kept."""
-    asked = iter([0.0, 0.0, 0.0, 3600.0, 3600.0])
+    closed_s = iter([0, 0, 0, 3600, 3600])
 
-    def stop(seconds: float) -> None:
-        assert seconds == 1.0
-        raise KeyboardInterrupt
+    def on_closed(_opens: datetime, is_first: bool) -> None:
+        if not is_first:
+            admission.stop.set()
 
-    with pytest.raises(KeyboardInterrupt):
-        render_takes(job.takes, job.engine, job.store, admission=lambda: next(asked), wait=stop)
+    admission = Admission(_WINDOW, clock=lambda: _OPENS - timedelta(seconds=next(closed_s)), on_closed=on_closed)
+    with pytest.raises(StoppedError):
+        render_takes(job.takes, job.engine, job.store, admission=admission)
     assert len(job.store.keys()) == 2
 
 

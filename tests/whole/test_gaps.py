@@ -95,7 +95,7 @@ def test_a_gap_is_filled_once_its_take_is_there(make_job: MakeJob, settings: Set
     render_job(_open(manifest, settings, failing=[0, 2]), TWICE)
     report = render_job(_open(manifest, settings), TWICE)
     assert (report.status, report.takes["rendered"], report.gaps, report.problems) == ("done", 2, [], [])
-    other = replace(settings, output=settings.output / "other")
+    other = settings.model_copy(update={"output": settings.output / "other"})
     never = _open(manifest, other)
     render_job(never, TWICE)
     assert _hashes(never) == _hashes(_open(manifest, settings))
