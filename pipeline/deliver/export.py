@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from mutagen import MutagenError
 
 from pipeline.audio import ChapterMark, Pcm
 from pipeline.audio.codecs import Probe, Writer, decode, open_writer, probe
-from pipeline.audio.loudness import Levels, measure
+from pipeline.audio.loudness import SILENCE_DB, Levels, measure
 from pipeline.deliver.chapters import ChapterAudio
 from pipeline.deliver.mastering import TOLERANCE, Master, Timeline, correct, level, master_blocks, solve, target
 from pipeline.deliver.orders import Order
@@ -40,16 +40,16 @@ OnAudio = Callable[[float], None]  # seconds of audio encoded or measured since 
 
 @dataclass(frozen=True)
 class Deliverable:
-    """A finished file and what was measured of it."""
+    """A finished file, and what was measured of it after decoding; the defaults are of a file that was not measured."""
 
     path: str  # relative to the job's folder
-    preset: str
-    audio_s: float
-    lufs: float
-    rms_db: float
-    true_peak_dbtp: float
-    noise_floor_db: float
-    limits: Mapping[str, bool]
+    preset: str = ""
+    audio_s: float = 0.0
+    lufs: float = SILENCE_DB
+    rms_db: float = SILENCE_DB
+    true_peak_dbtp: float = SILENCE_DB
+    noise_floor_db: float = SILENCE_DB
+    limits: Mapping[str, bool] = field(default_factory=dict)  # of the preset: name -> kept
 
 
 class Shelf:

@@ -37,7 +37,7 @@ _TOO_SHORT = 10.0
 
 
 @dataclass(frozen=True)
-class Piece:
+class ChunkPiece:
     """What one turn contributes to a chunk."""
 
     turn: int  # index in the chapter
@@ -52,7 +52,7 @@ class Chunk:
     """A piece of text sized for the model."""
 
     chapter: int  # index in the script
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ChunkPiece, ...]
 
     @property
     def spoken_bytes(self) -> int:
@@ -250,12 +250,13 @@ def _cuts(atoms: Sequence[_Atom], who: dict[int, tuple[str | None, str | None]],
     return cuts[::-1]
 
 
-def _pieces(atoms: Sequence[_Atom], who: dict[int, tuple[str | None, str | None]]) -> Iterator[Piece]:
+def _pieces(atoms: Sequence[_Atom], who: dict[int, tuple[str | None, str | None]]) -> Iterator[ChunkPiece]:
     """Join the atoms of one turn."""
     start = 0
     for index in range(1, len(atoms) + 1):
         if index == len(atoms) or atoms[index].turn != atoms[start].turn:
             run = atoms[start:index]
             speaker, voice = who[run[0].turn]
-            yield Piece(run[0].turn, speaker, voice, " ".join(a.text for a in run), " ".join(a.spoken for a in run))
+            text, said = " ".join(atom.text for atom in run), " ".join(atom.spoken for atom in run)
+            yield ChunkPiece(run[0].turn, speaker, voice, text, said)
             start = index
