@@ -30,7 +30,7 @@ from tests.support.commands import MakeJob
 ZONE = timezone(timedelta(hours=1))
 NOW = datetime(2026, 1, 31, 7, 0, tzinfo=ZONE)
 SINCE = NOW - timedelta(days=1)
-OLD = {
+OLD: dict[str, Any] = {
     "title": "A book",
     "status": "done",
     "takes": {"total": 4, "rendered": 4, "reused": 0, "failed": 0},
@@ -42,7 +42,7 @@ OLD = {
     "deliverables": [],
     "problems": [],
 }
-WHOLE: Mapping[str, Any] = OLD | {
+WHOLE: dict[str, Any] = OLD | {
     "deliverables": [{"path": "1.mp3"}],
     "problems": [{"where": "a", "what": "b", "next": "c"}],
     "devices": {"cpu": {"takes": 1, "audio_s": 1.0, "work_s": 1.0}},
