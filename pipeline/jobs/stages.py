@@ -18,9 +18,9 @@ from pipeline.deliver.chapters import ChapterAudio, join_chapter
 from pipeline.deliver.export import Deliverable, Shelf, deliver
 from pipeline.deliver.orders import Order, plan_orders
 from pipeline.errors import Problem, RequestError
-from pipeline.files import atomic_write, read_json, write_json
+from pipeline.files import read_json, write_json
 from pipeline.jobs.job import Job
-from pipeline.jobs.report import Report, make_report, summary
+from pipeline.jobs.report import Report, make_report, write_report
 from pipeline.takes.auditions import give_prompts
 from pipeline.takes.plan import PlannedTake
 from pipeline.takes.render import TakesDone, find_takes, leave_out_faulty, render_takes
@@ -87,8 +87,7 @@ def render_job(job: Job, conditions: Conditions) -> Report:
             wall_s=time.monotonic() - started - conditions.admission.slept_s,
             finished_at=datetime.now().astimezone(),
         )
-        write_json(job.workspace.report, report.as_dict())
-        atomic_write(job.workspace.report.with_suffix(".md"), summary(report).encode())
+        write_report(job.workspace.report, report)
         return report
 
 
@@ -121,10 +120,10 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
         done = leave_out_faulty(done) if job.manifest.on_failure == "gap" else done
         return replace(
             done,
-            failed=(*cast.failed, *done.failed),
-            flagged=(*cast.doubtful, *done.flagged),
             missing={**cast.missing, **done.missing},
             unshared=done.unshared or auditions.problem,
+            failed_auditions=cast.failed,
+            poor_auditions=cast.poor,
         )
 
     # Not in the main thread: there a Ctrl-C may strike inside a callback from C, which can only print and forget it.
@@ -133,14 +132,14 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
 
 def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list[ChapterAudio]:
     """Join every chapter that has a take to be heard, with gaps for the others; remove what earlier runs left."""
-    heard = done.heard
-    whole = [index for index, plans in job.takes_by_chapter.items() if any(plan.key in heard for plan in plans)]
+    takes = done.delivered
+    whole = [index for index, plans in job.takes_by_chapter.items() if any(plan.key in takes for plan in plans)]
     joined = 0
 
     def join(index: int) -> ChapterAudio:
         nonlocal joined
         chapter, pauses = job.script.chapters[index], job.manifest.pauses
-        audio = join_chapter(job.workspace.chapters, index + 1, chapter, job.takes_by_chapter[index], heard, pauses)
+        audio = join_chapter(job.workspace.chapters, index + 1, chapter, job.takes_by_chapter[index], takes, pauses)
         joined += 1
         conditions.on_progress("chapters", joined, len(whole))
         return audio

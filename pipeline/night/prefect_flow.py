@@ -82,7 +82,7 @@ def podcast(
     create_markdown_artifact(summary(report), key="report", description=f"{job.name}: {report.status}")
     _digest(Night(belongs.parent.parent if belongs else settings.output, settings, _log.info))
     if report.status != "done":
-        raise PodcastError(*(Problem(**problem) for problem in report.problems))
+        raise PodcastError(*report.problems)
     return report.as_dict()
 
 

@@ -199,7 +199,7 @@ def test_an_interruption_ends_all_and_keeps_their_takes(
     for job, count in zip(jobs, kept, strict=True):
         report = again[job.name]
         assert isinstance(report, Report)
-        assert report.takes["reused"] == count
+        assert report.takes.reused == count
 
 
 def test_jobs_side_by_side_on_real_workers(make: Callable[..., Job], settings: Settings) -> None:

@@ -24,6 +24,7 @@ from pipeline.engines.tone import ToneEngine
 from pipeline.errors import StoppedError
 from pipeline.files import read_record, write_record
 from pipeline.jobs.job import Job, open_job
+from pipeline.jobs.report import TakeCounts
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
 from pipeline.takes.plan import attempt_seed, explain
@@ -159,7 +160,7 @@ def test_a_faulty_take_is_tried_again_and_the_best_is_kept_and_flagged(job: Job)
     assert [(first.takes[key].attempt, first.takes[key].faults) for key in fates] == [
         (1, ()), (3, ("too long for its text",)), (0, ()), (0, ()),
     ]  # fmt: skip
-    assert first.work_s == 0.5 * 7
+    assert first.devices["here"].work_s == 0.5 * 7
     (flagged,) = first.flagged
     assert flagged.where == job.takes[1].where
     assert "is too long for its text." in flagged.what
@@ -334,9 +335,9 @@ def test_flagged_takes_are_delivered_and_reported(make_job: MakeJob, settings: S
     job = replace(open_job(make_job(deliver=["wav"]), settings, engine="tone"), engine=_Loud())
     report = render_job(job, Conditions(jobs=2))
     assert report.status == "done"
-    assert report.takes == {"total": 4, "rendered": 4, "reused": 0, "failed": 0}
-    assert [problem["where"] for problem in report.problems] == [plan.where for plan in job.takes]
-    assert all("is clipped." in problem["what"] for problem in report.problems)
+    assert report.takes == TakeCounts(4, rendered=4, reused=0, failed=0)
+    assert [problem.where for problem in report.problems] == [plan.where for plan in job.takes]
+    assert all("is clipped." in problem.what for problem in report.problems)
     assert render_job(job, Conditions(jobs=2)).problems == report.problems
 
 

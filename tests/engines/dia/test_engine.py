@@ -113,7 +113,7 @@ def test_a_doubtful_take_is_tried_again_and_named(make_job: MakeJob, dia: Settin
     assert record["faults"] == ["too short for its text"]
     assert record["attempt"] in range(4)
     assert report.status == "done"
-    told = [problem["what"] for problem in report.problems]
+    told = [problem.what for problem in report.problems]
     assert any("too short for its text" in what and "The lamp is lit" in what for what in told)
     assert any("a prompt needs 3 to 10 s" in what for what in told), "of the audition"
 
@@ -224,7 +224,7 @@ def test_numbers_that_break_down_end_the_take_and_not_the_job(
     broken = settings.model_copy(update={"weights": str(write_weights(tmp_path / "nan", nan=True))})
     _job, report = render(make_job, broken)
     assert report.status == "failed"
-    assert any("no finite numbers" in problem["what"] for problem in report.problems)
+    assert any("no finite numbers" in problem.what for problem in report.problems)
 
 
 def test_an_unknown_device_is_told_before_anything_is_made(weights: Path) -> None:
