@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.engines import AUDITION, DiaOptions, Engine, Failed, Rendered, Request, Voice
-from pipeline.engines.dia.batching import MOST_SLOTS
+from pipeline.engines.dia.batching.scheduler import MOST_SLOTS
 from pipeline.engines.dia.weights.config import DiaConfig, read_config
 from pipeline.engines.dia.weights.fingerprint import fingerprint, packed_metadata
 from pipeline.engines.dia.weights.hub import DEFAULT_CODEC, DEFAULT_DIA, locate
@@ -46,7 +46,7 @@ class DiaEngine:
     @property
     def slots(self) -> int:
         """Settled when the model is loaded: what memory holds."""
-        return self._runtime.slots.limit if "_runtime" in self.__dict__ else self.options.slots or MOST_SLOTS
+        return self._runtime.scheduler.limit if "_runtime" in self.__dict__ else self.options.slots or MOST_SLOTS
 
     def identity(self, voice: Voice) -> Mapping[str, Any]:
         """The prompt, or the audition that stands in for it."""
