@@ -1,8 +1,8 @@
 """How fast Dia is on this machine: `podcast bench engine` and `podcast bench codec`.
 
-Everything is measured through what a render goes through, `Runtime` and `Slots`; weights are random ones unless others
-are named. `speed_x` is seconds of sound in a second of work, over all takes at once. What comes out is one JSON
-object, which `benchmark_table.py` has in words.
+Everything is measured through what a render goes through, `Runtime` and `Scheduler`; weights are random ones unless
+others are named. `speed_x` is seconds of sound in a second of work, over all takes at once. What comes out is one JSON
+object, which `table.py` has in words.
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ import soundfile
 import torch
 
 from pipeline.bench.load import measure_loading
-from pipeline.bench.occupancy import occupancy
 from pipeline.bench.random_weights import BenchWeights, Size, random_weights
-from pipeline.bench.samples import Measured, in_turn, timed
-from pipeline.bench.steps import hold
+from pipeline.bench.samples import Measured, hold, in_turn, occupancy, timed
 from pipeline.bench.transformers import BATCHES, compare, require_transformers
 from pipeline.engines import DEFAULT_SOUND, DiaMachine, DiaSound, DraftVoice, Failed, Line, Request, Voice
 from pipeline.engines.dia import devices, kernels
@@ -257,7 +255,7 @@ def _steps(bench: _Bench, runtimes: Mapping[str, Runtime]) -> list[dict[str, Any
     calls: dict[tuple[str, int, int, bool], Callable[[], object]] = {}
     for number, (precision, runtime) in enumerate(runtimes.items()):
         bench.on_progress("reading", number, len(runtimes))
-        step = hold(runtime.slots, tokens(f"[S1] {text(_TEXT_BYTES)}"), max(plan.contexts), most)
+        step = hold(runtime.scheduler.stepper, tokens(f"[S1] {text(_TEXT_BYTES)}"), max(plan.contexts), most)
         kinds = [(count, context, True) for count in plan.slots for context in plan.contexts]
         kinds.append((min(plan.guidance_slots, most), max(plan.contexts), True))
         kinds.append((min(plan.guidance_slots, most), max(plan.contexts), False))
@@ -323,9 +321,9 @@ def _render(
     requests = [
         Request(str(number), (Line(voice, said),), "en", number, max_s) for number, (said, max_s) in enumerate(work)
     ]
-    slots = runtime.slots
-    slots.limit = limit
-    steps, slot_steps = slots.steps, slots.slot_steps
+    scheduler = runtime.scheduler
+    scheduler.limit = limit
+    steps, slot_steps = scheduler.steps, scheduler.slot_steps
     total_s = sum(max_s for _text, max_s in work)
     audio_s = 0.0
     bench.on_progress(stage, 0, total_s)
@@ -336,7 +334,7 @@ def _render(
             audio_s += len(made.pcm) / SAMPLE_RATE_HZ
             bench.on_progress(stage, min(audio_s, total_s), total_s)
     bench.on_progress(stage, total_s, total_s)
-    steps, slot_steps = slots.steps - steps, slots.slot_steps - slot_steps
+    steps, slot_steps = scheduler.steps - steps, scheduler.slot_steps - slot_steps
     others = timer.sample.others
     return {
         "slots": limit,
@@ -365,7 +363,7 @@ def _against(bench: _Bench, renders: Sequence[Mapping[str, Any]]) -> dict[str, A
     runtime = bench.runtime(precision)
     words = tokens(f"[S1] {text(_TEXT_BYTES)}")
     context, most = max(plan.contexts), max(plan.slots)
-    step = hold(runtime.slots, words, context, most)
+    step = hold(runtime.scheduler.stepper, words, context, most)
     bench.on_progress("transformers", 0, 1)
     found = compare(
         bench.weights,

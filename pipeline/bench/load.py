@@ -17,8 +17,7 @@ import numpy as np
 import torch
 
 from pipeline.bench.random_weights import BenchWeights, cache_folder
-from pipeline.bench.samples import timed
-from pipeline.bench.steps import hold
+from pipeline.bench.samples import hold, timed
 from pipeline.engines import DiaMachine, DiaSound
 from pipeline.engines.dia.batching.text import tokens
 from pipeline.engines.dia.codec.codec import CODEBOOKS, WINDOW
@@ -93,7 +92,7 @@ def _load(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
     slots = machine.slots or 1
     with torch.inference_mode():
-        step = hold(runtime.slots, tokens(asked["text"]), asked["context"], slots)
+        step = hold(runtime.scheduler.stepper, tokens(asked["text"]), asked["context"], slots)
         step(slots, asked["context"], True)
         runtime._codec.decode(np.zeros((2 * WINDOW, CODEBOOKS), np.int64))
     return found | {"slots_rss_mb": _megabytes("VmRSS"), "slots_peak_mb": _megabytes("VmHWM")}

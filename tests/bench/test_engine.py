@@ -19,14 +19,12 @@ from hypothesis import strategies as st
 from pipeline.bench.codec import bench_codec
 from pipeline.bench.engine import QUICK, Plan, bench_engine, chunks, suited
 from pipeline.bench.load import measure_loading
-from pipeline.bench.occupancy import occupancy
 from pipeline.bench.random_weights import BenchWeights, config_dict, random_weights
-from pipeline.bench.samples import ENOUGH, QUIET, Sample, in_turn, select, timed
-from pipeline.bench.steps import hold
+from pipeline.bench.samples import ENOUGH, QUIET, Sample, hold, in_turn, occupancy, select, timed
 from pipeline.bench.table import codec_table, engine_table, goals
 from pipeline.engines import DiaMachine, DiaSound
 from pipeline.engines.dia.batching.sampling import Sampling
-from pipeline.engines.dia.batching.slots import Slots
+from pipeline.engines.dia.batching.slots import EagerStepper
 from pipeline.engines.dia.codec.codec import load_codec
 from pipeline.engines.dia.network.attention import Lane
 from pipeline.engines.dia.network.model import Model
@@ -176,8 +174,8 @@ def test_takes_stand_still_while_their_step_is_measured(tiny: BenchWeights) -> N
             return made
 
     with torch.inference_mode():
-        slots = Slots(Watched(config, load_weights(tiny.dia, config, torch.float32, "cpu")), Sampling(), 3)
-        step = hold(slots, np.array([1, 65, 66]), 30, 3)
+        stepper = EagerStepper(Watched(config, load_weights(tiny.dia, config, torch.float32, "cpu")), Sampling())
+        step = hold(stepper, np.array([1, 65, 66]), 30, 3)
         lengths.clear()
         for count, length, guided in [(3, 30, True), (3, 30, True), (1, 20, True), (2, 20, False), (2, 30, True)]:
             step(count, length, guided)
@@ -204,7 +202,7 @@ def test_held_takes_have_read_what_a_take_reads(tiny: BenchWeights) -> None:
 
     model.step = step  # type: ignore[method-assign]
     with torch.inference_mode():
-        hold(Slots(model, Sampling(), 2), np.array([1, 65, 66]), 10, 2)(2, 10, True)
+        hold(EagerStepper(model, Sampling()), np.array([1, 65, 66]), 10, 2)(2, 10, True)
     first, second = kept[-1][:2]
     for mine, its in zip(first.cache, second.cache, strict=True):
         assert mine.data_ptr() != its.data_ptr()

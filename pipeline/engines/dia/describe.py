@@ -8,7 +8,7 @@ import torch
 
 from pipeline.engines import DiaMachine
 from pipeline.engines.dia import kernels
-from pipeline.engines.dia.batching import MOST_SLOTS
+from pipeline.engines.dia.batching.scheduler import MOST_SLOTS
 from pipeline.engines.dia.devices import choose, cpu_features, devices, memory, threads
 from pipeline.engines.dia.loader import attention
 from pipeline.engines.dia.network.attention import PlainAttention, Sizes

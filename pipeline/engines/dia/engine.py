@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.engines import AUDITION, DiaMachine, DiaSound, Engine, Failed, Rendered, Request, Voice
 from pipeline.engines.devices import Worker, parse_devices, share_cores
-from pipeline.engines.dia.batching import MOST_SLOTS
+from pipeline.engines.dia.batching.scheduler import MOST_SLOTS
 from pipeline.engines.dia.weights.config import DiaConfig, read_config
 from pipeline.engines.dia.weights.fingerprint import fingerprint, packed_metadata
 from pipeline.engines.dia.weights.hub import DEFAULT_CODEC, DEFAULT_DIA, locate
@@ -48,7 +48,7 @@ class DiaEngine:
     @property
     def slots(self) -> int:
         """What memory holds, which is known when the model is loaded."""
-        return self._runtime.slots.limit if "_runtime" in self.__dict__ else self._machine.slots or MOST_SLOTS
+        return self._runtime.scheduler.limit if "_runtime" in self.__dict__ else self._machine.slots or MOST_SLOTS
 
     def identity(self, voice: Voice) -> Mapping[str, Any]:
         """The prompt, or the audition that stands in for it."""

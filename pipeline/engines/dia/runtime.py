@@ -21,11 +21,11 @@ import torch
 from pipeline.audio import Pcm
 from pipeline.engines import DiaMachine, DiaSound, Failed, Rendered, Request
 from pipeline.engines.dia import devices
-from pipeline.engines.dia.batching import MOST_SLOTS
-from pipeline.engines.dia.batching.cuda_slots import Pool, on_stream
+from pipeline.engines.dia.batching.cuda_slots import CudaSlot, CudaStepper, on_stream
 from pipeline.engines.dia.batching.delay import Codes
 from pipeline.engines.dia.batching.sampling import Sampling
-from pipeline.engines.dia.batching.slots import Prompted, Slots
+from pipeline.engines.dia.batching.scheduler import MOST_SLOTS, GenerationRequest, Scheduler
+from pipeline.engines.dia.batching.slots import EagerSlot, EagerStepper
 from pipeline.engines.dia.batching.text import compose, speakers, tokens
 from pipeline.engines.dia.codec.codec import HOP, SAMPLE_RATE_HZ, load_codec
 from pipeline.engines.dia.loader import load_model
@@ -96,7 +96,7 @@ class Runtime:
             top_k=sound.top_k or (35 if config.cross_rope else 45),
             from_guided=config.cross_rope,
         )
-        self.slots = self._make_slots(sampling)
+        self.scheduler = self._make_scheduler(sampling)
 
     @torch.inference_mode()
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
@@ -105,7 +105,7 @@ class Runtime:
         waiting: dict[str, Request] = {}
         incoming = iter(requests)
 
-        def prompted() -> Prompted | None:
+        def prompted() -> GenerationRequest | None:
             for request in incoming:
                 try:
                     made = self._prompted(request)
@@ -126,7 +126,7 @@ class Runtime:
             work_s, since = time.perf_counter() - since, time.perf_counter()
             return Rendered(request, pcm, None, work_s, codes)
 
-        for generated in self.slots.generate(_Asked(prompted)):
+        for generated in self.scheduler.generate(_Asked(prompted)):
             request = waiting.pop(generated.key)
             if generated.reason:
                 # Other numbers drawn may avoid a NaN; memory will not grow.
@@ -153,7 +153,7 @@ class Runtime:
         with on_stream(self._codec_device):
             return self._codec.decode(codes) if len(codes) else np.zeros(0, np.float32)
 
-    def _prompted(self, request: Request) -> Prompted:
+    def _prompted(self, request: Request) -> GenerationRequest:
         """The request in codes. Raises `ValueError` in plain words where it cannot be spoken."""
         text = tokens(compose(request.lines))
         room = self._config.encoder.max_positions
@@ -170,28 +170,29 @@ class Runtime:
         for longest_s in (self._sound_options.max_seconds, request.max_s):
             if longest_s is not None:
                 frames = min(frames, math.floor(longest_s * _FRAMES_PER_S))
-        return Prompted(request.key, text, prompt, request.seed, max(frames, 1))
+        return GenerationRequest(request.key, text, prompt, request.seed, max(frames, 1))
 
-    def _make_slots(self, sampling: Sampling) -> Slots:
-        """As many as are asked for, or as fit a share of the memory that is free."""
+    def _make_scheduler(self, sampling: Sampling) -> Scheduler[EagerSlot] | Scheduler[CudaSlot]:
+        """With as many slots as are asked for, or as fit a share of the memory that is free."""
         device, cfg_frames = self._model.device, self._sound_options.cfg_frames
         room = int(devices.memory(device).available * SHARE_OF_MEMORY)
+        slots = self._machine.slots
         if device.type != "cuda":
-            asked = self._machine.slots
-            return Slots(self._model, sampling, asked or MOST_SLOTS, cfg_frames, None if asked else room)
+            eager = EagerStepper(self._model, sampling, cfg_frames)
+            return Scheduler(eager, slots or MOST_SLOTS, None if slots else room)
         config = self._config
         longest = Sizes.of(self._model.attention).take(config.encoder.max_positions, config.decoder.max_positions, 2)
-        limit = self._machine.slots or max(1, min(_MOST_ON_CUDA, room // longest))
-        return Pool(self._model, sampling, limit, cfg_frames, fp8=self._fp8)
+        limit = slots or max(1, min(_MOST_ON_CUDA, room // longest))
+        return Scheduler(CudaStepper(self._model, sampling, cfg_frames, fp8=self._fp8), limit)
 
 
-class _Asked(Iterator[Prompted]):
+class _Asked(Iterator[GenerationRequest]):
     """What `make` gives, for whoever asks again after it had nothing: a generator would have ended there."""
 
-    def __init__(self, make: Callable[[], Prompted | None]) -> None:
+    def __init__(self, make: Callable[[], GenerationRequest | None]) -> None:
         self._make = make
 
-    def __next__(self) -> Prompted:
+    def __next__(self) -> GenerationRequest:
         if (made := self._make()) is None:
             raise StopIteration
         return made
