@@ -6,7 +6,7 @@ Read once by the commands and the flow, and passed on; the stages never look at 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +58,9 @@ class Settings:
         return {name: value for name, value in values.items() if value is not None}
 
 
-def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+def load_settings() -> Settings:
     """The settings this process runs under."""
+    environ = os.environ
     named = [Path(part) for part in environ.get("PODCAST_VOICES", "").split(os.pathsep) if part]
     return Settings(
         output=Path(environ.get("PODCAST_OUTPUT", "output")),
