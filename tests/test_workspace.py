@@ -24,16 +24,17 @@ def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path) -> None:
 def test_a_second_process_is_told_who_holds_the_job(tmp_path: Path) -> None:
     """And the lock goes with its process, however that ends."""
     code = (
-        "import sys, time, pathlib; from pipeline.workspace import Workspace\n"
-        "with Workspace(pathlib.Path(sys.argv[1]), 'job').lock(): print('held', flush=True); time.sleep(60)"
+        "import sys, pathlib; from pipeline.workspace import Workspace\n"
+        "with Workspace(pathlib.Path(sys.argv[1]), 'job').lock(): print('held', flush=True); sys.stdin.read()"
     )
-    holder = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     with pytest.raises(RequestError, match=f"process {holder.pid}"), Workspace(tmp_path, "job").lock():
         pass
-    holder.kill()
-    holder.wait()
+    holder.communicate()
     with Workspace(tmp_path, "job").lock():
         held = read_json(tmp_path / "job" / ".lock.json")
         assert held["pid"] == os.getpid()

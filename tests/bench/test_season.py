@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import run_podcast
 
 
+@pytest.mark.slow
 def test_a_season_is_measured_while_workers_die(tmp_path: Path) -> None:
     """Everything is done in the end, and memory is told for the command and its workers."""
     ended = run_podcast(

@@ -124,6 +124,7 @@ def test_the_commands_refuse_what_is_no_address(hosts: Hosts) -> None:
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_says_why_it_cannot_join_and_can_be_stopped(hosts: Hosts) -> None:
     """Once, however often it tries; and in the background, where Ctrl-C means nothing."""
     one = hosts.host("one")
