@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from tests.support.commands import SCRIPT, MakeJob
 
 # Tiny models are quicker with one thread, and several wait for one another where tests share the machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts pytest in the background has it ignore Ctrl-C, and so would every command that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("podcast", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("podcast")
