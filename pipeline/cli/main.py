@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from pipeline.jobs.bulk import Bulk
     from pipeline.jobs.job import Job
     from pipeline.jobs.report import Report
-    from pipeline.settings import Settings
 
 _SHOWN_CHUNKS = 40
 
@@ -123,8 +122,6 @@ def render(
     if as_json and reports:
         found = [reports[job.name].as_dict() for job in opened if job.name in reports]
         print_json(found[0] if len(manifests) == 1 else found)
-    if len(manifests) > 1:
-        pass
     if not reports and not failed:
         return WRONG_REQUEST
     whole = not (wrong or failed or refused) and all(report.status == "done" for report in reports.values())
@@ -158,14 +155,6 @@ def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[str, Report], int, in
                 tell([Problem(job.name, what, "Run the same command to go on.")])
         raise
     return reports, failed, refused
-
-
-def _write_digest(settings: Settings) -> None:
-    from pipeline.night.digest import latest_digest
-    from pipeline.night.page import write_digest
-
-    digest = latest_digest(settings.output)
-    click.echo(f"{digest.verdict}: {write_digest(settings.output, digest)}", err=True)
 
 
 @podcast.command()

@@ -45,3 +45,17 @@ def test_doctor_works_where_torch_does_not(tmp_path: Path, statement: str, told:
     assert "pip install" in broken["next"]
     assert {"python", "voices", "draft engine", "encoders", "output", "prefect"} <= findings.keys()
     assert all(finding["ok"] for finding in findings.values())
+
+
+def test_doctor_finds_this_machine_well(tmp_path: Path) -> None:
+    """A line for each thing it looked at."""
+    result = run_podcast("doctor", "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout
+    findings = json.loads(result.stdout)["findings"]
+    names = {finding["name"] for finding in findings}
+    assert {"python", "machine", "voices", "draft engine", "encoders", "output", "prefect"} <= names
+    assert {"device cpu", "threads", "instruction sets", "dia runs on"} <= names
+    assert all(finding["ok"] and finding["detail"] for finding in findings)
+    broken = run_podcast("doctor", cwd=tmp_path, env={"PODCAST_OUTPUT": "/proc/nowhere"})
+    assert broken.returncode == 1
+    assert "PROBLEM  output" in broken.stdout

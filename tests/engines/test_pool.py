@@ -244,7 +244,8 @@ def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch) -> None:
 # Deaths
 
 
-@pytest.mark.parametrize("workers", [pytest.param(("a",), marks=pytest.mark.slow), ("a", "b")])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [("a",), ("a", "b")])
 def test_chunks_that_kill_their_worker_are_given_up(workers: tuple[str, ...]) -> None:
     """Two of sixty do: those alone fail, after they have died alone; one that breaks the engine is treated alike."""
     requests = _chunks(60)
@@ -278,6 +279,7 @@ def test_a_chunk_has_its_chances(doubles: Crew, monkeypatch: pytest.MonkeyPatch)
     assert least <= tried["bad"] <= least + 1
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
     """Two workers are killed in the midst of it: everything comes back once, with the same bytes."""
     requests = _chunks(400, words=30)
@@ -295,6 +297,7 @@ def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
     assert sounds == _sounds(ToneEngine().render(requests))
 
 
+@pytest.mark.slow
 def test_a_worker_that_stands_still_holds_up_nobody(doubles: Crew) -> None:
     """All come that are not its own, and those when it moves again."""
     requests = _chunks(300, words=30)
@@ -360,6 +363,7 @@ def under_way(make_job: MakeJob, tmp_path: Path) -> Iterator[tuple[subprocess.Po
         yield process, workers
 
 
+@pytest.mark.slow
 def test_killing_the_command_leaves_no_worker(
     under_way: tuple[subprocess.Popen[str], list[psutil.Process]], tmp_path: Path
 ) -> None:
@@ -375,6 +379,7 @@ def test_killing_the_command_leaves_no_worker(
     assert all(read_record(store.folder / f"{key}.json") and store.find(key) for key in keys)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_all(under_way: tuple[subprocess.Popen[str], list[psutil.Process]]) -> None:
     """With a word on how to go on, and no traceback."""
     process, workers = under_way

@@ -46,8 +46,6 @@ from tests.support.dia_reference import (
     some_rows,
 )
 
-pytest.importorskip("transformers")
-
 PROMPTS = {"none": (0, 0, 0), "equal": (20, 20, 20), "ragged": (5, 0, 17)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.engines.dia.kernels.packing import Int8Weight
 from pipeline.engines.dia.network import onednn
-from pipeline.engines.dia.network.linear import FP8, ROWS, Fp8Linear, Linear, multiplies, silu_gate, to_fp8
+from pipeline.engines.dia.network.linear import FP8, ROWS, Fp8Linear, Int8Linear, Linear, multiplies, silu_gate, to_fp8
 from pipeline.engines.dia.network.onednn import packs
 from tests.support import dia_fixtures
 
@@ -229,3 +231,45 @@ def test_a_cpu_restores_fp8_weights() -> None:
     weight = torch.randn(32, 32)
     assert not multiplies(weight)
     assert torch.equal(Fp8Linear(weight)(weight), Fp8Linear(weight, native=False)(weight))
+
+
+# int8, by torch
+
+
+@pytest.fixture(params=["oneDNN", "plain"])
+def torch_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN's product of int8, where this torch has it, and what stands in for it."""
+    if request.param == "plain":
+        monkeypatch.setattr(onednn, "multiplies_int8", lambda: False)
+
+
+shapes = st.tuples(st.integers(1, 40), st.integers(1, 60), st.integers(1, 150))
+
+
+@pytest.mark.usefixtures("torch_only")
+@given(shapes, st.integers(0, 2**32 - 1))
+def test_products_of_int8_are_exact(shape: tuple[int, int, int], seed: int) -> None:
+    """The sums of whole numbers, times both scales: in numpy, by the definition."""
+    rows, outputs, inputs = shape
+    generator = torch.Generator().manual_seed(seed)
+    weight = Int8Weight.pack(torch.randn(outputs, inputs, generator=generator))
+    x = torch.randn(rows, inputs, generator=generator)
+    scale = x.abs().amax(1).numpy() / np.float32(127)
+    inverse = np.float32(127) / x.abs().amax(1).numpy()
+    whole = np.rint(x.numpy() * inverse[:, None]).astype(np.int64)
+    sums = (whole @ weight.unpack().numpy().astype(np.int64).T).astype(np.float32)
+    expected = sums * (scale[:, None] * weight.scale.numpy())
+    np.testing.assert_array_equal(Int8Linear(weight, None)(x).numpy(), expected)
+
+
+@pytest.mark.usefixtures("torch_only")
+def test_rows_of_zeros_and_without_numbers() -> None:
+    """Nothing comes of nothing, and NaN and infinity spoil their own row alone."""
+    weight = Int8Weight.pack(torch.randn(20, 30, generator=torch.Generator().manual_seed(0)))
+    x = torch.randn(6, 30, generator=torch.Generator().manual_seed(1))
+    clean = Int8Linear(weight, None)(x)
+    x[1], x[3, 4], x[4, 0] = 0, torch.nan, torch.inf
+    made = Int8Linear(weight, None)(x)
+    assert not made[1].any()
+    assert made[3:5].isnan().all()
+    assert torch.equal(made[[0, 2, 5]], clean[[0, 2, 5]])
