@@ -43,7 +43,6 @@ class Workspace:
         self.chapters = self.root / "chapters"
         self.deliverables = self.root / "deliverables.json"
         self.report = self.root / "report.json"
-        self.summary = self.root / "report.md"
         self.record = self.root / "job.json"
         self._lock = self.root / ".lock"
         self._holder = self.root / ".lock.json"

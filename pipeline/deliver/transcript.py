@@ -17,7 +17,6 @@ from pipeline.audio import ChapterMark
 
 VTT_LINE = 65  # characters
 SRT_LINE = 32
-LINES = 2  # of one cue
 NAME_ROOM = 40  # of a WebVTT line at most: a longer name makes its first line longer, not the text narrower
 
 _HARD_SPACE = re.compile(r"[\xa0\u2007\u202f]")

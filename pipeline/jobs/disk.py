@@ -97,7 +97,7 @@ def _growth(files: dict[Path, int]) -> int:
 def _expected(job: Job, index: int) -> ChapterAudio:
     """A chapter as it will be, as far as that can be told from its text."""
     chapter = job.script.chapters[index]
-    plans = [plan for plan in job.takes if plan.chunk.chapter == index]
+    plans = job.takes_by_chapter.get(index, ())
     pieces = sum(len(plan.chunk.pieces) for plan in plans)
     seconds = sum(plan.estimated_s for plan in plans) + pieces * _BETWEEN_PIECES_S + _pauses_s(job, chapter)
     rate = job.engine.sample_rate_hz

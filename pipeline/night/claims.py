@@ -13,17 +13,16 @@ from __future__ import annotations
 import os
 import shutil
 import traceback
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import filelock
 
 from pipeline.errors import PodcastError, Problem, RequestError
-from pipeline.files import atomic_path, atomic_write, file_hash, write_json
-from pipeline.jobs.report import Report, summary
+from pipeline.files import atomic_path, atomic_write, file_hash
+from pipeline.jobs.report import Report, write_report
 from pipeline.night.inbox import Drop, Folders, companions_in, manifest_in
 
 _LOCK = ".lock"
@@ -35,7 +34,7 @@ class Outcome:
     """How the rendering of a manifest ended; `error` is empty where all of it is done."""
 
     name: str
-    report: Mapping[str, Any] | None
+    report: Report | None
     error: str = ""
     is_wrong: bool = False  # the request is at fault, and may yet be completed
 
@@ -115,13 +114,12 @@ class Claim:
         self.lock.release()
 
 
-def outcome_of_render(mine: Claim, report: Mapping[str, Any] | None, error: Exception | None) -> Outcome:
+def outcome_of_render(mine: Claim, report: Report | None, error: Exception | None) -> Outcome:
     """How a render ended, with a report or with an error."""
     if report is not None:
-        if report.get("status") == "done":
+        if report.status == "done":
             return Outcome(mine.name, report)
-        problems = [str(Problem(**problem)) for problem in report.get("problems", ())]
-        return Outcome(mine.name, report, "\n".join(problems) or f"{mine.name}: {report.get('status')}.")
+        return Outcome(mine.name, report, "\n".join(map(str, report.problems)) or f"{mine.name}: {report.status}.")
     if isinstance(error, PodcastError):
         return Outcome(mine.name, None, str(error), is_wrong=isinstance(error, RequestError))
     what = f"an error of the program, not of the manifest ({type(error).__name__}: {error})."
@@ -220,10 +218,7 @@ def _write_report(target: Path, outcome: Outcome) -> None:
     for paper in _papers(outcome.name):
         (target / paper).unlink(missing_ok=True)
     if outcome.report is not None:
-        write_json(target / f"{outcome.name}.report.json", outcome.report)
-        with suppress(TypeError, KeyError):  # not a whole report; the JSON is there
-            text = summary(Report(**outcome.report))
-            atomic_write(target / f"{outcome.name}.report.md", text.encode())
+        write_report(target / f"{outcome.name}.report.json", outcome.report)
 
 
 def _remove(path: Path, root: Path) -> list[str]:

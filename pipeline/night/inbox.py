@@ -22,6 +22,7 @@ import watchfiles
 from pipeline.errors import Problem, RequestError
 from pipeline.source.documents import read_text, read_yaml
 from pipeline.source.manifest import Manifest, load_manifest
+from pipeline.window import Window
 from pipeline.workspace import job_name
 
 MANIFEST_SUFFIXES = (".yaml", ".yml")
@@ -82,7 +83,7 @@ class Drop:
     manifest: Path
     name: str  # of the job
     priority: int
-    window: str | None  # its own, of the hours in which its chunks may be started
+    window: Window | None  # its own, of the hours in which its chunks may be started
     companions: tuple[str, ...]  # the files it names that are there, relative to its folder
     problems: tuple[Problem, ...]
     stamp: Stamp

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +43,7 @@ from tzlocal import get_localzone_name
 from pipeline.engines.cluster import check_address, local_cluster
 from pipeline.engines.crew import plan_workers
 from pipeline.errors import EngineError, PodcastError, Problem, StoppedError
-from pipeline.files import read_json
+from pipeline.jobs.report import Report, read_report
 from pipeline.jobs.status import Board
 from pipeline.night.claims import Outcome
 from pipeline.night.prefect_flow import PROBLEMS, SERVED_BY, error_of, podcast
@@ -192,7 +192,7 @@ def render_through(deployment: str, drops: DropFolder, stop: threading.Event) ->
     Raises what the flow raised, `EngineError` where too many have died, and `StoppedError` after `stop`.
     """
 
-    def render(manifest: Path, owner: Path) -> Mapping[str, Any]:
+    def render(manifest: Path, owner: Path) -> Report:
         workspace = Workspace(drops.settings.output, job_name(owner))
         parameters = {
             "manifest": str(manifest.resolve()),
@@ -211,8 +211,8 @@ def render_through(deployment: str, drops: DropFolder, stop: threading.Event) ->
             )
             assert isinstance(run, FlowRun)  # a coroutine only where a loop is running
             state = _ended(run.id, workspace, stop)
-            report = read_json(workspace.report)
-            if _stamp(workspace.report) != before and isinstance(report, dict):
+            report = read_report(workspace.report)
+            if report is not None and _stamp(workspace.report) != before:
                 return report
             error = _patiently(partial(_error, run.id), stop) if state.type == StateType.FAILED else None
             if error is not None:

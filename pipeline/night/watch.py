@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import EngineError, PodcastError, Problem, StorageError
 from pipeline.jobs.bulk import AT_ONCE, Bulk, open_bulk
 from pipeline.jobs.job import open_job
 from pipeline.jobs.progress import progress_bars
+from pipeline.jobs.report import Report
 from pipeline.jobs.stages import OnProgress
 from pipeline.jobs.status import Board, JobStatus
 from pipeline.night.claims import Claim, Outcome, claim, outcome_of_drop, outcome_of_render, take_over
@@ -30,9 +30,8 @@ from pipeline.night.inbox import Drop, Folders, Inbox, Scene, noticing
 from pipeline.night.page import write_digest
 from pipeline.settings import Settings
 from pipeline.threads import every
-from pipeline.window import admission, first_window
 
-Render = Callable[[Path, Path], Mapping[str, Any]]  # the manifest, its path when it is done -> the report as JSON
+Render = Callable[[Path, Path], Report]  # the manifest, and its path when it is done
 
 EVERY_ENGINE = ("draft", "dia")  # what a drop folder may ask for
 _LOOK_S = 3.0  # at the latest; a change in the folder makes it sooner
@@ -80,10 +79,10 @@ def watch_in_place(drops: DropFolder, *, once: bool = False) -> list[Outcome]:
 def render_with(bulk: Bulk, bar: Callable[[str], OnProgress], *, allow_outside: bool) -> Render:
     """Renders one manifest as a job of `bulk`."""
 
-    def render(manifest: Path, owner: Path) -> Mapping[str, Any]:
+    def render(manifest: Path, owner: Path) -> Report:
         job = open_job(manifest, bulk.settings, allow_outside=allow_outside, owner=owner)
         bulk.add(job)
-        return bulk.render(job, bar(job.name)).as_dict()
+        return bulk.render(job, bar(job.name))
 
     return render
 
@@ -103,7 +102,7 @@ def watch(
         board.lies_in_inbox([JobStatus(Path(name).stem, name, "waits", 0.0, note="in the inbox") for name in names])
 
     def finished(outcome: Outcome) -> None:
-        status = str(outcome.report["status"]) if outcome.report else "failed"
+        status = outcome.report.status if outcome.report else "failed"
         drops.say(f"{outcome.name}: {status}" + (f"\n{outcome.error}" if outcome.error else ""))
         try:
             write_digest(output, latest_digest(output, drops.root))
@@ -131,7 +130,7 @@ class Watcher:
         self._folders = Folders(drops.root)
         self._inbox = Inbox(self._folders, drops.allow_outside)
         self._claims: dict[str, Claim] = {}
-        self._renders: dict[str, Future[Mapping[str, Any]]] = {}
+        self._renders: dict[str, Future[Report]] = {}
         self._outcomes: list[Outcome] = []  # of a watcher that runs once
         self._given_up: set[str] = set()
         self._once = False
@@ -226,20 +225,20 @@ class Watcher:
                 left = True
             elif scene.claimed.get(drop.name) is not None:
                 continue  # another watcher has one of this name, and takes this one next
-            elif not drop.ready(self._drops.settle_s, self._drops.patience_s) or not (
-                drop.problems or self._may_start(drop)
-            ):
-                left = True
-            else:
+            elif self._is_due(drop):
                 self._claim(drop, scene)
+            else:
+                left = True
         return left
 
-    def _may_start(self, drop: Drop) -> bool:
-        """Whether there is room for it, and its window is open: it must not hold a place while it sleeps."""
-        return (
-            not self._is_full
-            and admission(first_window(self._drops.settings.window, drop.window), self._drops.now)() == 0
-        )
+    def _is_due(self, drop: Drop) -> bool:
+        """Whether it lies still, and is wrong or may start: it must not hold a place while its window is closed."""
+        if not drop.ready(self._drops.settle_s, self._drops.patience_s):
+            return False
+        if drop.problems:
+            return True
+        window = self._drops.settings.window or drop.window
+        return not self._is_full and (window is None or window.wait_s(self._drops.now()) == 0)
 
     def _claim(self, drop: Drop, scene: Scene) -> None:
         try:

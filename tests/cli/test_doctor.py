@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engines import DiaOptions
+from pipeline.engines import DiaMachine
 from pipeline.engines.dia.describe import describe
 from tests.support.commands import run_podcast
 
@@ -15,7 +15,7 @@ from tests.support.commands import run_podcast
 def test_doctor_tells_devices_and_what_dia_would_run_on(tmp_path: Path) -> None:
     """A line for each device and for the CPU, as the engine sees them."""
     told = run_podcast("doctor", cwd=tmp_path).stdout.splitlines()
-    lines = dict(describe(DiaOptions(), None))
+    lines = dict(describe(DiaMachine(), None))
     assert {"device cpu", "threads", "instruction sets", "dia runs on"} <= lines.keys()
     assert "GB, fp32" in lines["device cpu"]
     del lines["memory"]  # what happens to be free
@@ -45,3 +45,17 @@ def test_doctor_works_where_torch_does_not(tmp_path: Path, statement: str, told:
     assert "pip install" in broken["next"]
     assert {"python", "voices", "draft engine", "encoders", "output", "prefect"} <= findings.keys()
     assert all(finding["ok"] for finding in findings.values())
+
+
+def test_doctor_finds_this_machine_well(tmp_path: Path) -> None:
+    """A line for each thing it looked at."""
+    result = run_podcast("doctor", "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout
+    findings = json.loads(result.stdout)["findings"]
+    names = {finding["name"] for finding in findings}
+    assert {"python", "machine", "voices", "draft engine", "encoders", "output", "prefect"} <= names
+    assert {"device cpu", "threads", "instruction sets", "dia runs on"} <= names
+    assert all(finding["ok"] and finding["detail"] for finding in findings)
+    broken = run_podcast("doctor", cwd=tmp_path, env={"PODCAST_OUTPUT": "/proc/nowhere"})
+    assert broken.returncode == 1
+    assert "PROBLEM  output" in broken.stdout

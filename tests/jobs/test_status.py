@@ -199,6 +199,7 @@ def test_the_table_is_for_people() -> None:
     assert first.index("runs") == second.index("waits") == header.index("state")
 
 
+@pytest.mark.slow
 def test_the_command_tells_of_a_render_that_runs(make_job: MakeJob, tmp_path: Path) -> None:
     """As one JSON object, while it lasts; for people in a table."""
     make_job("# One\n\n" + "\n\n---\n\n".join(f"Scene {number} is about rivers." for number in range(3000)) + "\n")

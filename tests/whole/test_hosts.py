@@ -17,8 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from moto.server import ThreadedMotoServer
 
-from pipeline.engines.cluster import check_address
-from pipeline.errors import RequestError
 from tests.support.commands import PODCAST
 from tests.support.hosts import Host, Hosts, Running, made_here, report, sounds, takes_of, write_dia_job, write_job
 from tests.support.processes import WAIT_S, free_port
@@ -114,13 +112,6 @@ def test_a_scheduler_that_is_killed_and_started_again_costs_nothing(hosts: Hosts
     assert worker.end() == 0
 
 
-@pytest.mark.parametrize("address", ["", "foo", "127.0.0.1:8786", "tcp://127.0.0.1", "http://h:1", "tcp://h:99999"])
-def test_what_is_no_address_is_refused(address: str) -> None:
-    """With the form of one that is."""
-    with pytest.raises(RequestError, match=re.escape(f'the scheduler: "{address}" is not its address. Write one such')):
-        check_address(address, "client")
-
-
 @pytest.mark.slow
 def test_the_commands_refuse_what_is_no_address(hosts: Hosts) -> None:
     """Before anything starts."""
@@ -133,6 +124,7 @@ def test_the_commands_refuse_what_is_no_address(hosts: Hosts) -> None:
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_says_why_it_cannot_join_and_can_be_stopped(hosts: Hosts) -> None:
     """Once, however often it tries; and in the background, where Ctrl-C means nothing."""
     one = hosts.host("one")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TOLD
+from tests.conftest import SUMMARIES
 from tests.engines.dia.test_engine import write_weights
 from tests.support.overnight_faults import CLOCK, Command, Ledger, Stage, Wire, Work, python
 from tests.support.processes import WAIT_S, free_port, until
@@ -29,7 +29,7 @@ def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
     """Of all faults of this file; its table is printed at the end of the session."""
     book = Ledger()
     yield book
-    request.config.stash.setdefault(TOLD, []).append(book.table())
+    request.config.stash.setdefault(SUMMARIES, []).append(book.table())
 
 
 @pytest.fixture
