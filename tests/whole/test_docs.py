@@ -148,6 +148,13 @@ def test_readme_and_ci_set_up_and_test_with_the_same_command() -> None:
     assert command in (REPOSITORY / ".ci" / "run").read_text()
 
 
+def test_contributing_shows_every_folder() -> None:
+    """Of the package, in the order of its imports."""
+    table = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Tests")[0]
+    folders = {path.parent.name for path in (REPOSITORY / "pipeline").glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)/` \|", table, re.MULTILINE)) == folders
+
+
 def _commands(group: click.Group, path: str = "podcast") -> dict[str, click.Command]:
     found: dict[str, click.Command] = {}
     for name, command in group.commands.items():
