@@ -21,6 +21,7 @@ from pipeline.errors import Problem, RequestError
 from pipeline.files import read_json, write_json
 from pipeline.jobs.job import Job
 from pipeline.jobs.report import Report, make_report, write_report
+from pipeline.settings import usable_cores
 from pipeline.takes.auditions import give_prompts
 from pipeline.takes.plan import PlannedTake
 from pipeline.takes.render import TakesDone, find_takes, leave_out_faulty, render_takes
@@ -52,19 +53,20 @@ class Conditions:
     Prefect flow makes a task of each.
     """
 
-    jobs: int
+    jobs: int = field(default_factory=usable_cores)
     admission: Admission = field(default_factory=Admission)
     on_progress: OnProgress = lambda _stage, _done, _total: None
     stage: RunStage = in_place
     finishing: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
-def render_job(job: Job, conditions: Conditions) -> Report:
-    """Run a job's stages, each once, resuming from whatever takes are there.
+def render_job(job: Job, conditions: Conditions | None = None) -> Report:
+    """Run a job's stages in this process, each once, resuming from whatever takes are there.
 
     Raises `RequestError` where another process holds the job, `StorageError` where the disk does not take the work, and
     `StoppedError` once `conditions.admission.stop` is set.
     """
+    conditions = conditions or Conditions()
     started = time.monotonic()
     stage = conditions.stage
     with job.workspace.lock():
