@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ def _plan(folder: Path, runs: int) -> dict[str, Any]:
     )
     manifest = write_job(folder, "plan", text)
     measured = [_podcast(folder, "plan", manifest, "--json") for _ in range(runs)]
-    job = open_job(manifest, replace(load_settings(), output=folder))
+    job = open_job(manifest, load_settings(output=folder))
     started = time.perf_counter()
     estimate(job)
     estimate_s = time.perf_counter() - started

@@ -17,9 +17,8 @@ import numpy as np
 import torch
 
 from pipeline.bench.random_weights import BenchWeights, cache_folder
-from pipeline.bench.samples import timed
-from pipeline.bench.steps import hold
-from pipeline.engines import DiaOptions
+from pipeline.bench.samples import hold, timed
+from pipeline.engines import DiaMachine, DiaSound
 from pipeline.engines.dia.batching.text import tokens
 from pipeline.engines.dia.codec.codec import CODEBOOKS, WINDOW
 from pipeline.engines.dia.runtime import Loaded, Runtime
@@ -30,16 +29,17 @@ _STATUS = Path("/proc/self/status")
 
 
 def measure_loading(
-    options: DiaOptions, weights: BenchWeights, context: int, text: str, *, first: bool = True
+    precision: str, machine: DiaMachine, weights: BenchWeights, context: int, text: str, *, first: bool = True
 ) -> dict[str, Any]:
     """Load the engine when nothing is kept from earlier times, if `first`, and once more.
 
-    Then let `options.slots` takes read `context` rows and `text`, and look at the memory in use. Times are in seconds,
+    Then let `machine.slots` takes read `context` rows and `text`, and look at the memory in use. Times are in seconds,
     without the import of torch; memory is in MB, None where the system does not tell. Raises `EngineError` where the
     process fails.
     """
     asked = {
-        "options": dataclasses.asdict(options),
+        "precision": precision,
+        "machine": dataclasses.asdict(machine),
         "weights": str(weights.dia),
         "codec": str(weights.codec),
         "context": context,
@@ -60,7 +60,7 @@ def measure_loading(
         "noisy": again["noisy"] or (made is not None and made["noisy"]),
         "rss_mb": again["rss_mb"],
         "peak_mb": again["peak_mb"],
-        "slots": options.slots,
+        "slots": machine.slots,
         "slots_rss_mb": again["slots_rss_mb"],
         "slots_peak_mb": again["slots_peak_mb"],
     }
@@ -78,19 +78,21 @@ def _run(asked: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, 
 
 def _load(asked: Mapping[str, Any]) -> dict[str, Any]:
     """What the process does."""
-    options, folder = DiaOptions(**asked["options"]), Path(asked["weights"])
+    sound, machine = DiaSound(precision=asked["precision"]), DiaMachine(**asked["machine"])
+    folder = Path(asked["weights"])
     with timed() as timer:
         config = read_config(folder)
-        runtime = Runtime(config, Loaded(config, folder, Path(asked["codec"]), options), options)
+        loaded = Loaded(config, folder, Path(asked["codec"]), sound.precision, machine)
+        runtime = Runtime(config, loaded, sound, machine)
     found = {
         "load_s": round(timer.sample.seconds, 2),
         "noisy": not timer.sample.clean,
         "rss_mb": _megabytes("VmRSS"),
         "peak_mb": _megabytes("VmHWM"),
     }
-    slots = options.slots or 1
+    slots = machine.slots or 1
     with torch.inference_mode():
-        step = hold(runtime.slots, tokens(asked["text"]), asked["context"], slots)
+        step = hold(runtime.scheduler.stepper, tokens(asked["text"]), asked["context"], slots)
         step(slots, asked["context"], True)
         runtime._codec.decode(np.zeros((2 * WINDOW, CODEBOOKS), np.int64))
     return found | {"slots_rss_mb": _megabytes("VmRSS"), "slots_peak_mb": _megabytes("VmHWM")}

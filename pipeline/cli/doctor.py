@@ -9,10 +9,10 @@ import shutil
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.engines import DiaOptions, DraftVoice, Failed, Line, Request, Voice, open_engine
+from pipeline.engines import DiaMachine, DraftVoice, Failed, Line, Request, Voice, open_engine
 from pipeline.errors import PodcastError
 from pipeline.settings import Settings
 from pipeline.source.voices import load_library
@@ -100,10 +100,10 @@ def _devices(settings: Settings) -> Iterator[Finding]:
 
         workers = plan_workers(settings, ("draft", "dia"))
         device = workers[0].device if settings.device else None
-        options = DiaOptions(device=device, slots=settings.slots, kernels=settings.kernels)
+        machine = replace(DiaMachine.of(settings), device=device)
         told = ", ".join(f"{one.name} ({one.threads} threads)" if one.threads else one.name for one in workers)
         yield Finding("workers", True, f"{told}; --device and PODCAST_DEVICE name others")
-        yield from [Finding(name, True, line) for name, line in describe(options, _located(settings.weights))]
+        yield from [Finding(name, True, line) for name, line in describe(machine, _located(settings.weights))]
     except PodcastError as error:
         yield Finding("devices", False, str(error))
     except Exception as error:  # a torch half installed, or built for another driver, raises all kinds of things
@@ -131,7 +131,7 @@ def _cluster(address: str) -> str:
     from pipeline.engines.crew import join_crew
 
     with join_crew(address) as crew:
-        return f"{address}, workers: {', '.join(sorted(crew.held())) or 'none yet'}"
+        return f"{address}, workers: {', '.join(sorted(crew.capacities())) or 'none yet'}"
 
 
 def _prefect() -> str:

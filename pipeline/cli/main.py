@@ -24,10 +24,11 @@ from pipeline.cli.options import (
     STOPPED,
     WRONG_REQUEST,
     dia_options,
+    jobs_option,
     json_option,
     machine_settings,
     night_options,
-    out_option,
+    output_option,
     outside_option,
     print_json,
     takes_option,
@@ -38,7 +39,6 @@ from pipeline.cli.options import (
 from pipeline.cli.voices import voices
 from pipeline.cli.weights import weights
 from pipeline.errors import PodcastError, Problem, RequestError
-from pipeline.settings import load_settings
 
 if TYPE_CHECKING:
     from pipeline.jobs.bulk import Bulk
@@ -82,7 +82,7 @@ def podcast() -> None:
 @podcast.command()
 @manifests_argument
 @engine_option
-@click.option("--jobs", type=click.IntRange(1, 256), help="Chapters and files worked on at once. [default: cores]")
+@jobs_option
 @night_options
 @click.option("--no-disk-check", is_flag=True, help="Begin although the disk seems too small for the job.")
 @json_option
@@ -160,7 +160,7 @@ def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[str, Report], int, in
 @podcast.command()
 @click.argument("manifest", type=Path)
 @engine_option
-@out_option
+@output_option
 @weights_option
 @takes_option
 @json_option
@@ -251,14 +251,16 @@ def say(
 ) -> int:
     """Speak one line: podcast say "text" --out x.wav."""
     from pipeline.cli.say import say as speak
-    from pipeline.jobs.job import dia_options as options_of
+    from pipeline.engines import DiaMachine
     from pipeline.source.manifest import Dia
     from pipeline.source.voices import find_voice, load_library
 
     settings = machine_settings(weights=weights, device=device)
     found = find_voice(load_library(settings.voices), voice, "--voice")
-    dia = options_of(Dia(temperature=temperature), settings)
-    seconds = speak(text, found, out, engine=engine, seed=seed, language=language, dia=dia, codes=codes)
+    sound, machine = Dia(temperature=temperature).sound(), DiaMachine.of(settings)
+    seconds = speak(
+        text, found, out, engine=engine, seed=seed, language=language, sound=sound, machine=machine, codes=codes
+    )
     click.echo(f"{out}: {seconds:.1f} s", err=True)
     return DONE
 
@@ -269,7 +271,7 @@ def doctor(as_json: bool) -> int:
     """Look at this machine: voices, engines, encoders, disk, Prefect."""
     from pipeline.cli.doctor import examine
 
-    findings = list(examine(load_settings()))
+    findings = list(examine(machine_settings()))
     if as_json:
         print_json({"findings": [dataclasses.asdict(finding) for finding in findings]})
     else:

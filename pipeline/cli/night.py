@@ -15,7 +15,7 @@ from pipeline.cli.options import (
     json_option,
     machine_settings,
     night_options,
-    out_option,
+    output_option,
     outside_option,
     print_json,
     tell,
@@ -107,18 +107,18 @@ def worker(scheduler: str, device: str, host: str | None, name: str | None, weig
         )
     _log(settings, f"worker-{workers[0].name.replace(':', '-')}")
     label = name or f"{socket.gethostname()} {workers[0].name}"
-    join(scheduler, workers[0], name=label, host=host, weights=settings.weights, tell=_say)
+    join(scheduler, workers[0], name=label, host=host, environment=settings.environment(), say=_say)
     return DONE
 
 
 @click.command()
-@out_option
+@output_option
 @json_option
-def status(out: Path | None, as_json: bool) -> int:
+def status(output: Path | None, as_json: bool) -> int:
     """Tell what runs and what waits, with an ETA each."""
     from pipeline.jobs.status import read_status, status_table
 
-    processes = read_status(machine_settings(out=out).output)
+    processes = read_status(machine_settings(output=output).output)
     if as_json:
         print_json({"processes": processes})
     else:
@@ -127,18 +127,18 @@ def status(out: Path | None, as_json: bool) -> int:
 
 
 @click.command()
-@out_option
+@output_option
 @click.option("--hours", default=24.0, show_default=True, type=click.FloatRange(0.1), help="How far it looks back.")
 @click.option("--watch", "folder", type=click.Path(path_type=Path), help="The drop folder: what failed or waits there.")
 @json_option
-def digest(out: Path | None, hours: float, folder: Path | None, as_json: bool) -> int:
+def digest(output: Path | None, hours: float, folder: Path | None, as_json: bool) -> int:
     """Write output/digest.html and .json: what was done, what failed and why, and what needs ears."""
     from pipeline.night.digest import latest_digest
     from pipeline.night.page import digest_markdown, write_digest
 
-    output = machine_settings(out=out).output
-    made = latest_digest(output, folder, hours)
-    page = write_digest(output, made)
+    settings = machine_settings(output=output)
+    made = latest_digest(settings.output, folder, hours)
+    page = write_digest(settings.output, made)
     if as_json:
         print_json(made.as_dict())
     else:
@@ -149,16 +149,16 @@ def digest(out: Path | None, hours: float, folder: Path | None, as_json: bool) -
 
 @click.command()
 @click.argument("jobs", metavar="[JOB...]", nargs=-1)
-@out_option
+@output_option
 @weights_option
 @click.option("--delete", is_flag=True, help="Remove them; without it they are only listed.")
 @json_option
-def clean(jobs: tuple[str, ...], out: Path | None, weights: str | None, delete: bool, as_json: bool) -> int:
+def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delete: bool, as_json: bool) -> int:
     """List the takes that no manifest refers to any more, and remove them with --delete."""
     from pipeline.jobs.clean import find_unused, remove
     from pipeline.words import size_text
 
-    settings = machine_settings(out=out, weights=weights)
+    settings = machine_settings(output=output, weights=weights)
 
     def keys_of(manifest: Path, engine: str) -> Set[str]:
         from pipeline.jobs.job import open_job, referred_keys

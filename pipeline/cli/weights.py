@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import DONE, SOME_FAILED, json_option, print_json, tell
+from pipeline.cli.options import DONE, SOME_FAILED, json_option, machine_settings, print_json, tell
 from pipeline.errors import Problem, RequestError
-from pipeline.settings import load_settings
 
 
 @click.group()
@@ -105,7 +104,7 @@ def calibrate_weights(source: str, folder: Path, frames: int, as_json: bool) -> 
     from pipeline.engines.dia.calibration.calibrate import calibrate
     from pipeline.engines.dia.weights.hub import locate
 
-    most = load_settings().kernels
+    most = machine_settings().kernels
     told = calibrate(locate(source, "dia"), folder, lambda stage: click.echo(stage, err=True), frames, most)
     if as_json:
         print_json(told)

@@ -43,7 +43,7 @@ class TurnTime:
 
 
 @dataclass(frozen=True)
-class Gap:
+class ChapterGap:
     """Where a take is missing, in seconds from the chapter's start."""
 
     start_s: float
@@ -63,7 +63,7 @@ class ChapterAudio:
     frames: int
     turns: tuple[TurnTime, ...]
     cues: tuple[Cue, ...]  # finer than turns: one for each piece that was rendered on its own
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[ChapterGap, ...] = ()
 
     @property
     def audio_s(self) -> float:
@@ -113,7 +113,7 @@ def join_chapter(
         return found
     rate = next(takes[plan.key].sample_rate_hz for plan in planned if plan.key in takes)
     cues: list[tuple[int, Cue]] = []
-    gaps: list[Gap] = []
+    gaps: list[ChapterGap] = []
     incomplete: set[int] = set()  # turns
     clear_way(path)
     with atomic_path(path) as temporary:
@@ -123,7 +123,7 @@ def join_chapter(
                 writer.write(silence(sound.pause_s, rate))
                 cues += _cues(sound, writer.frames / rate, rate)
                 if sound.missing:
-                    gaps.append(Gap(round(writer.frames / rate, 4), sound.missing.key, sound.missing.text))
+                    gaps.append(ChapterGap(round(writer.frames / rate, 4), sound.missing.key, sound.missing.text))
                     incomplete.update(turn for turn, _speaker, _text in sound.pieces)
                 writer.write(fade(sound.pcm, rate))
             writer.write(silence(chapter.end_pause_s, rate))
@@ -150,7 +150,7 @@ def _find(path: Path, key: str, number: int, title: str) -> ChapterAudio | None:
         return None
     turns = tuple(TurnTime(**turn) for turn in record["turns"])
     cues = tuple(Cue(**cue) for cue in record["cues"])
-    gaps = tuple(Gap(**gap) for gap in record.get("gaps", ()))  # older records have none
+    gaps = tuple(ChapterGap(**gap) for gap in record.get("gaps", ()))  # older records have none
     return ChapterAudio(number, title, path, key, record["sample_rate_hz"], record["frames"], turns, cues, gaps)
 
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.deliver.orders import Cover
 from pipeline.deliver.tags import read_cover
-from pipeline.engines import TRAITS, DiaOptions, Engine, Traits, open_engine
-from pipeline.engines.devices import first_device
+from pipeline.engines import TRAITS, DiaMachine, Engine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.files import safe_name
 from pipeline.settings import Settings
-from pipeline.source.manifest import Dia, Manifest, load_manifest
+from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
 from pipeline.source.script import Script, load_script, speakers
 from pipeline.source.spoken.text import NONVERBAL_TAGS, nearest_tag, spoken, unknown_tags, unspeakable
@@ -50,7 +49,6 @@ class Job:
     cover: Cover | None
     warnings: tuple[Problem, ...]
     workspace: Workspace
-    dia: DiaOptions
     owner: Path
     shared: str | None = None
 
@@ -142,7 +140,6 @@ def open_job(
             *(_unknown_tags(script) if traits.speaks_tags else ()),
         ),
         workspace=Workspace(settings.output, safe_name(path.stem)),
-        dia=dia_options(manifest.dia, settings),
         owner=owner or path,
         shared=settings.takes,
     )
@@ -164,24 +161,6 @@ def referred_keys(job: Job) -> set[str]:
     auditions = voices if job.traits.audition else set()
     planned = (plan_audition(voice, job.engine, job.traits, job.manifest.language) for voice in auditions)
     return {take.key for take in (*job.takes, *planned)}
-
-
-def dia_options(dia: Dia, settings: Settings) -> DiaOptions:
-    """How Dia speaks in a job, and with what on this machine."""
-    return replace(
-        dia.options(),
-        weights=_anywhere(settings.weights),
-        codec=_anywhere(settings.codec),
-        device=first_device(settings.device),
-        codec_device=settings.codec_device,
-        kernels=settings.kernels,
-        slots=settings.slots,
-    )
-
-
-def _anywhere(where: str | None) -> str | None:
-    """A folder or file by its whole path, as workers may have been started in another folder; a hub id as it is."""
-    return str(Path(where).absolute()) if where and Path(where).exists() else where
 
 
 class _Checker:
@@ -215,7 +194,7 @@ def _load_cover(manifest: Manifest) -> Cover | None:
 
 def _open_engine(manifest: Manifest, name: str, settings: Settings) -> Engine:
     try:
-        return open_engine(name, dia_options(manifest.dia, settings))
+        return open_engine(name, manifest.dia.sound(), DiaMachine.of(settings))
     except EngineError as error:
         where = manifest.where("engine")
         raise RequestError(

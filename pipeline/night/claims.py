@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import filelock
 
-from pipeline.files import atomic_path, atomic_write, file_hash, write_json
-from pipeline.jobs.report import Report, summary
+from pipeline.files import atomic_path, atomic_write, file_hash
+from pipeline.jobs.report import Report, write_report
 from pipeline.night.inbox import Drop, Folders, companions_in, manifest_in
 
 _LOCK = ".lock"
@@ -33,7 +32,7 @@ class Outcome:
     """How the rendering of a manifest ended; `error` is empty where all of it is done."""
 
     name: str
-    report: Mapping[str, Any] | None
+    report: Report | None
     error: str = ""
     is_wrong: bool = False  # the request is at fault, and may yet be completed
 
@@ -198,10 +197,7 @@ def _write_report(target: Path, outcome: Outcome) -> None:
     for paper in _papers(outcome.name):
         (target / paper).unlink(missing_ok=True)
     if outcome.report is not None:
-        write_json(target / f"{outcome.name}.report.json", outcome.report)
-        with suppress(TypeError, KeyError):  # not a whole report; the JSON is there
-            text = summary(Report(**outcome.report))
-            atomic_write(target / f"{outcome.name}.report.md", text.encode())
+        write_report(target / f"{outcome.name}.report.json", outcome.report)
 
 
 def _remove(path: Path, root: Path) -> list[str]:

@@ -18,6 +18,7 @@ from pipeline.errors import Problem, RequestError
 from pipeline.files import safe_name
 from pipeline.source.documents import read_text, read_yaml
 from pipeline.source.manifest import Manifest, load_manifest
+from pipeline.window import Window
 
 MANIFEST_SUFFIXES = (".yaml", ".yml")
 VOICES = "voices"
@@ -66,7 +67,7 @@ class Drop:
     manifest: Path
     name: str  # of the job
     priority: int
-    window: str | None  # its own, of the hours in which its chunks may be started
+    window: Window | None  # its own, of the hours in which its chunks may be started
     companions: tuple[str, ...]  # the files it names that are there, relative to its folder
     problems: tuple[Problem, ...]
     stamp: Stamp

@@ -7,16 +7,16 @@ on the board while it lasts, and `digest.html` after each job.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import StorageError
 from pipeline.jobs.bulk import AT_ONCE, Bulk, open_bulk
 from pipeline.jobs.job import open_job
 from pipeline.jobs.progress import progress_bars
+from pipeline.jobs.report import Report
 from pipeline.jobs.stages import OnProgress
 from pipeline.jobs.status import Board, JobStatus
 from pipeline.night.claims import Outcome
@@ -73,8 +73,8 @@ class Night:
         """Of the last 24 hours."""
         return latest_digest(self.settings.output, self.folder)
 
-    def _finished(self, name: str, report: Mapping[str, Any] | None, error: str) -> None:
-        told = str(report["status"]) if report else "failed"
+    def _finished(self, name: str, report: Report | None, error: str) -> None:
+        told = report.status if report else "failed"
         self.say(f"{name}: {told}" + (f"\n{error}" if error else ""))
         try:
             write_digest(self.settings.output, self.digest())
@@ -90,10 +90,10 @@ def _stop_with(stop: threading.Event, bulk: Bulk) -> None:
 def render_with(bulk: Bulk, bar: Callable[[str], OnProgress], *, allow_outside: bool) -> Render:
     """Renders one manifest as a job of `bulk`."""
 
-    def render(manifest: Path, owner: Path) -> Mapping[str, Any]:
+    def render(manifest: Path, owner: Path) -> Report:
         job = open_job(manifest, bulk.settings, allow_outside=allow_outside, owner=owner)
         bulk.add(job)
-        return bulk.render(job, bar(job.name)).as_dict()
+        return bulk.render(job, bar(job.name))
 
     return render
 

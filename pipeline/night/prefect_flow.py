@@ -14,7 +14,6 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -66,8 +65,7 @@ def podcast(
     Paths are relative to the folder the deployment is served from; `owner` is where the manifest belongs, if that is
     not where it lies. Raises `PodcastError` where not everything is "done"; the finished takes are kept either way.
     """
-    settings = load_settings()
-    settings = replace(settings, output=Path(out) if out else settings.output, jobs=jobs or settings.jobs)
+    settings = load_settings(output=out or None, jobs=jobs or None)
     log_to(settings.output / "logs", f"flow-{os.getpid()}")
     _end_with_service()
     if (manifest is None) == (inbox is None):
@@ -84,7 +82,7 @@ def podcast(
     create_markdown_artifact(summary(report), key="report", description=f"{job.name}: {report.status}")
     _digest(Night(belongs.parent.parent if belongs else settings.output, settings, _log.info))
     if report.status != "done":
-        raise PodcastError(*(Problem(**problem) for problem in report.problems))
+        raise PodcastError(*report.problems)
     return report.as_dict()
 
 
@@ -112,7 +110,9 @@ def _bulk(settings: Settings, engines: Collection[str]) -> Iterator[Bulk]:
         assert context is not None
         assert isinstance(context.task_runner, DaskTaskRunner)
         with crew_of(context.task_runner.client) as crew:
-            yield Bulk(settings, board, engine_for=pool_engines(crew), at_once=AT_ONCE, devices_stop=crew.stop)
+            yield Bulk(
+                settings, board, engine_for=pool_engines(crew, settings), at_once=AT_ONCE, devices_stop=crew.stop
+            )
 
 
 def _digest(night: Night) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ from tzlocal import get_localzone_name
 from pipeline.engines.cluster import check_address, local_cluster
 from pipeline.engines.crew import plan_workers
 from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StoppedError, StorageError
-from pipeline.files import read_json
+from pipeline.jobs.report import Report, read_report
 from pipeline.jobs.status import Board
 from pipeline.night.claims import Outcome
 from pipeline.night.overnight import EVERY_ENGINE, Night
@@ -184,7 +184,7 @@ def deployment_answers(say: Callable[[str], None]) -> bool:
 def render_through(deployment: str, night: Night, stop: threading.Event) -> Render:
     """Renders one manifest as a flow run of `deployment`; one that dies is followed by another."""
 
-    def render(manifest: Path, owner: Path) -> Mapping[str, Any]:
+    def render(manifest: Path, owner: Path) -> Report:
         workspace = Workspace(night.settings.output, owner.stem)
         parameters = {
             "manifest": str(manifest.resolve()),
@@ -203,8 +203,8 @@ def render_through(deployment: str, night: Night, stop: threading.Event) -> Rend
             )
             assert isinstance(run, FlowRun)  # a coroutine only where a loop is running
             state = _ended(run.id, workspace, stop)
-            report = read_json(workspace.report)
-            if _stamp(workspace.report) != before and isinstance(report, dict):
+            report = read_report(workspace.report)
+            if report is not None and _stamp(workspace.report) != before:
                 return report
             if state.type == StateType.FAILED:
                 raise _error(str(manifest), state.message or "the flow run failed.")

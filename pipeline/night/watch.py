@@ -12,23 +12,23 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import watchfiles
 
 from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StorageError
+from pipeline.jobs.report import Report
 from pipeline.night.claims import Claim, Outcome, claim, take_over
 from pipeline.night.inbox import Drop, Folders, Inbox, Scene
-from pipeline.window import admission, first_window
+from pipeline.window import Window
 
-Render = Callable[[Path, Path], Mapping[str, Any]]  # the manifest, its path when it is done -> the report as JSON
-OnFinished = Callable[[str, Mapping[str, Any] | None, str], None]  # name, report, error
+Render = Callable[[Path, Path], Report]  # the manifest, and its path when it is done
+OnFinished = Callable[[str, Report | None, str], None]  # name, report, error
 
 _LOOK_S = 3.0  # at the latest; a change in the folder makes it sooner
 _TRIES = 4  # with engines that fail
@@ -54,7 +54,7 @@ class Watcher:
         settle_s: float = 2.0,
         patience_s: float = 60.0,
         allow_outside: bool = False,
-        window: str | None = None,
+        window: Window | None = None,
         on_event: Callable[[str], None] = lambda _text: None,
         on_finished: OnFinished = lambda _name, _report, _error: None,
         clock: Callable[[], float] = time.monotonic,
@@ -74,7 +74,7 @@ class Watcher:
         self._clock = clock
         self._inbox = Inbox(self._folders, allow_outside)
         self._claims: dict[str, Claim] = {}
-        self._renders: dict[str, Future[Mapping[str, Any]]] = {}
+        self._renders: dict[str, Future[Report]] = {}
         self._outcomes: list[Outcome] = []
         self._given_up: set[str] = set()
         self._draining = False
@@ -225,7 +225,8 @@ class Watcher:
 
     def _may_start(self, drop: Drop) -> bool:
         """Whether there is room for it, and its window is open: it must not hold a place while it sleeps."""
-        return not self._is_full and admission(first_window(self._window, drop.window), self._now)() == 0
+        window = self._window or drop.window
+        return not self._is_full and (window is None or window.wait_s(self._now()) == 0)
 
     def _claim(self, drop: Drop, scene: Scene) -> None:
         try:
@@ -346,12 +347,11 @@ def _wrong(drop: Drop) -> Outcome:
     return Outcome(drop.name, None, "\n".join(map(str, drop.problems)), is_wrong=True)
 
 
-def _outcome(mine: Claim, report: Mapping[str, Any] | None, error: Exception | None) -> Outcome:
+def _outcome(mine: Claim, report: Report | None, error: Exception | None) -> Outcome:
     if report is not None:
-        if report.get("status") == "done":
+        if report.status == "done":
             return Outcome(mine.name, report)
-        problems = [str(Problem(**problem)) for problem in report.get("problems", ())]
-        return Outcome(mine.name, report, "\n".join(problems) or f"{mine.name}: {report.get('status')}.")
+        return Outcome(mine.name, report, "\n".join(map(str, report.problems)) or f"{mine.name}: {report.status}.")
     if isinstance(error, PodcastError):
         return Outcome(mine.name, None, str(error), is_wrong=isinstance(error, RequestError))
     told = Problem(

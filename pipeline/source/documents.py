@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pipeline.errors import Problem, RequestError, did_you_mean, raise_if_any
+from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_mean, raise_if_any
 
 YamlPath = tuple[str | int, ...]
 Data = Union[dict[str, "Data"], list["Data"], str, None]  # noqa: UP007 - `|` cannot name itself before Python 3.12
@@ -257,9 +257,8 @@ def _problem(detail: ErrorDetails, located: Located, model: type[BaseModel]) -> 
         case "literal_error":
             allowed = [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
             return Problem(where, f'"{value}" is no {name}.', did_you_mean(str(value), allowed))
-        case "value_error":
-            what, _, hint = str(detail["ctx"]["error"]).partition("\n")
-            return Problem(where, what, hint or "See the example in README.")
+        case "value_error" if isinstance(error := detail["ctx"]["error"], InvalidValueError):
+            return error.at(where)
         case "string_type":
             found = "a list" if isinstance(value, list) else "keys" if isinstance(value, dict) else "nothing"
             return Problem(where, f'"{name}" must be text, not {found}.', "Write it on one line.")

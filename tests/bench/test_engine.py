@@ -14,7 +14,7 @@ from pipeline.bench.engine import QUICK, Plan, bench_engine, chunks, suited
 from pipeline.bench.random_weights import BenchWeights
 from pipeline.bench.samples import timed
 from pipeline.bench.table import engine_table, goals
-from pipeline.engines import DiaOptions
+from pipeline.engines import DiaMachine, DiaSound
 from pipeline.errors import EngineError
 from tests.support.commands import run_podcast
 
@@ -30,10 +30,10 @@ AGAINST_KEYS = {"ours", "transformers", "decoder_ratio", "end_to_end_ratio"}
 
 def run_few(tiny: BenchWeights, max_seconds: float | None = None, **changes: Any) -> dict[str, Any]:
     """The engine's benchmark with next to nothing to do, on weights that are there already."""
-    options = DiaOptions(device="cpu", kernels="torch", max_seconds=max_seconds)
     return bench_engine(
-        options,
+        DiaMachine(device="cpu", kernels="torch"),
         dataclasses.replace(FEW, **changes),
+        sound=DiaSound(max_seconds=max_seconds),
         size="tiny",
         folder=tiny.dia.parent,
         on_progress=lambda _stage, _done, _total: None,

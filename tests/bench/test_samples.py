@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.bench.samples import ENOUGH, QUIET, Sample, in_turn, select
+from pipeline.bench.engine import chunks
+from pipeline.bench.random_weights import BenchWeights
+from pipeline.bench.samples import ENOUGH, QUIET, Sample, hold, in_turn, occupancy, select
+from pipeline.engines.dia.batching.sampling import Sampling
+from pipeline.engines.dia.batching.slots import EagerStepper
+from pipeline.engines.dia.network.attention import Lane
+from pipeline.engines.dia.network.model import Model
+from pipeline.engines.dia.weights.config import read_config
+from pipeline.engines.dia.weights.tensors import load_weights
 
 
 @pytest.mark.parametrize(
@@ -64,3 +74,59 @@ def test_alternatives_are_measured_in_turn() -> None:
     assert found.keys() == {"a", "b"}
     assert all(measured.seconds >= 0 and measured.samples >= 2 for measured in found.values())
     assert len(ticks) == 4
+
+
+def test_takes_stand_still_while_their_step_is_measured(tiny: BenchWeights) -> None:
+    """Each step reads the row it should, in as many takes as it should, and can be repeated."""
+    config = read_config(tiny.dia)
+    lengths: list[list[tuple[bool, int]]] = []
+
+    class Watched(Model):
+        def step(self, lanes: Any, codes: torch.Tensor) -> torch.Tensor:
+            made = super().step(lanes, codes)
+            lengths.append([(lane.text is not None, lane.length) for lane in lanes])
+            return made
+
+    with torch.inference_mode():
+        stepper = EagerStepper(Watched(config, load_weights(tiny.dia, config, torch.float32, "cpu")), Sampling())
+        step = hold(stepper, np.array([1, 65, 66]), 30, 3)
+        lengths.clear()
+        for count, length, guided in [(3, 30, True), (3, 30, True), (1, 20, True), (2, 20, False), (2, 30, True)]:
+            step(count, length, guided)
+    cond, uncond = [(True, 30)], [(False, 30)]
+    assert lengths == [
+        3 * cond + 3 * uncond,
+        3 * cond + 3 * uncond,
+        [(True, 20), (False, 20)],
+        [(True, 20)] * 2,
+        2 * cond + 2 * uncond,
+    ]
+
+
+def test_held_takes_have_read_what_a_take_reads(tiny: BenchWeights) -> None:
+    """Their keys and values are those of a take that goes on from the same rows, in every lane."""
+    config = read_config(tiny.dia)
+    model = Model(config, load_weights(tiny.dia, config, torch.float32, "cpu"))
+    kept: list[list[Lane]] = []
+    step_of_model = model.step
+
+    def step(lanes: Any, codes: torch.Tensor) -> torch.Tensor:
+        kept.append(list(lanes))
+        return step_of_model(lanes, codes)
+
+    model.step = step  # type: ignore[method-assign]
+    with torch.inference_mode():
+        hold(EagerStepper(model, Sampling()), np.array([1, 65, 66]), 10, 2)(2, 10, True)
+    first, second = kept[-1][:2]
+    for mine, other in zip(first.cache, second.cache, strict=True):
+        assert mine.data_ptr() != other.data_ptr()
+        assert torch.equal(mine[:, :, :9], other[:, :, :9])
+
+
+def test_slots_of_a_long_job_are_full() -> None:
+    """Takes that all last as long leave none of them empty; one long take leaves all others so."""
+    assert occupancy(4, [1.0] * 8)["occupancy"] == 1.0
+    assert occupancy(4, [0.2] * 3 + [4.0])["occupancy"] < 0.5
+    found = occupancy(8, [length / 4 for _text, length in chunks(100)])
+    assert (found["chunks"], found["slots"]) == (100, 8)
+    assert 0.8 < found["occupancy"] < 1

@@ -8,8 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.engines import DiaOptions, DraftVoice, Line, Rendered, Request, Voice, open_engine
+from pipeline.engines import (
+    TRAITS,
+    DiaMachine,
+    DiaSound,
+    DraftVoice,
+    Line,
+    Rendered,
+    Request,
+    Voice,
+    engine_workers,
+    open_engine,
+)
 from pipeline.errors import EngineError
+from tests.support.hosts import write_weights
 
 ANN, BOB = Voice("ann", DraftVoice("f2")), Voice("bob", DraftVoice("m3", rate_wpm=150, pitch=30))
 ENGINES = ["tone", "draft"]
@@ -72,6 +84,25 @@ def test_a_chunk_of_two_speakers_knows_when_each_is_heard(engine: str) -> None:
 def test_engines_that_are_not_there(tmp_path: Path) -> None:
     """Dia needs weights; others are not known."""
     with pytest.raises(EngineError, match="nowhere"):
-        open_engine("dia", DiaOptions(weights=str(tmp_path / "nowhere")))
+        open_engine("dia", machine=DiaMachine(weights=str(tmp_path / "nowhere")))
     with pytest.raises(EngineError, match='Did you mean "draft"'):
         open_engine("drat")
+
+
+def test_how_dia_speaks_is_told_in_a_take_s_key_as_it_always_was() -> None:
+    """Byte for byte: another text would be another take."""
+    assert str(DiaSound()) == "cfg_scale=3.0,top_p=0.95"
+    every = DiaSound(cfg_scale=2.5, temperature=0.0, top_k=30, cfg_frames=100, max_seconds=9.5, precision="int8")
+    assert str(every) == (
+        "cfg_scale=2.5,temperature=0.0,top_p=0.95,top_k=30,cfg_frames=100,max_seconds=9.5,precision=int8"
+    )
+
+
+def test_only_engines_with_a_model_ask_for_workers(tmp_path: Path) -> None:
+    """And without weights there is nothing to ask for."""
+    for name, traits in TRAITS.items():
+        assert traits.needs_workers == (name == "dia")
+        assert engine_workers(name, DiaMachine(weights=str(tmp_path / "nowhere"))) == ()
+    workers = engine_workers("dia", DiaMachine(weights=str(write_weights(tmp_path / "weights"))))
+    assert workers
+    assert all(worker.gpu is not None or (worker.threads or 99) <= 16 for worker in workers)

@@ -17,7 +17,17 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline.engines import DEFAULTS, DraftVoice, Failed, Rendered, Request, Voice, open_engine, pool
+from pipeline.engines import (
+    DEFAULT_SOUND,
+    THIS_MACHINE,
+    DraftVoice,
+    Failed,
+    Rendered,
+    Request,
+    Voice,
+    open_engine,
+    pool,
+)
 from pipeline.engines.cluster import local_cluster
 from pipeline.engines.crew import Crew, join_crew
 from pipeline.engines.devices import Worker
@@ -61,7 +71,7 @@ def doubles() -> Iterator[Crew]:
 
 
 def _pool(crew: Crew, engine: str = "tone", priority: int = 0) -> Pool:
-    return Pool(engine, open_engine(engine), DEFAULTS, crew, priority)
+    return Pool(engine, open_engine(engine), DEFAULT_SOUND, THIS_MACHINE, crew, priority)
 
 
 def _sounds(results: Iterator[Rendered | Failed]) -> dict[str, bytes]:
@@ -143,7 +153,7 @@ def test_requests_are_pulled_as_fast_as_they_are_spoken(two: Crew) -> None:
     for _result in speaker.render(incoming()):
         done += 1
     assert done == 150
-    assert most == speaker.slots < sum(two.held().values())
+    assert most == speaker.slots < sum(two.capacities().values())
 
 
 def test_a_chunk_that_fails_fails_alone(two: Crew) -> None:
@@ -258,14 +268,15 @@ def test_a_chunk_has_its_chances(doubles: Crew, monkeypatch: pytest.MonkeyPatch)
     tried: Counter[str] = Counter()
     submit = Pool.submit
 
-    def counting(self: Pool, errands: list[pool._Errand]) -> object:
-        tried.update(errand.request.key for errand in errands)
-        return submit(self, errands)
+    def counting(self: Pool, batch: list[pool._Pending]) -> object:
+        tried.update(pending.request.key for pending in batch)
+        return submit(self, batch)
 
     monkeypatch.setattr(Pool, "submit", counting)
     (result,) = _pool(doubles).render([request("bad", "break it")])
     assert isinstance(result, Failed)
-    assert pool._TOGETHER + pool._ALONE <= tried["bad"] <= pool._TOGETHER + pool._ALONE + 1
+    least = pool._DEATHS_AMONG_OTHERS + pool._DEATHS_ALONE
+    assert least <= tried["bad"] <= least + 1
 
 
 @pytest.mark.slow

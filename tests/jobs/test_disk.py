@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,7 +92,7 @@ def test_the_estimate_looks_at_each_take_a_few_times(
 
 def test_too_little_room_is_told_with_what_to_do(make_job: MakeJob, settings: Settings) -> None:
     """Against the nearest folder that is there already; a job that needs nothing may have none."""
-    job = open_job(make_job(), replace(settings, output=settings.output / "not/yet"), engine="tone")
+    job = open_job(make_job(), settings.model_copy(update={"output": settings.output / "not/yet"}), engine="tone")
     free = shutil.disk_usage(settings.output.parent).free
     assert check_room(job, estimate(job)) is None
     problem = check_room(job, Room(takes=2 * free, chapters=0, deliverables=0, temporary=0))
@@ -116,7 +115,7 @@ def test_a_margin_is_left(make_job: MakeJob, settings: Settings) -> None:
 def test_an_output_below_a_file_is_told(make_job: MakeJob, settings: Settings, tmp_path: Path) -> None:
     """Not as a traceback: the nearest thing that is there is asked, or the disk's own reason is given."""
     (tmp_path / "file").touch()
-    job = open_job(make_job(), replace(settings, output=tmp_path / "file/output"), engine="tone")
+    job = open_job(make_job(), settings.model_copy(update={"output": tmp_path / "file/output"}), engine="tone")
     try:
         assert check_room(job, estimate(job)) is None
     except StorageError as error:

@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from hypothesis import given
@@ -22,11 +22,13 @@ from hypothesis import strategies as st
 
 from pipeline.errors import EngineError, Problem, RequestError, StorageError
 from pipeline.jobs.job import open_job
+from pipeline.jobs.report import Report
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.night.claims import Outcome
 from pipeline.night.inbox import Folders, Inbox
 from pipeline.night.watch import Watcher
 from pipeline.settings import Settings
+from pipeline.window import parse_window
 
 if TYPE_CHECKING:
     from tests.support.commands import SCRIPT
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 else:  # pytest puts this folder on the path, and some packages install a `tests` of their own
     from tests.support.commands import SCRIPT
     from tests.support.processes import WAIT_S, until
+
+REPORT = Report(job="one", title="A test", status="done", audio_s=0, wall_s=0, speed_x=0)
 
 
 @dataclass
@@ -45,8 +49,8 @@ class Shop:
     events: list[str] = field(default_factory=list)
     finished: list[Outcome] = field(default_factory=list)
     during: Callable[[Path], object] = lambda _manifest: None
-    status: str = "done"
-    problems: list[dict[str, str]] = field(default_factory=list)
+    status: Literal["done", "partial"] = "done"
+    problems: list[Problem] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.inbox.mkdir(parents=True)
@@ -64,14 +68,14 @@ class Shop:
         manifest.write_text(json.dumps({"title": "A test", "script": named} | keys))
         return manifest
 
-    def render(self, manifest: Path, done: Path) -> Mapping[str, Any]:
+    def render(self, manifest: Path, done: Path) -> Report:
         """Stands where a job is rendered."""
         assert done.parent == self.folder / "done"
         assert manifest.name == done.name
         named = json.loads(manifest.read_text())["script"]
         self.rendered.append((manifest.name, (manifest.parent / named).read_text()))
         self.during(manifest)
-        return {"job": manifest.stem, "status": self.status, "problems": self.problems}
+        return REPORT.model_copy(update={"status": self.status, "problems": tuple(self.problems)})
 
     def watcher(self, **options: Any) -> Watcher:
         options = {"settle_s": 0.03, "patience_s": 0.3} | options
@@ -123,18 +127,19 @@ def test_a_manifest_moves_to_done_with_all_it_names(shop: Shop) -> None:
     (shop.inbox / "voices" / "ann" / "voice.yaml").write_text("description: Ann\n")
     shop.drop("one", cover="cover.jpg")
 
-    assert shop.drain() == [Outcome("one", {"job": "one", "status": "done", "problems": []})]
+    assert shop.drain() == [Outcome("one", REPORT)]
 
     assert shop.files() == [
         "done/cover.jpg",
         "done/one.md",
         "done/one.report.json",
+        "done/one.report.md",
         "done/one.yaml",
         "done/voices/ann/voice.yaml",
     ]
     assert list((shop.folder / "running").iterdir()) == []
     assert json.loads((shop.folder / "done" / "one.report.json").read_text())["status"] == "done"
-    assert shop.finished == [Outcome("one", {"job": "one", "status": "done", "problems": []})]
+    assert shop.finished == [Outcome("one", REPORT)]
 
 
 def test_a_script_may_come_after_its_manifest(shop: Shop) -> None:
@@ -302,7 +307,7 @@ def test_the_same_manifest_twice(shop: Shop) -> None:
     assert (shop.folder / "done" / "one.md").read_text() == "Second"
     shop.drop("one", "Second")
     assert [outcome.error for outcome in shop.drain()] == [""]
-    assert shop.files() == ["done/one.md", "done/one.report.json", "done/one.yaml"]
+    assert shop.files() == ["done/one.md", "done/one.report.json", "done/one.report.md", "done/one.yaml"]
 
 
 def test_names_that_differ_only_in_their_extension(shop: Shop) -> None:
@@ -365,7 +370,7 @@ def test_what_sleeps_holds_no_place(shop: Shop) -> None:
         until(lambda: len(shop.finished) == 2)
         assert shop.finished[1].name == "night"
     shop.drop("night", window="9:00-17:00")
-    (outcome,) = shop.drain(window="23:00-06:30", **options)
+    (outcome,) = shop.drain(window=parse_window("23:00-06:30"), **options)
     assert outcome.name == "night"
 
 
@@ -428,19 +433,20 @@ def test_a_partial_job_fails_and_its_success_clears_failed(shop: Shop, moved: bo
     shop.drop("other", None, script=["shared.md", "gone.md"])
     shop.drain()
     shop.status = "partial"
-    shop.problems = [{"where": "one.md:1", "what": "take 3 is silent.", "next": "Listen."}]
+    shop.problems = [Problem("one.md:1", "take 3 is silent.", "Listen.")]
     shop.drop("one")
     (outcome,) = shop.drain()
     assert outcome.error == "one.md:1: take 3 is silent. Listen."
     assert shop.files("failed") == [
-        "one.error.txt", "one.md", "one.report.json", "one.yaml", "other.error.txt", "other.yaml", "shared.md",
+        "one.error.txt", "one.md", "one.report.json", "one.report.md", "one.yaml",
+        "other.error.txt", "other.yaml", "shared.md",
     ]  # fmt: skip
     for name in ("one.md", "one.yaml"):
         (Path.replace if moved else shutil.copyfile)(shop.folder / "failed" / name, shop.inbox / name)
     shop.status = "done"
     assert [outcome.error for outcome in shop.drain()] == [""]
     assert shop.files("failed") == ["other.error.txt", "other.yaml", "shared.md"]
-    assert shop.files("done") == ["one.md", "one.report.json", "one.yaml"]
+    assert shop.files("done") == ["one.md", "one.report.json", "one.report.md", "one.yaml"]
 
 
 def test_what_cannot_be_delivered_is_not_rendered_again(shop: Shop) -> None:
@@ -496,7 +502,7 @@ def test_nothing_outside_the_folder_is_taken(shop: Shop, tmp_path: Path) -> None
 def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     """A watcher whose folder is a file says so, and what to do, before it begins."""
     (tmp_path / "drop").write_text("a file")
-    watcher = Watcher(tmp_path / "drop", lambda _manifest, _done: {})
+    watcher = Watcher(tmp_path / "drop", lambda _manifest, _done: REPORT)
     with pytest.raises(RequestError, match=r"the drop folder cannot be used \(.*\)\. Make it writable"):
         watcher.run(threading.Event())
 
@@ -504,23 +510,23 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
 def test_real_jobs(shop: Shop, settings: Settings) -> None:
     """A job is rendered once however often it is dropped, and one with an unknown voice says where it is named."""
 
-    def render(manifest: Path, done: Path) -> Mapping[str, Any]:
+    def render(manifest: Path, done: Path) -> Report:
         job = open_job(manifest, settings, engine="tone", owner=done)
-        return render_job(job, Conditions(jobs=1)).as_dict()
+        return render_job(job, Conditions(jobs=1))
 
     watcher = Watcher(shop.folder, render, settle_s=0.03, patience_s=0.3)
     shop.drop("one", SCRIPT)
     shop.drop("two", SCRIPT, cast={"Ann": "nobody"})
     first, wrong = watcher.drain(threading.Event())
     assert first.report is not None
-    assert first.report["takes"]["rendered"] == first.report["takes"]["total"] > 0
+    assert first.report.takes.rendered == first.report.takes.total > 0
     assert (shop.folder / "done" / "one.report.md").read_text().startswith("# A test: done")
     assert wrong.error.startswith('two.yaml:1: no voice "nobody" in voices/.')
 
     shop.drop("one", SCRIPT)
     (again,) = watcher.drain(threading.Event())
     assert again.report is not None
-    assert again.report["takes"]["reused"] == first.report["takes"]["total"]
+    assert again.report.takes.reused == first.report.takes.total
 
 
 # Settling
@@ -568,6 +574,7 @@ def test_only_what_lies_still_is_taken(tmp_path_factory: pytest.TempPathFactory,
 WATCHER = """
 import os, sys, threading, time
 from pathlib import Path
+from pipeline.jobs.report import Report
 from pipeline.night.watch import Watcher
 
 folder, log, busy_s = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
@@ -584,7 +591,7 @@ def render(manifest, done):
     assert (manifest.parent / "shared.md").read_text() == "Shared."
     time.sleep(busy_s)
     mark.unlink()
-    return {"status": "done", "problems": []}
+    return Report(title="A test", status="done", audio_s=0, wall_s=0, speed_x=0)
 
 watcher = Watcher(folder, render, at_once=2, settle_s=0.05, patience_s=30)
 log.with_name(f"ready-{os.getpid()}").touch()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,14 +21,19 @@ from hypothesis import strategies as st
 
 from pipeline.engines import Failed, Rendered, Request
 from pipeline.engines.tone import ToneEngine
+from pipeline.errors import StoppedError
 from pipeline.files import read_record, write_record
 from pipeline.jobs.job import Job, open_job
+from pipeline.jobs.report import TakeCounts
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
 from pipeline.takes.plan import attempt_seed
 from pipeline.takes.render import render_takes
 from pipeline.takes.store import TakeStore
+from pipeline.window import Admission, parse_window
 from tests.support.commands import MakeJob
+
+_WINDOW, _OPENS = parse_window("23:00-06:30"), datetime(2026, 11, 26, 23)
 
 
 def test_a_finished_take_is_not_rendered_again(job: Job) -> None:
@@ -146,7 +153,7 @@ def test_a_faulty_take_is_tried_again_and_the_best_is_kept_and_flagged(job: Job)
     assert [(first.takes[key].attempt, first.takes[key].faults) for key in fates] == [
         (1, ()), (3, ("too long for its text",)), (0, ()), (0, ()),
     ]  # fmt: skip
-    assert first.work_s == 0.5 * 7
+    assert first.devices["here"].work_s == 0.5 * 7
     (flagged,) = first.flagged
     assert flagged.where == job.takes[1].where
     assert "is too long for its text." in flagged.what
@@ -251,12 +258,17 @@ def test_nothing_is_begun_while_it_may_not_be(
     answers, log = iter(closed), list[float]()
     plans = dict(zip((plan.key for plan in job.takes), fates, strict=True))
 
-    def admission() -> float:
+    def clock() -> datetime:
         log.append(next(answers, 0.0))
-        return log[-1]
+        return _OPENS - timedelta(seconds=log[-1])
 
-    def wait(seconds: float) -> None:
-        assert seconds == min(log[-1], 1.0) > 0
+    class _NoSleep(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout == min(log[-1], 1.0) > 0
+            return False
+
+    admission = Admission(_WINDOW, clock=clock)
+    admission.stop = _NoSleep()
 
     class _Watching(_Fated):
         def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
@@ -269,21 +281,22 @@ def test_nothing_is_begun_while_it_may_not_be(
 
     with TemporaryDirectory() as folder:
         engine = _Watching(plans, slots)
-        done = render_takes(job.takes, engine, TakeStore(Path(folder)), limits=LIMITS, admission=admission, wait=wait)
+        done = render_takes(job.takes, engine, TakeStore(Path(folder)), limits=LIMITS, admission=admission)
     assert done.rendered == 4
     assert engine.renders == {key: len(fate) for key, fate in plans.items()}
 
 
 def test_a_wait_can_be_broken_off(job: Job) -> None:
     """What was in flight is finished and kept."""
-    asked = iter([0.0, 0.0, 0.0, 3600.0, 3600.0])
+    closed_s = iter([0, 0, 0, 3600, 3600])
 
-    def stop(seconds: float) -> None:
-        assert seconds == 1.0
-        raise KeyboardInterrupt
+    def on_closed(_opens: datetime, is_first: bool) -> None:
+        if not is_first:
+            admission.stop.set()
 
-    with pytest.raises(KeyboardInterrupt):
-        render_takes(job.takes, job.engine, job.store, admission=lambda: next(asked), wait=stop)
+    admission = Admission(_WINDOW, clock=lambda: _OPENS - timedelta(seconds=next(closed_s)), on_closed=on_closed)
+    with pytest.raises(StoppedError):
+        render_takes(job.takes, job.engine, job.store, admission=admission)
     assert len(job.store.keys()) == 2
 
 
@@ -307,7 +320,7 @@ def test_flagged_takes_are_delivered_and_reported(make_job: MakeJob, settings: S
     job = replace(open_job(make_job(deliver=["wav"]), settings, engine="tone"), engine=_Loud())
     report = render_job(job, Conditions(jobs=2))
     assert report.status == "done"
-    assert report.takes == {"total": 4, "rendered": 4, "reused": 0, "failed": 0}
-    assert [problem["where"] for problem in report.problems] == [plan.where for plan in job.takes]
-    assert all("is clipped." in problem["what"] for problem in report.problems)
+    assert report.takes == TakeCounts(4, rendered=4, reused=0, failed=0)
+    assert [problem.where for problem in report.problems] == [plan.where for plan in job.takes]
+    assert all("is clipped." in problem.what for problem in report.problems)
     assert render_job(job, Conditions(jobs=2)).problems == report.problems

@@ -18,8 +18,10 @@ import torch
 from hypothesis import assume, given, settings
 from torch import Tensor
 
+from pipeline.engines.dia.batching.prefill import Prefill
 from pipeline.engines.dia.batching.sampling import Sampling
-from pipeline.engines.dia.batching.slots import Prompted, Slots
+from pipeline.engines.dia.batching.scheduler import GenerationRequest, Scheduler
+from pipeline.engines.dia.batching.slots import EagerStepper
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights.config import read_config
 from pipeline.engines.dia.weights.tensors import load_weights
@@ -245,17 +247,18 @@ def test_unconditional_reading_of_a_prompt_is_shared() -> None:
     """The second take with a prompt copies what the first has read: the same bits as reading it anew."""
     model, reference = _tiny(4.0)
     prompts = _prompts((20, 9))
-    shared = Slots(model, Sampling(temperature=0), limit=1)
+    shared = Scheduler(EagerStepper(model, Sampling(temperature=0)), limit=1)
     order = [(text, prompt) for text in TEXTS for prompt in prompts]
-    requests = [Prompted(str(index), text, prompt, 0, 12) for index, (text, prompt) in enumerate(order)]
+    requests = [GenerationRequest(str(index), text, prompt, 0, 12) for index, (text, prompt) in enumerate(order)]
     expected = reference_greedy(reference, [text for text, _ in order], [prompt for _, prompt in order], 12, 3.0)
     assert expected.margin > DECISIVE
     for made in shared.generate(requests):
         np.testing.assert_array_equal(made.codes, expected.codes[int(made.key)])
-    for prompt in prompts:
+    prefill = Prefill(model, guided=True)
+    for prompt in [*prompts, *prompts]:
         grid = np.concatenate([np.full((1, 9), 1026), prompt.astype(np.int64)])[: len(prompt)]
         copied, anew = model.lane(None, 40), model.lane(None, len(grid))
-        shared._copy_unconditional(copied, grid)
+        prefill.copy_prompt(copied, grid)
         model.step([anew], torch.from_numpy(grid)[None])
         assert copied.length == len(grid)
         for left, right in zip(copied.cache, anew.cache, strict=True):

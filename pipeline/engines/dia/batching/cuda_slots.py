@@ -1,25 +1,27 @@
-"""Continuous batching for GPUs: a static pool of slots, of which one step is one CUDA graph.
+"""The stepper for CUDA: static slots in one KV cache, of which a decode step is one CUDA graph.
 
-What a step needs to know of a take lies in tensors on the device, and all that `Slots` does on the host in each step is
-done by tensor operations, so that a step can be captured and replayed. The host looks only every so many steps for
-takes that have ended; a slot without a take, or whose take has ended, computes what nothing reads. Prompts are read
-as in `Slots`, outside the graph. The slots in use are the first ones, and a graph is for a power of two of them.
+What a step needs to know of a slot lies in tensors on the device, and what `Decoding.fill` does on the host is done by
+tensor operations, so that a step can be captured and replayed. The host looks only every so many steps for slots that
+have ended; a slot without a request, or whose take has ended, computes what nothing reads. Prefill is that of
+`slots.py`, outside the graph. The slots in use are the first ones, and a graph is for a power of two of them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
 
+from pipeline.engines.dia.batching.decoding import Decoding
 from pipeline.engines.dia.batching.delay import FREE
+from pipeline.engines.dia.batching.prefill import Prefill, memory_errors
 from pipeline.engines.dia.batching.sampling import Sampling, sample
-from pipeline.engines.dia.batching.slots import Generated, Prompted, Slots, _raise_unless_memory, _Slot
-from pipeline.engines.dia.network.attention import PlainAttention
+from pipeline.engines.dia.batching.scheduler import Generated, GenerationRequest
+from pipeline.engines.dia.network.attention import Lane, PlainAttention
 from pipeline.engines.dia.network.attention_cuda import BLOCK, PoolBatch, Store, steady_tile
 from pipeline.engines.dia.network.linear import FP8
 from pipeline.engines.dia.network.model import Model
@@ -73,112 +75,120 @@ class Shape:
     guided: bool
 
 
-class Pool(Slots):
-    """Generates takes as `Slots` does, up to `limit` at a time; for one `generate` at a time.
+@dataclass(eq=False)
+class CudaSlot(Decoding):
+    """A request; what its `lanes` have read moves into the static KV cache when there is a place for it."""
 
-    The pool has room for `limit` takes of the longest rows and texts there have been, and grows with a longer one. With
-    `fp8` it keeps keys and values in fp8, in half the memory. `graphs` says whether steps are captured: on CUDA, unless
-    said otherwise. The model's attention must be the plain one.
+    lanes: tuple[Lane | None, ...] = field(kw_only=True)  # the conditional one, then the unconditional one
+
+
+class CudaStepper:
+    """A `Stepper` with static slots in one KV cache, whose decode steps are replayed from CUDA graphs.
+
+    The cache has room for as many slots as the scheduler allows, of the longest rows and texts there have been, and
+    grows with a longer one. With `fp8` it keeps keys and values in fp8, in half the memory. `graphs` says whether steps
+    are captured: on CUDA, unless said otherwise. Raises `TypeError` where the model's attention is not the plain one.
     """
 
     def __init__(
         self,
         model: Model,
         sampling: Sampling,
-        limit: int,
         cfg_frames: int | None = None,
         *,
         fp8: bool = False,
         graphs: bool | None = None,
     ) -> None:
-        super().__init__(model, sampling, limit, cfg_frames)
         if not isinstance(model.attention, PlainAttention):
-            raise TypeError("a pool takes over what plain attention has read")
+            raise TypeError("the static KV cache takes over what plain attention has read")
+        self.model = model
+        self._sampling = sampling
+        self._cfg_frames = cfg_frames
+        self._prefill = Prefill(model, guided=sampling.cfg_scale > 0)
+        self.kv_bytes = self._prefill.kv_bytes
+        self.trim = self._prefill.clear
         self._plain = model.attention
         self._dtype = model.lane(None, 0).cache[0].dtype
         self._kept_as = FP8 if fp8 else self._dtype
         self._graphs = model.device.type == "cuda" if graphs is None else graphs
-        self._delay = torch.tensor(self._delays, device=model.device)
+        self._delay = torch.tensor(model.config.delays, device=model.device)
         self._number = torch.arange(0, device=model.device)
-        self._seats: dict[int, _Slot] = {}  # by their numbers in the pool
+        self._seats: dict[int, CudaSlot] = {}  # by their numbers in the static KV cache
         self._release()
 
-    def generate(self, requests: Iterable[Prompted]) -> Iterator[Generated]:
-        """Each request exactly once, in the order they finish; the next is pulled only when a slot is free."""
-        for slot in list(self._seats.values()):  # of a stream that was not read to its end
+    def reset(self) -> None:
+        """As `Stepper.reset`."""
+        for slot in list(self._seats.values()):
             self._leave(slot, spoilt=True)
-        yield from super().generate(requests)
 
     def _release(self) -> None:
-        """Give the pool's memory back, and forget who was in it."""
-        decoder, device = self._model.config.decoder, self._model.device
+        """Give the KV cache back, and forget who was in it."""
+        decoder, device = self.model.config.decoder, self.model.device
         self._captured: dict[Shape, torch.cuda.CUDAGraph] = {}
         self._seats.clear()
-        self._state = _State.empty(0, 0, len(self._delays), device)
+        self._state = _State.empty(0, 0, len(self.model.config.delays), device)
         sides = 2 if self._sampling.cfg_scale > 0 else 1
         size, cross_size = decoder.head_dim, decoder.cross_head_dim
         self._heard = Store(decoder.layers, decoder.kv_heads, size, sides, self._kept_as, device)
         self._texts = Store(decoder.layers, decoder.cross_kv_heads, cross_size, 1, self._kept_as, device)
 
-    # Places in the pool
+    # Places in the static KV cache
 
+    @memory_errors()
+    def prefill(self, request: GenerationRequest) -> CudaSlot:
+        """As `Stepper.prefill`, outside the graphs."""
+        return CudaSlot(request, self.model.config, lanes=self._prefill.lanes(request))
+
+    @memory_errors()
     @torch.inference_mode()
-    def _admit(self, request: Prompted) -> _Slot:
-        """Read the prompt as ever, and copy what was read into the pool."""
-        slot = super()._admit(request)
-        assert slot.cond.text is not None
-        self._reserve(_up(len(slot.grid), BLOCK), _up(slot.cond.text.length, BLOCK))
-        number = next(number for number in range(self.limit) if number not in self._seats)
-        for side, lane in enumerate((slot.cond, slot.uncond)):
+    def allocate(self, slot: CudaSlot, slots: int) -> None:
+        """Copy what the slot's lanes have read into a static KV cache of at least so many slots."""
+        cond = slot.lanes[0]
+        assert cond is not None
+        assert cond.text is not None
+        text, rows = cond.text, len(slot.grid)
+        self._reserve(slots, _up(rows, BLOCK), _up(text.length, BLOCK))
+        number = next(number for number in range(slots) if number not in self._seats)
+        for side, lane in enumerate(slot.lanes):
             if lane is not None:
                 self._heard.put(number, side, lane.cache, lane.length)
-                lane.cache = ()
-        self._texts.put(number, 0, slot.cond.text.cache, slot.cond.text.length)
-        state, rows = self._state, len(slot.grid)
-        state.grid[number, :rows] = self._codes(slot.grid)
-        state.uniforms[number, :rows] = torch.from_numpy(slot.uniforms).to(self._model.device)
+        self._texts.put(number, 0, text.cache, text.length)
+        state = self._state
+        state.grid[number, :rows] = self._prefill.codes(slot.grid)
+        state.uniforms[number, :rows] = torch.from_numpy(slot.uniforms).to(self.model.device)
         state.row[number] = slot.row
         state.first[number] = slot.first
-        state.cap[number] = _cap(slot)
+        state.cap[number] = slot.cap
         state.end[number] = _NEVER
-        state.text[number] = slot.cond.text.length
+        state.text[number] = text.length
         state.broken[number] = False
         state.active[number] = True
-        slot.cond.text = None
+        slot.lanes = ()
         self._seats[number] = slot
-        return slot
 
-    def _reserve(self, rows: int, text: int) -> None:
-        """Have room for `limit` takes, and for so many rows and so much text. An empty pool may shrink the limit."""
+    def _reserve(self, slots: int, rows: int, text: int) -> None:
+        """Have room for so many slots, rows and tokens of text. Only an empty cache shrinks, and is given up first."""
         rows, text = max(rows, self._heard.capacity), max(text, self._texts.capacity)
-        roomy = self._heard.slots >= self.limit if self._seats else self._heard.slots == self.limit
+        roomy = self._heard.slots >= slots if self._seats else self._heard.slots == slots
         if roomy and (rows, text) == (self._heard.capacity, self._texts.capacity):
             return
-        while True:
-            if not self._seats:
-                self._release()
-            try:
-                self._resize(rows, text)
-                return
-            except (RuntimeError, MemoryError) as error:
-                _raise_unless_memory(error)
-                if self._seats or self.limit == 1:
-                    raise
-                self._shrink(self.limit // 2)
+        if not self._seats:
+            self._release()
+        self._resize(slots, rows, text)
 
-    def _resize(self, rows: int, text: int) -> None:
-        """Move into a pool of another size; where there is too little memory for both, all is as it was."""
+    def _resize(self, slots: int, rows: int, text: int) -> None:
+        """Move into a cache of another size; where there is too little memory for both, all is as it was."""
         self._compact()
-        device = self._model.device
-        state = _State.empty(self.limit, rows, len(self._delays), device)
-        heard, texts = self._heard.resized(self.limit, rows), self._texts.resized(self.limit, text)
-        kept = min(self.limit, self._heard.slots)
+        device = self.model.device
+        state = _State.empty(slots, rows, len(self.model.config.delays), device)
+        heard, texts = self._heard.resized(slots, rows), self._texts.resized(slots, text)
+        kept = min(slots, self._heard.slots)
         for new, old in zip(state.tensors(), self._state.tensors(), strict=True):
             (new[:kept, : old.shape[1]] if old.ndim > 1 else new[:kept]).copy_(old[:kept])
         self._state, self._heard, self._texts = state, heard, texts
-        self._number = torch.arange(2 * self.limit, device=device)
-        decoder, buckets = self._model.config.decoder, _buckets(self.limit)
-        together = tuple(sides * slots for slots in buckets for sides in range(1, heard.sides + 1))
+        self._number = torch.arange(2 * slots, device=device)
+        decoder, buckets = self.model.config.decoder, _buckets(slots)
+        together = tuple(sides * count for count in buckets for sides in range(1, heard.sides + 1))
         types = (self._dtype, self._kept_as, str(device))
         self._tile = steady_tile(together, decoder.heads, decoder.kv_heads, decoder.head_dim, *types)
         cross = (decoder.cross_heads, decoder.cross_kv_heads, decoder.cross_head_dim)
@@ -186,7 +196,7 @@ class Pool(Slots):
         self._captured.clear()
 
     def _compact(self) -> None:
-        """Let the takes have the lowest numbers."""
+        """Let the slots in use have the lowest numbers."""
         free = (number for number in range(len(self._seats)) if number not in self._seats)
         for source in [number for number in self._seats if number >= len(self._seats)]:
             target, slot = next(free), self._seats[source]
@@ -205,36 +215,37 @@ class Pool(Slots):
         self._state.text[number] = 1
 
     @torch.inference_mode()
-    def _leave(self, slot: _Slot, *, spoilt: bool) -> None:
-        """Vacate the take's slot; `spoilt`: there may be a NaN among its keys and values."""
+    def _leave(self, slot: CudaSlot, *, spoilt: bool) -> None:
+        """Vacate the slot's place; `spoilt`: there may be a NaN among its keys and values."""
         number = next(number for number, other in self._seats.items() if other is slot)
         self._vacate(number)
         if spoilt:
             self._heard.clear(number)
             self._texts.clear(number)
 
-    # Steps
+    # Decode steps
 
-    def _advance(self, active: Sequence[_Slot]) -> set[str]:
-        """So many steps that an end that is known is met, and no other goes long unseen."""
+    @memory_errors()
+    def decode(self, active: Sequence[CudaSlot]) -> int:
+        """So many decode steps that an end that is known is met, and no other goes long unseen."""
         assert len(active) == len(self._seats)
         try:
-            with torch.inference_mode(), _on(self._model.device):
+            with torch.inference_mode(), _on(self.model.device):
                 self._compact()
-                count = min(_STEPS_UNSEEN, *(_left(slot, max(self._delays)) for slot in active))
+                count = min(_STEPS_UNSEEN, *(slot.steps_left for slot in active))
                 shape = self._shape(count)
                 for _ in range(count):
                     self._run(shape)
-                self.steps += count
-                return self._look()
+                self._look()
         except (RuntimeError, MemoryError):
             self._release()  # it is half changed
             raise
+        return count
 
     def _shape(self, count: int) -> Shape:
         """What the next `count` steps need."""
         slots = self._seats.values()
-        unguided = self._cfg_frames is not None and all(slot.row - slot.first + 1 >= self._cfg_frames for slot in slots)
+        unguided = self._cfg_frames is not None and all(slot.frames >= self._cfg_frames for slot in slots)
         return Shape(
             slots=next(bucket for bucket in _buckets(self._heard.slots) if bucket >= len(slots)),
             blocks=-(-(max(slot.row for slot in slots) + count) // BLOCK),
@@ -264,32 +275,28 @@ class Pool(Slots):
             raise
         return graph
 
-    def _look(self) -> set[str]:
-        """Read what has become of the slots. Returns the keys of those that came to no numbers."""
-        state, broken = self._state, set()
-        told = torch.stack([state.row, state.end, state.broken.long()], dim=1)[: len(self._seats)].tolist()
+    def _look(self) -> None:
+        """Read what has become of the slots."""
+        state = self._state
+        progress = torch.stack([state.row, state.end, state.broken.long()], dim=1)[: len(self._seats)].tolist()
         for number, slot in self._seats.items():
-            row, end, spoilt = told[number]
-            self.slot_steps += row - slot.row
-            slot.row, slot.end = row, None if end == _NEVER else end
-            if spoilt:
-                broken.add(slot.request.key)
-            elif slot.end is not None and _left(slot, max(self._delays)) == 0:
+            slot.row, end, broken = progress[number]
+            slot.end, slot.finite = None if end == _NEVER else end, not broken
+            if slot.finite and slot.end is not None and slot.steps_left == 0:
                 slot.grid = state.grid[number, : len(slot.grid)].cpu().numpy()
-        return broken
 
-    def _finished(self, slot: _Slot, broken: set[str]) -> Generated | None:
-        """What the slot has made, if it is done; it is free then."""
-        made = super()._finished(slot, broken)
-        if made is not None:
-            self._leave(slot, spoilt=bool(made.reason))
-        return made
+    def finish(self, slot: CudaSlot) -> Generated | None:
+        """As `Stepper.finish`."""
+        result = slot.result()
+        if result is not None:
+            self._leave(slot, spoilt=not slot.finite)
+        return result
 
     # One step, by nothing but tensor operations whose shapes depend on `shape` alone
 
     def _step(self, shape: Shape) -> None:
         """Read a row of each slot, fill in the next. Conditional lanes lie in the pool from the last slot on."""
-        state, model, count = self._state, self._model, shape.slots
+        state, model, count = self._state, self.model, shape.slots
         row = state.row[:count]
         codes = state.grid[self._number[:count], row]
         if shape.guided:
@@ -320,7 +327,7 @@ class Pool(Slots):
 
     def _draw(self, cond: Tensor, uncond: Tensor | None, row: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens `[B, C]` from logits `[B, C, V]`, and whether those were finite, `[B]`."""
-        eos, slots = self._model.config.eos, slice(len(cond))
+        eos, slots = self.model.config.eos, slice(len(cond))
         uniform = self._state.uniforms[self._number[slots], row]
         tokens, finite = sample(cond, uncond, self._sampling, eos, uniform), _finite(cond)
         if uncond is not None:
@@ -335,7 +342,7 @@ class Pool(Slots):
 
     def _fill_in(self, tokens: Tensor, finite: Tensor, count: int) -> None:
         """Put the drawn `tokens` `[B, C]` into the rows after those that were read, by the rules for a take's end."""
-        config, state, number = self._model.config, self._state, self._number[:count]
+        config, state, number = self.model.config, self._state, self._number[:count]
         row, end, active = state.row[:count], state.end[:count], state.active[:count]
         following = row + 1
         ends = (end == _NEVER) & ((following == state.cap[:count]) | (tokens[:, 0] == config.eos))
@@ -348,17 +355,7 @@ class Pool(Slots):
         state.end[:count] = end
         state.row[:count] = row + active
         state.broken[:count] |= active & ~finite
-        state.active[:count] = active & finite & (following < end + max(self._delays) - 1)
-
-
-def _left(slot: _Slot, delay: int) -> int:
-    """Steps until the last codebook, delayed by `delay`, has caught up; as many as there may be."""
-    return (_cap(slot) if slot.end is None else slot.end) + delay - 1 - slot.row
-
-
-def _cap(slot: _Slot) -> int:
-    """The row in which the take ends at the latest."""
-    return slot.first + slot.request.max_frames
+        state.active[:count] = active & finite & (following < end + max(config.delays) - 1)
 
 
 def _finite(logits: Tensor) -> Tensor:

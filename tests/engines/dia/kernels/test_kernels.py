@@ -75,10 +75,11 @@ def test_int8_speaks_on_machines_that_have_less(
         without = {"PYTHONPATH": str(tmp_path / "without")}
     program = (
         "from pipeline.engines import *\n"
-        f"options = DiaOptions(weights={str(weights)!r}, precision='int8', max_seconds=0.3, "
-        "kernels=__import__('pipeline.settings').settings.load_settings().kernels)\n"
+        "from pipeline.settings import load_settings\n"
+        f"machine = DiaMachine.of(load_settings(weights={str(weights)!r}))\n"
+        "sound = DiaSound(precision='int8', max_seconds=0.3)\n"
         "request = Request('1', (Line(Voice('a', DraftVoice()), 'A line of some length.'),), 'en', 1)\n"
-        "(made,) = open_engine('dia', options).render([request])\n"
+        "(made,) = open_engine('dia', sound, machine).render([request])\n"
         "print(len(made.pcm))\n"
     )
     done = subprocess.run(

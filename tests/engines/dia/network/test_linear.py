@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from pipeline.engines.dia.kernels.packing import Int8Weight
 from pipeline.engines.dia.network import onednn
-from pipeline.engines.dia.network.linear import ROWS, Int8Linear, Linear, silu_gate
+from pipeline.engines.dia.network.linear import FP8, ROWS, Fp8Linear, Int8Linear, Linear, multiplies, silu_gate, to_fp8
 from pipeline.engines.dia.network.onednn import packs
 from tests.support import dia_fixtures
 
@@ -190,6 +190,47 @@ def test_the_product_is_the_same_for_every_number_of_rows_with_more_threads(
     for count in (1, 2, ROWS, ROWS + 1):
         for place in places(count):
             assert torch.equal(product(x[place]), together[place]), (threads, count, place)
+
+
+# fp8
+
+
+@given(st.integers(0, 2**31), st.floats(-60, 60))
+def test_fp8_keeps_three_bits_of_each_number(seed: int, power: float) -> None:
+    """Of any size; the largest is kept best, and nothing becomes a NaN."""
+    x = torch.randn(5, 48, generator=torch.Generator().manual_seed(seed)) * 2.0**power
+    x[2] = 0
+    rounded, scales = to_fp8(x)
+    found = rounded.float() * scales[:, None]
+    assert rounded.dtype == FP8
+    assert found.isfinite().all()
+    least = x.abs().amax(-1, keepdim=True) / 448 * 2**-9  # half of the smallest step
+    assert ((found - x).abs() <= x.abs() / 16 * 1.001 + least).all()
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["restored", "multiplied"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("shape", [(96, 48), (1040, 96)], ids=str)
+def test_a_product_in_fp8_is_right_to_its_rounding(dtype: torch.dtype, native: bool, shape: tuple[int, int]) -> None:
+    """And a row has the same bits alone and among others."""
+    generator = torch.Generator().manual_seed(shape[0])
+    weight = torch.randn(shape, generator=generator) * torch.logspace(-3, 3, shape[0])[:, None]
+    x = torch.randn(ROWS + 9, shape[1], generator=generator)
+    product = Fp8Linear(weight.to(dtype), native=native)
+    found, exact = product(x), x @ weight.T
+    assert found.dtype == torch.float32
+    error = (found - exact).norm(dim=0) / exact.norm(dim=0)  # of each output channel, small and large
+    assert (error < (0.07 if native else 0.05)).all()
+    assert (error > 0.005).all()
+    assert all(torch.equal(product(row[None])[0], found[index]) for index, row in enumerate(x))
+    assert torch.equal(product(x[7:]), found[7:])
+
+
+def test_a_cpu_restores_fp8_weights() -> None:
+    """Only some GPUs multiply in fp8."""
+    weight = torch.randn(32, 32)
+    assert not multiplies(weight)
+    assert torch.equal(Fp8Linear(weight)(weight), Fp8Linear(weight, native=False)(weight))
 
 
 # int8, by torch
