@@ -74,7 +74,7 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
         done = stage("takes", lambda: render_all_takes(job, conditions))
         with conditions.finishing:
             chapters = stage("chapters", lambda: join_all_chapters(job, done, conditions))
-            made = stage("deliverables", lambda: deliver_all(job, chapters, conditions))
+            deliverables = stage("deliverables", lambda: deliver_all(job, chapters, conditions))
         report = make_report(
             job=job.name,
             title=job.manifest.title,
@@ -84,7 +84,7 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
             casting=job.casting,
             speakers=job.speakers,
             chapters=chapters,
-            deliverables=made,
+            deliverables=deliverables,
             warnings=job.warnings,
             wall_s=time.monotonic() - started - conditions.admission.slept_s,
             finished_at=datetime.now().astimezone(),
@@ -106,9 +106,11 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
 
     def render() -> TakesDone:
         store, auditions = job.store, job.auditions
-        found = find_takes(job.takes, store, on_take)
+        finished = find_takes(job.takes, store, on_take)
         language = job.manifest.language
-        cast = give_prompts(job.takes, found.keys(), job.engine, job.traits, auditions, language, admission=admission)
+        cast = give_prompts(
+            job.takes, finished.keys(), job.engine, job.traits, auditions, language, admission=admission
+        )
         limits = job.traits.seconds_per_byte
         done = render_takes(
             cast.takes,
@@ -116,7 +118,7 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
             store,
             on_take,
             limits=limits,
-            found=found,
+            found=finished,
             admission=admission,
         )
         done = leave_out_faulty(done) if job.manifest.on_failure == "gap" else done
@@ -175,20 +177,20 @@ def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditio
     # The longest first, so that no core is left with a whole book at the end.
     groups = sorted(together.values(), key=lambda group: -group[0].audio_s)
     stop = conditions.admission.stop
-    made = in_parallel(lambda group: deliver(group, shelf, on_audio), groups, conditions.jobs, stop)
+    delivered = in_parallel(lambda group: deliver(group, shelf, on_audio), groups, conditions.jobs, stop)
     shelf.sweep(orders)
-    by_path = {item.path: item for items in made for item in items}
+    by_path = {item.path: item for items in delivered for item in items}
     return [by_path[shelf.name(order.path)] for order in orders]
 
 
 def _claim(job: Job) -> None:
     """See that the folder belongs to this manifest, and not to one of the same name elsewhere."""
     record = job.workspace.root / "job.json"
-    mine = str(job.owner.resolve())
+    owner_path = str(job.owner.resolve())
     held = read_json(record)
     owner = held if isinstance(held, dict) else {}
     other, engines = owner.get("manifest"), owner.get("engines", [])
-    if other not in (None, mine) and Path(other).is_file():
+    if other not in (None, owner_path) and Path(other).is_file():
         what = f"this folder holds the job of {other}."
         raise RequestError(Problem(str(job.workspace.root), what, "Rename the manifest, or choose another --out."))
-    write_json(record, {"manifest": mine, "engines": sorted({*engines, job.traits.name})})
+    write_json(record, {"manifest": owner_path, "engines": sorted({*engines, job.traits.name})})
