@@ -142,10 +142,10 @@ def _busy_s() -> float | None:
         text = _STAT.read_text(encoding="ascii")
     except OSError:
         return None
-    mine = _affinity()
+    cores = _affinity()
     lines = re.findall(r"^cpu(\d+) (.*)$", text, re.MULTILINE)
     # user nice system idle iowait irq softirq steal; what a guest uses counts as user already
-    ticks = [[int(number) for number in numbers.split()[:8]] for core, numbers in lines if int(core) in mine]
+    ticks = [[int(number) for number in numbers.split()[:8]] for core, numbers in lines if int(core) in cores]
     if not ticks:
         return None
     return sum(sum(core) - core[3] - core[4] for core in ticks) / os.sysconf("SC_CLK_TCK")

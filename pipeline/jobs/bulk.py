@@ -36,7 +36,7 @@ AT_ONCE = 3
 _log = logging.getLogger(__name__)
 
 
-def here(job: Job) -> Engine:
+def in_this_process(job: Job) -> Engine:
     """In this process."""
     return job.engine
 
@@ -49,7 +49,7 @@ class Bulk:
         settings: Settings,
         board: Board,
         *,
-        engine_for: EngineFor = here,
+        engine_for: EngineFor = in_this_process,
         at_once: int = 1,
         check_disk: bool = True,
         devices_stop: threading.Event | None = None,

@@ -322,7 +322,9 @@ def _server_lives() -> bool:
 
 def _prefect(*arguments: str) -> None:
     """Run the `prefect` command; its words go to stderr, as stdout is for machines."""
-    subprocess.run([sys.executable, "-m", "prefect", *arguments], check=False, stdout=sys.stderr.fileno())
+    # In a session of its own: a Ctrl-C in the terminal ends `podcast serve`, and not the server that outlives it.
+    command = [sys.executable, "-m", "prefect", *arguments]
+    subprocess.run(command, check=False, stdout=sys.stderr.fileno(), start_new_session=True)
 
 
 def _answers(api: str) -> bool:

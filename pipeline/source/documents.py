@@ -263,7 +263,7 @@ def _problem(detail: ErrorDetails, located: Located, model: type[BaseModel]) -> 
             found = "a list" if isinstance(value, list) else "keys" if isinstance(value, dict) else "nothing"
             return Problem(where, f'"{name}" must be text, not {found}.', "Write it on one line.")
         case "model_type" | "dict_type":
-            return Problem(where, f'"{name}" must hold "key: value" lines.', "See the example in README.")
+            return Problem(where, f'"{name}" must hold "key: value" lines.', "See the examples in docs/.")
         case _:
             shown = f" (it is {value[:40]!r})" if isinstance(value, str) else ""
             what = f'"{name}"{shown}: {detail["msg"][0].lower()}{detail["msg"][1:]}.'

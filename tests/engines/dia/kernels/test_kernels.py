@@ -37,26 +37,38 @@ def test_kernels_that_compute_wrongly_are_not_used(
     assert f"kernels {best} compute wrongly here and are not used: off by 3" in caplog.text
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny ones in int8, whose heads suit the kernels."""
+    folder = tmp_path_factory.mktemp("int8")
+    config = tiny_dia.config_dict(
+        encoder={"max_position_embeddings": 1024}, decoder={"max_position_embeddings": 3072, "head_dim": 64}
+    )
+    tiny_dia.write_transformers(folder / "source", config, tiny_dia.make_state(config, eos_bias=1.0))
+    packed.convert(folder / "source", folder / "weights")
+    tiny_dac.write_transformers(folder / "weights" / "dac")
+    return folder / "weights"
+
+
 @pytest.mark.parametrize(
     ("without", "told"),
     [
         ({}, ""),
         ({"PODCAST_KERNELS": "plain"}, ""),
         ({"PODCAST_KERNELS": "torch"}, ""),
-        ({"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}, ""),
         ({"PYTHONPATH": "no numba"}, "no kernels of our own, and slower for it: there is no numba here"),
-        ({"XDG_CACHE_HOME": "/dev/null"}, "they cannot be kept in /dev/null"),
+        pytest.param(
+            {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2", "XDG_CACHE_HOME": "/dev/null"},
+            "they cannot be kept in /dev/null",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["all that is here", "plain", "torch", "a CPU of 2003", "no numba", "no cache"],
+    ids=["all that is here", "plain", "torch", "no numba", "a CPU of 2003 and no cache"],
 )
-def test_int8_speaks_on_machines_that_have_less(without: dict[str, str], told: str, tmp_path: Path) -> None:
+def test_int8_speaks_on_machines_that_have_less(
+    without: dict[str, str], told: str, weights: Path, tmp_path: Path
+) -> None:
     """The command, on tiny weights, in a process of its own."""
-    config = tiny_dia.config_dict(
-        encoder={"max_position_embeddings": 1024}, decoder={"max_position_embeddings": 3072, "head_dim": 64}
-    )
-    tiny_dia.write_transformers(tmp_path / "source", config, tiny_dia.make_state(config, eos_bias=1.0))
-    packed.convert(tmp_path / "source", tmp_path / "weights")
-    tiny_dac.write_transformers(tmp_path / "weights" / "dac")
     if "PYTHONPATH" in without:
         (tmp_path / "without").mkdir()
         (tmp_path / "without" / "numba.py").write_text('raise ImportError("there is no numba here")')
@@ -64,7 +76,7 @@ def test_int8_speaks_on_machines_that_have_less(without: dict[str, str], told: s
     program = (
         "from pipeline.engines import *\n"
         "from pipeline.settings import load_settings\n"
-        f"machine = DiaMachine.of(load_settings(weights={str(tmp_path / 'weights')!r}))\n"
+        f"machine = DiaMachine.of(load_settings(weights={str(weights)!r}))\n"
         "sound = DiaSound(precision='int8', max_seconds=0.3)\n"
         "request = Request('1', (Line(Voice('a', DraftVoice()), 'A line of some length.'),), 'en', 1)\n"
         "(made,) = open_engine('dia', sound, machine).render([request])\n"
