@@ -120,8 +120,8 @@ def render(
     with open_bulk(settings, engines, at_once=at_once, alone=alone, check_disk=check_disk) as bulk:
         reports, failed, refused = _render_all(opened, bulk)
     if as_json and reports:
-        found = [reports[job.name].as_dict() for job in opened if job.name in reports]
-        print_json(found[0] if len(manifests) == 1 else found)
+        rows = [reports[job.name].as_dict() for job in opened if job.name in reports]
+        print_json(rows[0] if len(manifests) == 1 else rows)
     if not reports and not failed:
         return WRONG_REQUEST
     if len(manifests) > 1:
@@ -267,10 +267,10 @@ def say(
     from pipeline.source.voices import find_voice, load_library
 
     settings = machine_settings(weights=weights, device=device)
-    found = find_voice(load_library(settings.voices), voice, "--voice")
+    speaker = find_voice(load_library(settings.voices), voice, "--voice")
     sound, machine = Dia(temperature=temperature).sound(), DiaMachine.of(settings)
     seconds = speak(
-        text, found, out, engine=engine, seed=seed, language=language, sound=sound, machine=machine, codes=codes
+        text, speaker, out, engine=engine, seed=seed, language=language, sound=sound, machine=machine, codes=codes
     )
     click.echo(f"{out}: {seconds:.1f} s", err=True)
     return DONE

@@ -139,12 +139,12 @@ def digest(output: Path | None, hours: float, folder: Path | None, as_json: bool
     from pipeline.night.page import digest_markdown, write_digest
 
     settings = machine_settings(output=output)
-    made = latest_digest(settings.output, folder, hours)
-    page = write_digest(settings.output, made)
+    latest = latest_digest(settings.output, folder, hours)
+    page = write_digest(settings.output, latest)
     if as_json:
-        print_json(made.as_dict())
+        print_json(latest.as_dict())
     else:
-        click.echo(digest_markdown(made), err=True)
+        click.echo(digest_markdown(latest), err=True)
     click.echo(str(page), err=True)
     return DONE
 
@@ -167,20 +167,20 @@ def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delet
 
         return referred_keys(open_job(manifest, settings, engine=engine, allow_outside=True))
 
-    found = find_unused(settings.output, keys_of, jobs)
+    cleaning = find_unused(settings.output, keys_of, jobs)
     if delete:
-        found = remove(found, keys_of)
-    tell(found.skipped)
+        cleaning = remove(cleaning, keys_of)
+    tell(cleaning.skipped)
     if as_json:
-        print_json(found.as_dict() | {"deleted": delete})
+        print_json(cleaning.as_dict() | {"deleted": delete})
     else:
-        for job in found.jobs:
+        for job in cleaning.jobs:
             if job.note is not None:
                 tell([job.note])
             click.echo(f"{job.folder.name}: {len(job.files)} files, {size_text(job.bytes)}")
         done = "removed" if delete else "unused (podcast clean --delete removes them)"
-        click.echo(f"{size_text(found.bytes)} {done}")
-    return SOME_FAILED if found.skipped else DONE
+        click.echo(f"{size_text(cleaning.bytes)} {done}")
+    return SOME_FAILED if cleaning.skipped else DONE
 
 
 def _prefect_is_configured() -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline.audio import Pcm, flac
 from pipeline.audio.edit import fade, silence, trim
 from pipeline.deliver.transcript import Cue
-from pipeline.files import atomic_path, clear_way, content_key, file_hash, read_record, safe_name, write_record
+from pipeline.files import atomic_path, clear_way, content_key, file_hash, read_record, write_record
 from pipeline.source.manifest import Pauses
 from pipeline.source.script import Chapter
 from pipeline.source.voices import NARRATOR
@@ -96,18 +96,17 @@ def chapter_key(chapter: Chapter, planned: Sequence[PlannedTake], takes: Mapping
 
 
 def join_chapter(
-    folder: Path,
+    path: Path,
     number: int,
     chapter: Chapter,
     planned: Sequence[PlannedTake],
     takes: Mapping[str, Take],
     pauses: Pauses,
 ) -> ChapterAudio:
-    """The chapter on disk; joined anew only where something in it has changed.
+    """The chapter in `path`; joined anew only where something in it has changed.
 
     At least one of its takes must be in `takes`; those that are not become gaps.
     """
-    path = folder / f"{number:02d} - {safe_name(chapter.title)}.flac"
     key = chapter_key(chapter, planned, takes, pauses)
     if finished := _find(path, key, number, chapter.title):
         return finished

@@ -143,7 +143,8 @@ def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list
     def join(index: int) -> ChapterAudio:
         nonlocal joined
         chapter, pauses = job.script.chapters[index], job.manifest.pauses
-        audio = join_chapter(job.workspace.chapters, index + 1, chapter, job.takes_by_chapter[index], takes, pauses)
+        path = job.workspace.chapter(index + 1, chapter.title)
+        audio = join_chapter(path, index + 1, chapter, job.takes_by_chapter[index], takes, pauses)
         joined += 1
         conditions.on_progress("chapters", joined, len(whole))
         return audio
