@@ -11,7 +11,7 @@ from pipeline.engines.dia import kernels
 from pipeline.engines.dia.batching.scheduler import MOST_SLOTS
 from pipeline.engines.dia.devices import choose, cpu_features, devices, memory, threads
 from pipeline.engines.dia.loader import attention
-from pipeline.engines.dia.network.attention import PlainAttention, KvSizes
+from pipeline.engines.dia.network.attention import KvSizes, PlainAttention
 from pipeline.engines.dia.runtime import SHARE_OF_MEMORY, set_threads
 from pipeline.engines.dia.weights.config import read_config
 
