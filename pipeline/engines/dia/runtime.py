@@ -29,7 +29,7 @@ from pipeline.engines.dia.batching.slots import EagerSlot, EagerStepper
 from pipeline.engines.dia.batching.text import compose, speakers, tokens
 from pipeline.engines.dia.codec.codec import HOP, SAMPLE_RATE_HZ, load_codec
 from pipeline.engines.dia.loader import load_model
-from pipeline.engines.dia.network.attention import Sizes
+from pipeline.engines.dia.network.attention import KvSizes
 from pipeline.engines.dia.weights.config import DiaConfig
 from pipeline.engines.dia.weights.fingerprint import fingerprint
 
@@ -181,7 +181,7 @@ class Runtime:
             eager = EagerStepper(self._model, sampling, cfg_frames)
             return Scheduler(eager, slots or MOST_SLOTS, None if slots else room)
         config = self._config
-        longest = Sizes.of(self._model.attention).take(config.encoder.max_positions, config.decoder.max_positions, 2)
+        longest = KvSizes.of(self._model.attention).total(config.encoder.max_positions, config.decoder.max_positions, 2)
         limit = slots or max(1, min(_MOST_ON_CUDA, room // longest))
         return Scheduler(CudaStepper(self._model, sampling, cfg_frames, fp8=self._fp8), limit)
 

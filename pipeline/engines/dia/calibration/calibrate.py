@@ -283,7 +283,7 @@ def follow(model: Model, spoken: Spoken) -> Heard:
         return model.logits(hidden).nan_to_num(0, 0, 0)
 
     sampling, eos = usual_sampling(model.config), model.config.eos
-    cond, uncond = read(model.read(spoken.text)), read(None)
+    cond, uncond = read(model.prefill_text(spoken.text)), read(None)
     guided = (cond + sampling.cfg_scale * (cond - uncond))[spoken.drawn][:, :eos]
     ids, likely = probabilities(candidates(cond, uncond, sampling, eos), sampling)
     spread = torch.zeros_like(cond).scatter(-1, ids, likely)[spoken.drawn]
