@@ -1,9 +1,12 @@
-"""The error tree, and the one form every problem is told in.
+"""The error tree, and the one form of every message: `place: problem. next step.`
 
 PodcastError            anything this package raises on purpose
 ├── RequestError        the request was wrong and nothing was started (exit code 2)
 ├── StorageError        the disk is full or not writable; finished takes are kept (exit code 1)
 └── EngineError         an engine cannot start, or cannot render what it was given (exit code 1)
+
+InvalidValueError       a value is wrong, found where its place is not known: the caller makes a `Problem` of it
+StoppedError            nobody waits for this thread's results any more
 """
 
 from __future__ import annotations
@@ -27,6 +30,18 @@ class Problem:
     def as_dict(self) -> dict[str, str]:
         """The problem as it stands in `report.json`."""
         return asdict(self)
+
+
+class InvalidValueError(ValueError):
+    """A value that cannot be used: what is wrong and what to do. A `ValueError`, as pydantic wants of validators."""
+
+    def __init__(self, what: str, next_step: str) -> None:
+        super().__init__(f"{what} {next_step}")
+        self.what, self.next_step = what, next_step
+
+    def at(self, where: str) -> Problem:
+        """The problem of a value that stands at `where`."""
+        return Problem(where, self.what, self.next_step)
 
 
 class PodcastError(Exception):
@@ -53,11 +68,11 @@ class EngineError(PodcastError):
 
 
 class StoppedError(Exception):
-    """Raised inside a worker thread whose results nobody waits for any more."""
+    """The work was stopped from another thread, which waits for no results."""
 
 
 def raise_if_any(problems: Sequence[Problem]) -> None:
-    """Raise one `RequestError` that tells all `problems`, if there are any."""
+    """Raise one `RequestError` that carries all `problems`, if there are any."""
     if problems:
         raise RequestError(*problems)
 

@@ -1,95 +1,31 @@
 """Settings of the machine, not of the job: where voices and output live, how many cores may be used.
 
-Read once by the commands and the flow, and passed on; the stages never look at the environment themselves.
+Loaded once by the commands and the flow, and passed on; the stages never look at the environment themselves.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
-from pipeline.errors import Problem, RequestError
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pipeline.errors import InvalidValueError, Problem, RequestError
+from pipeline.window import Window
 
 _PACKAGE = Path(__file__).parent
-KERNELS = ("amx", "vnni", "plain", "torch")  # of the Dia engine on a CPU, quickest first
+_PREFIX = "PODCAST_"
+Kernels = Literal["amx", "vnni", "plain", "torch"]  # of the Dia engine on a CPU, quickest first
 
 
-@dataclass(frozen=True)
-class Settings:
-    """`PODCAST_OUTPUT` and `PODCAST_VOICES` (folders, separated as in PATH) override the defaults.
-
-    `PODCAST_TAKES` is the URL of a store of takes that several machines share, `PODCAST_CLUSTER` the address of a Dask
-    scheduler, `PODCAST_WINDOW` the hours in which new chunks may be started, such as 23:00-06:30.
-
-    The rest is for the Dia engine: `PODCAST_WEIGHTS` and `PODCAST_CODEC` (a folder or a hub id), `PODCAST_DEVICE`,
-    `PODCAST_CODEC_DEVICE`, `PODCAST_SLOTS` (takes generated at once) and `PODCAST_KERNELS` (the most that the CPU's
-    kernels may use).
-    """
-
-    output: Path
-    voices: tuple[Path, ...]  # searched in this order; the first voice of a name wins
-    jobs: int  # chapters and deliverables worked on at once
-    weights: str | None = None
-    codec: str | None = None
-    device: str | None = None
-    codec_device: str | None = None
-    slots: int | None = None
-    kernels: str | None = None
-    takes: str | None = None
-    cluster: str | None = None
-    window: str | None = None
-
-    def environment(self) -> dict[str, str]:
-        """What makes a process of this machine load the same settings, but for the number of jobs."""
-        values = {
-            "PODCAST_OUTPUT": str(self.output.absolute()),
-            "PODCAST_VOICES": os.pathsep.join(str(folder.absolute()) for folder in self.voices),
-            "PODCAST_WEIGHTS": self.weights,
-            "PODCAST_CODEC": self.codec,
-            "PODCAST_CODEC_DEVICE": self.codec_device,
-            "PODCAST_SLOTS": None if self.slots is None else str(self.slots),
-            "PODCAST_KERNELS": self.kernels,
-            "PODCAST_TAKES": self.takes,
-            "PODCAST_CLUSTER": self.cluster,
-            "PODCAST_WINDOW": self.window,
-        }
-        return {name: value for name, value in values.items() if value is not None}
-
-
-def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings this process runs under."""
-    named = [Path(part) for part in environ.get("PODCAST_VOICES", "").split(os.pathsep) if part]
-    return Settings(
-        output=Path(environ.get("PODCAST_OUTPUT", "output")),
-        voices=(*named, Path("voices"), bundled_voices()),
-        jobs=usable_cores(),
-        weights=environ.get("PODCAST_WEIGHTS") or None,
-        codec=environ.get("PODCAST_CODEC") or None,
-        device=environ.get("PODCAST_DEVICE") or None,
-        codec_device=environ.get("PODCAST_CODEC_DEVICE") or None,
-        slots=_positive(environ.get("PODCAST_SLOTS", "")),
-        kernels=_one_of(KERNELS, "PODCAST_KERNELS", environ.get("PODCAST_KERNELS", "")),
-        takes=environ.get("PODCAST_TAKES") or None,
-        cluster=environ.get("PODCAST_CLUSTER") or None,
-        window=environ.get("PODCAST_WINDOW") or None,
-    )
-
-
-def _positive(number: str) -> int | None:
-    """A whole number above 0; None for nothing. Raises `RequestError` for anything else."""
-    if number and not (number.isdecimal() and int(number) > 0):
-        what = f'"{number}" is no whole number above 0.'
-        raise RequestError(Problem("PODCAST_SLOTS", what, "Set it to one, or unset it."))
-    return int(number) if number else None
-
-
-def _one_of(known: Sequence[str], name: str, value: str) -> str | None:
-    """One of `known`; None for nothing. Raises `RequestError` for anything else."""
-    if value and value not in known:
-        raise RequestError(Problem(name, f'"{value}" is unknown.', f"Set it to one of: {', '.join(known)}."))
-    return value or None
+def usable_cores() -> int:
+    """Cores this process may run on, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def bundled_voices() -> Path:
@@ -98,8 +34,97 @@ def bundled_voices() -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / "voices"
 
 
-def usable_cores() -> int:
-    """Cores this process may run on, which in a container are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _voice_folders(value: Any) -> Any:
+    """Folders separated as in PATH, before the usual ones."""
+    if not isinstance(value, str):
+        return value
+    folders = (Path(part) for part in value.split(os.pathsep) if part)
+    return tuple(dict.fromkeys((*folders, Path("voices"), bundled_voices())))
+
+
+def _whole_path(where: str) -> str:
+    """A folder or file by its whole path, as workers may have been started in another folder; a hub id as it is."""
+    return str(Path(where).absolute()) if Path(where).exists() else where
+
+
+FilesOrHub = Annotated[str, AfterValidator(_whole_path)]
+
+
+class Settings(BaseSettings):
+    """What this machine is told in `PODCAST_<FIELD>`, where nothing is the same as not set, or by options of the CLI.
+
+    The descriptions are the options' help.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix=_PREFIX, env_ignore_empty=True)
+
+    output: Path = Field(Path("output"), description="Folder of all jobs. [default: output]")
+    voices: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_voice_folders)] = Field(
+        default_factory=lambda: _voice_folders(""),
+        description="Folders of voices, before the usual ones; the first voice of a name wins.",
+    )
+    jobs: PositiveInt = Field(
+        default_factory=usable_cores, le=256, description="Chapters and files worked on at once. [default: cores]"
+    )
+    weights: FilesOrHub | None = Field(
+        None, description="Dia's weights: a folder or a hub id. [default: nari-labs/Dia-1.6B-0626]"
+    )
+    codec: FilesOrHub | None = Field(
+        None, description="Dia's codec: a folder or a hub id. [default: the one beside the weights]"
+    )
+    device: str | None = Field(
+        None,
+        description="Where Dia runs: auto, cpu, cuda:0, mps, xpu. A worker process for each in a list such as "
+        "cuda:0,cuda:1 or cpu:2x4 (two of four threads). [default: auto]",
+    )
+    codec_device: str | None = Field(None, description="Where Dia's codec runs. [default: where Dia does]")
+    slots: PositiveInt | None = Field(None, description="Takes Dia generates at once. [default: what memory holds]")
+    kernels: Kernels | None = Field(
+        None, description="The most that Dia's kernels on a CPU may use. [default: what the CPU has]"
+    )
+    takes: str | None = Field(None, description="A store of takes that machines share, such as s3://b/p.")
+    cluster: str | None = Field(None, description="A Dask scheduler, such as tcp://127.0.0.1:8786.")
+    window: Annotated[Window | None, NoDecode] = Field(None, description="Start chunks only then, such as 23:00-06:30.")
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which another process of this machine, in any folder, loads the same settings."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {_variable(name): _text(value) for name, value in values.items() if value is not None}
+
+
+def load_settings(**options: Any) -> Settings:
+    """The settings of this process: fields that are given here (not None), then the environment, then defaults.
+
+    Raises `RequestError` for all that are wrong, each at its option or its variable.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise RequestError(*(_problem(detail, given) for detail in error.errors())) from None
+
+
+def _problem(detail: ErrorDetails, options: dict[str, Any]) -> Problem:
+    name, value = str(detail["loc"][0]), detail["input"]
+    where = f"--{name}" if name in options else _variable(name)
+    match detail["type"]:
+        case "value_error" if isinstance(error := detail["ctx"]["error"], InvalidValueError):
+            return error.at(where)
+        case "literal_error":
+            return Problem(where, f'"{value}" is unknown.', f"Set it to one of: {', '.join(get_args(Kernels))}.")
+        case "int_parsing" | "greater_than":
+            return Problem(where, f'"{value}" is no whole number above 0.', "Set it to one, or unset it.")
+        case _:
+            message = f"{detail['msg'][0].lower()}{detail['msg'][1:]}"
+            return Problem(where, f'"{value}": {message}.', "Set it to another value, or unset it.")
+
+
+def _variable(name: str) -> str:
+    return _PREFIX + name.upper()
+
+
+def _text(value: Any) -> str:
+    """A value as it stands in the environment."""
+    if isinstance(value, tuple):
+        return os.pathsep.join(map(_text, value))
+    return str(value.absolute() if isinstance(value, Path) else value)

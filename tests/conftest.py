@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import signal
+from collections import Counter
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,43 +19,59 @@ from tests.support.commands import SCRIPT, MakeJob
 # Tiny models are quicker with one thread, and several wait for one another where tests share the machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A shell that starts pytest in the background has it ignore Ctrl-C, and so would every command that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 hypothesis.settings.register_profile("podcast", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("podcast")
 
+SUMMARIES = pytest.StashKey[list[str]]()
+# Where it names a file, tests that are named there fail where they would be skipped.
+REQUIRED = os.environ.get("TESTS_REQUIRED")
 
-TOLD = pytest.StashKey[list[str]]()
-LONGEST = {
-    "test_docs",
-    "test_overnight_faults",
-    "test_faults",
-    "test_prefect_flow",
-    "test_engine",
-    "test_dia_parity",
-    "test_networks",
-}
+
+def required_tests(file: Path) -> tuple[str, ...]:
+    """Node ids, or their beginnings, one a line. Lines that end in `as root` count for root alone."""
+    lines = [line.split("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    return tuple(
+        line.removesuffix(" as root") for line in lines if line and (os.geteuid() == 0 or not line.endswith(" as root"))
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make a failure of a required test's skip."""
+    report = yield
+    if REQUIRED and report.skipped and item.nodeid.startswith(required_tests(item.config.rootpath / REQUIRED)):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: is named in {REQUIRED} and was not run ({reason}). Install what it lacks."
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files first that take minutes: at the end, one process would be at them while the others have nothing."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    """Put the files first that have most slow tests: at the end, one process would be at them while others are idle."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand what a process of several has to tell to the one that prints."""
+    """Hand the summaries of one process of several to the one that prints."""
     if (output := getattr(session.config, "workeroutput", None)) is not None:
-        output["told"] = session.config.stash.get(TOLD, [])
+        output["summaries"] = session.config.stash.get(SUMMARIES, [])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
-    """Take over what a process had to tell."""
-    told = getattr(node, "workeroutput", {}).get("told", [])
-    node.config.stash.setdefault(TOLD, []).extend(told)
+    """Take over the summaries of a process."""
+    summaries = getattr(node, "workeroutput", {}).get("summaries", [])
+    node.config.stash.setdefault(SUMMARIES, []).extend(summaries)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what tests have to tell at the end of the session."""
-    for text in config.stash.get(TOLD, []):
+    """Print the summaries at the end of the session."""
+    for text in config.stash.get(SUMMARIES, []):
         terminalreporter.write_line(f"\n{text}")
 
 

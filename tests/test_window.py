@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.engines import Engine, Failed, Rendered, Request
 from pipeline.engines.tone import ToneEngine
+from pipeline.errors import InvalidValueError
 from pipeline.jobs.bulk import Bulk, render_jobs
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.report import Report
 from pipeline.jobs.status import Board
 from pipeline.settings import Settings
-from pipeline.window import Window, admission, always, parse_window
+from pipeline.window import Admission, Window, parse_window
 from tests.support.commands import MakeJob
 
 
@@ -42,12 +44,11 @@ def test_windows_as_people_write_them(text: str, window: Window) -> None:
     ["", "night", "23:00", "23-06", "25:00-06:00", "23:60-06:00", "24:30-6:00", "9:00-9:00", "0:00-24:00", "x" * 99],
 )
 def test_what_is_no_window_is_told_with_a_next_step(text: str) -> None:
-    """What is wrong in one line, what to do in another."""
-    with pytest.raises(ValueError, match=r"is no window|is empty") as caught:
+    """What is wrong, and what to do."""
+    with pytest.raises(InvalidValueError, match=r"is no window|is empty") as caught:
         parse_window(text)
-    what, following = str(caught.value).split("\n")
-    assert len(what) < 100
-    assert "23:00-06:30" in following
+    assert len(caught.value.what) < 100
+    assert "23:00-06:30" in caught.value.next_step
 
 
 @pytest.mark.parametrize(
@@ -101,8 +102,34 @@ def test_it_is_waited_for_exactly_outside(window: Window, now: datetime) -> None
 
 def test_without_a_window_chunks_may_always_be_started() -> None:
     """Whatever the time."""
-    assert admission(None) is always
-    assert always() == 0
+    assert Admission(clock=lambda: datetime.min).wait_s() == 0
+
+
+@given(_windows, st.lists(_times, max_size=20))
+def test_those_who_wait_are_told_once_when_a_window_closes(window: Window, times: list[datetime]) -> None:
+    """And at every look, when it opens."""
+    calls: list[tuple[datetime, bool]] = []
+    clock = iter(times)
+    admission = Admission(window, clock=lambda: next(clock), on_closed=lambda *call: calls.append(call))
+    expected, was_closed = [], False
+    for now in times:
+        wait_s = admission.wait_s()
+        assert wait_s == window.wait_s(now)
+        if wait_s:
+            expected.append((now + timedelta(seconds=wait_s), not was_closed))
+        was_closed = wait_s > 0
+    assert calls == expected
+
+
+def test_a_window_is_text_in_settings_manifests_and_json() -> None:
+    """Whatever else is given is refused."""
+    adapter = TypeAdapter(Window)
+    window = adapter.validate_python("23:00-6:30")
+    assert window == adapter.validate_python(window) == Window(1380, 390)
+    assert adapter.dump_json(window) == b'"23:00-06:30"'
+    for wrong in (2300, ["23:00", "06:30"], None):
+        with pytest.raises(ValidationError, match="valid string"):
+            adapter.validate_python(wrong)
 
 
 class _Clock:

@@ -1,8 +1,8 @@
 """How fast Dia is on this machine: `podcast bench engine` and `podcast bench codec`.
 
-Everything is measured through what a render goes through, `Runtime` and `Slots`; weights are random ones unless others
-are named. `speed_x` is seconds of sound in a second of work, over all takes at once. What comes out is one JSON
-object, which `benchmark_table.py` has in words.
+Everything is measured through what a render goes through, `Runtime` and `Scheduler`; weights are random ones unless
+others are named. `speed_x` is seconds of sound in a second of work, over all takes at once. What comes out is one JSON
+object, which `table.py` has in words.
 """
 
 from __future__ import annotations
@@ -21,12 +21,10 @@ import soundfile
 import torch
 
 from pipeline.bench.load import measure_loading
-from pipeline.bench.occupancy import occupancy
 from pipeline.bench.random_weights import BenchWeights, Size, random_weights
-from pipeline.bench.samples import Measured, in_turn, timed
-from pipeline.bench.steps import hold
+from pipeline.bench.samples import Measured, hold, in_turn, occupancy, timed
 from pipeline.bench.transformers import BATCHES, compare, require_transformers
-from pipeline.engines import DiaOptions, DraftVoice, Failed, Line, Request, Voice
+from pipeline.engines import DEFAULT_SOUND, DiaMachine, DiaSound, DraftVoice, Failed, Line, Request, Voice
 from pipeline.engines.dia import devices, kernels
 from pipeline.engines.dia.batching.text import tokens
 from pipeline.engines.dia.codec.weights import HOP, SAMPLE_RATE_HZ
@@ -80,36 +78,45 @@ class _Bench:
     """What all measurements share."""
 
     plan: Plan
-    options: DiaOptions
+    sound: DiaSound
+    target: DiaMachine
     config: DiaConfig
     weights: BenchWeights
     on_progress: OnProgress
 
     def runtime(self, precision: str) -> Runtime:
-        options = replace(self.options, precision=precision, slots=max(self.plan.slots))
-        loaded = Loaded(self.config, self.weights.dia, self.weights.codec, options)
-        return Runtime(self.config, loaded, options)
+        sound = replace(self.sound, precision=precision)
+        target = replace(self.target, slots=max(self.plan.slots))
+        loaded = Loaded(self.config, self.weights.dia, self.weights.codec, precision, target)
+        return Runtime(self.config, loaded, sound, target)
 
 
 def bench_engine(
-    options: DiaOptions, plan: Plan, *, size: Size = "full", folder: Path | None = None, on_progress: OnProgress
+    target: DiaMachine,
+    plan: Plan,
+    *,
+    sound: DiaSound = DEFAULT_SOUND,
+    size: Size = "full",
+    folder: Path | None = None,
+    on_progress: OnProgress,
 ) -> dict[str, Any]:
     """Measure the engine and return one JSON object.
 
-    Random weights of `size` are made in `folder`, the user's cache unless given, where `options` names no weights.
+    Random weights of `size` are made in `folder`, the user's cache unless given, where `target` names no weights.
     Raises `EngineError` for weights, devices and precisions that are not here, for too little memory or disk, and
     where transformers is to be compared with and is missing.
     """
-    precisions = plan.precisions or suited(options.device)
+    precisions = plan.precisions or suited(target.device)
     for precision in precisions:
-        devices.choose(options.device, precision)
+        devices.choose(target.device, precision)
     if plan.against:
         require_transformers()
-    weights = _weights(options, size, folder, on_progress)
-    bench = _Bench(replace(plan, precisions=precisions), options, read_config(weights.dia), weights, on_progress)
+    weights = _weights(target, size, folder, on_progress)
+    plan = replace(plan, precisions=precisions)
+    bench = _Bench(plan, sound, target, read_config(weights.dia), weights, on_progress)
     groups = _groups(bench)
     results: dict[str, Any] = {
-        "weights": f"random, {size}" if options.weights is None else options.weights,
+        "weights": f"random, {size}" if target.weights is None else target.weights,
         "quick": plan.quick,
         "load": {},
         "steps": [],
@@ -137,21 +144,21 @@ def bench_engine(
         lengths = [chunk_s for _text, chunk_s in chunks(plan.occupancy_chunks)]
         results["occupancy"] = occupancy(max(plan.slots), lengths)
         on_progress("occupancy", 1, 1)
-    return {"machine": machine(options.kernels)} | results
+    return {"machine": machine(target.kernels)} | results
 
 
 def suited(device: str | None) -> tuple[str, ...]:
     """The two quickest precisions that `device` computes in. Raises `EngineError` for a device that is not here."""
     devices.choose(device, None)
-    found = []
+    fitting = []
     for precision in PRECISIONS:
         try:
             choice = devices.choose(device, precision)
         except EngineError:
             continue
         if not choice.warnings:  # it is no emulation
-            found.append(precision)
-    return tuple(found[:2])
+            fitting.append(precision)
+    return tuple(fitting[:2])
 
 
 def machine(most: str | None) -> dict[str, Any]:
@@ -180,25 +187,25 @@ def chunks(count: int) -> list[tuple[str, float]]:
     return [(text(length), length / _BYTES_PER_S * dice.uniform(0.85, 1.15)) for length in lengths]
 
 
-def _weights(options: DiaOptions, size: Size, folder: Path | None, on_progress: OnProgress) -> BenchWeights:
-    if options.weights is None:
+def _weights(target: DiaMachine, size: Size, folder: Path | None, on_progress: OnProgress) -> BenchWeights:
+    if target.weights is None:
         return random_weights(size, folder, lambda done, total: on_progress("making random weights", done, total))
-    dia = locate(options.weights, "dia")
+    dia = locate(target.weights, "dia")
     beside = dia / "dac"
-    with_it = options.codec is None and beside.is_dir()
-    return BenchWeights(dia, beside if with_it else locate(options.codec or DEFAULT_CODEC, "codec"))
+    with_it = target.codec is None and beside.is_dir()
+    return BenchWeights(dia, beside if with_it else locate(target.codec or DEFAULT_CODEC, "codec"))
 
 
 def _loading(bench: _Bench) -> dict[str, Any]:
-    plan, found = bench.plan, {}
+    plan, loading = bench.plan, {}
     for number, precision in enumerate(plan.precisions):
         bench.on_progress("loading", number, len(plan.precisions))
-        options = replace(bench.options, precision=precision, slots=plan.memory_slots)
-        found[precision] = measure_loading(
-            options, bench.weights, max(plan.contexts), text(_TEXT_BYTES), first=not plan.quick
+        target = replace(bench.target, slots=plan.memory_slots)
+        loading[precision] = measure_loading(
+            precision, target, bench.weights, max(plan.contexts), text(_TEXT_BYTES), first=not plan.quick
         )
     bench.on_progress("loading", 1, 1)
-    return found
+    return loading
 
 
 def _groups(bench: _Bench) -> list[tuple[str, ...]]:
@@ -213,8 +220,8 @@ def _groups(bench: _Bench) -> list[tuple[str, ...]]:
     }
     together = sum(needed.values())
     if plan.against:
-        theirs = _bytes(bench.config, "bf16", replace(plan, slots=(2 * max(BATCHES),)))
-        needed[f"{plan.precisions[0]} beside transformers"] = next(iter(needed.values())) + theirs
+        transformers_bytes = _bytes(bench.config, "bf16", replace(plan, slots=(2 * max(BATCHES),)))
+        needed[f"{plan.precisions[0]} beside transformers"] = next(iter(needed.values())) + transformers_bytes
     available = devices.memory().available or float("inf")
     problems = [
         Problem(
@@ -248,7 +255,7 @@ def _steps(bench: _Bench, runtimes: Mapping[str, Runtime]) -> list[dict[str, Any
     calls: dict[tuple[str, int, int, bool], Callable[[], object]] = {}
     for number, (precision, runtime) in enumerate(runtimes.items()):
         bench.on_progress("reading", number, len(runtimes))
-        step = hold(runtime.slots, tokens(f"[S1] {text(_TEXT_BYTES)}"), max(plan.contexts), most)
+        step = hold(runtime.scheduler.stepper, tokens(f"[S1] {text(_TEXT_BYTES)}"), max(plan.contexts), most)
         kinds = [(count, context, True) for count in plan.slots for context in plan.contexts]
         kinds.append((min(plan.guidance_slots, most), max(plan.contexts), True))
         kinds.append((min(plan.guidance_slots, most), max(plan.contexts), False))
@@ -312,22 +319,22 @@ def _render(
         "bench", DraftVoice(), prompt=prompt, transcript=text(round(_PROMPT_S * _BYTES_PER_S)) if prompt else ""
     )
     requests = [
-        Request(str(number), (Line(voice, said),), "en", number, max_s) for number, (said, max_s) in enumerate(work)
+        Request(str(number), (Line(voice, text),), "en", number, max_s) for number, (text, max_s) in enumerate(work)
     ]
-    slots = runtime.slots
-    slots.limit = limit
-    steps, slot_steps = slots.steps, slots.slot_steps
+    scheduler = runtime.scheduler
+    scheduler.limit = limit
+    steps, slot_steps = scheduler.steps, scheduler.slot_steps
     total_s = sum(max_s for _text, max_s in work)
     audio_s = 0.0
     bench.on_progress(stage, 0, total_s)
     with timed() as timer:
-        for made in runtime.render(requests):
-            if isinstance(made, Failed):
-                raise EngineError(Problem("bench engine", f"a take came to nothing: {made.reason}"))
-            audio_s += len(made.pcm) / SAMPLE_RATE_HZ
+        for result in runtime.render(requests):
+            if isinstance(result, Failed):
+                raise EngineError(Problem("bench engine", f"a take came to nothing: {result.reason}"))
+            audio_s += len(result.pcm) / SAMPLE_RATE_HZ
             bench.on_progress(stage, min(audio_s, total_s), total_s)
     bench.on_progress(stage, total_s, total_s)
-    steps, slot_steps = slots.steps - steps, slots.slot_steps - slot_steps
+    steps, slot_steps = scheduler.steps - steps, scheduler.slot_steps - slot_steps
     others = timer.sample.others
     return {
         "slots": limit,
@@ -356,9 +363,9 @@ def _against(bench: _Bench, renders: Sequence[Mapping[str, Any]]) -> dict[str, A
     runtime = bench.runtime(precision)
     words = tokens(f"[S1] {text(_TEXT_BYTES)}")
     context, most = max(plan.contexts), max(plan.slots)
-    step = hold(runtime.slots, words, context, most)
+    step = hold(runtime.scheduler.stepper, words, context, most)
     bench.on_progress("transformers", 0, 1)
-    found = compare(
+    comparison = compare(
         bench.weights,
         words,
         context,
@@ -368,11 +375,11 @@ def _against(bench: _Bench, renders: Sequence[Mapping[str, Any]]) -> dict[str, A
         codec_s=2.0,
     )
     bench.on_progress("transformers", 1, 1)
-    ours = _step_row(precision, most, context, True, found.pop("ours"))
+    ours = _step_row(precision, most, context, True, comparison.pop("ours"))
     whole = next((row for row in renders if (row["precision"], row["kind"]) == (precision, "many")), None)
     return {
         "ours": ours,
-        "transformers": found,
-        "decoder_ratio": round(ours["speed_x"] / found["speed_x"], 2),
-        "end_to_end_ratio": whole and round(whole["speed_x"] / found["end_to_end_speed_x"], 2),
+        "transformers": comparison,
+        "decoder_ratio": round(ours["speed_x"] / comparison["speed_x"], 2),
+        "end_to_end_ratio": whole and round(whole["speed_x"] / comparison["end_to_end_speed_x"], 2),
     }

@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import EngineError, Problem
-from pipeline.settings import usable_cores
+from pipeline.jobs.disk import estimate
+from pipeline.jobs.job import open_job
+from pipeline.settings import load_settings, usable_cores
 
 _WORDS = (
     "the of and a to in was he that it his her you as had with for she not at but be on they have him which said so "
@@ -29,7 +31,7 @@ _WORDS = (
 ).split()
 _TURN_WORDS = 77  # a podcast turn: 10,000 words in 130 turns
 _CHAPTERS_OF_BOOK = 40
-_PLAN_CHUNKS = 100_000
+_PLAN_CHUNKS, _PLAN_CHAPTERS = 100_000, 800
 _WORDS_PER_CHUNK = 39  # of this text, at about 190 bytes a chunk
 
 
@@ -105,17 +107,23 @@ def _long_chapter(folder: Path) -> dict[str, Any]:
 
 
 def _plan(folder: Path, runs: int) -> dict[str, Any]:
-    """A plan of a hundred thousand chunks."""
+    """A plan of a hundred thousand chunks, and the estimate of the disk space that a render of it would begin with."""
     text = "\n\n".join(
-        f"# Chapter {number}\n\n{dialogue(_PLAN_CHUNKS * _WORDS_PER_CHUNK // 200, seed=number)}"
-        for number in range(200)
+        f"# Chapter {number}\n\n{dialogue(_PLAN_CHUNKS * _WORDS_PER_CHUNK // _PLAN_CHAPTERS, seed=number)}"
+        for number in range(_PLAN_CHAPTERS)
     )
     manifest = write_job(folder, "plan", text)
     measured = [_podcast(folder, "plan", manifest, "--json") for _ in range(runs)]
+    job = open_job(manifest, load_settings(output=folder))
+    started = time.perf_counter()
+    estimate(job)
+    estimate_s = time.perf_counter() - started
     return {
         "chunks": json.loads(measured[0].stdout)["takes"]["total"],
+        "chapters": _PLAN_CHAPTERS,
         "wall_s": round(statistics.median(run.wall_s for run in measured), 2),
         "peak_mb": round(max(run.peak_mb for run in measured)),
+        "disk_estimate_s": round(estimate_s, 3),
     }
 
 
@@ -140,10 +148,10 @@ def _sentences(dice: random.Random, words: int) -> Iterator[str]:
     while words > 0:
         length = min(dice.randint(4, 22), words)
         words -= length
-        said = [dice.choice(_WORDS) for _ in range(length)]
+        words_of_sentence = [dice.choice(_WORDS) for _ in range(length)]
         if length > 12:
-            said[length // 2] += ","
-        yield " ".join(said).capitalize() + "."
+            words_of_sentence[length // 2] += ","
+        yield " ".join(words_of_sentence).capitalize() + "."
 
 
 def write_job(folder: Path, name: str, script: str, **keys: Any) -> Path:
@@ -156,7 +164,7 @@ def write_job(folder: Path, name: str, script: str, **keys: Any) -> Path:
 
 def _podcast(folder: Path, *arguments: str | Path) -> _Run:
     """Run the command in a process of its own. Raises `EngineError` where it fails."""
-    command = [sys.executable, "-c", "from pipeline.cli.main import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
     with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, stdout=stdout, stderr=stderr)
@@ -199,6 +207,7 @@ def table(results: dict[str, Any]) -> str:
         ("the finished book again", f"{book['again_s']:.1f} s", "5 s"),
         (f"one chapter of {long['audio_s'] / 3600:.1f} h", f"{long['wall_s']:.0f} s, {long['peak_mb']} MB", "1500 MB"),
         (f"plan of {plan['chunks']:,} chunks", f"{plan['wall_s']:.1f} s, {plan['peak_mb']} MB", "10 s"),
+        (f"estimate of its disk space, {plan['chapters']} chapters", f"{plan['disk_estimate_s']:.2f} s", "1 s"),
     ]
     width = max(len(name) for name, _value, _goal in rows)
     machine = results["machine"]

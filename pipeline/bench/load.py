@@ -17,9 +17,8 @@ import numpy as np
 import torch
 
 from pipeline.bench.random_weights import BenchWeights, cache_folder
-from pipeline.bench.samples import timed
-from pipeline.bench.steps import hold
-from pipeline.engines import DiaOptions
+from pipeline.bench.samples import hold, timed
+from pipeline.engines import DiaMachine, DiaSound
 from pipeline.engines.dia.batching.text import tokens
 from pipeline.engines.dia.codec.codec import CODEBOOKS, WINDOW
 from pipeline.engines.dia.runtime import Loaded, Runtime
@@ -30,16 +29,17 @@ _STATUS = Path("/proc/self/status")
 
 
 def measure_loading(
-    options: DiaOptions, weights: BenchWeights, context: int, text: str, *, first: bool = True
+    precision: str, machine: DiaMachine, weights: BenchWeights, context: int, text: str, *, first: bool = True
 ) -> dict[str, Any]:
     """Load the engine when nothing is kept from earlier times, if `first`, and once more.
 
-    Then let `options.slots` takes read `context` rows and `text`, and look at the memory in use. Times are in seconds,
+    Then let `machine.slots` takes read `context` rows and `text`, and look at the memory in use. Times are in seconds,
     without the import of torch; memory is in MB, None where the system does not tell. Raises `EngineError` where the
     process fails.
     """
-    asked = {
-        "options": dataclasses.asdict(options),
+    task = {
+        "precision": precision,
+        "machine": dataclasses.asdict(machine),
         "weights": str(weights.dia),
         "codec": str(weights.codec),
         "context": context,
@@ -50,59 +50,61 @@ def measure_loading(
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".first-", dir=home) as empty:
             environment = os.environ | {"XDG_CACHE_HOME": empty}
-            made, again = _run(asked, environment), _run(asked, environment)
+            cold, warm = _run(task, environment), _run(task, environment)
     else:
-        made, again = None, _run(asked, os.environ)
+        cold, warm = None, _run(task, os.environ)
     return {
-        "first_s": made and made["load_s"],
-        "first_peak_mb": made and made["peak_mb"],
-        "again_s": again["load_s"],
-        "noisy": again["noisy"] or (made is not None and made["noisy"]),
-        "rss_mb": again["rss_mb"],
-        "peak_mb": again["peak_mb"],
-        "slots": options.slots,
-        "slots_rss_mb": again["slots_rss_mb"],
-        "slots_peak_mb": again["slots_peak_mb"],
+        "first_s": cold and cold["load_s"],
+        "first_peak_mb": cold and cold["peak_mb"],
+        "again_s": warm["load_s"],
+        "noisy": warm["noisy"] or (cold is not None and cold["noisy"]),
+        "rss_mb": warm["rss_mb"],
+        "peak_mb": warm["peak_mb"],
+        "slots": machine.slots,
+        "slots_rss_mb": warm["slots_rss_mb"],
+        "slots_peak_mb": warm["slots_peak_mb"],
     }
 
 
-def _run(asked: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "pipeline.bench.load", json.dumps(asked)]
-    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if made.returncode:
-        what = f"the process that loads the engine ended with {made.returncode}."
-        raise EngineError(Problem("bench engine", what, made.stderr.strip()[-2000:]))
-    found: dict[str, Any] = json.loads(made.stdout.splitlines()[-1])
-    return found
+def _run(task: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "pipeline.bench.load", json.dumps(task)]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if process.returncode:
+        what = f"the process that loads the engine ended with {process.returncode}."
+        raise EngineError(Problem("bench engine", what, process.stderr.strip()[-2000:]))
+    figures: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    return figures
 
 
-def _load(asked: Mapping[str, Any]) -> dict[str, Any]:
+def _load(task: Mapping[str, Any]) -> dict[str, Any]:
     """What the process does."""
-    options, folder = DiaOptions(**asked["options"]), Path(asked["weights"])
+    sound, machine = DiaSound(precision=task["precision"]), DiaMachine(**task["machine"])
+    folder = Path(task["weights"])
     with timed() as timer:
         config = read_config(folder)
-        runtime = Runtime(config, Loaded(config, folder, Path(asked["codec"]), options), options)
-    found = {
+        loaded = Loaded(config, folder, Path(task["codec"]), sound.precision, machine)
+        runtime = Runtime(config, loaded, sound, machine)
+    figures = {
         "load_s": round(timer.sample.seconds, 2),
         "noisy": not timer.sample.clean,
         "rss_mb": _megabytes("VmRSS"),
         "peak_mb": _megabytes("VmHWM"),
     }
-    slots = options.slots or 1
+    slots = machine.slots or 1
     with torch.inference_mode():
-        step = hold(runtime.slots, tokens(asked["text"]), asked["context"], slots)
-        step(slots, asked["context"], True)
+        step = hold(runtime.scheduler.stepper, tokens(task["text"]), task["context"], slots)
+        step(slots, task["context"], True)
         runtime._codec.decode(np.zeros((2 * WINDOW, CODEBOOKS), np.int64))
-    return found | {"slots_rss_mb": _megabytes("VmRSS"), "slots_peak_mb": _megabytes("VmHWM")}
+    return figures | {"slots_rss_mb": _megabytes("VmRSS"), "slots_peak_mb": _megabytes("VmHWM")}
 
 
 def _megabytes(name: str) -> int | None:
     """Memory of this process as /proc calls it. `getrusage` would tell the peak of the process that started it."""
     try:
-        found = re.search(rf"^{name}:\s+(\d+) kB$", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
+        line = re.search(rf"^{name}:\s+(\d+) kB$", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
     except OSError:
         return None
-    return round(int(found[1]) * 1024 / 1e6) if found else None
+    return round(int(line[1]) * 1024 / 1e6) if line else None
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from pipeline.cli.options import DONE, devices_option, dia_options, json_option, machine_settings, print_json
-from pipeline.settings import load_settings
+from pipeline.cli.options import DONE, device_option, dia_options, json_option, machine_settings, print_json
 
 size_option = click.option(
     "--size",
@@ -45,7 +44,7 @@ def bench_pipeline(words: int, runs: int, as_json: bool) -> int:
 @click.option("--manifests", default=20, show_default=True, type=click.IntRange(1), help="Episodes of the season.")
 @click.option("--words", default=10_000, show_default=True, type=click.IntRange(100), help="Of each.")
 @click.option("--kill-every", default=30.0, show_default=True, type=click.FloatRange(0), help="Seconds; 0: never.")
-@devices_option
+@device_option
 @json_option
 def bench_overnight(manifests: int, words: int, kill_every: float, device: str | None, as_json: bool) -> int:
     """A season on the draft voice, with workers killed now and then: hours of audio, speed, memory over time."""
@@ -105,11 +104,11 @@ def bench_engine(
     from pipeline.bench.engine import QUICK, Plan
     from pipeline.bench.engine import bench_engine as measure
     from pipeline.bench.table import engine_table, goals
-    from pipeline.engines import DiaOptions
+    from pipeline.engines import DiaMachine
     from pipeline.jobs.progress import progress_bar
 
-    settings = machine_settings(device=device)
-    asked: dict[str, Any] = {
+    machine = DiaMachine.of(machine_settings(device=device))
+    options: dict[str, Any] = {
         "parts": parts,
         "precisions": precisions,
         "slots": slots,
@@ -119,17 +118,11 @@ def bench_engine(
     plan = dataclasses.replace(
         QUICK if quick else Plan(),
         against=against is not None,
-        **{name: value for name, value in asked.items() if value},
+        **{name: value for name, value in options.items() if value},
     )
-    options = DiaOptions(
-        weights=weights,
-        codec=settings.codec if weights else None,
-        device=settings.device,
-        codec_device=settings.codec_device,
-        kernels=settings.kernels,
-    )
+    machine = dataclasses.replace(machine, weights=weights, codec=machine.codec if weights else None, slots=None)
     with progress_bar("bench") as on_progress:
-        results = measure(options, plan, size=size, on_progress=on_progress)
+        results = measure(machine, plan, size=size, on_progress=on_progress)
     if as_json:
         print_json(results | {"goals": [dataclasses.asdict(goal) | {"met": goal.met} for goal in goals(results)]})
     else:
@@ -152,7 +145,7 @@ def bench_codec(codec: str | None, seconds: float, samples: int, size: Literal["
     from pipeline.bench.codec import bench_codec as measure
     from pipeline.bench.table import codec_table
 
-    kernels = load_settings().kernels
+    kernels = machine_settings().kernels
     results = measure(codec, size=size, seconds=seconds, samples=samples, sample_s=0.5, kernels=kernels)
     if as_json:
         print_json(results)

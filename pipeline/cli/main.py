@@ -24,10 +24,11 @@ from pipeline.cli.options import (
     STOPPED,
     WRONG_REQUEST,
     dia_options,
+    jobs_option,
     json_option,
     machine_settings,
     night_options,
-    out_option,
+    output_option,
     outside_option,
     print_json,
     takes_option,
@@ -38,13 +39,11 @@ from pipeline.cli.options import (
 from pipeline.cli.voices import voices
 from pipeline.cli.weights import weights
 from pipeline.errors import PodcastError, Problem, RequestError
-from pipeline.settings import load_settings
 
 if TYPE_CHECKING:
     from pipeline.jobs.bulk import Bulk
     from pipeline.jobs.job import Job
     from pipeline.jobs.report import Report
-    from pipeline.settings import Settings
 
 _SHOWN_CHUNKS = 40
 
@@ -83,7 +82,7 @@ def podcast() -> None:
 @podcast.command()
 @manifests_argument
 @engine_option
-@click.option("--jobs", type=click.IntRange(1, 256), help="Chapters and files worked on at once. [default: cores]")
+@jobs_option
 @night_options
 @click.option("--no-disk-check", is_flag=True, help="Begin although the disk seems too small for the job.")
 @json_option
@@ -99,8 +98,8 @@ def render(
 ) -> int:
     """Render manifests: finished takes are kept, and only what is missing is made.
 
-    Several share the devices, those with a higher priority first. Stop it with Ctrl-C whenever you like; the same
-    command goes on where it stopped.
+    Several share the devices, those with a higher priority first, and end with the digest (output/digest.html). Stop it
+    with Ctrl-C whenever you like; the same command goes on where it stopped.
     """
     from pipeline.jobs.bulk import open_bulk
     from pipeline.jobs.job import open_job
@@ -121,12 +120,12 @@ def render(
     with open_bulk(settings, engines, at_once=at_once, alone=alone, check_disk=check_disk) as bulk:
         reports, failed, refused = _render_all(opened, bulk)
     if as_json and reports:
-        found = [reports[job.name].as_dict() for job in opened if job.name in reports]
-        print_json(found[0] if len(manifests) == 1 else found)
-    if len(manifests) > 1:
-        pass
+        rows = [reports[job.name].as_dict() for job in opened if job.name in reports]
+        print_json(rows[0] if len(manifests) == 1 else rows)
     if not reports and not failed:
         return WRONG_REQUEST
+    if len(manifests) > 1:
+        _write_digest(settings.output)
     whole = not (wrong or failed or refused) and all(report.status == "done" for report in reports.values())
     return DONE if whole else SOME_FAILED
 
@@ -160,18 +159,19 @@ def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[str, Report], int, in
     return reports, failed, refused
 
 
-def _write_digest(settings: Settings) -> None:
+def _write_digest(output: Path) -> None:
+    """Write the digest of the last 24 hours, these jobs among them. Raises `StorageError`."""
     from pipeline.night.digest import latest_digest
     from pipeline.night.page import write_digest
 
-    digest = latest_digest(settings.output)
-    click.echo(f"{digest.verdict}: {write_digest(settings.output, digest)}", err=True)
+    digest = latest_digest(output)
+    click.echo(f"{digest.verdict}: {write_digest(output, digest)}", err=True)
 
 
 @podcast.command()
 @click.argument("manifest", type=Path)
 @engine_option
-@out_option
+@output_option
 @weights_option
 @takes_option
 @json_option
@@ -187,12 +187,11 @@ def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool,
     job = open_job(manifest, settings, engine=engine, allow_outside=allow_outside)
     explained = explain(job.takes, job.store)
     to_render = [(take, reason) for take, action, reason in explained if action == "render"]
-    audio_s = sum(take.estimated_s for take in job.takes)
     if as_json:
         print_json(
             {
                 "job": job.name,
-                "audio_s": round(audio_s, 1),
+                "audio_s": round(job.audio_s, 1),
                 "takes": {
                     "total": len(job.takes),
                     "render": len(to_render),
@@ -215,7 +214,7 @@ def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool,
     warn(job.warnings)
     click.echo(
         f"{job.name}: {len(job.script.chapters)} chapters, {len(job.takes)} chunks, "
-        f"about {clock(audio_s)} of audio ({audio_s / 3600:.2f} h)"
+        f"about {clock(job.audio_s)} of audio ({job.audio_s / 3600:.2f} h)"
     )
     rendering_s = sum(take.estimated_s for take, _reason in to_render)
     click.echo(f"render {len(to_render)} (about {clock(rendering_s)}), reuse {len(job.takes) - len(to_render)}")
@@ -263,14 +262,16 @@ def say(
 ) -> int:
     """Speak one line: podcast say "text" --out x.wav."""
     from pipeline.cli.say import say as speak
-    from pipeline.jobs.job import dia_options as options_of
+    from pipeline.engines import DiaMachine
     from pipeline.source.manifest import Dia
     from pipeline.source.voices import find_voice, load_library
 
     settings = machine_settings(weights=weights, device=device)
-    found = find_voice(load_library(settings.voices), voice, "--voice")
-    dia = options_of(Dia(temperature=temperature), settings)
-    seconds = speak(text, found, out, engine=engine, seed=seed, language=language, dia=dia, codes=codes)
+    speaker = find_voice(load_library(settings.voices), voice, "--voice")
+    sound, machine = Dia(temperature=temperature).sound(), DiaMachine.of(settings)
+    seconds = speak(
+        text, speaker, out, engine=engine, seed=seed, language=language, sound=sound, machine=machine, codes=codes
+    )
     click.echo(f"{out}: {seconds:.1f} s", err=True)
     return DONE
 
@@ -281,7 +282,7 @@ def doctor(as_json: bool) -> int:
     """Look at this machine: voices, engines, encoders, disk, Prefect."""
     from pipeline.cli.doctor import examine
 
-    findings = list(examine(load_settings()))
+    findings = list(examine(machine_settings()))
     if as_json:
         print_json({"findings": [dataclasses.asdict(finding) for finding in findings]})
     else:

@@ -8,7 +8,19 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from pipeline.engines import DEFAULTS, TRAITS, DiaOptions, Failed, Line, Rendered, Request, Voice, open_engine
+from pipeline.engines import (
+    DEFAULT_SOUND,
+    THIS_MACHINE,
+    TRAITS,
+    DiaMachine,
+    DiaSound,
+    Failed,
+    Line,
+    Rendered,
+    Request,
+    Voice,
+    open_engine,
+)
 from pipeline.errors import Problem, RequestError, raise_if_any
 from pipeline.files import atomic_path
 from pipeline.source.script import Turn
@@ -25,7 +37,8 @@ def say(
     engine: str,
     seed: int = 0,
     language: str = "en",
-    dia: DiaOptions = DEFAULTS,
+    sound: DiaSound = DEFAULT_SOUND,
+    machine: DiaMachine = THIS_MACHINE,
     codes: Path | None = None,
 ) -> float:
     """Speak `text` into `out` (WAV or FLAC, 24-bit, the engine's rate) and return its seconds.
@@ -38,7 +51,7 @@ def say(
         raise RequestError(Problem(str(out), "only .wav and .flac can be written.", "Name the file so."))
     if codes is not None and codes.suffix.lower() != ".npy":
         raise RequestError(Problem(str(codes), "codes are written as .npy.", "Name the file so."))
-    speaker = open_engine(engine, dia)
+    speaker = open_engine(engine, sound, machine)
     raise_if_any([Problem("say", f"{what}.", "Choose another.") for what in speaker.check(language, [voice])])
     lines = _lines(text, voice, engine, language)
     requests = [Request(str(index), (line,), language, seed) for index, line in enumerate(lines)]

@@ -9,7 +9,6 @@ import click
 
 from pipeline.cli.options import DONE, ENGINES, dia_options, json_option, machine_settings, print_json, warn
 from pipeline.errors import Problem, RequestError, did_you_mean
-from pipeline.settings import load_settings
 
 
 class _Voices(click.Group):
@@ -38,7 +37,7 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
     if ctx.args and name is None:
         hint = did_you_mean(ctx.args[0], voices.commands)
         raise RequestError(Problem("voices", f'no command "{ctx.args[0]}", and no --say for a text.', hint))
-    library = load_library(load_settings().voices)
+    library = load_library(machine_settings().voices)
     if name is not None:
         from pipeline.cli.say import say as speak
 
@@ -101,9 +100,7 @@ def audition(name: str, takes: int, out: Path | None, weights: str | None, devic
 
     Number 0 is the one that jobs try first where a voice has no recording.
     """
-    from pipeline.engines import TRAITS, open_engine
-    from pipeline.jobs.job import dia_options as options_of
-    from pipeline.source.manifest import Dia
+    from pipeline.engines import DEFAULT_SOUND, TRAITS, DiaMachine, open_engine
     from pipeline.source.voices import find_voice, load_library
     from pipeline.takes.auditions import audition as hold
 
@@ -111,15 +108,16 @@ def audition(name: str, takes: int, out: Path | None, weights: str | None, devic
     voice = find_voice(load_library(settings.voices), name, "NAME")
     traits = TRAITS["dia"]
     folder = out or settings.output / "auditions"
-    made = hold(voice, open_engine("dia", options_of(Dia(), settings)), traits, folder, takes)
+    engine = open_engine("dia", DEFAULT_SOUND, DiaMachine.of(settings))
+    auditions = hold(voice, engine, traits, folder, takes)
     if as_json:
-        rows = [dataclasses.asdict(one) | {"path": str(one.path)} for one in made]
+        rows = [dataclasses.asdict(one) | {"path": str(one.path)} for one in auditions]
         print_json({"voice": name, "transcript": traits.audition, "auditions": rows})
         return DONE
-    for one in made:
+    for one in auditions:
         click.echo(f"{one.path}  {one.audio_s:.1f} s  {' '.join(one.doubts)}".rstrip())
     click.echo(
-        f"To keep one: podcast voices add {name}-1 {made[0].path} --transcript {traits.audition!r} "
+        f"To keep one: podcast voices add {name}-1 {auditions[0].path} --transcript {traits.audition!r} "
         "--consent 'Invented by Dia; no recording was used.'",
         err=True,
     )

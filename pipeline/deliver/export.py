@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from mutagen import MutagenError
 
 from pipeline.audio import ChapterMark, Pcm
 from pipeline.audio.codecs import Probe, Writer, decode, open_writer, probe
-from pipeline.audio.loudness import Levels, measure
+from pipeline.audio.loudness import SILENCE_DB, Levels, measure
 from pipeline.deliver.chapters import ChapterAudio
 from pipeline.deliver.mastering import TOLERANCE, Master, Timeline, correct, level, master_blocks, solve, target
 from pipeline.deliver.orders import Order
@@ -40,55 +40,55 @@ OnAudio = Callable[[float], None]  # seconds of audio encoded or measured since 
 
 @dataclass(frozen=True)
 class Deliverable:
-    """A finished file and what was measured of it."""
+    """A finished file, and what was measured of it after decoding; the defaults are of a file that was not measured."""
 
     path: str  # relative to the job's folder
-    preset: str
-    audio_s: float
-    lufs: float
-    rms_db: float
-    true_peak_dbtp: float
-    noise_floor_db: float
-    limits: Mapping[str, bool]
+    preset: str = ""
+    audio_s: float = 0.0
+    lufs: float = SILENCE_DB
+    rms_db: float = SILENCE_DB
+    true_peak_dbtp: float = SILENCE_DB
+    noise_floor_db: float = SILENCE_DB
+    limits: Mapping[str, bool] = field(default_factory=dict)  # of the preset: name -> kept
 
 
 class Shelf:
-    """The record of what was delivered, so that an unchanged file is not made again."""
+    """The record of finished files, so that an unchanged one is not made again."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._lock = threading.Lock()
-        self._made: dict[str, dict[str, Any]] = (read_record(workspace.made) or {}).get("files", {})
+        self._records: dict[str, dict[str, Any]] = (read_record(workspace.deliverables) or {}).get("files", {})
 
     def find(self, order: Order) -> Deliverable | None:
-        """The deliverable, if it is there just as it was made and would come out the same."""
+        """The deliverable of `order`, if its file is unchanged since and would come out the same."""
         name = self.name(order.path)
-        record = self._made.get(name)
+        record = self._records.get(name)
         if record and record["key"] == order.key and record["sha256"] == file_hash(order.path):
             return Deliverable(**record["deliverable"])
         return None
 
     def put(self, order: Order, deliverable: Deliverable) -> None:
-        """Remember a file that was just made."""
+        """Record the finished file of `order`."""
         record = {"key": order.key, "sha256": file_hash(order.path), "deliverable": asdict(deliverable)}
         with self._lock:
-            self._made[deliverable.path] = record
+            self._records[deliverable.path] = record
             self._write()
 
     def sweep(self, orders: Iterable[Order]) -> None:
-        """Remove files an earlier run made that are not wanted any more, unless somebody changed them since."""
-        wanted = {self.name(order.path) for order in orders}
-        for name in [name for name in self._made if name not in wanted]:
+        """Remove the files of earlier runs that no order asks for, unless somebody changed them since."""
+        names = {self.name(order.path) for order in orders}
+        for name in sorted(self._records.keys() - names):
             path = self._workspace.root / name
-            if file_hash(path) == self._made[name]["sha256"]:
+            if file_hash(path) == self._records[name]["sha256"]:
                 with storage_errors(path):
                     for left in (path, *(path.with_suffix(suffix) for suffix in _SIDECARS)):
                         left.unlink(missing_ok=True)
-            del self._made[name]
+            del self._records[name]
         self._write()
 
     def _write(self) -> None:
-        write_record(self._workspace.made, {"files": self._made})
+        write_record(self._workspace.deliverables, {"files": self._records})
 
     def name(self, path: Path) -> str:
         """As the record and the report have it: relative to the job's folder."""
@@ -96,7 +96,7 @@ class Shelf:
 
 
 @dataclass
-class _File:
+class _PendingFile:
     """A deliverable on its way to the disk."""
 
     order: Order
@@ -111,19 +111,19 @@ def deliver(orders: Sequence[Order], shelf: Shelf, on_audio: OnAudio = lambda _s
 
     They are mastered once and encoded side by side. Raises `StorageError` where the disk does not take them.
     """
-    made: dict[Path, Deliverable] = {}
+    by_path: dict[Path, Deliverable] = {}
     for order in orders:
         with storage_errors(order.path.parent):
             order.path.parent.mkdir(parents=True, exist_ok=True)
         _write_sidecars(order)
-        if found := shelf.find(order):
-            made[order.path] = found
+        if finished := shelf.find(order):
+            by_path[order.path] = finished
             on_audio(2 * order.audio_s)
-    missing = [order for order in orders if order.path not in made]
+    missing = [order for order in orders if order.path not in by_path]
     if missing:
         with ExitStack() as stack:
             files = [
-                _File(
+                _PendingFile(
                     order,
                     stack.enter_context(atomic_path(order.path)),
                     chapter_marks(order.chapters, order.timeline) if order.marks else [],
@@ -133,12 +133,12 @@ def deliver(orders: Sequence[Order], shelf: Shelf, on_audio: OnAudio = lambda _s
             master = solve(missing[0].chapters, missing[0].preset)
             _encode(files, master, on_audio, then=lambda file: _finish(file, master, on_audio))
         for file in files:
-            made[file.order.path] = _deliverable(file, shelf)
-            shelf.put(file.order, made[file.order.path])
-    return [made[order.path] for order in orders]
+            by_path[file.order.path] = _deliverable(file, shelf)
+            shelf.put(file.order, by_path[file.order.path])
+    return [by_path[order.path] for order in orders]
 
 
-def _finish(file: _File, master: Master, on_audio: OnAudio) -> None:
+def _finish(file: _PendingFile, master: Master, on_audio: OnAudio) -> None:
     """Measure a file as it will be heard; encode it again as long as that is off target; tag it."""
     for attempt in range(1, _TRIES + 1):
         file.sound = probe(file.path)
@@ -152,7 +152,7 @@ def _finish(file: _File, master: Master, on_audio: OnAudio) -> None:
     _tag(file)
 
 
-def _deliverable(file: _File, shelf: Shelf) -> Deliverable:
+def _deliverable(file: _PendingFile, shelf: Shelf) -> Deliverable:
     assert file.levels is not None
     assert file.sound is not None
     return Deliverable(
@@ -203,7 +203,7 @@ def check_limits(preset: Preset, levels: Levels, sound: Probe) -> dict[str, bool
 class _Encoder:
     """Writes a file in a thread of its own, as many as `behind` blocks late."""
 
-    def __init__(self, file: _File, behind: int, stack: ExitStack) -> None:
+    def __init__(self, file: _PendingFile, behind: int, stack: ExitStack) -> None:
         preset, chapters = file.order.preset, file.order.chapters
         self._file = file
         self._behind = behind
@@ -228,7 +228,7 @@ class _Encoder:
             self._waiting.popleft().result()
         self._waiting.append(self._thread.submit(self._writer.write, block))
 
-    def end(self, then: Callable[[_File], None]) -> Future[None]:
+    def end(self, then: Callable[[_PendingFile], None]) -> Future[None]:
         """Complete the file once all of it is written, and go on with `then`."""
 
         def close() -> None:
@@ -240,7 +240,9 @@ class _Encoder:
         return self._thread.submit(close)
 
 
-def _encode(files: Sequence[_File], master: Master, on_audio: OnAudio, then: Callable[[_File], None]) -> None:
+def _encode(
+    files: Sequence[_PendingFile], master: Master, on_audio: OnAudio, then: Callable[[_PendingFile], None]
+) -> None:
     """Write one mastered stream into all `files`, and do `then` with each as soon as it is whole.
 
     So a fast encoder's file is measured while a slow one is still at work.
@@ -263,7 +265,7 @@ def _counted(blocks: Iterable[Pcm], order: Order, on_audio: OnAudio) -> Iterator
         yield block
 
 
-def _tag(file: _File) -> None:
+def _tag(file: _PendingFile) -> None:
     tags = file.order.tags
     try:
         match file.order.preset.format:

@@ -17,7 +17,6 @@ from pipeline.audio import ChapterMark
 
 VTT_LINE = 65  # characters
 SRT_LINE = 32
-LINES = 2  # of one cue
 NAME_ROOM = 40  # of a WebVTT line at most: a longer name makes its first line longer, not the text narrower
 
 _HARD_SPACE = re.compile(r"[\xa0\u2007\u202f]")
@@ -169,9 +168,9 @@ def _line_end(text: str, start: int, width: int) -> int:
 def _best_end(part: str) -> int:
     """The last sentence end in the second half of `part`, else the last clause end, else all of it."""
     for pattern in (_SENTENCE_END, _CLAUSE_END):
-        found = pattern.match(part)
-        if found and found.end() > len(part) // 2:
-            return found.end()
+        end = pattern.match(part)
+        if end and end.end() > len(part) // 2:
+            return end.end()
     return len(part)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.audio import Pcm
+from pipeline.engines.devices import Worker, first_device
 from pipeline.errors import EngineError, Problem, did_you_mean
+from pipeline.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ class Span:
 class Rendered:
     """A finished chunk: mono PCM `[T]`, full scale 1.0, and a span for each line where the engine knows them.
 
-    `codes` `[frames, codebooks]` are what the sound was decoded from, where there is such a thing. `device` names the
-    one of several that made it.
+    `codes` `[frames, codebooks]` are what the sound was decoded from, where there is such a thing. `device` names
+    which of several rendered it.
     """
 
     request: Request
@@ -86,7 +88,7 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Failed:
-    """A request that came to nothing; the others go on."""
+    """A request that could not be rendered; the others go on."""
 
     request: Request
     reason: str
@@ -94,11 +96,10 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class DiaOptions:
-    """How the Dia engine speaks, and where. What is None is left to the network, the machine or the text.
+class DiaSound:
+    """How Dia speaks: part of a take's key, and the same on every machine. What is None is left to the network.
 
-    `weights` and `codec` are a folder or a hub id. `cfg_frames` leaves guidance out after so many frames. `kernels`
-    holds the CPU's kernels to no more than it names: "amx", "vnni", "plain" or "torch".
+    `cfg_frames` leaves guidance out after so many frames; `max_seconds` cuts every take off.
     """
 
     cfg_scale: float = 3.0
@@ -108,6 +109,21 @@ class DiaOptions:
     cfg_frames: int | None = None
     max_seconds: float | None = None
     precision: str | None = None
+
+    def __str__(self) -> str:
+        """As it stands in the fingerprint of the engine."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return ",".join(f"{name}={value}" for name, value in values if value is not None)
+
+
+@dataclass(frozen=True)
+class DiaMachine:
+    """Where Dia runs, and on which files; every machine has its own. What is None is left to what is there.
+
+    `weights` and `codec` are a folder or a hub id. `slots` takes are generated at once. `kernels` holds the CPU's
+    kernels to no more than it names: "amx", "vnni", "plain" or "torch".
+    """
+
     weights: str | None = None
     codec: str | None = None
     device: str | None = None
@@ -115,18 +131,19 @@ class DiaOptions:
     slots: int | None = None
     kernels: str | None = None
 
-    def sound(self) -> str:
-        """Names the settings that change what is heard."""
-        names = ("cfg_scale", "temperature", "top_p", "top_k", "cfg_frames", "max_seconds", "precision")
-        return ",".join(f"{name}={value}" for name in names if (value := getattr(self, name)) is not None)
+    @classmethod
+    def of(cls, settings: Settings) -> DiaMachine:
+        """As the settings of this machine have it; of several devices the first."""
+        values = {field.name: getattr(settings, field.name) for field in fields(cls)}
+        return cls(**values | {"device": first_device(settings.device)})
 
 
-DEFAULTS = DiaOptions()
+DEFAULT_SOUND, THIS_MACHINE = DiaSound(), DiaMachine()
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The text window an engine speaks well, in bytes of UTF-8."""
+    """How long a chunk an engine speaks well, in bytes of UTF-8."""
 
     min_bytes: int = 80
     max_bytes: int = 300
@@ -153,7 +170,7 @@ class Engine(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many takes it makes at once; a guess until it has rendered."""
+        """How many takes it renders at once; a guess until it has rendered."""
 
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
         """Speak every request exactly once, in any order.
@@ -165,10 +182,14 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Traits:
-    """What can be known of an engine without loading it."""
+    """What can be known of an engine without loading it.
+
+    `module` has `open_engine`, and `engine_workers` where the engine `needs_workers`.
+    """
 
     name: str
     module: str
+    needs_workers: bool = False  # it loads a model, and is not for the process that joins and encodes
     speaks_tags: bool = False  # (laughs) and its like
     audition: str = ""  # what a voice without a prompt is made to say once, to have one
     languages: frozenset[str] = frozenset()  # those it was made for; none: `Engine.check` knows
@@ -188,6 +209,7 @@ TRAITS: Mapping[str, Traits] = {
         Traits(
             "dia",
             "pipeline.engines.dia.engine",
+            needs_workers=True,
             speaks_tags=True,
             audition=AUDITION,
             languages=frozenset({"en"}),
@@ -198,13 +220,21 @@ TRAITS: Mapping[str, Traits] = {
 }
 
 
-def open_engine(name: str, dia: DiaOptions = DEFAULTS) -> Engine:
+def engine_workers(name: str, machine: DiaMachine) -> tuple[Worker, ...]:
+    """The worker processes that suit the engine called `name` here; none where it does not care, or cannot run."""
+    traits = TRAITS[name]
+    module = importlib.import_module(traits.module) if traits.needs_workers else None
+    return cast(tuple[Worker, ...], module.engine_workers(machine)) if module is not None else ()
+
+
+def open_engine(name: str, sound: DiaSound = DEFAULT_SOUND, machine: DiaMachine = THIS_MACHINE) -> Engine:
     """The engine called `name`; its weights or libraries load when it first renders.
 
-    Raises `EngineError` for an engine there is not, and where weights or libraries are missing.
+    `sound` and `machine` are Dia's. Raises `EngineError` for an engine there is not, and where weights or libraries
+    are missing.
     """
     traits = TRAITS.get(name)
     if traits is None:
         raise EngineError(Problem("engine", f'no engine "{name}".', did_you_mean(name, TRAITS)))
     module = importlib.import_module(traits.module)
-    return cast(Engine, module.open_engine(dia) if name == "dia" else module.open_engine())
+    return cast(Engine, module.open_engine(sound, machine) if name == "dia" else module.open_engine())

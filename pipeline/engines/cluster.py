@@ -2,7 +2,7 @@
 
 In: devices, or the address of a Dask scheduler. Out: a cluster on loopback for as long as it is needed, or a worker
 that joins a cluster. `speak` is what runs inside a worker. Dask's protocol executes pickles: whoever reaches a
-scheduler can run code, so nothing here listens beyond loopback unless it is told to, and TLS is Dask's own.
+scheduler can run code, so nothing listens beyond loopback unless it is told to, and TLS is Dask's own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from distributed.core import Status
 from distributed.gc import disable_gc_diagnosis
 from distributed.utils import LoopRunner
 
-from pipeline.engines import DiaOptions, Engine, Failed, Rendered, Request, open_engine
+from pipeline.engines import DiaMachine, DiaSound, Engine, Failed, Rendered, Request, open_engine
 from pipeline.engines.devices import Worker, visible_gpu
 from pipeline.engines.resident import Resident
 from pipeline.errors import EngineError, Problem, RequestError
@@ -52,16 +52,28 @@ CONFIG = {
 
 
 @dataclass(frozen=True)
-class Order:
-    """A request, and all that a worker must know to speak it.
+class EngineSpec:
+    """Which engine workers open, each on its own device; it must come to the same `fingerprint` there.
 
-    `clips` are voice prompts by the name their voices have here, for workers that see other files; None: they see the
-    same.
+    `weights` and `codec` are the job's where workers see the same files; None: each worker has its own.
     """
 
-    engine: str
-    options: DiaOptions
+    name: str
+    sound: DiaSound
     fingerprint: str
+    weights: str | None = None
+    codec: str | None = None
+
+
+@dataclass(frozen=True)
+class WorkerRequest:
+    """A request, and all that a worker must know to speak it.
+
+    `clips` are voice prompts by the file names their voices have in `request`, for workers that see other files; None:
+    they see the same.
+    """
+
+    engine: EngineSpec
     request: Request
     clips: Mapping[str, bytes] | None = None
     priority: int = 0
@@ -69,9 +81,9 @@ class Order:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker made of an order, and how many takes it makes at once.
+    """A worker's answer to a `WorkerRequest`, and how many takes it renders at once.
 
-    Without a result it has not yet got the clips that are `missing`, or cannot open the engine at all (`refusal`).
+    Without a result the worker lacks the clips that are `missing`, or cannot open the engine at all (`refusal`).
     """
 
     device: str
@@ -81,37 +93,36 @@ class Answer:
     refusal: tuple[Problem, ...] = ()
 
 
-def speak(order: Order) -> Answer:
-    """Speak one order; runs in a thread of a worker, beside others. Raises what breaks the engine."""
+def speak(asked: WorkerRequest) -> Answer:
+    """Speak one request; runs in a thread of a worker, beside others. Raises what breaks the engine."""
     process = _this_process()
     device = str(get_worker().name)
-    engine = (order.engine, order.options, order.fingerprint)
-    request = order.request
-    if order.clips is not None:
-        if missing := frozenset(process.missing(request, order.clips)):
-            return Answer(device, process.resident.slots(engine), missing=missing)
+    request = asked.request
+    if asked.clips is not None:
+        if missing := frozenset(process.missing(request, asked.clips)):
+            return Answer(device, process.resident.slots(asked.engine), missing=missing)
         request = process.local(request)
     try:
-        result = process.resident.speak(engine, request, order.priority).result()
+        result = process.resident.speak(asked.engine, request, asked.priority).result()
     except EngineError as error:
         _log.warning("%s", error)  # to whoever looks after this machine; the pool leaves it out
         return Answer(device, 1, refusal=error.problems)
     if isinstance(result, Rendered):
         result = replace(result, device=device, codes=None)  # codes are for those who compare engines
-    return Answer(device, process.resident.slots(engine), replace(result, request=order.request))
+    return Answer(device, process.resident.slots(asked.engine), replace(result, request=asked.request))
 
 
 class _Process:
-    """What a worker process keeps between orders."""
+    """What a worker process keeps from one request to the next: the engine, and clips of other machines."""
 
     def __init__(self) -> None:
-        self.resident = Resident(_open)
+        self.resident: Resident[EngineSpec] = Resident(_open)
         self._clips = Path(get_worker().local_directory) / "clips"  # Dask removes it with the worker
         self._clips.mkdir(parents=True, exist_ok=True)
         self._writing = threading.Lock()
 
     def missing(self, request: Request, clips: Mapping[str, bytes]) -> Iterator[str]:
-        """Store the clips that came along, and name those of the request that are still not here."""
+        """Store `clips`, and name those that the request needs besides."""
         with self._writing:
             for name, data in clips.items():
                 if not (self._clips / name).exists():
@@ -121,7 +132,7 @@ class _Process:
                 yield line.voice.prompt.name
 
     def local(self, request: Request) -> Request:
-        """The request with the clips as they lie here."""
+        """The request with the paths of the stored clips."""
         lines = [
             replace(line, voice=replace(line.voice, prompt=self._clips / line.voice.prompt.name))
             if line.voice.prompt is not None
@@ -143,24 +154,13 @@ def _this_process() -> _Process:
         return _process
 
 
-def _open(name: Any) -> Engine:
-    """The engine an order asks for, with this machine's own weights and device where the order leaves them out."""
-    kind, options, fingerprint = name
-    settings = load_settings()
-    here = replace(
-        options,
-        device=settings.device,
-        codec_device=settings.codec_device,
-        kernels=options.kernels or settings.kernels,
-        slots=options.slots or settings.slots,
-        weights=options.weights or settings.weights,
-        codec=options.codec or settings.codec,
-    )
-    engine = open_engine(kind, here)
-    if engine.fingerprint != fingerprint:
-        what = (
-            f"this worker has other weights or another version than the job: {engine.fingerprint}, not {fingerprint}."
-        )
+def _open(spec: EngineSpec) -> Engine:
+    """The engine by the settings of this worker. Raises `EngineError` where it has not the fingerprint of the job's."""
+    settings = load_settings(weights=spec.weights, codec=spec.codec)
+    engine = open_engine(spec.name, spec.sound, DiaMachine.of(settings))
+    if engine.fingerprint != spec.fingerprint:
+        differs = f"{engine.fingerprint}, not {spec.fingerprint}"
+        what = f"this worker has other weights or another version than the job: {differs}."
         raise EngineError(Problem(socket.gethostname(), what, "Install the same version and weights there."))
     return engine
 
@@ -186,7 +186,7 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Prefect has every logger speak
     with configured(LOOPBACK), _loop_without_ctrl_c() as loop:
         # A cluster that is interrupted half way does not know how to close: it is stopped when it is there.
-        with _later(signal.SIGINT, signal.SIGTERM):
+        with _blocked(signal.SIGINT, signal.SIGTERM):
             try:
                 cluster = SpecCluster(
                     workers=specification, scheduler=scheduler, loop=loop, silence_logs=logging.CRITICAL
@@ -208,7 +208,7 @@ def _loop_without_ctrl_c() -> Iterator[Any]:
     """An event loop in a thread whose processes get no Ctrl-C: a terminal sends it to all, but it is for this one."""
     runner = LoopRunner(asynchronous=False)
     resource_tracker.ensure_running()  # started later, by multiprocessing, it would let them through again
-    with _later(signal.SIGINT):  # a thread inherits what is held back, and so does a process
+    with _blocked(signal.SIGINT):  # a thread inherits what is blocked, and so does a process
         runner.start()
     try:
         yield runner.loop
@@ -218,18 +218,18 @@ def _loop_without_ctrl_c() -> Iterator[Any]:
 
 
 @contextmanager
-def _later(*signals: signal.Signals) -> Iterator[None]:
-    """Hold signals back from this thread; they come when the block ends."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+def _blocked(*signals: signal.Signals) -> Iterator[None]:
+    """Block signals in this thread; they are delivered when the block ends."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _nanny_options(worker: Worker, host: str) -> dict[str, Any]:
     return {
-        "nthreads": worker.held,
+        "nthreads": worker.capacity,
         "env": worker.environment | visible_gpu(worker, os.environ.get("CUDA_VISIBLE_DEVICES")),
         "host": host,
         "memory_limit": 0,  # the engine minds its memory itself
@@ -244,12 +244,13 @@ def join(
     *,
     name: str,
     host: str | None = None,
-    weights: str | None = None,
-    tell: Callable[[str], None] = lambda _words: None,
+    environment: Mapping[str, str],
+    say: Callable[[str], None] = lambda _line: None,
 ) -> None:
     """Work for the cluster at `scheduler` until interrupted or told to end; a lost connection is taken up again.
 
-    `host` is the address others reach this worker at: by default the one that faces the scheduler. Raises
+    `host` is the address others reach this worker at: by default the one that faces the scheduler. `environment` is
+    this machine's settings for the worker's process. `say` gets what a person should know, a line each. Raises
     `RequestError` for an address that cannot be a scheduler's, or that this machine has no certificate for.
     """
     check_address(scheduler, "worker")
@@ -259,56 +260,56 @@ def join(
         assert me is not None
         with suppress(NotImplementedError):  # on Windows a process is ended without being asked
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
-        told = ""
+        last_line = ""
         while True:
             try:
                 options = _nanny_options(worker, host or _facing(scheduler)) | {"name": name, "death_timeout": _START_S}
-                options["env"] |= {} if weights is None else {"PODCAST_WEIGHTS": weights}
+                options["env"] = {**environment, **options["env"]}
                 async with _Nanny(scheduler, **options) as nanny:
-                    told = news = f"{name} has joined {scheduler}"
-                    _log.info(news)
-                    tell(news)
+                    last_line = line = f"{name} has joined {scheduler}"
+                    _log.info(line)
+                    say(line)
                     await nanny.finished()
-                news = f"{name} has lost {scheduler}; trying again"
+                line = f"{name} has lost {scheduler}; trying again"
             except (OSError, ValueError, RuntimeError) as error:
-                news = f"{name} cannot join {scheduler}: {reason(error)}; trying again"
-            if news != told:
-                told = news
-                _log.warning(news)
-                tell(news)
+                line = f"{name} cannot join {scheduler}: {reason(error)}; trying again"
+            if line != last_line:
+                last_line = line
+                _log.warning(line)
+                say(line)
             await asyncio.sleep(_REJOIN_S)
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # `tell` says what matters
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # `say` gets what matters
     with configured(scheduler), suppress(asyncio.CancelledError):
         asyncio.run(work())
 
 
 def _facing(address: str) -> str:
     """The address of this machine that faces the one at `address`. Raises `OSError` where no way leads there."""
-    place = urlsplit(address)
-    family, kind, _protocol, _name, there = socket.getaddrinfo(place.hostname, place.port, type=socket.SOCK_DGRAM)[0]
+    url = urlsplit(address)
+    family, kind, _protocol, _name, peer = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, kind) as probe:
-        probe.connect(there)  # sends nothing
+        probe.connect(peer)  # sends nothing
         return str(probe.getsockname()[0])
 
 
 def configured(address: str) -> Any:
-    """A block with Dask set up for this package, in which plain TCP may be spoken to `address` if it is loopback."""
+    """A block in which Dask has the configuration of this package; on loopback `address` needs no encryption."""
     plain = is_loopback(address) and not address.startswith("tls:")
     return dask.config.set(CONFIG | ({"distributed.comm.require-encryption": False} if plain else {}))
 
 
 def check_address(address: str, role: str) -> None:
-    """See that `address` may be a scheduler's, and that a `role` of this machine ("client", "worker") may speak to it.
+    """Raise `RequestError` unless `address` may be a scheduler's, and a "client" or "worker" has certificates for it.
 
-    Nobody is asked there. Raises `RequestError`.
+    Nothing is sent there.
     """
     try:
-        place = urlsplit(address)
-        good = place.scheme in ("tcp", "tls") and place.hostname and place.port
+        url = urlsplit(address)
+        is_valid = url.scheme in ("tcp", "tls") and url.hostname and url.port
     except ValueError:
-        good = False
-    if not good:
+        is_valid = False
+    if not is_valid:
         hint = "Write one such as tcp://127.0.0.1:8786 or tls://10.0.0.1:8786."
         raise RequestError(Problem("the scheduler", f'"{address}" is not its address.', hint))
     security = Security()
@@ -319,15 +320,15 @@ def check_address(address: str, role: str) -> None:
     except (OSError, ValueError) as error:
         what = f"the certificate of this {role} cannot be used: {reason(error)}."
         raise RequestError(Problem(address, what, hint)) from None
-    if place.scheme == "tls" and context is None:
+    if url.scheme == "tls" and context is None:
         raise RequestError(Problem(address, f"this {role} has no certificate.", hint))
-    if place.scheme == "tcp" and security.require_encryption and not is_loopback(address):
+    if url.scheme == "tcp" and security.require_encryption and not is_loopback(address):
         what = "this is not encrypted, and DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION asks for that."
         raise RequestError(Problem(address, what, "Write tls:// instead, of a scheduler that speaks it."))
 
 
 def reason(error: BaseException) -> str:
-    """In one line, what Dask knows of why it failed: it wraps errors in others that say less."""
+    """The first line of the innermost error: Dask wraps errors in others that say less."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).splitlines() or [""])[0][:200].rstrip(".") or type(error).__name__

@@ -1,4 +1,4 @@
-"""Which workers there are: those of a cluster one is told of, those one is asked to make, or what suits this machine.
+"""Which workers there are: those of a cluster, those of the devices that are named, or what suits this machine.
 
 In: the machine's settings. Out: a `Crew`, the workers as a pool sees them, for as long as a block lasts.
 """
@@ -17,7 +17,7 @@ from distributed import Client
 from distributed.comm.core import CommClosedError
 from distributed.utils import silence_logging_cmgr
 
-from pipeline.engines import Request, Voice
+from pipeline.engines import TRAITS, DiaMachine, Request, Voice, engine_workers
 from pipeline.engines.cluster import check_address, configured, is_loopback, local_cluster, reason
 from pipeline.engines.devices import Worker, parse_devices, share_cores
 from pipeline.errors import EngineError, Problem
@@ -25,7 +25,7 @@ from pipeline.files import file_hash
 from pipeline.settings import Settings, load_settings
 
 _log = logging.getLogger(__name__)
-_AHEAD = 6  # requests that wait at a worker, so that a free slot never waits for the network
+_AHEAD = 6  # requests that wait at a worker, so that no free slot waits for the network
 _LOOK_S = 1.0
 _RETURN_S = 120.0  # for a scheduler to come back
 
@@ -41,35 +41,35 @@ class Crew:
         self._clip_names: dict[Path, str] = {}
         self._clips: dict[str, Path] = {}
         self._slots: dict[str, int] = {}
-        self._held: Mapping[str, int] = {}
+        self._capacities: Mapping[str, int] = {}
         self._looked = 0.0
-        self._opening = threading.Lock()
+        self._reconnecting = threading.Lock()
         self._leaving = threading.Lock()
 
-    def held(self) -> Mapping[str, int]:
-        """The most takes each worker may have at a time, by its name; as it was within the last second."""
+    def capacities(self) -> Mapping[str, int]:
+        """How many takes may be at each worker at a time, by its name; as it was within the last second."""
         if time.monotonic() - self._looked > _LOOK_S:
-            told = self.client.scheduler_info(n_workers=-1)["workers"].values()
-            self._held = {str(worker["name"]): int(worker["nthreads"]) for worker in told}
+            workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+            self._capacities = {str(worker["name"]): int(worker["nthreads"]) for worker in workers}
             self._looked = time.monotonic()
-        return self._held
+        return self._capacities
 
     def room(self, guess: int) -> int:
-        """How many takes may be on their way for one job; `guess` are the slots of workers that have not told."""
-        told = [(held, self._slots.get(name, guess)) for name, held in self.held().items()]
-        return sum(min(held, slots + max(_AHEAD, slots // 8)) for held, slots in told)
+        """How many takes of one job may be in flight; `guess` stands for the slots of workers not heard from yet."""
+        workers = [(capacity, self._slots.get(name, guess)) for name, capacity in self.capacities().items()]
+        return sum(min(capacity, slots + max(_AHEAD, slots // 8)) for capacity, slots in workers)
 
     def learn(self, device: str, slots: int) -> None:
-        """Remember how many takes a worker makes at once."""
+        """Remember how many takes a worker renders at once."""
         self._slots[device] = slots
 
     def leave_out(self, device: str, problems: Sequence[Problem]) -> None:
         """Do without a worker that cannot open the engine. Raises `EngineError` where it is the last."""
         with self._leaving:
             self._looked = 0.0
-            if device not in self.held():
-                return  # another of its orders has said so
-            if len(self.held()) == 1:
+            if device not in self.capacities():
+                return  # it has answered another request so before
+            if len(self.capacities()) == 1:
                 raise EngineError(*problems)
             for problem in problems:
                 _log.warning("%s is left out: %s", device, problem)
@@ -78,7 +78,7 @@ class Crew:
             self._looked = 0.0
 
     def portable(self, request: Request) -> Request:
-        """The request with its clips named by their content, as workers elsewhere keep them."""
+        """The request with its clips named by their content, as workers on other machines keep them."""
         return replace(request, lines=tuple(replace(line, voice=self._portable(line.voice)) for line in request.lines))
 
     def _portable(self, voice: Voice) -> Voice:
@@ -91,12 +91,12 @@ class Crew:
         return replace(voice, prompt=Path(self._clip_names[voice.prompt]))
 
     def read_clips(self, names: Iterable[str]) -> dict[str, bytes]:
-        """The clips of those names."""
+        """The bytes of clips, by the names `portable` has given them."""
         return {name: self._clips[name].read_bytes() for name in names}
 
-    def reopen(self, lost: Client) -> None:
-        """A connection in place of `lost`, unless there is one already. Raises `EngineError` without a scheduler."""
-        with self._opening:
+    def reconnect(self, lost: Client) -> None:
+        """Put a new client in place of `lost`, unless it is there already. Raises `EngineError` without a scheduler."""
+        with self._reconnecting:
             if self.client is not lost:
                 return
             _log.warning("the scheduler at %s does not answer; waiting for it", self.address)
@@ -153,35 +153,17 @@ def crew_of(client: Client, address: str | None = None) -> Iterator[Crew]:
 def plan_workers(settings: Settings, engines: Collection[str]) -> tuple[Worker, ...]:
     """The workers for jobs of these `engines`. Raises `RequestError` where the settings name no devices.
 
-    Left to itself: every GPU there is; else the CPU, in workers of up to 16 threads for Dia, of one for the others,
-    which use no more.
+    Where they name none, what suits the first engine that cares; else one worker for each core.
     """
-    if settings.device not in (None, "auto"):
-        assert settings.device is not None
+    if settings.device is not None and settings.device != "auto":
         return parse_devices(settings.device)
-    if "dia" not in engines or not _has_weights(settings):
-        return share_cores(settings.jobs, threads=1)
-    from pipeline.engines.dia.devices import devices, threads  # noqa: PLC0415 - torch takes a second to load
-
-    gpus = [device for device in devices() if device.kind in ("cuda", "mps")]
-    if gpus:
-        return parse_devices(",".join(device.name for device in gpus))
-    return share_cores(threads())
-
-
-def _has_weights(settings: Settings) -> bool:
-    from pipeline.engines.dia.weights.hub import DEFAULT_DIA, locate  # noqa: PLC0415 - not needed for the other engines
-
-    try:
-        locate(settings.weights or DEFAULT_DIA, "dia")
-    except EngineError:
-        return False
-    return True
+    suited = (engine_workers(name, DiaMachine.of(settings)) for name in engines)
+    return next(filter(None, suited), None) or share_cores(settings.jobs, threads=1)
 
 
 @contextmanager
 def open_crew(settings: Settings, engines: Collection[str]) -> Iterator[Crew]:
-    """Join the cluster the settings name, or start workers of one's own, which end with the block."""
+    """Join the cluster the settings name, or start workers that end with the block."""
     if settings.cluster is not None:
         with join_crew(settings.cluster) as crew:
             yield crew
@@ -199,5 +181,5 @@ def address_of_workers() -> Iterator[str]:
         with configured(settings.cluster):
             yield settings.cluster
         return
-    with local_cluster(plan_workers(settings, ("dia",))) as address:
+    with local_cluster(plan_workers(settings, TRAITS)) as address:
         yield address

@@ -1,7 +1,7 @@
-"""Devices as people write them, and the worker processes that are made of them.
+"""Devices as people write them, and the worker processes they stand for.
 
-In: `cuda:0,cuda:1`, `cpu:2x4`, or nothing. Out: one `Worker` for each process. Knows no torch: what this machine has is
-told by whoever asks.
+In: `cuda:0,cuda:1`, `cpu:2x4`, or nothing. Out: one `Worker` for each process. Knows no torch: which devices there are
+is for the caller to say.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pipeline.errors import Problem, RequestError
 _FORM = re.compile(r"(?P<kind>cuda|xpu|mps|cpu)(?::(?P<number>[0-9]{1,6})(?:x(?P<threads>[1-9][0-9]{0,5}))?)?")
 _THREADS_OF_WORKER = 16  # more of them wait for one another longer than they help
 _MOST_WORKERS = 256
-# Takes a worker may hold: those it makes at once (32 on a CPU, 128 on a GPU) and some that wait for a free slot.
-_HELD_ON_CPU, _HELD_ON_GPU = 40, 144
+# Takes at a worker: those it renders at once (32 on a CPU, 128 on a GPU) and some that wait for a free slot.
+_CAPACITY_OF_CPU, _CAPACITY_OF_GPU = 40, 144
 
 
 @dataclass(frozen=True)
 class Worker:
-    """One process with one device, which keeps its engine loaded. `name` is told in reports."""
+    """One process with one device, which keeps its engine loaded. `name` stands in reports."""
 
     name: str
     device: str  # as the process itself sees it: its only GPU is number 0
@@ -30,24 +30,24 @@ class Worker:
     gpu: int | None = None  # the number the machine knows it by
 
     @property
-    def held(self) -> int:
-        """The most takes it may have at a time."""
-        return _HELD_ON_GPU if self.gpu is not None else _HELD_ON_CPU
+    def capacity(self) -> int:
+        """How many takes may be there at a time, with those that wait for a slot."""
+        return _CAPACITY_OF_GPU if self.gpu is not None else _CAPACITY_OF_CPU
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its process sees of the machine."""
-        seen = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": str(self.gpu)}
+        """Variables that show its process one device, and its threads."""
+        gpu = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": str(self.gpu)}
         threads = {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
-        return {"PODCAST_DEVICE": self.device} | seen | threads
+        return {"PODCAST_DEVICE": self.device} | gpu | threads
 
 
 def visible_gpu(worker: Worker, visible: str | None) -> dict[str, str]:
-    """The worker's only GPU, where `visible` (CUDA_VISIBLE_DEVICES of this process) lists those it counts among."""
-    within = [name.strip() for name in visible.split(",")] if visible else []
-    if worker.gpu is None or worker.gpu >= len(within):
+    """CUDA_VISIBLE_DEVICES of the worker where that of this process is `visible`: GPUs are numbered among those."""
+    gpus = [name.strip() for name in visible.split(",")] if visible else []
+    if worker.gpu is None or worker.gpu >= len(gpus):
         return {}
-    return {"CUDA_VISIBLE_DEVICES": within[worker.gpu]}
+    return {"CUDA_VISIBLE_DEVICES": gpus[worker.gpu]}
 
 
 def parse_devices(text: str, where: str = "--device") -> tuple[Worker, ...]:
@@ -58,12 +58,12 @@ def parse_devices(text: str, where: str = "--device") -> tuple[Worker, ...]:
     problems: list[Problem] = []
     workers: list[Worker] = []
     for part in text.replace(" ", "").split(","):
-        found = _FORM.fullmatch(part)
-        if found is None or (found["threads"] and found["kind"] != "cpu"):
+        match = _FORM.fullmatch(part)
+        if match is None or (match["threads"] and match["kind"] != "cpu"):
             hint = "Write devices such as cuda:0,cuda:1 or cpu:2x4 (two workers of four threads)."
             problems.append(Problem(where, f'"{part}" is no device.', hint))
             continue
-        workers += _workers(found["kind"], found["number"], found["threads"])
+        workers += _workers(match["kind"], match["number"], match["threads"])
     names = [worker.name for worker in workers]
     for name in sorted({name for name in names if names.count(name) > 1 and not name.startswith("cpu")}):
         problems.append(Problem(where, f"{name} is named twice.", "Each device has one worker."))
@@ -80,7 +80,7 @@ def first_device(text: str | None) -> str | None:
 
 
 def share_cores(cores: int, threads: int | None = None) -> tuple[Worker, ...]:
-    """A CPU of so many physical cores as workers: of `threads` each, or as few as leave none with more than 16."""
+    """Workers that share the physical cores of a CPU: of `threads` each, or as few as have at most 16 each."""
     count = max(1, cores // threads) if threads else -(-cores // _THREADS_OF_WORKER)
     return tuple(_numbered([Worker("cpu", "cpu", threads or max(1, cores // count)) for _ in range(count)]))
 

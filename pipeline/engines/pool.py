@@ -1,9 +1,9 @@
 """Several devices as one engine: requests go to the workers of a Dask cluster, and come back as they finish.
 
 In: requests, pulled only as fast as the workers' slots take them. Out: the same as from any engine, and the same bytes
-whatever the number of workers. A chunk that kills its worker is found by halving those it may have been, and given up
-after it has killed some alone. Dask decides which worker speaks what and starts dead ones again. Jobs that share a
-cluster share it evenly; those of a higher priority go first, in Dask's queue and in each worker's own.
+whatever the number of workers. A request that kills its worker is found by bisection of those in flight, and given up
+after it has killed some alone. Dask decides which worker speaks what and restarts dead ones. Jobs that share a cluster
+share it evenly; those of a higher priority go first, in Dask's queue and in each worker's own.
 """
 
 from __future__ import annotations
@@ -25,53 +25,58 @@ from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from pipeline.engines import DiaOptions, Engine, Failed, Rendered, Request, Voice
-from pipeline.engines.cluster import Answer, Order, speak
+from pipeline.engines import DiaMachine, DiaSound, Engine, Failed, Rendered, Request, Voice
+from pipeline.engines.cluster import Answer, EngineSpec, WorkerRequest, speak
 from pipeline.engines.crew import Crew
 from pipeline.errors import EngineError, Problem, StoppedError
 
 _log = logging.getLogger(__name__)
-_TOGETHER = 2  # deaths among others before a chunk is a suspect
-_ALONE = 4  # deaths alone before it is given up
+_DEATHS_AMONG_OTHERS = 2  # before a request is a suspect
+_DEATHS_ALONE = 4  # before it is given up
 _LOOK_S = 1.0
 _LOST = (FutureCancelledError, futures.CancelledError, CommClosedError, TimeoutError)  # the connection
 _NO_WORKER_S = 300.0  # without any worker, before that is an error
 
 
 @dataclass
-class _Errand:
-    """A request on its way, and what has happened to it."""
+class _Pending:
+    """A request that has no result yet, and how often its worker died of it."""
 
     request: Request
     deaths: int = 0
-    alone: int = 0
-    clips: Mapping[str, bytes] | None = None
+    deaths_alone: int = 0
+    clips: Mapping[str, bytes] | None = None  # voice prompts that the worker lacked
     reason: str = ""
 
 
 class Pool:
-    """An engine that speaks with the workers of a crew. `door` is the same engine here, which is never loaded."""
+    """An engine that speaks with the workers of a crew.
 
-    def __init__(self, name: str, door: Engine, options: DiaOptions, crew: Crew, priority: int = 0) -> None:
-        self._name, self._door, self._crew, self._priority = name, door, crew, priority
-        if not crew.same_machine:  # others have their weights elsewhere
-            options = replace(options, weights=None, codec=None)
-        self._options = replace(options, device=None, codec_device=None)
-        self.sample_rate_hz = door.sample_rate_hz
-        self.fingerprint = door.fingerprint
+    `unloaded` is the same engine in this process, asked for all but sound; `sound` and `machine` are what it was opened
+    with.
+    """
+
+    def __init__(
+        self, name: str, unloaded: Engine, sound: DiaSound, machine: DiaMachine, crew: Crew, priority: int = 0
+    ) -> None:
+        self._unloaded, self._crew, self._priority = unloaded, crew, priority
+        weights, codec = (machine.weights, machine.codec) if crew.same_machine else (None, None)
+        self._spec = EngineSpec(name, sound, unloaded.fingerprint, weights, codec)
+        self.sample_rate_hz = unloaded.sample_rate_hz
+        self.fingerprint = unloaded.fingerprint
 
     @property
     def slots(self) -> int:
-        """Takes that may be on their way at once."""
-        return self._crew.room(self._door.slots)
+        """How many requests may be in flight at once."""
+        return self._crew.room(self._unloaded.slots)
 
     def identity(self, voice: Voice) -> Mapping[str, Any]:
-        """As the engine has it."""
-        return self._door.identity(voice)
+        """The part of `voice` that can change a sample."""
+        return self._unloaded.identity(voice)
 
     def check(self, language: str, voices: Iterable[Voice]) -> list[str]:
-        """As the engine has it."""
-        return self._door.check(language, voices)
+        """What stands in the way of speaking."""
+        return self._unloaded.check(language, voices)
 
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
         """Speak every request exactly once, in the order they finish. Raises `EngineError` where no worker is left."""
@@ -81,21 +86,20 @@ class Pool:
         finally:
             run.cancel()
 
-    def order(self, errand: _Errand) -> Order:
-        """What is sent to a worker."""
-        if self._crew.same_machine:
-            return Order(self._name, self._options, self.fingerprint, errand.request, None, self._priority)
-        request = self._crew.portable(errand.request)
-        return Order(self._name, self._options, self.fingerprint, request, errand.clips or {}, self._priority)
-
-    def submit(self, errands: Sequence[_Errand]) -> list[Future[Answer]]:
-        """Send a batch."""
-        keys = [f"take-{uuid.uuid4().hex}" for _errand in errands]
-        orders = [self.order(errand) for errand in errands]
+    def submit(self, batch: Sequence[_Pending]) -> list[Future[Answer]]:
+        """Send requests to the workers, and get a future for each."""
+        keys = [f"take-{uuid.uuid4().hex}" for _pending in batch]
+        requests = [self._worker_request(pending) for pending in batch]
         sent: list[Future[Answer]] = self._crew.client.map(
-            speak, orders, key=keys, priority=self._priority, pure=False, batch_size=len(orders)
+            speak, requests, key=keys, priority=self._priority, pure=False, batch_size=len(requests)
         )
         return sent
+
+    def _worker_request(self, pending: _Pending) -> WorkerRequest:
+        if self._crew.same_machine:
+            return WorkerRequest(self._spec, pending.request, None, self._priority)
+        request = self._crew.portable(pending.request)
+        return WorkerRequest(self._spec, request, pending.clips or {}, self._priority)
 
 
 class _Run:
@@ -103,124 +107,124 @@ class _Run:
 
     def __init__(self, pool: Pool, crew: Crew, incoming: Iterator[Request]) -> None:
         self._pool, self._crew, self._incoming = pool, crew, incoming
-        self._more = True  # the last time it was asked, `incoming` had something
+        self._has_more = True  # the last time it was asked, `incoming` had something
         self._finished: queue.SimpleQueue[tuple[str, futures.Future[Answer]]] = queue.SimpleQueue()
-        self._flying: dict[str, tuple[_Errand, Future[Answer]]] = {}
-        self._again: deque[_Errand] = deque()
-        self._suspects: list[_Errand] = []  # what is in the air is waited for, then they fly
-        self._groups: deque[list[_Errand]] = deque()  # of suspects, each to fly with nobody else
-        self._trial: _Trial | None = None
+        self._in_flight: dict[str, tuple[_Pending, Future[Answer]]] = {}  # by the future's key
+        self._retries: deque[_Pending] = deque()
+        self._suspects: list[_Pending] = []  # sent when nothing else is in flight
+        self._groups: deque[list[_Pending]] = deque()  # of suspects, each to be sent alone
+        self._quarantine: _Quarantine | None = None
         self._had_worker = time.monotonic()
 
     def results(self) -> Iterator[Rendered | Failed]:
-        """Everything, as it finishes."""
+        """Every request's result, in the order they finish."""
         while True:
             client = self._crew.client
             try:
                 self._fill()
-                if not (self._flying or self._again or self._suspects or self._groups or self._more):
+                if not (self._in_flight or self._retries or self._suspects or self._groups or self._has_more):
                     return
                 yield from self._next()
             except (*_LOST, OSError) as error:
                 _log.warning("the connection to %s is lost: %s", self._crew.address, error)
-                self._land()
-                self._crew.reopen(client)
+                self._take_back()
+                self._crew.reconnect(client)
 
     def cancel(self) -> None:
-        """Forget what is still on its way."""
-        flying = [future for _errand, future in self._flying.values()]
-        self._land()
-        if flying:
+        """Forget what is still in flight."""
+        in_flight = [future for _pending, future in self._in_flight.values()]
+        self._take_back()
+        if in_flight:
             with suppress(Exception):
-                self._crew.client.cancel(flying)
+                self._crew.client.cancel(in_flight)
 
-    def _land(self) -> None:
-        """Take back all that is in the air, blaming nobody."""
-        self._again.extend(errand for errand, _future in self._flying.values())
-        self._flying.clear()
-        if self._trial is not None:
-            self._again.extend(self._trial.dead)
-            self._end_trial()
+    def _take_back(self) -> None:
+        """Put all that is in flight up for a retry, blaming nobody."""
+        self._retries.extend(pending for pending, _future in self._in_flight.values())
+        self._in_flight.clear()
+        if self._quarantine is not None:
+            self._retries.extend(self._quarantine.dead)
+            self._end_quarantine()
 
     def _fill(self) -> None:
         """Send what there is room for: those that lost their worker first, then new ones; suspects when alone."""
-        if self._trial is not None:
+        if self._quarantine is not None:
             return
         if self._suspects or self._groups:
-            if not self._flying:
-                self._try_group()
+            if not self._in_flight:
+                self._send_suspects()
             return
-        room = self._pool.slots - len(self._flying)
-        batch: list[_Errand] = []
-        while len(batch) < room and (errand := self._take()) is not None:
-            batch.append(errand)
+        room = self._pool.slots - len(self._in_flight)
+        batch: list[_Pending] = []
+        while len(batch) < room and (pending := self._take()) is not None:
+            batch.append(pending)
         self._send(batch)
 
-    def _take(self) -> _Errand | None:
-        if self._again:
-            return self._again.popleft()
+    def _take(self) -> _Pending | None:
+        if self._retries:
+            return self._retries.popleft()
         request = next(self._incoming, None)
-        self._more = request is not None
-        return None if request is None else _Errand(request)
+        self._has_more = request is not None
+        return None if request is None else _Pending(request)
 
-    def _send(self, batch: Sequence[_Errand]) -> None:
+    def _send(self, batch: Sequence[_Pending]) -> None:
         if batch:
-            for errand, future in zip(batch, self._pool.submit(batch), strict=True):
-                self._flying[str(future.key)] = (errand, future)
+            for pending, future in zip(batch, self._pool.submit(batch), strict=True):
+                self._in_flight[str(future.key)] = (pending, future)
                 self._fetch(future)
 
     def _fetch(self, future: Future[Answer]) -> None:
-        """Let an answer come as soon as there is one: nobody stands and waits for a worker that has stopped moving."""
+        """Have the answer put into `_finished` when it arrives, so that no thread waits for a worker that hangs."""
         client = future.client
-        coming = asyncio.run_coroutine_threadsafe(client.gather(future, asynchronous=True), client.loop.asyncio_loop)
-        coming.add_done_callback(lambda come: self._finished.put((str(future.key), come)))
+        gathered = asyncio.run_coroutine_threadsafe(client.gather(future, asynchronous=True), client.loop.asyncio_loop)
+        gathered.add_done_callback(lambda done: self._finished.put((str(future.key), done)))
 
     def _next(self) -> Iterator[Rendered | Failed]:
-        """What has come next; nothing, if that takes a second."""
+        """What the next answer amounts to; nothing, if none arrives within a second."""
         try:
-            key, come = self._finished.get(timeout=_LOOK_S)
+            key, done = self._finished.get(timeout=_LOOK_S)
         except queue.Empty:
-            self._look()
+            self._check_workers()
             return
-        if key not in self._flying:
+        if key not in self._in_flight:
             return
-        errand, _future = self._flying[key]
+        pending, _future = self._in_flight[key]
         try:
-            answer = come.result()
+            answer = done.result()
         except KilledWorker:
-            self._flying.pop(key)
-            self._died(errand, "its worker died of it.")
+            self._in_flight.pop(key)
+            self._died(pending, "its worker died of it.")
         except _LOST:
             raise
         except Exception as error:  # whatever broke the engine
-            self._flying.pop(key)
-            self._died(errand, f"the engine broke: {type(error).__name__}: {error}")
+            self._in_flight.pop(key)
+            self._died(pending, f"the engine broke: {type(error).__name__}: {error}")
         else:
-            self._flying.pop(key)
-            yield from self._heard(errand, answer)
-        if self._trial is not None and not self._flying:
+            self._in_flight.pop(key)
+            yield from self._answered(pending, answer)
+        if self._quarantine is not None and not self._in_flight:
             yield from self._judge()
 
-    def _heard(self, errand: _Errand, answer: Answer) -> Iterator[Rendered | Failed]:
+    def _answered(self, pending: _Pending, answer: Answer) -> Iterator[Rendered | Failed]:
         self._crew.learn(answer.device, answer.slots)
         if answer.result is not None:
-            yield replace(answer.result, request=errand.request)
+            yield replace(answer.result, request=pending.request)
             return
         if answer.missing:
             try:
-                errand.clips = self._crew.read_clips(answer.missing)
+                pending.clips = self._crew.read_clips(answer.missing)
             except (OSError, KeyError) as error:
-                yield Failed(errand.request, f"a voice prompt cannot be read: {error}.")
+                yield Failed(pending.request, f"a voice prompt cannot be read: {error}.")
                 return
-        self._again.appendleft(errand)
+        self._retries.appendleft(pending)
         if answer.refusal:
             self._crew.leave_out(answer.device, answer.refusal)
 
-    def _look(self) -> None:
-        """See that there is still somebody to wait for."""
+    def _check_workers(self) -> None:
+        """Raise `StoppedError` after a stop, and `EngineError` when there has been no worker for long."""
         if self._crew.stop.is_set():
             raise StoppedError
-        if self._crew.held():
+        if self._crew.capacities():
             self._had_worker = time.monotonic()
         elif time.monotonic() - self._had_worker > _NO_WORKER_S:
             what = f"there has been no worker for {_NO_WORKER_S / 60:.0f} minutes."
@@ -229,20 +233,20 @@ class _Run:
 
     # Who kills workers?
 
-    def _died(self, errand: _Errand, reason: str) -> None:
-        errand.reason = reason
-        if self._trial is not None:
-            self._trial.dead.append(errand)
+    def _died(self, pending: _Pending, reason: str) -> None:
+        pending.reason = reason
+        if self._quarantine is not None:
+            self._quarantine.dead.append(pending)
             return
-        errand.deaths += 1
-        _log.info("%s (%d): %s", errand.request.key, errand.deaths, reason)
-        if errand.deaths < _TOGETHER:
-            self._again.append(errand)
+        pending.deaths += 1
+        _log.info("%s (%d): %s", pending.request.key, pending.deaths, reason)
+        if pending.deaths < _DEATHS_AMONG_OTHERS:
+            self._retries.append(pending)
         else:
-            self._suspects.append(errand)
+            self._suspects.append(pending)
 
-    def _try_group(self) -> None:
-        """Send one group of suspects, if nobody else in the cluster is at that: whoever dies then is among them."""
+    def _send_suspects(self) -> None:
+        """Send one group of suspects, unless another client of the cluster does: the one to blame must be in it."""
         if self._suspects:
             self._groups.append(self._suspects)
             self._suspects = []
@@ -251,34 +255,34 @@ class _Run:
         if not lease.acquire(timeout=_LOOK_S):
             return
         group = self._groups.popleft()
-        self._trial = _Trial(lease, len(group))
+        self._quarantine = _Quarantine(lease, len(group))
         self._send(group)
 
     def _judge(self) -> Iterator[Failed]:
-        """After a group has flown: halve those that died; one that was alone has done it."""
-        assert self._trial is not None
-        dead, size = self._trial.dead, self._trial.size
-        self._end_trial()
+        """When a group has come back: halve those that died; one that was alone is to blame."""
+        assert self._quarantine is not None
+        dead, size = self._quarantine.dead, self._quarantine.size
+        self._end_quarantine()
         if size == 1 and dead:
-            (errand,) = dead
-            errand.alone += 1
-            if errand.alone == _ALONE:
-                yield Failed(errand.request, errand.reason)
+            (pending,) = dead
+            pending.deaths_alone += 1
+            if pending.deaths_alone == _DEATHS_ALONE:
+                yield Failed(pending.request, pending.reason)
                 return
         half = len(dead) // 2
         self._groups.extendleft(group for group in (dead[half:], dead[:half]) if group)
 
-    def _end_trial(self) -> None:
-        assert self._trial is not None
+    def _end_quarantine(self) -> None:
+        assert self._quarantine is not None
         with suppress(Exception):  # it lapses by itself
-            self._trial.lease.release()
-        self._trial = None
+            self._quarantine.lease.release()
+        self._quarantine = None
 
 
 @dataclass
-class _Trial:
-    """A group of suspects in the air, and those of them that died."""
+class _Quarantine:
+    """A group of suspects in flight with nobody else in the cluster, and those of them whose worker died."""
 
     lease: Semaphore
     size: int
-    dead: list[_Errand] = field(default_factory=list)
+    dead: list[_Pending] = field(default_factory=list)

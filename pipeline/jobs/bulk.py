@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipeline.engines import Engine
+from pipeline.engines import TRAITS, DiaMachine, Engine
 from pipeline.errors import PodcastError, Problem, StoppedError, StorageError
 from pipeline.files import storage_errors
 from pipeline.jobs.disk import check_room, estimate
@@ -25,18 +25,18 @@ from pipeline.jobs.report import Report
 from pipeline.jobs.stages import Conditions, OnProgress, RunStage, in_place, render_job
 from pipeline.jobs.status import Board, JobStatus
 from pipeline.settings import Settings
-from pipeline.window import Admission, Window, admission, first_window
+from pipeline.window import Admission, Window
 
 if TYPE_CHECKING:
     from pipeline.engines.crew import Crew
 
-Outcome = Report | PodcastError
+JobOutcome = Report | PodcastError
 EngineFor = Callable[[Job], Engine]
 AT_ONCE = 3
 _log = logging.getLogger(__name__)
 
 
-def here(job: Job) -> Engine:
+def in_this_process(job: Job) -> Engine:
     """In this process."""
     return job.engine
 
@@ -49,7 +49,7 @@ class Bulk:
         settings: Settings,
         board: Board,
         *,
-        engine_for: EngineFor = here,
+        engine_for: EngineFor = in_this_process,
         at_once: int = 1,
         check_disk: bool = True,
         devices_stop: threading.Event | None = None,
@@ -68,8 +68,7 @@ class Bulk:
 
     def add(self, job: Job) -> None:
         """Show a job that waits."""
-        audio_s = sum(plan.estimated_s for plan in job.takes)
-        self.board.add(JobStatus(job.name, job.manifest.title, "waits", audio_s, job.manifest.priority))
+        self.board.add(JobStatus(job.name, job.manifest.title, "waits", job.audio_s, job.manifest.priority))
 
     def render(self, job: Job, on_progress: OnProgress, stage: RunStage = in_place) -> Report:
         """Render one job, in any thread. Raises what `render_job` raises, and `StorageError` for too small a disk."""
@@ -78,14 +77,9 @@ class Bulk:
             self.board.progress(job.name, stage, done, total)
             on_progress(stage, done, total)
 
-        conditions = Conditions(
-            jobs=self.settings.jobs,
-            on_progress=progress,
-            stage=stage,
-            admission=self._admission(job),
-            finishing=self._finishing,
-        )
-        self._stops.add(conditions.stop)
+        admission = self._admission(job)
+        conditions = Conditions(self.settings.jobs, admission, progress, stage, self._finishing)
+        self._stops.add(admission.stop)
         try:
             if self._stopped:
                 raise StoppedError
@@ -93,12 +87,13 @@ class Bulk:
                 _see_room(job)
             return render_job(replace(job, engine=self._engine_for(job)), conditions)
         finally:
-            self._stops.discard(conditions.stop)
+            self._stops.discard(admission.stop)
             self.board.remove(job.name)
 
     def is_open(self, job: Job) -> bool:
         """Whether its chunks may be started now."""
-        return admission(self._window_of(job), self._clock)() == 0
+        window = self._window_of(job)
+        return window is None or window.wait_s(self._clock()) == 0
 
     def stop(self) -> None:
         """End every job that runs, as soon as it can; what is finished stays."""
@@ -108,27 +103,20 @@ class Bulk:
             stop.set()
 
     def _window_of(self, job: Job) -> Window | None:
-        return first_window(self.settings.window, job.manifest.window)
+        """That of this run, or the job's own."""
+        return self.settings.window or job.manifest.window
 
     def _admission(self, job: Job) -> Admission:
-        """The window of this run, or the job's own; while it is closed the board says so."""
+        """By the job's window; while it is closed the board says so."""
         window = self._window_of(job)
-        ask = admission(window, self._clock)
 
-        told = False
+        def on_closed(opens: datetime, is_first: bool) -> None:
+            until = f"until {opens:%H:%M} (window {window})"
+            self.board.sleeps(job.name, until)
+            if is_first:
+                _log.warning("%s starts no more chunks %s", job.name, until)
 
-        def asked() -> float:
-            nonlocal told
-            wait_s = ask()
-            if wait_s > 0:
-                opens = (self._clock() + timedelta(seconds=wait_s)).strftime("%H:%M")
-                self.board.sleeps(job.name, f"until {opens} (window {window})")
-                if not told:
-                    _log.warning("%s starts no more chunks until %s (window %s)", job.name, opens, window)
-            told = wait_s > 0
-            return wait_s
-
-        return asked
+        return Admission(window, clock=self._clock, on_closed=on_closed)
 
 
 def _see_room(job: Job) -> None:
@@ -159,7 +147,7 @@ def open_bulk(
         yield Bulk(
             settings,
             board,
-            engine_for=pool_engines(crew),
+            engine_for=pool_engines(crew, settings),
             at_once=at_once or AT_ONCE,
             check_disk=check_disk,
             devices_stop=crew.stop,
@@ -167,25 +155,27 @@ def open_bulk(
 
 
 def is_light(settings: Settings, engines: Collection[str]) -> bool:
-    """Whether jobs of these engines need no workers, and none are asked for."""
-    return "dia" not in engines and settings.device in (None, "auto") and settings.cluster is None
+    """Whether jobs of these engines need no workers, and the settings ask for none."""
+    need_workers = any(TRAITS[name].needs_workers for name in engines)
+    return not need_workers and settings.device in (None, "auto") and settings.cluster is None
 
 
-def pool_engines(crew: Crew) -> EngineFor:
-    """On the workers of `crew`."""
+def pool_engines(crew: Crew, settings: Settings) -> EngineFor:
+    """Engines whose requests are spoken by the workers of `crew`."""
     from pipeline.engines.pool import Pool
 
-    return lambda job: Pool(job.traits.name, job.engine, job.dia, crew, job.manifest.priority)
+    machine = DiaMachine.of(settings)
+    return lambda job: Pool(job.traits.name, job.engine, job.manifest.dia.sound(), machine, crew, job.manifest.priority)
 
 
-def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress]) -> Iterator[tuple[Job, Outcome]]:
+def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress]) -> Iterator[tuple[Job, JobOutcome]]:
     """Render `jobs`, yielding each as it ends. One that fails does not end the others; an interruption ends all."""
     for job in jobs:
         bulk.add(job)
     # Those outside their window last: they would hold the places of others while they sleep.
     in_order = sorted(jobs, key=lambda job: (not bulk.is_open(job), -job.manifest.priority))
     with ThreadPoolExecutor(bulk.at_once, "job") as pool:
-        running: dict[Future[Outcome], Job] = {}
+        running: dict[Future[JobOutcome], Job] = {}
         try:
             for job in in_order:
                 running[pool.submit(_outcome, job, bulk, bar)] = job
@@ -199,7 +189,7 @@ def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress
             raise
 
 
-def _outcome(job: Job, bulk: Bulk, bar: Callable[[str], OnProgress]) -> Outcome:
+def _outcome(job: Job, bulk: Bulk, bar: Callable[[str], OnProgress]) -> JobOutcome:
     try:
         return bulk.render(job, bar(job.name))
     except PodcastError as error:

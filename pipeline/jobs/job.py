@@ -6,21 +6,20 @@ In: a manifest's path. Out: a `Job` that knows every take it needs, or every pro
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.deliver.orders import Cover
 from pipeline.deliver.tags import read_cover
-from pipeline.engines import TRAITS, DiaOptions, Engine, Traits, open_engine
-from pipeline.engines.devices import first_device
+from pipeline.engines import TRAITS, DiaMachine, Engine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.files import safe_name
-from pipeline.settings import Settings
-from pipeline.source.manifest import Dia, Manifest, load_manifest
+from pipeline.settings import Settings, load_settings
+from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
-from pipeline.source.script import Script, load_script, speakers
+from pipeline.source.readers import load_script
+from pipeline.source.script import Script, speakers
 from pipeline.source.spoken.text import NONVERBAL_TAGS, nearest_tag, spoken, unknown_tags, unspeakable
 from pipeline.source.voices import Casting, Library, cast_speakers, load_library
 from pipeline.takes.auditions import plan_audition
@@ -28,7 +27,7 @@ from pipeline.takes.chunks import Chunk, pack, sayer, too_long
 from pipeline.takes.plan import PlannedTake, plan_takes
 from pipeline.takes.shared import check_shared
 from pipeline.takes.store import TakeStore
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, job_name
 
 T = TypeVar("T")
 
@@ -50,7 +49,6 @@ class Job:
     cover: Cover | None
     warnings: tuple[Problem, ...]
     workspace: Workspace
-    dia: DiaOptions
     owner: Path
     shared: str | None = None
 
@@ -73,23 +71,40 @@ class Job:
         shared = None if self.shared is None else f"{self.shared.rstrip('/')}/{self.name}/{folder.name}"
         return TakeStore(folder, shared)
 
-    def heard(self) -> list[str | None]:
-        """Everyone who speaks, in order of appearance."""
-        return list(dict.fromkeys(piece.speaker for plan in self.takes for piece in plan.chunk.pieces))
+    @functools.cached_property
+    def speakers(self) -> tuple[str | None, ...]:
+        """Everyone who speaks, in order of appearance; None is the narrator."""
+        return tuple(dict.fromkeys(piece.speaker for plan in self.takes for piece in plan.chunk.pieces))
+
+    @functools.cached_property
+    def audio_s(self) -> float:
+        """Seconds of speech to expect of all its takes."""
+        return sum(plan.estimated_s for plan in self.takes)
+
+    @functools.cached_property
+    def takes_by_chapter(self) -> Mapping[int, Sequence[PlannedTake]]:
+        """Its takes by the index of their chapter, in the order of the book."""
+        by_chapter: dict[int, list[PlannedTake]] = {}
+        for plan in self.takes:
+            by_chapter.setdefault(plan.chunk.chapter, []).append(plan)
+        return by_chapter
 
 
 def open_job(
-    path: Path,
-    settings: Settings,
+    path: Path | str,
+    settings: Settings | None = None,
     *,
     engine: str | None = None,
     allow_outside: bool = False,
     owner: Path | None = None,
 ) -> Job:
-    """Read and check a manifest and all it names. Raises `RequestError` with every problem there is.
+    """Read and check a manifest and all it names; nothing is rendered. Raises `RequestError` with every problem.
 
-    `owner` is where the manifest belongs, if that is not where it lies.
+    Without `settings` they are those of this machine, see `load_settings`. `engine` takes the place of the manifest's.
+    `allow_outside` lets its paths leave its folder. `owner` is where the manifest belongs, if that is not where it
+    lies.
     """
+    path, settings = Path(path), settings or load_settings()
     manifest, problems = load_manifest(path, allow_outside=allow_outside)
     check = _Checker(problems)
     if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
@@ -127,8 +142,7 @@ def open_job(
             *_foreign(manifest, traits),
             *(_unknown_tags(script) if traits.speaks_tags else ()),
         ),
-        workspace=Workspace(settings.output, safe_name(path.stem)),
-        dia=dia_options(manifest.dia, settings),
+        workspace=Workspace(settings.output, job_name(path)),
         owner=owner or path,
         shared=settings.takes,
     )
@@ -150,24 +164,6 @@ def referred_keys(job: Job) -> set[str]:
     auditions = voices if job.traits.audition else set()
     planned = (plan_audition(voice, job.engine, job.traits, job.manifest.language) for voice in auditions)
     return {take.key for take in (*job.takes, *planned)}
-
-
-def dia_options(dia: Dia, settings: Settings) -> DiaOptions:
-    """How Dia speaks in a job, and with what on this machine."""
-    return replace(
-        dia.options(),
-        weights=_anywhere(settings.weights),
-        codec=_anywhere(settings.codec),
-        device=first_device(settings.device),
-        codec_device=settings.codec_device,
-        kernels=settings.kernels,
-        slots=settings.slots,
-    )
-
-
-def _anywhere(where: str | None) -> str | None:
-    """A folder or file by its whole path, as workers may have been started in another folder; a hub id as it is."""
-    return str(Path(where).absolute()) if where and Path(where).exists() else where
 
 
 class _Checker:
@@ -201,7 +197,7 @@ def _load_cover(manifest: Manifest) -> Cover | None:
 
 def _open_engine(manifest: Manifest, name: str, settings: Settings) -> Engine:
     try:
-        return open_engine(name, dia_options(manifest.dia, settings))
+        return open_engine(name, manifest.dia.sound(), DiaMachine.of(settings))
     except EngineError as error:
         where = manifest.where("engine")
         raise RequestError(

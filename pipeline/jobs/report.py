@@ -1,46 +1,140 @@
-"""Report: what was made, how fast, and everything a person should look at.
+"""Report: what a run made, how fast, and everything a person should look at.
 
-`report.json` is a contract others rely on; the Markdown summary is the same for people.
+In: what the stages of a run leave behind. Out: a `Report`. `report.json` is a contract that others rely on, and this
+file alone knows it: a run writes it, and the digest, the drop folder and the flow read it. `report.md` is for people.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pipeline.deliver.chapters import ChapterAudio, Gap
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_serializer
+
+from pipeline.deliver.chapters import ChapterAudio, ChapterGap
 from pipeline.deliver.export import Deliverable
 from pipeline.errors import Problem
+from pipeline.files import atomic_write, write_json
 from pipeline.source.voices import NARRATOR, Casting
-from pipeline.takes.render import DeviceWork, TakesDone
+from pipeline.takes.render import DeviceWork, Ear, TakesDone
 from pipeline.words import clock
+
+_MOST = 1e9  # takes, or seconds: whoever adds reports up need not fear an overflow
 
 
 @dataclass(frozen=True)
-class Report:
-    """A finished run of a job, as `report.json` has it."""
+class TakeCounts:
+    """Takes of a job, by what the run did with them. Auditions that came to nothing count among the failed."""
 
-    job: str
+    total: int = 0
+    rendered: int = 0
+    reused: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class SpeakerVoice:
+    """The voice that a speaker has."""
+
+    voice: str
+    default: bool  # nobody chose it
+
+
+@dataclass(frozen=True)
+class ChapterSummary:
+    """A chapter that was joined."""
+
+    number: int
     title: str
-    status: str  # done, partial, failed
-    takes: Mapping[str, int]
     audio_s: float
-    wall_s: float
-    speed_x: float
-    voices: Mapping[str, Mapping[str, Any]]
-    chapters: Sequence[Mapping[str, Any]]
-    deliverables: Sequence[Mapping[str, Any]]
-    problems: Sequence[Mapping[str, str]]
-    devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    gaps: Sequence[Mapping[str, Any]] = ()
-    ears: Sequence[Mapping[str, Any]] = ()
-    finished_at: str = ""  # with the offset from UTC
+    turns: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Words that are silence in a chapter, `at_s` seconds from its start."""
+
+    chapter: int  # its number
+    at_s: float = 0.0
+    text: str = ""
+    why: str = ""
+
+
+def _plausible(work: DeviceWork) -> DeviceWork:
+    if not all(0 <= value <= _MOST for value in (work.takes, work.audio_s, work.work_s)):
+        raise ValueError("no device does that in one run")
+    return work
+
+
+class Report(BaseModel):
+    """A finished run of a job. Paths are relative to the job's folder.
+
+    Strict about what it knows and blind to what it does not, as `report.json` may be of another version or of somebody
+    else: then the defaults stand for what it lacks.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    job: str = ""
+    title: str
+    status: Literal["done", "partial", "failed"]
+    takes: TakeCounts = TakeCounts()
+    audio_s: float = Field(ge=0, le=_MOST)
+    wall_s: float = Field(ge=0, le=_MOST)  # without the hours outside the window
+    speed_x: float = Field(ge=0, le=_MOST)  # what was rendered, by `wall_s`
+    voices: Mapping[str, SpeakerVoice] = {}  # by speaker
+    chapters: tuple[ChapterSummary, ...] = ()
+    deliverables: tuple[Deliverable, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    devices: Mapping[str, Annotated[DeviceWork, AfterValidator(_plausible)]] = {}  # by name
+    gaps: tuple[Gap, ...] = ()
+    ears: tuple[Ear, ...] = ()
+    finished_at: datetime | None = None
+    other_problems: tuple[Problem, ...] | None = None  # those that no gap and no ear stands for; None: not known
+
+    @property
+    def rendered_s(self) -> float:
+        """Seconds of audio that this run rendered."""
+        if not self.devices:  # an older report, or a run that had nothing to render
+            return self.speed_x * self.wall_s
+        return sum(work.audio_s for work in self.devices.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+        """The JSON of it."""
+        return self.model_dump(mode="json")
+
+    @field_serializer("devices")
+    def _devices_json(self, devices: Mapping[str, DeviceWork]) -> dict[str, Any]:
+        return {
+            name: {
+                "takes": work.takes,
+                "audio_s": round(work.audio_s, 3),
+                "work_s": round(work.work_s, 3),
+                "speed_x": work.speed_x,
+            }
+            for name, work in devices.items()
+        }
+
+    @field_serializer("finished_at")
+    def _finished_at_json(self, finished_at: datetime | None) -> str | None:
+        return finished_at.isoformat(timespec="seconds") if finished_at else None
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the report as JSON to `path`, and for people beside it, as Markdown. Raises `StorageError`."""
+    write_json(path, report.as_dict())
+    atomic_write(path.with_suffix(".md"), summary(report).encode())
+
+
+def read_report(path: Path) -> Report | None:
+    """The report in `path`; None where there is none, or it is damaged or something else."""
+    try:
+        return Report.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def make_report(
@@ -61,46 +155,37 @@ def make_report(
     """Put a run together. `warnings` are what a person should know though nothing failed for it."""
     gaps = [(chapter, gap) for chapter in chapters for gap in chapter.gaps]
     missed = _missed(job, deliverables, total_chapters, len(chapters))
-    told = (*done.flagged, *((done.unshared,) if done.unshared else ()))
-    status = "done" if not (done.failed or gaps or missed) else "partial" if deliverables else "failed"
+    missing = _missing(done, gaps)
+    shown = {*done.ears, *(gap.take for _chapter, gap in gaps)}
+    not_of_takes = (*((done.unshared,) if done.unshared else ()), *missed, *warnings)
     return Report(
         job=job,
         title=title,
-        status=status,
-        takes={
-            "total": total_takes,
-            "rendered": done.rendered,
-            "reused": done.reused,
-            "failed": len(done.failed),
-        },
+        status="done" if not (done.failed or gaps or missed) else "partial" if deliverables else "failed",
+        takes=TakeCounts(total_takes, done.rendered, done.reused, len(done.failed)),
         audio_s=round(sum(chapter.audio_s for chapter in chapters), 3),
         wall_s=round(wall_s, 3),
         speed_x=round(done.rendered_s / wall_s, 1),
         voices={
-            speaker or NARRATOR: {"voice": casting.roles[speaker].voice.name, "default": casting.roles[speaker].default}
+            speaker or NARRATOR: SpeakerVoice(casting.roles[speaker].voice.name, casting.roles[speaker].default)
             for speaker in speakers
         },
-        chapters=[
-            {
-                "number": chapter.number,
-                "title": chapter.title,
-                "audio_s": round(chapter.audio_s, 3),
-                "turns": len(chapter.turns),
-            }
+        chapters=tuple(
+            ChapterSummary(chapter.number, chapter.title, round(chapter.audio_s, 3), len(chapter.turns))
             for chapter in chapters
-        ],
-        deliverables=[asdict(item) for item in deliverables],
-        problems=[problem.as_dict() for problem in (*_not_heard(done, gaps), *told, *missed, *warnings)],
-        devices={name: _device(work) for name, work in sorted(done.devices.items())},
-        gaps=[
-            {"chapter": chapter.number, "at_s": gap.start_s, "text": gap.text, "why": _why(done, gap)}
-            for chapter, gap in gaps
-        ],
-        ears=[
-            {"take": take.path, "where": take.where, "text": take.text, "faults": list(take.faults)}
-            for take in done.ears
-        ],
-        finished_at=finished_at.isoformat(timespec="seconds"),
+        ),
+        deliverables=tuple(deliverables),
+        problems=(*done.failed_auditions, *missing.values(), *done.poor_auditions, *done.flagged, *not_of_takes),
+        devices=dict(sorted(done.devices.items())),
+        gaps=tuple(Gap(chapter.number, gap.start_s, gap.text, _why(done, gap)) for chapter, gap in gaps),
+        ears=tuple(done.ears.values()),
+        finished_at=finished_at,
+        other_problems=(
+            *done.failed_auditions,
+            *(problem for take, problem in missing.items() if take not in shown),
+            *done.poor_auditions,
+            *not_of_takes,
+        ),
     )
 
 
@@ -118,26 +203,17 @@ def _missed(job: str, deliverables: Sequence[Deliverable], chapters: int, joined
     return missed
 
 
-def _not_heard(done: TakesDone, gaps: Sequence[tuple[ChapterAudio, Gap]]) -> Iterator[Problem]:
-    """What failed, and what is missing where; where it left a gap, with its time."""
+def _missing(done: TakesDone, gaps: Sequence[tuple[ChapterAudio, ChapterGap]]) -> dict[str, Problem]:
+    """The problems of missing takes, by key; with the time in the chapter where a take left a gap."""
     places = {gap.take: f" (chapter {chapter.number} at {clock(gap.start_s)})" for chapter, gap in gaps}
-    missing = [gone.problem for gone in done.missing.values()]
-    yield from (problem for problem in done.failed if problem not in missing)
-    for key, gone in done.missing.items():
-        yield replace(gone.problem, where=gone.problem.where + places.get(key, ""))
-
-
-def _why(done: TakesDone, gap: Gap) -> str:
-    return done.missing[gap.take].why if gap.take in done.missing else "it was not rendered."
-
-
-def _device(work: DeviceWork) -> dict[str, Any]:
     return {
-        "takes": work.takes,
-        "audio_s": round(work.audio_s, 3),
-        "work_s": round(work.work_s, 3),
-        "speed_x": round(work.audio_s / work.work_s, 1) if work.work_s else 0.0,
+        key: replace(missing.problem, where=missing.problem.where + places.get(key, ""))
+        for key, missing in done.missing.items()
     }
+
+
+def _why(done: TakesDone, gap: ChapterGap) -> str:
+    return done.missing[gap.take].why if gap.take in done.missing else "it was not rendered."
 
 
 def summary(report: Report) -> str:
@@ -147,42 +223,38 @@ def summary(report: Report) -> str:
         f"# {_cell(report.title)}: {report.status}",
         "",
         f"{clock(report.audio_s)} of audio in {clock(report.wall_s)}"
-        + (f", {report.speed_x:.0f} times real time." if takes["rendered"] else ", nothing new to render."),
-        f"Takes: {takes['total']} in all, {takes['rendered']} rendered, {takes['reused']} reused, "
-        f"{takes['failed']} failed.",
+        + (f", {report.speed_x:.0f} times real time." if takes.rendered else ", nothing new to render."),
+        f"Takes: {takes.total} in all, {takes.rendered} rendered, {takes.reused} reused, {takes.failed} failed.",
         "",
         "| file | length | LUFS | dB RMS | dBTP | noise floor | limits |",
         "|---|---|---|---|---|---|---|",
     ]
     for item in report.deliverables:
-        missed = [name for name, met in item["limits"].items() if not met]
-        verdict = f"misses {', '.join(missed)}" if missed else f"all {len(item['limits'])} met"
+        missed = [name for name, met in item.limits.items() if not met]
+        verdict = f"misses {', '.join(missed)}" if missed else f"all {len(item.limits)} met"
         lines.append(
-            f"| {_cell(item['path'])} | {clock(item['audio_s'])} | {item['lufs']:.1f} | {item['rms_db']:.1f} "
-            f"| {item['true_peak_dbtp']:.1f} | {item['noise_floor_db']:.0f} | {verdict} |"
+            f"| {_cell(item.path)} | {clock(item.audio_s)} | {item.lufs:.1f} | {item.rms_db:.1f} "
+            f"| {item.true_peak_dbtp:.1f} | {item.noise_floor_db:.0f} | {verdict} |"
         )
     if report.devices:
         lines += ["", "| device | takes | audio | work | times real time |", "|---|---|---|---|---|"]
     for name, work in report.devices.items():
         lines.append(
-            f"| {_cell(name)} | {work['takes']} | {clock(work['audio_s'])} | {clock(work['work_s'])} "
-            f"| {work['speed_x']:.1f} |"
+            f"| {_cell(name)} | {work.takes} | {clock(work.audio_s)} | {clock(work.work_s)} | {work.speed_x:.1f} |"
         )
     lines += ["", "| speaker | voice | |", "|---|---|---|"]
     for speaker, role in report.voices.items():
-        lines.append(f"| {_cell(speaker)} | {role['voice']} | {'by default' if role['default'] else 'as asked'} |")
+        lines.append(f"| {_cell(speaker)} | {role.voice} | {'by default' if role.default else 'as asked'} |")
     lines += ["", "| chapter | title | length | turns |", "|---|---|---|---|"]
     for chapter in report.chapters:
-        lines.append(
-            f"| {chapter['number']} | {_cell(chapter['title'])} | {clock(chapter['audio_s'])} | {chapter['turns']} |"
-        )
+        lines.append(f"| {chapter.number} | {_cell(chapter.title)} | {clock(chapter.audio_s)} | {chapter.turns} |")
     if report.gaps:
         lines += ["", "Gaps, each of silence with its words marked as missing:", ""]
     for gap in report.gaps:
-        lines.append(f'- chapter {gap["chapter"]} at {clock(gap["at_s"])}: "{_cell(gap["text"][:60])}": {gap["why"]}')
+        lines.append(f'- chapter {gap.chapter} at {clock(gap.at_s)}: "{_cell(gap.text[:60])}": {gap.why}')
     if report.problems:
         lines += ["", "To look at:", ""]
-        lines += [f"- {Problem(**problem)}" for problem in report.problems]
+        lines += [f"- {problem}" for problem in report.problems]
     return "\n".join(lines) + "\n"
 
 

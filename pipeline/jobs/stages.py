@@ -6,7 +6,6 @@ command, the drop folder and the Prefect flow, comes through here.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,15 +17,16 @@ from typing import Protocol, TypeVar
 from pipeline.deliver.chapters import ChapterAudio, join_chapter
 from pipeline.deliver.export import Deliverable, Shelf, deliver
 from pipeline.deliver.orders import Order, plan_orders
-from pipeline.errors import Problem, RequestError, StoppedError
-from pipeline.files import atomic_write, read_json, write_json
+from pipeline.errors import Problem, RequestError
+from pipeline.files import read_json, write_json
 from pipeline.jobs.job import Job
-from pipeline.jobs.report import Report, make_report, summary
+from pipeline.jobs.report import Report, make_report, write_report
+from pipeline.settings import usable_cores
 from pipeline.takes.auditions import give_prompts
 from pipeline.takes.plan import PlannedTake
 from pipeline.takes.render import TakesDone, find_takes, leave_out_faulty, render_takes
 from pipeline.threads import in_parallel
-from pipeline.window import Admission, always
+from pipeline.window import Admission
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -47,33 +47,34 @@ def in_place(_name: str, work: Callable[[], T]) -> T:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a job runs under. `jobs` threads join chapters and make files, while it holds `finishing`.
+    """What one job runs under: `jobs` threads join its chapters and make its files, while it holds `finishing`.
 
-    `stage` runs one stage; the Prefect flow has its own, to make a task of it. `stop` ends the job from another thread.
+    `admission` says when chunks may be started, and ends the job from another thread. `stage` runs one stage: the
+    Prefect flow makes a task of each.
     """
 
-    jobs: int
+    jobs: int = field(default_factory=usable_cores)
+    admission: Admission = field(default_factory=Admission)
     on_progress: OnProgress = lambda _stage, _done, _total: None
     stage: RunStage = in_place
-    admission: Admission = always
     finishing: AbstractContextManager[object] = field(default_factory=nullcontext)
-    stop: threading.Event = field(default_factory=threading.Event)
 
 
-def render_job(job: Job, conditions: Conditions) -> Report:
-    """Run a job's stages, each once, resuming from whatever takes are there.
+def render_job(job: Job, conditions: Conditions | None = None) -> Report:
+    """Run a job's stages in this process, each once, resuming from whatever takes are there.
 
     Raises `RequestError` where another process holds the job, `StorageError` where the disk does not take the work, and
-    `StoppedError` once `conditions.stop` is set.
+    `StoppedError` once `conditions.admission.stop` is set.
     """
+    conditions = conditions or Conditions()
     started = time.monotonic()
-    stage, sleep = conditions.stage, _Sleep(conditions.stop)
+    stage = conditions.stage
     with job.workspace.lock():
         _claim(job)
-        done = stage("takes", lambda: render_all_takes(job, conditions, sleep))
+        done = stage("takes", lambda: render_all_takes(job, conditions))
         with conditions.finishing:
             chapters = stage("chapters", lambda: join_all_chapters(job, done, conditions))
-            made = stage("deliverables", lambda: deliver_all(job, chapters, conditions))
+            deliverables = stage("deliverables", lambda: deliver_all(job, chapters, conditions))
         report = make_report(
             job=job.name,
             title=job.manifest.title,
@@ -81,52 +82,34 @@ def render_job(job: Job, conditions: Conditions) -> Report:
             done=done,
             total_takes=len(job.takes),
             casting=job.casting,
-            speakers=job.heard(),
+            speakers=job.speakers,
             chapters=chapters,
-            deliverables=made,
+            deliverables=deliverables,
             warnings=job.warnings,
-            wall_s=time.monotonic() - started - sleep.total_s,
+            wall_s=time.monotonic() - started - conditions.admission.slept_s,
             finished_at=datetime.now().astimezone(),
         )
-        write_json(job.workspace.report, report.as_dict())
-        atomic_write(job.workspace.report.with_suffix(".md"), summary(report).encode())
+        write_report(job.workspace.report, report)
         return report
 
 
-class _Sleep:
-    """Waits for a window to open, unless the job is stopped, and counts the time."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-        self.total_s = 0.0
-
-    def __call__(self, seconds: float) -> None:
-        """Wait so long. Raises `StoppedError`."""
-        begun = time.monotonic()
-        if self._stop.wait(seconds):
-            raise StoppedError
-        self.total_s += time.monotonic() - begun
-
-
-def render_all_takes(job: Job, conditions: Conditions, wait: Callable[[float], None]) -> TakesDone:
-    """Render what is missing; a failed chunk is told of and the rest goes on. `wait` is for a window to open."""
-    total_s = sum(plan.estimated_s for plan in job.takes)
+def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
+    """Render the takes that are missing; a chunk that fails is reported and the others go on."""
     done_s = 0.0
-    stop = conditions.stop
+    admission = conditions.admission
 
     def on_take(plan: PlannedTake) -> None:
         nonlocal done_s
-        if stop.is_set():
-            raise StoppedError
+        admission.raise_if_stopped()
         done_s += plan.estimated_s
-        conditions.on_progress("takes", done_s, total_s)
+        conditions.on_progress("takes", done_s, job.audio_s)
 
     def render() -> TakesDone:
         store, auditions = job.store, job.auditions
-        found = find_takes(job.takes, store, on_take)
-        language, admission = job.manifest.language, conditions.admission
+        finished = find_takes(job.takes, store, on_take)
+        language = job.manifest.language
         cast = give_prompts(
-            job.takes, found.keys(), job.engine, job.traits, auditions, language, admission=admission, wait=wait
+            job.takes, finished.keys(), job.engine, job.traits, auditions, language, admission=admission
         )
         limits = job.traits.seconds_per_byte
         done = render_takes(
@@ -135,41 +118,38 @@ def render_all_takes(job: Job, conditions: Conditions, wait: Callable[[float], N
             store,
             on_take,
             limits=limits,
-            found=found,
-            wait=wait,
+            found=finished,
             admission=admission,
         )
         done = leave_out_faulty(done) if job.manifest.on_failure == "gap" else done
         return replace(
             done,
-            failed=(*cast.failed, *done.failed),
-            flagged=(*cast.doubtful, *done.flagged),
             missing={**cast.missing, **done.missing},
             unshared=done.unshared or auditions.problem,
+            failed_auditions=cast.failed,
+            poor_auditions=cast.poor,
         )
 
     # Not in the main thread: there a Ctrl-C may strike inside a callback from C, which can only print and forget it.
-    return in_parallel(lambda work: work(), [render], 1, stop)[0]
+    return in_parallel(lambda work: work(), [render], 1, admission.stop)[0]
 
 
 def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list[ChapterAudio]:
     """Join every chapter that has a take to be heard, with gaps for the others; remove what earlier runs left."""
-    by_chapter: dict[int, list[PlannedTake]] = {}
-    for plan in job.takes:
-        by_chapter.setdefault(plan.chunk.chapter, []).append(plan)
-    heard = done.heard
-    whole = [index for index, plans in by_chapter.items() if any(plan.key in heard for plan in plans)]
+    takes = done.delivered
+    whole = [index for index, plans in job.takes_by_chapter.items() if any(plan.key in takes for plan in plans)]
     joined = 0
 
     def join(index: int) -> ChapterAudio:
         nonlocal joined
         chapter, pauses = job.script.chapters[index], job.manifest.pauses
-        audio = join_chapter(job.workspace.chapters, index + 1, chapter, by_chapter[index], heard, pauses)
+        path = job.workspace.chapter(index + 1, chapter.title)
+        audio = join_chapter(path, index + 1, chapter, job.takes_by_chapter[index], takes, pauses)
         joined += 1
         conditions.on_progress("chapters", joined, len(whole))
         return audio
 
-    chapters = in_parallel(join, whole, conditions.jobs, conditions.stop)
+    chapters = in_parallel(join, whole, conditions.jobs, conditions.admission.stop)
     kept = {path for chapter in chapters for path in (chapter.path, chapter.path.with_suffix(".json"))}
     for left in set(job.workspace.chapters.iterdir()) - kept:
         if left.is_file():
@@ -179,7 +159,7 @@ def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list
 
 def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditions) -> list[Deliverable]:
     """Make every file the manifest asks for."""
-    narrator = job.casting.roles[None].voice.name if None in job.heard() else ""
+    narrator = job.casting.roles[None].voice.name if None in job.speakers else ""
     total = len(job.script.chapters)
     orders = plan_orders(job.manifest, chapters, total, narrator, job.cover, job.workspace)
     total_s = sum(2 * order.audio_s for order in orders)  # each is encoded, then decoded and measured
@@ -187,8 +167,7 @@ def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditio
 
     def on_audio(seconds: float) -> None:
         nonlocal done_s
-        if conditions.stop.is_set():
-            raise StoppedError
+        conditions.admission.raise_if_stopped()
         done_s += seconds
         conditions.on_progress("deliverables", min(done_s, total_s), total_s)
 
@@ -198,20 +177,21 @@ def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditio
         together.setdefault(order.mastering, []).append(order)
     # The longest first, so that no core is left with a whole book at the end.
     groups = sorted(together.values(), key=lambda group: -group[0].audio_s)
-    made = in_parallel(lambda group: deliver(group, shelf, on_audio), groups, conditions.jobs, conditions.stop)
+    stop = conditions.admission.stop
+    delivered = in_parallel(lambda group: deliver(group, shelf, on_audio), groups, conditions.jobs, stop)
     shelf.sweep(orders)
-    by_path = {item.path: item for items in made for item in items}
+    by_path = {item.path: item for items in delivered for item in items}
     return [by_path[shelf.name(order.path)] for order in orders]
 
 
 def _claim(job: Job) -> None:
     """See that the folder belongs to this manifest, and not to one of the same name elsewhere."""
-    record = job.workspace.root / "job.json"
-    mine = str(job.owner.resolve())
+    record = job.workspace.record
+    owner_path = str(job.owner.resolve())
     held = read_json(record)
     owner = held if isinstance(held, dict) else {}
     other, engines = owner.get("manifest"), owner.get("engines", [])
-    if other not in (None, mine) and Path(other).is_file():
+    if other not in (None, owner_path) and Path(other).is_file():
         what = f"this folder holds the job of {other}."
         raise RequestError(Problem(str(job.workspace.root), what, "Rename the manifest, or choose another --out."))
-    write_json(record, {"manifest": mine, "engines": sorted({*engines, job.traits.name})})
+    write_json(record, {"manifest": owner_path, "engines": sorted({*engines, job.traits.name})})

@@ -1,45 +1,25 @@
 """Morning digest: what became of all jobs since yesterday, and which of them need a person.
 
 In: the output folder with its jobs' reports, and what the drop folder refused. Out: a `Digest`. A report that is
-damaged, or of something else, is passed over. How the digest looks is `digest_page`'s affair.
+damaged, or of something else, is passed over. How the digest looks is the business of `page.py`.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from pipeline.errors import Problem
-from pipeline.files import read_json
+from pipeline.jobs.report import Report, read_report
+from pipeline.takes.render import HERE, DeviceWork, Ear
 
 _LONGEST_ERROR = 10_000  # characters of an error text
-
-
-@dataclass(frozen=True)
-class Ear:
-    """A take to listen to: its file, relative to the output folder (empty where it is gone), and what is odd."""
-
-    take: str
-    where: str
-    text: str
-    faults: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Words that are silence in a chapter, at `at_s` seconds from its start."""
-
-    chapter: str
-    at_s: float
-    text: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -50,71 +30,89 @@ class Disk:
     chapters: int = 0
     deliverables: int = 0
 
+    def __add__(self, other: Disk) -> Disk:
+        return Disk(self.takes + other.takes, self.chapters + other.chapters, self.deliverables + other.deliverables)
+
     @property
     def total(self) -> int:
-        """All of it."""
+        """Bytes of all three."""
         return self.takes + self.chapters + self.deliverables
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a device has made, and the seconds it worked on it."""
+class JobNight:
+    """One job's last run. Its own paths are relative to the output folder, and empty where a file is gone."""
 
-    takes: int
-    audio_s: float
-    work_s: float
+    name: str  # of its folder
+    report: Report
+    finished_at: datetime
+    ears: tuple[Ear, ...]  # of the report, with paths as here
+    summary: str  # the report for people
+    files: tuple[str, ...]  # deliverables that are there
+    disk: Disk
 
     @property
-    def speed_x(self) -> float:
-        """Seconds of audio per second of work."""
-        return round(self.audio_s / self.work_s, 1) if self.work_s > 0 else 0.0
+    def rendered_s(self) -> float:
+        """Seconds of audio that are new."""
+        return round(self.report.rendered_s, 3)
 
+    @property
+    def devices(self) -> Mapping[str, DeviceWork]:
+        """What each device did, by name."""
+        return {name or HERE: work for name, work in self.report.devices.items()}
 
-@dataclass(frozen=True)
-class JobNight:
-    """One job's last run. Paths are relative to the output folder."""
-
-    name: str
-    title: str
-    status: str  # done, partial, failed
-    finished_at: datetime
-    audio_s: float  # of the whole job
-    rendered_s: float  # of it, new in this run
-    devices: Mapping[str, Work]
-    ears: tuple[Ear, ...]
-    gaps: tuple[Missing, ...]
-    problems: tuple[Problem, ...]  # other than those
-    report: str
-    files: tuple[str, ...]
-    disk: Disk
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Those of the report that no ear and no gap stands for."""
+        others = self.report.other_problems
+        return self.report.problems if others is None else others
 
     @property
     def verdict(self) -> Literal["done", "look", "failed"]:
         """Whether a person has to look, or there is nothing to look at."""
-        if self.status == "failed":
+        if self.report.status == "failed":
             return "failed"
-        return "look" if self.status == "partial" or self.ears or self.gaps else "done"
+        return "look" if self.report.status == "partial" or self.ears or self.report.gaps else "done"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "title": self.report.title,
+            "status": self.report.status,
+            "finished_at": self.finished_at.isoformat(),
+            "audio_s": self.report.audio_s,
+            "rendered_s": self.rendered_s,
+            "devices": {name: asdict(work) for name, work in self.devices.items()},
+            "ears": [asdict(ear) for ear in self.ears],
+            "gaps": [asdict(gap) | {"chapter": str(gap.chapter)} for gap in self.report.gaps],  # a number in reports
+            "problems": [asdict(problem) for problem in self.problems],
+            "report": self.summary,
+            "files": list(self.files),
+            "disk": asdict(self.disk),
+            "verdict": self.verdict,
+        }
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A manifest of the drop folder that came to no report, and why."""
+    """A manifest that the drop folder refused, or whose job ended without a report."""
 
     name: str
     at: datetime
-    text: str
+    text: str  # of its error file
 
 
 @dataclass(frozen=True)
 class Digest:
-    """All of a night."""
+    """What became of the jobs of a night, the latest first."""
 
     since: datetime
     until: datetime
     jobs: tuple[JobNight, ...]
     failures: tuple[Failure, ...]
-    waiting: tuple[str, ...]
-    devices: Mapping[str, Work]
+    waiting: tuple[str, ...]  # names of manifests in the inbox
+    devices: Mapping[str, DeviceWork]
     disk: Disk  # of all jobs in the folder
     free_bytes: int
 
@@ -124,12 +122,12 @@ class Digest:
         return sum(job.rendered_s for job in self.jobs)
 
     def of(self, verdict: str) -> list[JobNight]:
-        """The jobs that came out so."""
+        """The jobs of this verdict."""
         return [job for job in self.jobs if job.verdict == verdict]
 
     @property
     def counts(self) -> dict[str, int]:
-        """Jobs by how they came out."""
+        """How many jobs there are, of each verdict and waiting."""
         return {
             "jobs": len(self.jobs) + len(self.failures),
             "done": len(self.of("done")),
@@ -142,21 +140,20 @@ class Digest:
     def verdict(self) -> str:
         """`17 of 20 jobs done, 2 need you, 1 failed`."""
         count = self.counts
-        told = ["no jobs ran"]
+        parts = ["no jobs ran"]
         if count["jobs"]:
             whole = count["done"] == count["jobs"]
             jobs = f"{count['jobs']} job{'s' * (count['jobs'] != 1)} done"
-            told = [("all " if whole and count["jobs"] > 1 else "" if whole else f"{count['done']} of ") + jobs]
-        told += [f"{count['look']} need{'s' * (count['look'] == 1)} you"] if count["look"] else []
-        told += [f"{count['failed']} failed"] if count["failed"] else []
-        told += [f"{count['waiting']} waiting"] if count["waiting"] else []
-        line = ", ".join(told)
+            parts = [("all " if whole and count["jobs"] > 1 else "" if whole else f"{count['done']} of ") + jobs]
+        parts += [f"{count['look']} need{'s' * (count['look'] == 1)} you"] if count["look"] else []
+        parts += [f"{count['failed']} failed"] if count["failed"] else []
+        parts += [f"{count['waiting']} waiting"] if count["waiting"] else []
+        line = ", ".join(parts)
         return line[0].upper() + line[1:]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         devices = {name: asdict(work) | {"speed_x": work.speed_x} for name, work in self.devices.items()}
-        jobs = [asdict(job) | {"finished_at": job.finished_at.isoformat(), "verdict": job.verdict} for job in self.jobs]
         return {
             "since": self.since.isoformat(),
             "until": self.until.isoformat(),
@@ -164,7 +161,7 @@ class Digest:
             "counts": self.counts,
             "rendered_s": round(self.rendered_s, 3),
             "devices": devices,
-            "jobs": jobs,
+            "jobs": [job.as_dict() for job in self.jobs],
             "failures": [asdict(failure) | {"at": failure.at.isoformat()} for failure in self.failures],
             "waiting": list(self.waiting),
             "disk": asdict(self.disk) | {"free": self.free_bytes},
@@ -184,14 +181,14 @@ def make_digest(
     jobs = {night.name: night for night in nights if night and since < night.finished_at <= now}
     failures = {failure.name: failure for failure in _failures(failed_folder) if since < failure.at <= now}
     for name in failures.keys() & jobs.keys():  # a job that is partial has a report and an error text, of one run
-        older = failures if jobs[name].status != "done" or failures[name].at < jobs[name].finished_at else jobs
+        done = jobs[name].report.status == "done"
+        older = failures if not done or failures[name].at < jobs[name].finished_at else jobs
         del older[name]
-    devices: dict[str, Work] = {}
+    devices: defaultdict[str, DeviceWork] = defaultdict(DeviceWork)
     for job in jobs.values():
         for name, work in job.devices.items():
-            devices[name] = _sum(devices.get(name, Work(0, 0.0, 0.0)), work)
-    everything = list(disks.values())
-    there = next((path for path in (output, *output.absolute().parents) if path.exists()), Path())
+            devices[name] += work
+    existing = next((path for path in (output, *output.absolute().parents) if path.exists()), Path())
     return Digest(
         since=since,
         until=now,
@@ -199,13 +196,13 @@ def make_digest(
         failures=tuple(sorted(failures.values(), key=lambda failure: (failure.at, failure.name), reverse=True)),
         waiting=tuple(waiting),
         devices=dict(sorted(devices.items())),
-        disk=Disk(*(sum(getattr(disk, part) for disk in everything) for part in ("takes", "chapters", "deliverables"))),
-        free_bytes=shutil.disk_usage(there).free,
+        disk=sum(disks.values(), Disk()),
+        free_bytes=shutil.disk_usage(existing).free,
     )
 
 
 def latest_digest(output: Path, folder: Path | None = None, hours: float = 24) -> Digest:
-    """What was made in the last hours, and with a drop folder what failed and waits there."""
+    """The digest of the last hours, with what failed and what waits in the drop folder `folder`."""
     now = datetime.now().astimezone()
     since = now - timedelta(hours=hours)
     if folder is None:
@@ -214,12 +211,12 @@ def latest_digest(output: Path, folder: Path | None = None, hours: float = 24) -
 
 
 def names_waiting(folder: Path) -> list[str]:
-    """Names of what lies in a drop folder's inbox, scripts in YAML among them: nothing is read."""
+    """File names of what lies in a drop folder's inbox. None is opened, so scripts in YAML are among them."""
     return sorted(path.name for path in (folder / "inbox").glob("[!.]*.y*ml"))
 
 
 def disk_used(folder: Path) -> Disk:
-    """What a job's folder takes; links are not followed."""
+    """What the files in a job's folder use; links are not followed."""
     sizes = {"takes": 0, "chapters": 0, "deliverables": 0}
     for place, _folders, names in os.walk(folder):
         first = next(iter(Path(place).relative_to(folder).parts), "")
@@ -232,84 +229,23 @@ def disk_used(folder: Path) -> Disk:
     return Disk(**sizes)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-class _Work(_Part):
-    takes: int = 0
-    audio_s: float = 0.0
-    work_s: float = 0.0
-
-
-class _Ear(_Part):
-    take: str
-    where: str = ""
-    text: str = ""
-    faults: tuple[str, ...] = ()
-
-
-class _Gap(_Part):
-    chapter: int | str
-    at_s: float = 0.0
-    text: str = ""
-    why: str = ""
-
-
-class _Problem(_Part):
-    where: str
-    what: str
-    next: str = ""
-
-
-class _File(_Part):
-    path: str
-
-
-class _Report(_Part):
-    """`report.json` as far as a digest needs it; what older ones lack has a default."""
-
-    title: str
-    status: Literal["done", "partial", "failed"]
-    audio_s: float
-    wall_s: float
-    speed_x: float
-    deliverables: tuple[_File, ...] = ()
-    problems: tuple[_Problem, ...] = ()
-    finished_at: datetime | None = None
-    devices: Mapping[str, _Work] = {}
-    ears: tuple[_Ear, ...] = ()
-    gaps: tuple[_Gap, ...] = ()
-
-
 def _read(folder: Path, disk: Disk) -> JobNight | None:
-    """A job's report; None where it is none."""
+    """A job's last run; None where its report is none."""
     path = folder / "report.json"
-    try:
-        report = _Report.model_validate(read_json(path))
-        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except (ValidationError, OSError):
+    report = read_report(path)
+    if report is None:
         return None
-    ears = tuple(Ear(_inside(folder, ear.take), ear.where, ear.text, ear.faults) for ear in report.ears)
-    gaps = tuple(Missing(str(gap.chapter), gap.at_s, gap.text, gap.why) for gap in report.gaps)
-    told = [ear.text[:60] for ear in ears if ear.text] + [gap.text[:60] for gap in gaps if gap.text]
-    made = sum(work.audio_s for work in report.devices.values()) if report.devices else report.speed_x * report.wall_s
+    try:
+        written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        finished_at = (report.finished_at or written_at).astimezone()
+    except (OSError, ValueError, OverflowError):  # it was there a moment ago; no year of this calendar
+        return None
     return JobNight(
         name=folder.name,
-        title=report.title,
-        status=report.status,
-        finished_at=(report.finished_at or written).astimezone(),
-        audio_s=report.audio_s,
-        rendered_s=round(made, 3),
-        devices={name or "here": Work(work.takes, work.audio_s, work.work_s) for name, work in report.devices.items()},
-        ears=ears,
-        gaps=gaps,
-        problems=tuple(
-            Problem(problem.where, problem.what, problem.next)
-            for problem in report.problems
-            if not any(text in problem.what for text in told)
-        ),
-        report=_inside(folder, "report.md"),
+        report=report,
+        finished_at=finished_at,
+        ears=tuple(replace(ear, take=_inside(folder, ear.take)) for ear in report.ears),
+        summary=_inside(folder, "report.md"),
         files=tuple(name for file in report.deliverables if (name := _inside(folder, file.path))),
         disk=disk,
     )
@@ -333,7 +269,3 @@ def _failures(folder: Path | None) -> Iterator[Failure]:
         except OSError:
             continue
         yield Failure(path.name.removesuffix(".error.txt"), at, text)
-
-
-def _sum(one: Work, other: Work) -> Work:
-    return Work(one.takes + other.takes, one.audio_s + other.audio_s, one.work_s + other.work_s)

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
-from pipeline.engines import DiaOptions
-from pipeline.errors import Problem, RequestError, did_you_mean
+from pipeline.engines import DiaSound
+from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_mean
 from pipeline.source.documents import Located, plain_problems, read_text, read_yaml
 from pipeline.source.presets import PRESETS, Preset
-from pipeline.window import parse_window
+from pipeline.window import Window
 
 Seconds = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]
 
@@ -37,28 +37,29 @@ class Dia(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cfg_scale: float = Field(DiaOptions.cfg_scale, ge=0, le=10)
+    cfg_scale: float = Field(DiaSound.cfg_scale, ge=0, le=10)
     temperature: float | None = Field(None, ge=0, le=2.5)
-    top_p: float = Field(DiaOptions.top_p, gt=0, le=1)
+    top_p: float = Field(DiaSound.top_p, gt=0, le=1)
     top_k: int | None = Field(None, ge=1, le=1024)
     cfg_frames: int | None = Field(None, ge=1)
     max_seconds: float | None = Field(None, ge=1, le=35)
     precision: Literal["auto", "fp32", "bf16", "fp8", "int8"] = "auto"
 
-    def options(self) -> DiaOptions:
-        """As the engine takes them; "auto" is left out."""
+    def sound(self) -> DiaSound:
+        """The same for the engine, which has None for "auto"."""
         values = self.model_dump()
-        return DiaOptions(**values | {"precision": None if self.precision == "auto" else self.precision})
+        return DiaSound(**values | {"precision": None if self.precision == "auto" else self.precision})
 
 
 def _expand_preset(value: Any) -> Any:
     """`podcast`, or a mapping with a preset's name and the fields it overrides."""
     overrides: dict[str, Any] = {"preset": value} if isinstance(value, str) else value
     if not isinstance(overrides, Mapping):
-        raise ValueError('a preset is a name, or a mapping with "preset: name".\nWrite for example: deliver: [podcast]')
+        what = 'a preset is a name, or a mapping with "preset: name".'
+        raise InvalidValueError(what, "Write for example: deliver: [podcast]")
     name = overrides.get("preset")
     if name not in PRESETS:
-        raise ValueError(f'no preset "{name}".\n{did_you_mean(str(name), PRESETS)}')
+        raise InvalidValueError(f'no preset "{name}".', did_you_mean(str(name), PRESETS))
     base = PRESETS[name].model_dump()
     if "lufs" in overrides or "rms_db" in overrides:  # a level of the other kind replaces the preset's own
         base |= {"lufs": None, "rms_db": None}
@@ -90,7 +91,7 @@ class Manifest(BaseModel):
     pauses: Pauses = Pauses()
     on_failure: Literal["best", "gap"] = "best"  # what stands for a take that has faults after all attempts
     priority: int = Field(0, ge=-100, le=100)  # higher goes first
-    window: str | None = None  # hours in which chunks may be started
+    window: Window | None = None  # hours in which chunks may be started
     dia: Dia = Dia()
 
     _located: Located = PrivateAttr()
@@ -110,20 +111,16 @@ class Manifest(BaseModel):
     @classmethod
     def _language_code(cls, value: str) -> str:
         if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
-            raise ValueError(f'"{value[:40]}" is no language code.\nWrite one such as en, en-gb or de.')
+            raise InvalidValueError(f'"{value[:40]}" is no language code.', "Write one such as en, en-gb or de.")
         return value
-
-    @field_validator("window")
-    @classmethod
-    def _hours(cls, value: str | None) -> str | None:
-        return None if value is None else str(parse_window(value))
 
     @field_validator("deliver")
     @classmethod
     def _once_each(cls, value: tuple[Preset, ...]) -> tuple[Preset, ...]:
         names = [preset.preset for preset in value]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f'the preset "{twice[0]}" is named twice.\nEach delivers into the folder of its name.')
+            what = f'the preset "{twice[0]}" is named twice.'
+            raise InvalidValueError(what, "Each delivers into the folder of its name.")
         return value
 
     @property

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.audio import Format
+from pipeline.errors import InvalidValueError
 
 
 class Preset(BaseModel):
@@ -34,7 +35,7 @@ class Preset(BaseModel):
     @model_validator(mode="after")
     def _one_level(self) -> Preset:
         if (self.lufs is None) == (self.rms_db is None):
-            raise ValueError("a level is given twice or not at all.\nGive exactly one of lufs and rms_db.")
+            raise InvalidValueError("a level is given twice or not at all.", "Give exactly one of lufs and rms_db.")
         return self
 
 

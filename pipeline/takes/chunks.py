@@ -27,7 +27,7 @@ from pipeline.errors import Problem
 from pipeline.source.script import Turn
 from pipeline.source.spoken.text import clauses, drop_unspeakable, has_speech, sentences, spoken, words
 
-Say = Callable[[str], str]  # display text to what an engine is given; "" where there is nothing to say
+Say = Callable[[str], str]  # display text -> what an engine is given; "" where there is nothing to say
 
 MAX_SPEAKERS = 2  # Dia knows [S1] and [S2]
 
@@ -37,7 +37,7 @@ _TOO_SHORT = 10.0
 
 
 @dataclass(frozen=True)
-class Piece:
+class ChunkPiece:
     """What one turn contributes to a chunk."""
 
     turn: int  # index in the chapter
@@ -49,10 +49,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of text sized for the model."""
+    """A part of a chapter's text, sized for the model: one take speaks it."""
 
     chapter: int  # index in the script
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ChunkPiece, ...]
 
     @property
     def spoken_bytes(self) -> int:
@@ -84,17 +84,20 @@ class _Unit:
 
 
 def sayer(language: str, *, tags: bool) -> Say:
-    """What an engine is given for a display text: non-verbal tags only if it speaks them, no letters it cannot read."""
+    """Turns display text into what an engine is given: no letters that its language cannot speak.
+
+    `tags`: the engine speaks non-verbal tags such as (laughs); others lose them.
+    """
 
     def say(text: str) -> str:
-        said = drop_unspeakable(spoken(text, tags=tags), language)
-        return said if has_speech(said) or (tags and "(" in said) else ""
+        speech = drop_unspeakable(spoken(text, tags=tags), language)
+        return speech if has_speech(speech) or (tags and "(" in speech) else ""
 
     return say
 
 
 def pack(turns: Sequence[Turn], chapter: int, budget: Budget, say: Say) -> list[Chunk]:
-    """The chunks of one chapter.
+    """The chunks of one chapter, whose index is `chapter`.
 
     A word that is longer than `budget.max_bytes` makes a chunk of its own: `too_long` finds such words.
     """
@@ -109,7 +112,7 @@ def pack(turns: Sequence[Turn], chapter: int, budget: Budget, say: Say) -> list[
 
 
 def too_long(turns: Sequence[Turn], budget: Budget, say: Say) -> list[Problem]:
-    """A problem for each word that no chunk can hold."""
+    """A problem for each word that is longer than a chunk may be."""
     return [
         Problem(
             turn.where,
@@ -151,18 +154,18 @@ def _atoms(turn: int, text: str, budget: Budget, say: Say) -> list[_Atom]:
             parts[-1] = (parts[-1][0], _CUT_CLAUSE)
         parts[-1] = (parts[-1][0], _CUT_SENTENCE)
     atoms: list[_Atom] = []
-    unsaid = ""  # display text with nothing to speak goes along with what follows it, or with what came before
+    mute = ""  # display text with nothing to speak goes along with what follows it, or with what came before
     for part, cut_cost in parts:
-        said = say(part)
-        shown = f"{unsaid} {part}".strip()
-        if not said:
-            unsaid = shown
+        speech = say(part)
+        shown = f"{mute} {part}".strip()
+        if not speech:
+            mute = shown
             continue
-        atoms.append(_Atom(turn, shown, said, len(said.encode()), cut_cost))
-        unsaid = ""
+        atoms.append(_Atom(turn, shown, speech, len(speech.encode()), cut_cost))
+        mute = ""
     if atoms:
         last = atoms[-1]
-        atoms[-1] = _Atom(turn, f"{last.text} {unsaid}".strip(), last.spoken, last.size, _CUT_TURN)
+        atoms[-1] = _Atom(turn, f"{last.text} {mute}".strip(), last.spoken, last.size, _CUT_TURN)
     return atoms
 
 
@@ -187,7 +190,7 @@ def _size(text: str, say: Say) -> int:
 
 
 def _segments(units: Sequence[_Unit], budget: Budget) -> Iterator[Sequence[_Unit]]:
-    """Cut at the anchors."""
+    """The units between the anchors."""
     if not units:
         return
     reach = budget.max_bytes // 2
@@ -211,15 +214,15 @@ def _segments(units: Sequence[_Unit], budget: Budget) -> Iterator[Sequence[_Unit
 
 def _is_minimum(border: int, positions: Sequence[int], hashes: Sequence[int], reach: int) -> bool:
     """Whether no border within `reach` bytes has a smaller hash; the first of equal ones wins."""
-    here, mine = positions[border], hashes[border]
+    position, hash_ = positions[border], hashes[border]
     index = border - 1
-    while index >= 0 and here - positions[index] < reach:
-        if hashes[index] <= mine:
+    while index >= 0 and position - positions[index] < reach:
+        if hashes[index] <= hash_:
             return False
         index -= 1
     index = border + 1
-    while index < len(hashes) and positions[index] - here < reach:
-        if hashes[index] < mine:
+    while index < len(hashes) and positions[index] - position < reach:
+        if hashes[index] < hash_:
             return False
         index += 1
     return True
@@ -250,12 +253,13 @@ def _cuts(atoms: Sequence[_Atom], who: dict[int, tuple[str | None, str | None]],
     return cuts[::-1]
 
 
-def _pieces(atoms: Sequence[_Atom], who: dict[int, tuple[str | None, str | None]]) -> Iterator[Piece]:
+def _pieces(atoms: Sequence[_Atom], who: dict[int, tuple[str | None, str | None]]) -> Iterator[ChunkPiece]:
     """Join the atoms of one turn."""
     start = 0
     for index in range(1, len(atoms) + 1):
         if index == len(atoms) or atoms[index].turn != atoms[start].turn:
             run = atoms[start:index]
             speaker, voice = who[run[0].turn]
-            yield Piece(run[0].turn, speaker, voice, " ".join(a.text for a in run), " ".join(a.spoken for a in run))
+            text, speech = " ".join(atom.text for atom in run), " ".join(atom.spoken for atom in run)
+            yield ChunkPiece(run[0].turn, speaker, voice, text, speech)
             start = index

@@ -1,7 +1,7 @@
-"""Takes: what is to be rendered for each chunk, and the loop that renders it.
+"""Plan: the key of each take, the request that renders it, and why it would be rendered.
 
-A take's key hashes everything that can change its samples, never its place in the book. In: chunks, an engine, and the
-store of what is finished. Out: `TakesDone`. Knows no chapters, devices or clocks.
+A take's key hashes everything that can change its samples, never its place in the book. In: chunks, voices, and an
+engine that need not be loaded. Out: `PlannedTake`s. Renders nothing.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ BYTES_PER_S = 15.0  # of English narration at 155 words a minute
 
 @dataclass(frozen=True)
 class PlannedTake:
-    """A chunk with its key and all that went into the key."""
+    """A chunk that is to be rendered, under a key that hashes `parts`."""
 
     key: str
-    parts: dict[str, Any]
+    parts: dict[str, Any]  # everything that can change the samples
     chunk: Chunk
     request: Request
     where: str  # of its first turn, for messages
 
     @property
     def text(self) -> str:
-        """As displayed."""
+        """What it says, as displayed."""
         return " ".join(piece.text for piece in self.chunk.pieces)
 
     @property
@@ -53,7 +53,7 @@ def plan_takes(
     seed: int,
 ) -> list[PlannedTake]:
     """Give every chunk its key and its request, in the order of the book."""
-    seen: Counter[tuple[tuple[str, str], ...]] = Counter()
+    occurrences: Counter[tuple[tuple[str, str], ...]] = Counter()
     identities: dict[str, Any] = {}  # by a hash of their own, as two voices may sound the same
     identity_of: dict[str, str] = {}
     planned = []
@@ -67,18 +67,18 @@ def plan_takes(
                 identity = dict(engine.identity(voice))
                 identity_of[voice.name] = content_key(identity)
                 identities[identity_of[voice.name]] = identity
-        same = tuple((identity_of[line.voice.name], line.text) for line in lines)
-        order = list(dict.fromkeys(who for who, _text in same))
+        speech = tuple((identity_of[line.voice.name], line.text) for line in lines)
+        speakers = list(dict.fromkeys(who for who, _text in speech))
         parts: dict[str, Any] = {
-            "lines": [[order.index(who), text] for who, text in same],
-            "voices": [identities[who] for who in order],
+            "lines": [[speakers.index(who), text] for who, text in speech],
+            "voices": [identities[who] for who in speakers],
             "language": language,
             "seed": seed,
             "attempt": 0,
             "engine": fingerprint,
-            "occurrence": seen[same],
+            "occurrence": occurrences[speech],  # a line said twice is two performances
         }
-        seen[same] += 1
+        occurrences[speech] += 1
         key = content_key(parts)
         request = Request(key, tuple(lines), language, attempt_seed(key, 0))
         where = script.chapters[chunk.chapter].turns[chunk.pieces[0].turn].where
@@ -87,33 +87,34 @@ def plan_takes(
 
 
 def attempt_seed(key: str, attempt: int) -> int:
-    """The seed of a take's attempt (0: the first), 64 bits."""
+    """The seed of an attempt at a take (0: the first), 64 bits."""
     return int((content_key({"take": key, "attempt": attempt}) if attempt else key)[:16], 16)
 
 
 def explain(planned: Sequence[PlannedTake], store: TakeStore) -> list[tuple[PlannedTake, str, str]]:
-    """For every take whether it would be rendered or reused, and why, without loading an engine.
+    """For every take its action, "render" or "reuse", and the reason for it. Loads no engine.
 
-    The reason of a render names what differs from the nearest take that is there: "text" where nobody has said this
-    yet, else "voice", "seed", "engine" or several of them; "new" where the job has no takes at all.
+    The reason of a render names what differs from the nearest take in the store: "text" where nobody has said this yet,
+    else "voice", "seed", "engine" or several of them; "new" where the job has no takes at all. That of a reuse is
+    "finished".
     """
-    there = store.keys()
-    unused = there - {plan.key for plan in planned}
+    finished = store.keys()
+    unused = finished - {plan.key for plan in planned}
     by_text: dict[str, list[dict[str, Any]]] = {}
-    if any(plan.key not in there for plan in planned):
+    if any(plan.key not in finished for plan in planned):
         for key in unused:
             parts = store.parts(key)
             if parts is not None:
                 by_text.setdefault(_words(parts), []).append(parts)
-    answer = []
+    actions = []
     for plan in planned:
-        if plan.key in there:
-            answer.append((plan, "reuse", "finished"))
+        if plan.key in finished:
+            actions.append((plan, "reuse", "finished"))
             continue
         differences = [_difference(plan.parts, other) for other in by_text.get(_words(plan.parts), [])]
-        reason = min(differences, key=len) if differences else ["text" if there else "new"]
-        answer.append((plan, "render", ", ".join(reason)))
-    return answer
+        reason = min(differences, key=len) if differences else ["text" if finished else "new"]
+        actions.append((plan, "render", ", ".join(reason)))
+    return actions
 
 
 def _words(parts: dict[str, Any]) -> str:
@@ -121,7 +122,7 @@ def _words(parts: dict[str, Any]) -> str:
 
 
 def _difference(parts: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """What two takes of one text differ in."""
+    """The names of what two takes of one text differ in."""
     named = {
         "voice": ("voices", "lines", "language"),
         "seed": ("seed", "attempt"),

@@ -1,6 +1,7 @@
-"""Shared: a copy of the takes that machines share, at any URL fsspec knows.
+"""Shared: takes in an object store that several machines use, at any URL fsspec knows.
 
-In: names and bytes. Out: the same, as long as it works; what fails is remembered and the work goes on.
+In: keys and files. Out: the same, as long as the store works; its first failure is kept as a `Problem`, and the work
+goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _QUERY = re.compile(r"(?<=\S)\?[^\s\"']*")
 class SharedStore:
     """Files in a store that may fail at any time.
 
-    It is not asked again for what failed once, as that costs its whole timeout; the next run makes up for it.
+    After a failed read it is read no more in this run, and likewise written, as each failure costs a whole timeout; the
+    next run makes up for it.
     """
 
     def __init__(self, url: str) -> None:
@@ -29,8 +31,8 @@ class SharedStore:
         self._readable = self._writable = True
         self.problem: Problem | None = None
 
-    def there(self) -> set[str]:
-        """Keys of the takes that were there when it was first asked, and of those put there since."""
+    def take_keys(self) -> set[str]:
+        """Keys of the takes in the store: listed at the first call, later changed by `put` and `forget` alone."""
         if self._keys is None:
             self._keys = set()
             try:
@@ -45,7 +47,7 @@ class SharedStore:
         return self._keys
 
     def read(self, name: str) -> bytes | None:
-        """The bytes of a file; None where it is gone or cannot be had."""
+        """The bytes of a file in the store; None where it has none, or does not give it."""
         if not self._readable:
             return None
         try:
@@ -58,23 +60,23 @@ class SharedStore:
             self._remember("cannot be read", error)
             return None
 
-    def put(self, key: str, sound: Path, written: Path) -> None:
-        """Copy a take there, its JSON last."""
+    def put(self, key: str, sound: Path, record: Path) -> None:
+        """Copy the two files of a take into the store, its JSON last."""
         if not self._writable:
             return
         try:
             system, folder = self._open()
-            for path in (sound, written):
+            for path in (sound, record):
                 system.pipe_file(f"{folder}/{path.name}", path.read_bytes())
         except Exception as error:
             self._writable = False
             self._remember("cannot be written", error)
         else:
-            self.there().add(key)
+            self.take_keys().add(key)
 
     def forget(self, key: str) -> None:
-        """What is there under `key` is no good."""
-        self.there().discard(key)
+        """Take `key` for one that is not in the store, as what it has is damaged."""
+        self.take_keys().discard(key)
 
     def _open(self) -> tuple[Any, str]:
         if self._opened is None:
@@ -99,7 +101,7 @@ def open_shared(url: str) -> tuple[Any, str]:
 
 
 def check_shared(url: str) -> Problem | None:
-    """What makes `url` no store for takes, before anything is started; whether it answers is not asked."""
+    """Why `url` cannot be a store for takes, if that can be told without the network."""
     try:
         open_shared(url)
     except Exception as error:  # each kind of store has errors of its own

@@ -1,8 +1,7 @@
 """Store: the folder of finished takes, which are the job's checkpoint, and a copy of it that machines share.
 
-A take is finished if and only if its sound and, written last, its JSON are there; there is no other state. The folder
-is what the work goes by: a shared store (any URL fsspec knows) only fills it and is filled from it, and where that
-fails it is remembered and the work goes on.
+A take is finished if and only if its two files are in the folder: its sound and, written last, its JSON. There is no
+other state. A shared store (`shared.py`) only fills the folder and is filled from it; where it fails the work goes on.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _COPIES = 4  # at once: they wait for the network, not for a core
 
 @dataclass(frozen=True)
 class Take:
-    """A finished take on disk."""
+    """A finished take in the folder, undamaged when it was read."""
 
     key: str
     path: Path
@@ -33,8 +32,8 @@ class Take:
     sample_rate_hz: int
     frames: int
     spans: tuple[Span, ...] | None
-    attempt: int = 0  # which of its attempts was kept
-    faults: tuple[str, ...] = ()  # what the gate says is wrong with it all the same
+    attempt: int = 0  # the number of the one that was kept
+    faults: tuple[str, ...] = ()  # it has all the same, as the gate names them
 
     def read(self) -> Pcm:
         """Its samples `[T]`."""
@@ -43,12 +42,12 @@ class Take:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One rendering of a take, and what the gate says of it."""
+    """One rendering of a take, and the gate's verdict."""
 
     number: int  # 0: the first
     rendered: Rendered
     faults: tuple[str, ...]
-    score: tuple[bool, int, float]
+    score: tuple[bool, int, float]  # the lower the better
 
 
 class TakeStore:
@@ -63,29 +62,29 @@ class TakeStore:
 
     @property
     def problem(self) -> Problem | None:
-        """What kept takes from being shared, if something did; none of them is lost for it."""
+        """The first failure of the shared store; no take is lost for it."""
         return None if self._shared is None else self._shared.problem
 
     def keys(self) -> set[str]:
-        """Keys of the takes that are there or can be fetched, going by their names alone."""
+        """Keys of the takes in the folder and in the shared store, going by the names of files alone."""
         names = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
-        return whole_takes(names) | (set() if self._shared is None else self._shared.there())
+        return whole_takes(names) | (set() if self._shared is None else self._shared.take_keys())
 
     def parts(self, key: str) -> dict[str, Any] | None:
-        """What went into the key of a take that is in the folder."""
+        """What the key of a take in the folder hashes; None where the folder has no such take."""
         record = read_record(self._json(key))
         return None if record is None else record.get("parts")
 
     def find(self, key: str) -> Take | None:
-        """The take called `key`, if it is there and undamaged; else it is fetched, if the shared store has it.
+        """The take of `key`, fetched from the shared store where the folder has none; None where neither has it.
 
         A damaged one is set aside. Raises `StorageError` where a take that was fetched cannot be written.
         """
-        if (take := self._find_here(key)) is not None or self._shared is None or key not in self._shared.there():
+        if (take := self._find_local(key)) is not None or self._shared is None or key not in self._shared.take_keys():
             return take
         if not self._fetch(key, self._shared):
             return None
-        take = self._find_here(key)
+        take = self._find_local(key)
         if take is None:
             self._shared.forget(key)  # damaged there: the one that is rendered now takes its place
         return take
@@ -93,7 +92,7 @@ class TakeStore:
     def save(self, key: str, parts: dict[str, Any], text: str, attempt: Attempt, sample_rate_hz: int) -> Take:
         """Put a take on disk: its sound first, its JSON last. Raises `StorageError` where that fails.
 
-        `parts` are all that went into `key`; `text` is for whoever reads the JSON.
+        `parts` are what `key` hashes; `text` is for whoever reads the JSON.
         """
         rendered = attempt.rendered
         samples = flac.quantize(rendered.pcm)
@@ -131,10 +130,10 @@ class TakeStore:
 
     @contextmanager
     def sharing(self, finished: Iterable[str]) -> Iterator[Callable[[str], None]]:
-        """Puts the takes called `finished` into the shared store, unless they are there, and gives a function for more.
+        """Copies the takes `finished` (keys) into the shared store, unless it has them, and yields a function for more.
 
-        That happens beside the work, and the block's end waits for it. Where the block ends early, what is not there
-        yet is left to the next run.
+        That happens in threads, and the block's end waits for them. Where the block ends early, what is not copied yet
+        is left to the next run.
         """
         if self._shared is None:
             yield lambda _key: None
@@ -143,7 +142,7 @@ class TakeStore:
         copier = ThreadPoolExecutor(_COPIES)
 
         def share(key: str) -> None:
-            if key not in shared.there():
+            if key not in shared.take_keys():
                 copier.submit(shared.put, key, self._sound(key), self._json(key))
 
         try:
@@ -155,11 +154,11 @@ class TakeStore:
             raise
         copier.shutdown()
 
-    def _find_here(self, key: str) -> Take | None:
-        written, sound = self._json(key), self._sound(key)
-        if not written.exists():
+    def _find_local(self, key: str) -> Take | None:
+        json_path, sound = self._json(key), self._sound(key)
+        if not json_path.exists():
             return None
-        record = read_record(written)
+        record = read_record(json_path)
         if record is not None and file_hash(sound) == record["file_sha256"]:
             spans = record["spans"]
             return Take(
@@ -172,15 +171,14 @@ class TakeStore:
                 attempt=record.get("attempt", 0),  # older takes have neither
                 faults=tuple(record.get("faults", ())),
             )
-        for damaged in (written, sound):
+        for damaged in (json_path, sound):
             if damaged.exists():
                 set_aside(damaged)
         return None
 
     def _fetch(self, key: str, shared: SharedStore) -> bool:
-        """Write down what the shared store has under `key`; tell whether both files came."""
-        sound, written = self._sound(key), self._json(key)
-        for path in (sound, written):
+        """Copy the two files of a take from the shared store; tell whether both came."""
+        for path in (self._sound(key), self._json(key)):
             data = shared.read(path.name)
             if data is None:
                 return False

@@ -14,44 +14,13 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from pipeline.audio import ChapterMark, Format
-from pipeline.audio.codecs import BLOCK, decode, open_writer, probe
-from pipeline.audio.mp3 import crc16
+from pipeline.audio import Format
+from pipeline.audio.codecs import open_writer, probe
+from tests.support.sounds import impulse, load, save
 
 FORMATS: list[Format] = ["mp3", "m4b", "wav", "flac"]
 RATES = [22050, 24000, 32000, 44100, 48000]
 Pcm = npt.NDArray[np.float32]
-
-
-def impulse(samples: int, place: int) -> Pcm:
-    """Very soft noise [T] with one loud sample."""
-    pcm = (np.random.default_rng(7).standard_normal(samples) * 1e-3).astype(np.float32)
-    pcm[place] = 0.9
-    return pcm
-
-
-def save(
-    path: Path,
-    format: Format,
-    pcm: Pcm,
-    *,
-    rate: int = 44100,
-    kbps: int = 96,
-    chapters: int = 0,
-    step: int = 10007,
-) -> Path:
-    marks = [ChapterMark(f"Kapitel {n} é", n * 0.25, n * 0.25 + 0.25) for n in range(chapters)]
-    with open_writer(path, format, rate, kbps, chapters=marks, frames=pcm.size) as writer:
-        for start in range(0, pcm.size, step):
-            writer.write(pcm[start : start + step])
-    return path
-
-
-def load(path: Path) -> Pcm:
-    blocks = list(decode(path))
-    assert all(block.dtype == np.float32 and block.ndim == 1 for block in blocks)
-    assert all(block.size == BLOCK for block in blocks[:-1])
-    return np.concatenate(blocks)
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -67,39 +36,6 @@ def test_samples_keep_their_places(tmp_path: Path, format: Format, rate: int) ->
     assert (info.sample_rate_hz, info.channels) == (rate, 1)
     assert info.duration_s == pytest.approx(pcm.size / rate, abs=1e-6)
     assert info.frames == (None if format == "mp3" else pcm.size)
-
-
-@pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("kbps", [32, 64, 128, 192, 320])
-def test_mp3_header_frame(tmp_path: Path, rate: int, kbps: int) -> None:
-    """Two decoders, FFmpeg's and mpg123, take length, rate and delay from the header frame."""
-    pcm = impulse(rate + 99, rate // 2)
-    path = save(tmp_path / "sound.mp3", "mp3", pcm, rate=rate, kbps=kbps)
-    other, _ = soundfile.read(path, dtype="float32")
-    assert other.size == load(path).size == pcm.size
-    assert abs(int(np.argmax(np.abs(other))) - rate // 2) <= 1
-    wanted = kbps if rate >= 32000 else min(kbps, 160)  # MPEG-2 ends at 160
-    assert probe(path).bitrate_kbps == wanted
-    data = path.read_bytes()
-    start = data.index(b"Info")
-    assert int.from_bytes(data[start + 12 : start + 16], "big") == len(data)
-    assert crc16(data[: start + 154]) == int.from_bytes(data[start + 154 : start + 156], "big")
-
-
-@pytest.mark.parametrize("samples", [2, 576, 1152 * 20 - 1105, 1152 * 20 - 576, 1152 * 20, 1152 * 20 + 1])
-def test_mp3_lengths_around_a_frame(tmp_path: Path, samples: int) -> None:
-    """A length just under or over whole frames is kept."""
-    assert load(save(tmp_path / "sound.mp3", "mp3", impulse(samples, 1))).size == samples
-
-
-def test_crc16_is_that_of_lame(tmp_path: Path) -> None:
-    """LAME itself, by way of libsndfile, writes the sum that `crc16` computes."""
-    path = tmp_path / "lame.mp3"
-    soundfile.write(path, np.zeros(9000, np.float32), 44100, format="MP3", subtype="MPEG_LAYER_III")
-    data = path.read_bytes()
-    tag = data.index(b"LAME") - 120
-    assert data[tag : tag + 4] in (b"Info", b"Xing")
-    assert crc16(data[tag - 21 : tag + 154]) == int.from_bytes(data[tag + 154 : tag + 156], "big")
 
 
 @pytest.mark.parametrize("format", FORMATS)

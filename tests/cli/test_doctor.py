@@ -7,20 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engines import DiaOptions
+from pipeline.engines import DiaMachine
 from pipeline.engines.dia.describe import describe
 from tests.support.commands import run_podcast
 
 
-def test_doctor_tells_devices_and_what_dia_would_run_on(tmp_path: Path) -> None:
-    """A line for each device and for the CPU, as the engine sees them."""
-    told = run_podcast("doctor", cwd=tmp_path).stdout.splitlines()
-    lines = dict(describe(DiaOptions(), None))
+def test_doctor_finds_this_machine_well(tmp_path: Path) -> None:
+    """A line for each thing it looked at; those of each device and of the CPU are as the engine sees them."""
+    result = run_podcast("doctor", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout
+    lines = dict(describe(DiaMachine(), None))
     assert {"device cpu", "threads", "instruction sets", "dia runs on"} <= lines.keys()
     assert "GB, fp32" in lines["device cpu"]
     del lines["memory"]  # what happens to be free
+    told = result.stdout.splitlines()
     assert {f"ok       {name}: {line}" for name, line in lines.items()} <= set(told)
     assert any(line.startswith("ok       memory: ") for line in told)
+
+
+def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
+    """And looks at all else."""
+    result = run_podcast("doctor", cwd=tmp_path, env={"PODCAST_OUTPUT": "/proc/nowhere"})
+    assert result.returncode == 1
+    (problem,) = [line for line in result.stdout.splitlines() if line.startswith("PROBLEM")]
+    assert problem.startswith("PROBLEM  output: ")
+    assert "ok       dia runs on: " in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import av
 import pytest
-import soundfile
-import yaml
 
 from tests.support.commands import SCRIPT, MakeJob, run_podcast
 
 REPORT_KEYS = {
     "job", "title", "status", "takes", "audio_s", "wall_s", "speed_x", "voices", "chapters", "deliverables", "problems",
-    "devices", "gaps", "ears", "finished_at",
+    "devices", "gaps", "ears", "finished_at", "other_problems",
 }  # fmt: skip
 DELIVERABLE_KEYS = {
     "path", "preset", "audio_s", "lufs", "rms_db", "true_peak_dbtp", "noise_floor_db", "limits",
@@ -44,6 +42,25 @@ def test_render_prints_the_report_and_writes_it(make_job: MakeJob, tmp_path: Pat
     assert "0 rendered, 4 reused" in again.stderr
 
 
+def test_several_manifests_end_with_the_digest(make_job: MakeJob, tmp_path: Path) -> None:
+    """Its page is named on stderr; stdout is the list of reports. One manifest has its report alone."""
+    make_job(name="one")
+    assert run_podcast("render", "one.yaml", "--engine", "tone", cwd=tmp_path).returncode == 0
+    assert not (tmp_path / "output/digest.html").exists()
+    make_job(name="two", cast={"Ann": "nobody"})
+    both = run_podcast("render", "one.yaml", "two.yaml", "--engine", "tone", "--json", cwd=tmp_path)
+    assert both.returncode == 1
+    assert [report["job"] for report in json.loads(both.stdout)] == ["one"]
+    assert both.stderr.splitlines()[-1] == "1 job done: output/digest.html"
+    assert "A test" in (tmp_path / "output/digest.html").read_text()
+    digest = json.loads((tmp_path / "output/digest.json").read_text())
+    assert [job["name"] for job in digest["jobs"]] == ["one"]
+    (tmp_path / "output/digest.html").unlink()
+    make_job(name="one", cast={"Ann": "nobody"})
+    assert run_podcast("render", "one.yaml", "two.yaml", cwd=tmp_path).returncode == 2
+    assert not (tmp_path / "output/digest.html").exists()
+
+
 def test_plan_says_what_and_why_and_changes_nothing(make_job: MakeJob, tmp_path: Path) -> None:
     """Before the first render, after it, and after an edit."""
     make_job()
@@ -61,68 +78,6 @@ def test_plan_says_what_and_why_and_changes_nothing(make_job: MakeJob, tmp_path:
     people = run_podcast("plan", "job.yaml", "--engine", "tone", cwd=tmp_path)
     assert "render 1" in people.stdout
     assert "text" in people.stdout
-
-
-def test_a_starter_renders_as_it_is(tmp_path: Path) -> None:
-    """And every key it shows is a real one."""
-    assert run_podcast("new", "shows/my-show", cwd=tmp_path).returncode == 0
-    manifest = tmp_path / "shows/my-show.yaml"
-    result = run_podcast("render", manifest, "--engine", "tone", "--json", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["title"] == "My show"
-    shown = "\n".join(
-        line.removeprefix("# ") for line in manifest.read_text().splitlines() if not line.startswith("# Only")
-    )
-    shown = shown.split("\n", 1)[1].replace("cover: cover.jpg", "# no cover")
-    assert yaml.safe_load(shown)["pauses"]["scene_s"] == 1.5
-    (tmp_path / "shows/all.yaml").write_text(shown)
-    everything = run_podcast("plan", tmp_path / "shows/all.yaml", cwd=tmp_path)
-    assert everything.returncode == 0, everything.stderr
-    again = run_podcast("new", "shows/my-show", cwd=tmp_path)
-    assert again.returncode == 2
-    assert "is there already" in again.stderr
-
-
-def test_voices_are_listed_and_sampled(tmp_path: Path) -> None:
-    """For people, for machines, and as sound."""
-    assert "ada" in run_podcast("voices", cwd=tmp_path).stdout
-    listed = json.loads(run_podcast("voices", "--json", cwd=tmp_path).stdout)
-    assert {"name", "description", "consent", "prompt", "draft"} <= listed["voices"][0].keys()
-    assert run_podcast("voices", "--say", "ada", "A short sample.", cwd=tmp_path).returncode == 0
-    assert soundfile.info(tmp_path / "ada.wav").duration > 0.5
-    wrong = run_podcast("voices", "--say", "adda", cwd=tmp_path)
-    assert wrong.returncode == 2
-    assert 'Did you mean "ada"?' in wrong.stderr
-
-
-def test_say_speaks_a_line(tmp_path: Path) -> None:
-    """The same bytes every time; a bad ending or text is refused."""
-    for name in ("x.wav", "y.wav"):
-        assert run_podcast("say", "Hello there.", "--out", name, "--voice", "ben", cwd=tmp_path).returncode == 0
-    assert (tmp_path / "x.wav").read_bytes() == (tmp_path / "y.wav").read_bytes()
-    for arguments in (
-        ["Hi.", "--out", "x.mp3"],
-        ["...", "--out", "z.wav"],
-        ["Hi.", "--out", "z.wav", "--engine", "dia"],
-    ):
-        result = run_podcast("say", *arguments, cwd=tmp_path)
-        assert result.returncode in (1, 2)
-        assert "Traceback" not in result.stderr
-    assert not (tmp_path / "z.wav").exists()
-
-
-def test_doctor_finds_this_machine_well(tmp_path: Path) -> None:
-    """A line for each thing it looked at."""
-    result = run_podcast("doctor", "--json", cwd=tmp_path)
-    assert result.returncode == 0, result.stdout
-    findings = json.loads(result.stdout)["findings"]
-    names = {finding["name"] for finding in findings}
-    assert {"python", "machine", "voices", "draft engine", "encoders", "output", "prefect"} <= names
-    assert {"device cpu", "threads", "instruction sets", "dia runs on"} <= names
-    assert all(finding["ok"] and finding["detail"] for finding in findings)
-    broken = run_podcast("doctor", cwd=tmp_path, env={"PODCAST_OUTPUT": "/proc/nowhere"})
-    assert broken.returncode == 1
-    assert "PROBLEM  output" in broken.stdout
 
 
 def test_a_transcript_needs_two_lines(tmp_path: Path) -> None:

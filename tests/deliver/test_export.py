@@ -45,7 +45,7 @@ def render(make_job: MakeJob, settings: Settings) -> Render:
 
 
 def _file(job: Job, report: Report, preset: str) -> Path:
-    (path,) = [str(item["path"]) for item in report.deliverables if item["preset"] == preset]
+    (path,) = [item.path for item in report.deliverables if item.preset == preset]
     return job.workspace.root / path
 
 
@@ -61,14 +61,14 @@ def test_levels_are_on_target_when_decoded(render: Render, preset: str, engine: 
     wanted = PRESETS[preset]
     (item,) = report.deliverables
     assert report.status == "done", report.problems
-    assert all(item["limits"].values())
+    assert all(item.limits.values())
     path = _file(job, report, preset)
     pcm = _pcm(path).astype(np.float64)
     assert probe(path).sample_rate_hz == wanted.sample_rate_hz
     loudness = pyloudnorm.Meter(44_100, filter_class="DeMan").integrated_loudness(pcm)
     rms_db = 10 * np.log10(np.mean(pcm**2))
-    assert item["lufs"] == pytest.approx(loudness, abs=0.1)
-    assert item["rms_db"] == pytest.approx(rms_db, abs=0.02)
+    assert item.lufs == pytest.approx(loudness, abs=0.1)
+    assert item.rms_db == pytest.approx(rms_db, abs=0.02)
     level = loudness if wanted.lufs is not None else rms_db
     assert level == pytest.approx(wanted.lufs if wanted.lufs is not None else wanted.rms_db, abs=TOLERANCE + 0.05)
     assert 20 * np.log10(np.abs(pcm).max()) <= wanted.true_peak_dbtp
@@ -77,15 +77,15 @@ def test_levels_are_on_target_when_decoded(render: Render, preset: str, engine: 
 def test_a_level_that_needs_hard_limiting_is_reached_too(render: Render) -> None:
     """-17.5 LUFS under -4 dBTP takes ten decibels off the peaks."""
     _job, report = render(LONG, deliver=[{"preset": "podcast", "lufs": -17.5, "true_peak_dbtp": -4}])
-    assert report.deliverables[0]["limits"] == dict.fromkeys(report.deliverables[0]["limits"], True)
+    assert report.deliverables[0].limits == dict.fromkeys(report.deliverables[0].limits, True)
 
 
 def test_a_level_out_of_reach_is_told(render: Render) -> None:
     """-9 LUFS under -9 dBTP cannot be had: the file is delivered, and the report says what it misses."""
     _job, report = render(LONG, deliver=[{"preset": "podcast", "lufs": -9, "true_peak_dbtp": -9}])
     assert report.status == "partial"
-    assert not report.deliverables[0]["limits"]["level"]
-    assert any("level" in problem["what"] for problem in report.problems)
+    assert not report.deliverables[0].limits["level"]
+    assert any("level" in problem.what for problem in report.problems)
 
 
 def test_chapter_marks_stand_where_the_chapters_sound(render: Render) -> None:
@@ -116,7 +116,7 @@ def test_tags_are_those_that_shelves_read(render: Render, tmp_path: Path) -> Non
         kind="audiobook", title="Das Boot & más", author="Ann Önym", series="Boats", part="2", year=1999,
         narrator="ben", cover="cover.png", description="About boats.", deliver=["acx", "m4b"],
     )  # fmt: skip
-    acx = [job.workspace.root / item["path"] for item in report.deliverables if item["preset"] == "acx"]
+    acx = [job.workspace.root / item.path for item in report.deliverables if item.preset == "acx"]
     assert [path.name for path in acx] == ["01 - One.mp3", "02 - Two.mp3"]
     folder = Path("acx/Ann Önym/Boats/Vol 2 - Das Boot & más")
     assert acx[0].parent == job.workspace.root / folder
@@ -146,7 +146,7 @@ def test_transcripts_show_the_display_text_in_time(render: Render) -> None:
         ("Bob", "Did it?"),
     ]
     assert 0.4 < segments[0]["startTime"] < segments[0]["endTime"] < segments[1]["startTime"]
-    assert segments[1]["endTime"] < report.deliverables[0]["audio_s"]
+    assert segments[1]["endTime"] < report.deliverables[0].audio_s
     assert "<v Ann>" in path.with_suffix(".vtt").read_text()
     assert "Bob: Did it?" in path.with_suffix(".srt").read_text()
 
@@ -158,15 +158,15 @@ def test_a_finished_job_is_left_as_it_is(render: Render) -> None:
         path: path.stat().st_mtime_ns for path in job.workspace.root.rglob("*.*") if path.suffix in (".mp3", ".wav")
     }
     _job, again = render(deliver=["podcast", "wav"])
-    assert again.takes["rendered"] == 0
-    assert [dict(item) for item in again.deliverables] == [dict(item) for item in report.deliverables]
+    assert again.takes.rendered == 0
+    assert again.deliverables == report.deliverables
     assert {path: path.stat().st_mtime_ns for path in files} == files
 
 
 def test_files_nobody_wants_any_more_are_removed(render: Render) -> None:
     """A renamed chapter leaves no old file behind, unless somebody has changed it."""
     job, report = render(deliver=["flac"])
-    old = [job.workspace.root / item["path"] for item in report.deliverables]
+    old = [job.workspace.root / item.path for item in report.deliverables]
     old[1].write_bytes(b"mine now")
     _job, _again = render("# New\n\n**Ann:** All is new.", deliver=["flac"])
     assert not old[0].exists()
@@ -179,7 +179,7 @@ def test_room_tone_fills_head_gaps_and_tail(render: Render) -> None:
     job, report = render("**Ann:** Before.\n\n[pause 2s]\n\n**Bob:** After.", deliver=["wav"])
     pcm, _rate = soundfile.read(_file(job, report, "wav"))
     assert np.abs(pcm).reshape(-1)[: len(pcm) // 441 * 441].reshape(-1, 441).max(axis=1).min() > 0
-    assert report.deliverables[0]["noise_floor_db"] == pytest.approx(-70, abs=1.5)
+    assert report.deliverables[0].noise_floor_db == pytest.approx(-70, abs=1.5)
 
 
 def test_missed_limits_are_told() -> None:

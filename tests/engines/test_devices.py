@@ -111,4 +111,4 @@ def test_a_process_sees_its_own_device_and_nothing_else() -> None:
     assert gpu.environment == {"PODCAST_DEVICE": "cuda:0", "CUDA_VISIBLE_DEVICES": "3"}
     first, second = parse_devices("cpu:2x4")
     assert first.environment == second.environment == {"PODCAST_DEVICE": "cpu", "OMP_NUM_THREADS": "4"}
-    assert gpu.held > first.held
+    assert gpu.capacity > first.capacity

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.engines import DiaOptions, DraftVoice, Failed, Line, Rendered, Request, Voice, open_engine
+from pipeline.engines import (
+    TRAITS,
+    DiaMachine,
+    DiaSound,
+    DraftVoice,
+    Line,
+    Rendered,
+    Request,
+    Voice,
+    engine_workers,
+    open_engine,
+)
 from pipeline.errors import EngineError
+from tests.support.hosts import write_weights
 
 ANN, BOB = Voice("ann", DraftVoice("f2")), Voice("bob", DraftVoice("m3", rate_wpm=150, pitch=30))
 ENGINES = ["tone", "draft"]
@@ -72,67 +81,28 @@ def test_a_chunk_of_two_speakers_knows_when_each_is_heard(engine: str) -> None:
         end_s = span.end_s
 
 
-def test_the_draft_voice_repeats_to_the_byte_in_another_process() -> None:
-    """Whatever was said before."""
-    code = (
-        "import hashlib; from pipeline.engines import *; e = open_engine('draft')\n"
-        "r = Request('k', (Line(Voice('ann', DraftVoice('f2')), 'The lamp is lit.'),), 'en', 77)\n"
-        "print(hashlib.sha256(next(e.render([r])).pcm.tobytes()).hexdigest())"
-    )
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    _one("draft", _request("before", (BOB, "Something else first, in another voice.")))
-    here = _one("draft", _request("k", (ANN, "The lamp is lit."), seed=77))
-    assert hashlib.sha256(here.pcm.tobytes()).hexdigest() == there
-
-
-def test_the_draft_voices_differ() -> None:
-    """By variant, by pitch, by rate, by seed and by language."""
-    base = DraftVoice("f2")
-    voices = [base, DraftVoice("m3"), DraftVoice("f2", pitch=80), DraftVoice("f2", rate_wpm=120)]
-    sounds = {_one("draft", _request("k", (Voice("x", v), "Hello there."))).pcm.tobytes() for v in voices}
-    sounds.add(_one("draft", _request("k", (ANN, "Hello there."), seed=9)).pcm.tobytes())
-    sounds.add(_one("draft", _request("k", (ANN, "Hello there."), language="de")).pcm.tobytes())
-    assert len(sounds) == 6
-
-
-def test_draft_speech_is_as_long_as_speech() -> None:
-    """Between 10 and 22 bytes a second, not cut off and not silent."""
-    text = "The old lighthouse keeper climbed the stairs every evening and lit the lamp before the ships came home."
-    rendered = _one("draft", _request("k", (ANN, text)))
-    assert 10 < len(text) / (len(rendered.pcm) / 22_050) < 22
-    assert 0.1 < np.abs(rendered.pcm).max() <= 1
-
-
-def test_what_espeak_cannot_do_fails_alone() -> None:
-    """The other requests are rendered."""
-    requests = [_request("a", (ANN, "Yes."), language="xx"), _request("b", (ANN, "Yes."))]
-    first, second = open_engine("draft").render(requests)
-    assert isinstance(first, Failed)
-    assert "xx" in first.reason
-    assert isinstance(second, Rendered)
-
-
-@pytest.mark.parametrize(
-    ("language", "voice", "complaint"),
-    [
-        ("en", ANN, None),
-        ("en-gb", ANN, None),
-        ("de", ANN, None),
-        ("xx", ANN, '"xx"'),
-        ("en", Voice("zed", DraftVoice("zzz")), '"zed"'),
-        ("en", Voice("zed", DraftVoice("f2", accent="mars")), '"mars"'),
-    ],
-)
-def test_the_draft_engine_says_beforehand_what_it_lacks(language: str, voice: Voice, complaint: str | None) -> None:
-    """Languages, variants and accents."""
-    found = open_engine("draft").check(language, [voice])
-    assert (complaint is None) == (not found)
-    assert complaint is None or complaint in found[0]
-
-
 def test_engines_that_are_not_there(tmp_path: Path) -> None:
     """Dia needs weights; others are not known."""
     with pytest.raises(EngineError, match="nowhere"):
-        open_engine("dia", DiaOptions(weights=str(tmp_path / "nowhere")))
+        open_engine("dia", machine=DiaMachine(weights=str(tmp_path / "nowhere")))
     with pytest.raises(EngineError, match='Did you mean "draft"'):
         open_engine("drat")
+
+
+def test_how_dia_speaks_is_told_in_a_take_s_key_as_it_always_was() -> None:
+    """Byte for byte: another text would be another take."""
+    assert str(DiaSound()) == "cfg_scale=3.0,top_p=0.95"
+    every = DiaSound(cfg_scale=2.5, temperature=0.0, top_k=30, cfg_frames=100, max_seconds=9.5, precision="int8")
+    assert str(every) == (
+        "cfg_scale=2.5,temperature=0.0,top_p=0.95,top_k=30,cfg_frames=100,max_seconds=9.5,precision=int8"
+    )
+
+
+def test_only_engines_with_a_model_ask_for_workers(tmp_path: Path) -> None:
+    """And without weights there is nothing to ask for."""
+    for name, traits in TRAITS.items():
+        assert traits.needs_workers == (name == "dia")
+        assert engine_workers(name, DiaMachine(weights=str(tmp_path / "nowhere"))) == ()
+    workers = engine_workers("dia", DiaMachine(weights=str(write_weights(tmp_path / "weights"))))
+    assert workers
+    assert all(worker.gpu is not None or (worker.threads or 99) <= 16 for worker in workers)

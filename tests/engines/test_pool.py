@@ -17,7 +17,17 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline.engines import DEFAULTS, DraftVoice, Failed, Rendered, Request, Voice, open_engine, pool
+from pipeline.engines import (
+    DEFAULT_SOUND,
+    THIS_MACHINE,
+    DraftVoice,
+    Failed,
+    Rendered,
+    Request,
+    Voice,
+    open_engine,
+    pool,
+)
 from pipeline.engines.cluster import local_cluster
 from pipeline.engines.crew import Crew, join_crew
 from pipeline.engines.devices import Worker
@@ -61,7 +71,7 @@ def doubles() -> Iterator[Crew]:
 
 
 def _pool(crew: Crew, engine: str = "tone", priority: int = 0) -> Pool:
-    return Pool(engine, open_engine(engine), DEFAULTS, crew, priority)
+    return Pool(engine, open_engine(engine), DEFAULT_SOUND, THIS_MACHINE, crew, priority)
 
 
 def _sounds(results: Iterator[Rendered | Failed]) -> dict[str, bytes]:
@@ -143,7 +153,7 @@ def test_requests_are_pulled_as_fast_as_they_are_spoken(two: Crew) -> None:
     for _result in speaker.render(incoming()):
         done += 1
     assert done == 150
-    assert most == speaker.slots < sum(two.held().values())
+    assert most == speaker.slots < sum(two.capacities().values())
 
 
 def test_a_chunk_that_fails_fails_alone(two: Crew) -> None:
@@ -198,31 +208,30 @@ def test_the_job_with_the_higher_priority_is_done_first() -> None:
         low.start()
         until(lambda: order)
         render(crew, "high", 1, 60)
-        while_high = order[: len(order) - order[::-1].index("high")]
+        while_high = order[order.index("high") : len(order) - order[::-1].index("high")]
         low.join()
     assert Counter(order) == {"low": 150, "high": 60}
-    # What was begun before, and what is spoken while more of the high one is on its way. Sharing would give it as much,
-    # after all that waited at the workers already, which is 78.
-    assert Counter(while_high)["low"] < 60
+    # What was begun before, and what is spoken while more of the high one is on its way. Sharing would give it as much.
+    assert Counter(while_high)["low"] < 45
 
 
 def test_a_fast_worker_takes_more() -> None:
-    """One that is ten times as slow is sent no more than it gets done."""
+    """One that is fifty times as slow is sent no more than it gets done."""
     with _doubles("quick", "slow") as crew:
         speaker = _pool(crew)
         _sounds(speaker.render([request(n, "one") for n in range(40)]))
-        results = list(speaker.render([request(n, "two words") for n in range(150)]))
+        results = list(speaker.render([request(n, "two words") for n in range(100)]))
     taken = Counter(result.device for result in results if isinstance(result, Rendered))
-    assert sum(taken.values()) == 150
+    assert sum(taken.values()) == 100
     assert taken["quick"] >= 2 * taken["slow"] > 0
 
 
 def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over 500 chunks of all lengths 90 % of all slots of all workers are busy, and none ran empty in between."""
+    """Over 300 chunks of all lengths 90 % of all slots of all workers are busy, and none ran empty in between."""
     monkeypatch.setenv("DOUBLE_SLOTS", "8")
     with _doubles("steady a", "steady b") as crew:
-        requests = [request(number, "a " * (4 + number * 7 % 16)) for number in range(500)]
-        assert len(_sounds(_pool(crew).render(requests))) == 500
+        requests = [request(number, "a " * (4 + number * 7 % 16)) for number in range(300)]
+        assert len(_sounds(_pool(crew).render(requests))) == 300
         counts = crew.client.run(here)
     assert len(counts) == 2
     assert sum(busy for _renders, _steps, busy in counts.values()) >= 0.9 * 8 * sum(
@@ -234,7 +243,8 @@ def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch) -> None:
 # Deaths
 
 
-@pytest.mark.parametrize("workers", [pytest.param(("a",), marks=pytest.mark.slow), ("a", "b")])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [("a",), ("a", "b")])
 def test_chunks_that_kill_their_worker_are_given_up(workers: tuple[str, ...]) -> None:
     """Two of sixty do: those alone fail, after they have died alone; one that breaks the engine is treated alike."""
     requests = _chunks(60)
@@ -257,16 +267,18 @@ def test_a_chunk_has_its_chances(doubles: Crew, monkeypatch: pytest.MonkeyPatch)
     tried: Counter[str] = Counter()
     submit = Pool.submit
 
-    def counting(self: Pool, errands: list[pool._Errand]) -> object:
-        tried.update(errand.request.key for errand in errands)
-        return submit(self, errands)
+    def counting(self: Pool, batch: list[pool._Pending]) -> object:
+        tried.update(pending.request.key for pending in batch)
+        return submit(self, batch)
 
     monkeypatch.setattr(Pool, "submit", counting)
     (result,) = _pool(doubles).render([request("bad", "break it")])
     assert isinstance(result, Failed)
-    assert pool._TOGETHER + pool._ALONE <= tried["bad"] <= pool._TOGETHER + pool._ALONE + 1
+    least = pool._DEATHS_AMONG_OTHERS + pool._DEATHS_ALONE
+    assert least <= tried["bad"] <= least + 1
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
     """Two workers are killed in the midst of it: everything comes back once, with the same bytes."""
     requests = _chunks(400, words=30)
@@ -284,6 +296,7 @@ def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
     assert sounds == _sounds(ToneEngine().render(requests))
 
 
+@pytest.mark.slow
 def test_a_worker_that_stands_still_holds_up_nobody(doubles: Crew) -> None:
     """All come that are not its own, and those when it moves again."""
     requests = _chunks(300, words=30)
@@ -349,6 +362,7 @@ def under_way(make_job: MakeJob, tmp_path: Path) -> Iterator[tuple[subprocess.Po
         yield process, workers
 
 
+@pytest.mark.slow
 def test_killing_the_command_leaves_no_worker(
     under_way: tuple[subprocess.Popen[str], list[psutil.Process]], tmp_path: Path
 ) -> None:
@@ -364,6 +378,7 @@ def test_killing_the_command_leaves_no_worker(
     assert all(read_record(store.folder / f"{key}.json") and store.find(key) for key in keys)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_all(under_way: tuple[subprocess.Popen[str], list[psutil.Process]]) -> None:
     """With a word on how to go on, and no traceback."""
     process, workers = under_way

@@ -39,7 +39,7 @@ def test_everyone_gets_their_own_answer_once(
 ) -> None:
     """Whichever threads ask which engines for what, also for the same words under the same key."""
     doubles = {name: Slots(slots) for name in ("one", "two", "three")}
-    resident = Resident(lambda name: doubles[str(name)], patience_s)
+    resident = Resident[str](lambda name: doubles[str(name)], patience_s)
     answers: list[tuple[Request, Future[Result]]] = []
     start = threading.Barrier(len(threads))
 
@@ -93,7 +93,7 @@ class _Gate(Slots):
 def test_slots_stay_full_across_the_borders_of_batches() -> None:
     """500 requests in uneven batches, each asked for when the one before is half done: 90 % of the slots are busy."""
     double = Slots(8)
-    resident = Resident(lambda _name: double)
+    resident = Resident[str](lambda _name: double)
     draw = np.random.default_rng(5)
     over = threading.Semaphore(0)
     asked = 0
@@ -118,7 +118,7 @@ def test_slots_stay_full_across_the_borders_of_batches() -> None:
 def test_requests_are_pulled_only_into_free_slots() -> None:
     """What waits can still be overtaken by something more urgent."""
     double = _Gate(slots=2)
-    resident = Resident(lambda _name: double)
+    resident = Resident[str](lambda _name: double)
     answers = [resident.speak("double", request(name, f"{name} speaks")) for name in ("a", "b", "c", "d")]
     for _pull in range(2):
         assert double.has_pulled.acquire(timeout=WAIT_S)
@@ -139,7 +139,7 @@ def test_an_engine_that_breaks_fails_only_what_it_had() -> None:
         opened.append(1)
         return gate if len(opened) == 1 else Slots(2)
 
-    resident = Resident(open_engine)
+    resident = Resident[str](open_engine)
     first = resident.speak("double", request("1", "first"))
     assert gate.has_pulled.acquire(timeout=WAIT_S)
     waiting = [resident.speak("double", request(name, text)) for name, text in (("2", "break it"), ("3", "third"))]
@@ -160,7 +160,7 @@ def test_an_engine_that_does_not_open_fails_all_that_want_it() -> None:
             raise OSError("no weights")
         return gate
 
-    resident = Resident(open_engine)
+    resident = Resident[str](open_engine)
     before = resident.speak("whole", request("0", "before"))
     assert gate.has_pulled.acquire(timeout=WAIT_S)
     broken = [resident.speak("broken", request(number, "never")) for number in range(3)]
@@ -183,7 +183,7 @@ class _Forgetful(ToneEngine):
 def test_an_engine_that_leaves_a_request_out_is_told_of() -> None:
     """Nobody waits for it for ever."""
     gate, forgetful = _Gate(), _Forgetful()
-    resident = Resident(lambda name: gate if name == "gate" else forgetful)
+    resident = Resident[str](lambda name: gate if name == "gate" else forgetful)
     resident.speak("gate", request("g", "hold on"))
     assert gate.has_pulled.acquire(timeout=WAIT_S)
     answers = [resident.speak("forgetful", request(number, "one of two")) for number in range(2)]
@@ -198,7 +198,7 @@ def test_another_engine_has_its_turn_when_patience_is_at_an_end(patience_s: floa
     """Until then the one at work goes on with what is its own, as changing leaves slots empty."""
     count = Count()
     gates = {"a": _Gate(count=count), "b": _Gate(count=count)}
-    resident = Resident(lambda name: gates[str(name)], patience_s)
+    resident = Resident[str](lambda name: gates[str(name)], patience_s)
     answers = [resident.speak("a", request("0", "a0"))]
     assert gates["a"].has_pulled.acquire(timeout=WAIT_S)
     for engine, text in (("b", "b"), ("a", "a1"), ("a", "a2")):
@@ -212,7 +212,7 @@ def test_another_engine_has_its_turn_when_patience_is_at_an_end(patience_s: floa
 
 def test_the_slots_of_the_engine_at_work_are_known() -> None:
     """Of another one nothing is known yet."""
-    resident = Resident(lambda _name: Slots(8))
+    resident = Resident[str](lambda _name: Slots(8))
     assert resident.slots("double") == 1
     resident.speak("double", request("1", "one")).result(WAIT_S)
     assert resident.slots("double") == 8

@@ -6,7 +6,6 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,16 +199,16 @@ def test_an_interruption_ends_all_and_keeps_their_takes(
     for job, count in zip(jobs, kept, strict=True):
         report = again[job.name]
         assert isinstance(report, Report)
-        assert report.takes["reused"] == count
+        assert report.takes.reused == count
 
 
 def test_jobs_side_by_side_on_real_workers(make: Callable[..., Job], settings: Settings) -> None:
     """Make the takes they would have made alone, in this process."""
     jobs = [make("a"), make("b", priority=1), make("c")]
-    with open_bulk(replace(settings, device="cpu:2x1"), {"tone"}, at_once=3, alone=False) as bulk:
+    with open_bulk(settings.model_copy(update={"device": "cpu:2x1"}), {"tone"}, at_once=3, alone=False) as bulk:
         outcomes = [outcome for _job, outcome in render_jobs(jobs, bulk, _no_bar)]
     assert [isinstance(outcome, Report) and outcome.status for outcome in outcomes] == ["done"] * 3
-    elsewhere = replace(settings, output=settings.output.with_name("elsewhere"))
+    elsewhere = settings.model_copy(update={"output": settings.output.with_name("elsewhere")})
     alone = [open_job(job.owner, elsewhere, engine="tone") for job in jobs]
     for job, other in zip(jobs, alone, strict=True):
         with open_bulk(elsewhere, {"tone"}, at_once=None, alone=True) as bulk:
@@ -236,4 +235,4 @@ def test_workers_are_started_where_they_are_of_use(
     settings: Settings, engines: set[str], keys: dict[str, Any], light: bool
 ) -> None:
     """For Dia, and where somebody asks for them."""
-    assert is_light(replace(settings, **keys), engines) == light
+    assert is_light(settings.model_copy(update=keys), engines) == light

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from pipeline.jobs.disk import Room, check_room, estimate
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
+from pipeline.takes.plan import PlannedTake
 from pipeline.words import size_text
 from tests.support.commands import REPOSITORY, MakeJob
 
@@ -76,9 +77,22 @@ def test_pauses_count(make_job: MakeJob, settings: Settings) -> None:
     assert long.deliverables - short.deliverables >= 59 * 44_100 * 3
 
 
+def test_the_estimate_looks_at_each_take_a_few_times(
+    make_job: MakeJob, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many chapters there are: a book of 800 has 64,000 takes."""
+    script = "\n\n".join(f"# {number}\n\n**Ann:** One.\n\n**Bob:** Two." for number in range(60))
+    job = open_job(make_job(script, kind="audiobook"), settings, engine="tone")
+    looks = itertools.count()
+    monkeypatch.setattr(PlannedTake, "estimated_s", property(lambda _plan: float(next(looks) >= 0)))
+    estimate(job)
+    assert len(job.takes) >= 60
+    assert next(looks) <= 3 * len(job.takes)
+
+
 def test_too_little_room_is_told_with_what_to_do(make_job: MakeJob, settings: Settings) -> None:
     """Against the nearest folder that is there already; a job that needs nothing may have none."""
-    job = open_job(make_job(), replace(settings, output=settings.output / "not/yet"), engine="tone")
+    job = open_job(make_job(), settings.model_copy(update={"output": settings.output / "not/yet"}), engine="tone")
     free = shutil.disk_usage(settings.output.parent).free
     assert check_room(job, estimate(job)) is None
     problem = check_room(job, Room(takes=2 * free, chapters=0, deliverables=0, temporary=0))
@@ -101,7 +115,7 @@ def test_a_margin_is_left(make_job: MakeJob, settings: Settings) -> None:
 def test_an_output_below_a_file_is_told(make_job: MakeJob, settings: Settings, tmp_path: Path) -> None:
     """Not as a traceback: the nearest thing that is there is asked, or the disk's own reason is given."""
     (tmp_path / "file").touch()
-    job = open_job(make_job(), replace(settings, output=tmp_path / "file/output"), engine="tone")
+    job = open_job(make_job(), settings.model_copy(update={"output": tmp_path / "file/output"}), engine="tone")
     try:
         assert check_room(job, estimate(job)) is None
     except StorageError as error:

@@ -19,16 +19,18 @@ from hypothesis import strategies as st
 
 from pipeline.errors import Problem
 from pipeline.jobs.job import open_job
+from pipeline.jobs.report import Gap, Report
 from pipeline.jobs.stages import Conditions, render_job
-from pipeline.night.digest import Digest, Disk, Ear, Failure, JobNight, Missing, Work, latest_digest, make_digest
+from pipeline.night.digest import Digest, Disk, Failure, JobNight, latest_digest, make_digest
 from pipeline.night.page import digest_html, digest_markdown, write_digest
 from pipeline.settings import Settings
+from pipeline.takes.render import DeviceWork, Ear
 from tests.support.commands import MakeJob
 
 ZONE = timezone(timedelta(hours=1))
 NOW = datetime(2026, 1, 31, 7, 0, tzinfo=ZONE)
 SINCE = NOW - timedelta(days=1)
-OLD = {
+OLD: dict[str, Any] = {
     "title": "A book",
     "status": "done",
     "takes": {"total": 4, "rendered": 4, "reused": 0, "failed": 0},
@@ -40,6 +42,20 @@ OLD = {
     "deliverables": [],
     "problems": [],
 }
+WHOLE: dict[str, Any] = OLD | {
+    "deliverables": [{"path": "1.mp3"}],
+    "problems": [{"where": "a", "what": "b", "next": "c"}],
+    "devices": {"cpu": {"takes": 1, "audio_s": 1.0, "work_s": 1.0}},
+    "gaps": [{"chapter": 1, "at_s": 1.0, "text": "a", "why": "b"}],
+    "ears": [{"take": "a", "where": "b", "text": "c", "faults": ["d"]}],
+    "finished_at": NOW.isoformat(),
+}
+ODD = [10**4000, 1e308, "\ud800", "0001-01-01"]
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.sampled_from(ODD)),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
 
 
 def put(output: Path, name: str, hours_ago: float = 1, **changes: Any) -> Path:
@@ -139,12 +155,18 @@ def test_old_reports_go_by_the_time_of_their_file(tmp_path: Path) -> None:
         "null",
         '"done"',
         "{}",
-        json.dumps(OLD | {"status": "fine"}),
-        json.dumps(OLD | {"title": 3}),
-        json.dumps(OLD | {"audio_s": "NaN"}),
-        json.dumps(OLD | {"finished_at": "yesterday"}),
-        json.dumps(OLD | {"ears": [1]}),
-        json.dumps(OLD | {"devices": []}),
+        json.dumps(WHOLE | {"status": "fine"}),
+        json.dumps(WHOLE | {"title": 3}),
+        json.dumps(WHOLE | {"audio_s": "NaN"}),
+        json.dumps(WHOLE | {"finished_at": "yesterday"}),
+        json.dumps(WHOLE | {"ears": [1]}),
+        json.dumps(WHOLE | {"devices": []}),
+        json.dumps(WHOLE | {"devices": {"cpu": {"audio_s": 1e300}}}),
+        json.dumps(WHOLE | {"devices": {"cpu": {"takes": 10**4000}}}),
+        json.dumps(WHOLE | {"wall_s": 1e300, "speed_x": 1e300}),
+        json.dumps(WHOLE | {"gaps": [{"chapter": 1, "at_s": float("inf")}]}),
+        json.dumps(WHOLE | {"finished_at": "0001-01-01T00:00:00+05:00"}),
+        json.dumps(WHOLE | {"title": "\ud800"}),
         "[" * 100_000,
     ],
 )
@@ -155,13 +177,41 @@ def test_foreign_reports_are_passed_over(tmp_path: Path, text: str) -> None:
     assert [job.name for job in digest(tmp_path).jobs] == ["ours"]
 
 
+def _damaged(data: st.DataObject, value: Any) -> Any:
+    """`value`, or some part of it, replaced by any JSON."""
+    if not isinstance(value, list | dict) or not value or data.draw(st.booleans()):
+        return data.draw(JSON)
+    keys = range(len(value)) if isinstance(value, list) else sorted(value)
+    changed = value.copy()
+    key = data.draw(st.sampled_from(keys))
+    changed[key] = _damaged(data, value[key])
+    return changed
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_no_report_ends_the_digest(data: st.DataObject) -> None:
+    """Whatever stands in two of them; the one that is whole is told."""
+    with TemporaryDirectory() as folder:
+        output = Path(folder)
+        for name in ("a", "b"):
+            key = data.draw(st.sampled_from(sorted(WHOLE)))
+            text = json.dumps(WHOLE | {key: _damaged(data, WHOLE[key])})
+            (put(output, name) / "report.json").write_text(text)
+        put(output, "ours")
+        made = digest(output)
+        assert "ours" in [job.name for job in made.jobs]
+        write_digest(output, made)
+        assert digest_markdown(made)
+
+
 def test_devices_add_up(tmp_path: Path) -> None:
     """What each made in all jobs, and how fast; work in this process is told as such."""
     for name in ("one", "two"):
         devices = {"cuda:0": {"takes": 3, "audio_s": 100.0, "work_s": 10.0, "speed_x": 10.0}}
         put(tmp_path, name, devices=devices | {"": {"takes": 1, "audio_s": 5.0, "work_s": 10.0}})
     made = digest(tmp_path)
-    assert made.devices == {"cuda:0": Work(6, 200.0, 20.0), "here": Work(2, 10.0, 20.0)}
+    assert made.devices == {"cuda:0": DeviceWork(6, 200.0, 20.0), "here": DeviceWork(2, 10.0, 20.0)}
     assert made.devices["cuda:0"].speed_x == 10.0
     assert made.rendered_s == 210
 
@@ -197,13 +247,15 @@ def test_a_run_is_told_once(tmp_path: Path) -> None:
 
 
 def test_problems_that_are_told_already_are_not_told_again(tmp_path: Path) -> None:
-    """An ear and a gap each come with a problem of their own in the report."""
-    text = "A stone falling from the window would fall a thousand feet without touching anything."
+    """The report says which of its problems an ear or a gap stands for; of an older one all are told."""
+    flagged = {"where": "x.md:3", "what": 'the best take of "Hello." is too long.', "next": "Listen."}
     other = {"where": "acx/1.mp3", "what": "misses its limit for level.", "next": "See its levels."}
-    told = {"where": "x.md:3", "what": f'the best take of "{text[:60]}" is too long.', "next": "Listen."}
-    put(tmp_path, "job", ears=[{"take": "takes/a.flac", "text": text, "faults": ["too long"]}], problems=[told, other])
-    (job,) = digest(tmp_path).jobs
-    assert job.problems == (Problem(**other),)
+    put(tmp_path, "new", problems=[flagged, other], other_problems=[other])
+    put(tmp_path, "old", problems=[flagged, other])
+    assert {job.name: job.problems for job in digest(tmp_path).jobs} == {
+        "new": (Problem(**other),),
+        "old": (Problem(**flagged), Problem(**other)),
+    }
 
 
 @pytest.mark.parametrize("take", ["../../secret.flac", "/etc/passwd", "takes/gone.flac", "takes", "a\0b", "x" * 5000])
@@ -254,29 +306,32 @@ def test_every_text_is_escaped(data: st.DataObject) -> None:
     def word() -> str:
         return data.draw(words)
 
-    night = JobNight(
-        name="job",
+    report = Report(
         title=f"T{word()}",
         status=data.draw(st.sampled_from(["done", "partial", "failed"])),
-        finished_at=NOW,
         audio_s=60.0,
-        rendered_s=30.0,
-        devices={},
-        ears=(Ear(f"job/{word()}", word(), word(), (word(),)), Ear("", word(), word(), ())),
-        gaps=(Missing(word(), 1.0, word(), word()),),
+        wall_s=10.0,
+        speed_x=3.0,
+        gaps=(Gap(1, 1.0, word(), word()),),
         problems=(Problem(word(), word(), word()),),
-        report=f"job/{word()}",
+    )
+    night = JobNight(
+        name="job",
+        report=report,
+        finished_at=NOW,
+        ears=(Ear(f"job/{word()}", word(), word(), (word(),)), Ear("", word(), word(), ())),
+        summary=f"job/{word()}",
         files=(f"job/{word()}x",),
         disk=Disk(1, 2, 3),
     )
     failure = Failure(word(), NOW, word())
-    made = Digest(SINCE, NOW, (night,), (failure,), (word(),), {word(): Work(1, 1.0, 1.0)}, Disk(1, 2, 3), 10**9)
+    made = Digest(SINCE, NOW, (night,), (failure,), (word(),), {word(): DeviceWork(1, 1.0, 1.0)}, Disk(1, 2, 3), 10**9)
     page = _Page(digest_html(made))
     assert not page.open
     assert not {"script", "iframe", "img", "object", "link", "form"} & set(page.tags)
     assert all(re.fullmatch(r"job/[\w%./~-]*", link, re.ASCII) for link in page.links)
-    assert [unquote(link) for link in page.links] == [night.report, night.ears[0].take, *night.files]
-    for text in (night.title, night.ears[0].text, night.gaps[0].why, night.problems[0].what, failure.text):
+    assert [unquote(link) for link in page.links] == [night.summary, night.ears[0].take, *night.files]
+    for text in (report.title, night.ears[0].text, report.gaps[0].why, report.problems[0].what, failure.text):
         assert text in page.text
     assert "<script" not in digest_markdown(made)
 
@@ -328,7 +383,7 @@ def test_a_real_night(make_job: MakeJob, settings: Settings) -> None:
     assert read["rendered_s"] == night["rendered_s"]
     assert read["rendered_s"] > 0
     assert {settings.output / name for name in night["files"]} == {
-        job.workspace.root / item["path"] for item in report.deliverables
+        job.workspace.root / item.path for item in report.deliverables
     }
     assert night["disk"]["takes"] == sum(path.stat().st_size for path in job.workspace.takes.iterdir())
     page = _Page((settings.output / "digest.html").read_text())

@@ -96,7 +96,7 @@ def test_the_night_can_be_planned(tmp_path: Path) -> None:
     """What goes first, when chunks may be started, and what stands for a take that is no good."""
     manifest, problems = _load(tmp_path, "title: T\nscript: a.md\npriority: -5\nwindow: 23:00-6:30\non_failure: gap\n")
     assert problems == []
-    assert (manifest.priority, manifest.window, manifest.on_failure) == (-5, "23:00-06:30", "gap")
+    assert (manifest.priority, str(manifest.window), manifest.on_failure) == (-5, "23:00-06:30", "gap")
     plain = _load(tmp_path, "title: T\nscript: a.md\n")[0]
     assert (plain.priority, plain.window, plain.on_failure) == (0, None, "best")
 

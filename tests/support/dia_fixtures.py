@@ -17,7 +17,8 @@ from torch import Tensor
 
 from pipeline.engines.dia import loader
 from pipeline.engines.dia.batching.sampling import Sampling
-from pipeline.engines.dia.batching.slots import Generated, Prompted, Slots
+from pipeline.engines.dia.batching.scheduler import Generated, GenerationRequest, Scheduler
+from pipeline.engines.dia.batching.slots import EagerSlot, EagerStepper
 from pipeline.engines.dia.devices import cpu_features
 from pipeline.engines.dia.kernels.products import tiers
 from pipeline.engines.dia.network.attention import Lane, Text
@@ -103,11 +104,11 @@ class Watched(Model):
         super().__init__(config, dict(weights(dtype, eos_bias)))
         self.calls.clear()
 
-    def read(self, tokens: Tensor) -> Text:
+    def prefill_text(self, tokens: Tensor) -> Text:
         """Remember whose text it is."""
         self.reading = bytes(tokens.tolist())
-        self._enter("read")
-        return super().read(tokens)
+        self._enter("prefill_text")
+        return super().prefill_text(tokens)
 
     def lane(self, text: Text | None, capacity: int) -> Lane:
         """Remember the lane for as long as somebody has it."""
@@ -140,12 +141,14 @@ class Watched(Model):
         self.fault(method, self.calls[method])
 
 
-def requests(count: int, *, longest: int = 40, seed: int = 0, prompts: Sequence[int] = (0, 1, 7, 20)) -> list[Prompted]:
+def requests(
+    count: int, *, longest: int = 40, seed: int = 0, prompts: Sequence[int] = (0, 1, 7, 20)
+) -> list[GenerationRequest]:
     """`count` requests, no two of the same text; `prompts` are the lengths there may be, with one prompt of each."""
     rng = np.random.default_rng(seed)
     voices = [rng.integers(0, 1024, (length, 9)).astype(np.int16) for length in prompts]
     return [
-        Prompted(
+        GenerationRequest(
             key=f"take {number}",
             text=np.append(rng.integers(1, 256, rng.integers(1, 60)), number + 1),
             prompt=voices[rng.integers(len(voices))],
@@ -163,21 +166,28 @@ def by_key(generated: Iterable[Generated]) -> dict[str, Generated]:
     return {one.key: one for one in made}
 
 
+def eager(
+    model: Model, sampling: Sampling, limit: int, cfg_frames: int | None = None, room: int | None = None
+) -> Scheduler[EagerSlot]:
+    """The scheduler of a CPU."""
+    return Scheduler(EagerStepper(model, sampling, cfg_frames), limit, room)
+
+
 def run(
     model: Model,
-    wanted: Sequence[Prompted],
+    wanted: Sequence[GenerationRequest],
     limit: int,
     sampling: Sampling = USUAL,
     cfg_frames: int | None = None,
 ) -> dict[str, Generated]:
     """What becomes of each request."""
-    made = by_key(Slots(model, sampling, limit, cfg_frames).generate(iter(wanted)))
+    made = by_key(eager(model, sampling, limit, cfg_frames).generate(iter(wanted)))
     assert made.keys() == {request.key for request in wanted}
     return made
 
 
 def alone(
-    model: Model, wanted: Sequence[Prompted], sampling: Sampling = USUAL, cfg_frames: int | None = None
+    model: Model, wanted: Sequence[GenerationRequest], sampling: Sampling = USUAL, cfg_frames: int | None = None
 ) -> dict[str, Generated]:
     """What becomes of each request where there is no other."""
     return {request.key: run(model, [request], 1, sampling, cfg_frames)[request.key] for request in wanted}
@@ -208,7 +218,7 @@ def shortage(*calls: tuple[str, int], error: Callable[[], Exception] = NO_MEMORY
 
 
 prompted = st.builds(
-    Prompted,
+    GenerationRequest,
     key=st.just(""),
     text=st.lists(st.integers(1, 255), min_size=1, max_size=40).map(lambda text: np.array(text, np.int64)),
     prompt=st.sampled_from([request.prompt for request in requests(20)]),

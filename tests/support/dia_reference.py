@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from pipeline.engines.dia.batching.sampling import Sampling, candidates, probabilities
-from pipeline.engines.dia.batching.slots import Prompted, Slots
+from pipeline.engines.dia.batching.scheduler import GenerationRequest, Scheduler
+from pipeline.engines.dia.batching.slots import EagerStepper
 from pipeline.engines.dia.codec.dac_import import import_torchaudio
 from pipeline.engines.dia.network.attention import Text
 from pipeline.engines.dia.network.model import Model
@@ -91,12 +92,12 @@ def engine_greedy(
 ) -> list[Codes]:
     """The likeliest codes for each text, all in one batch."""
     sampling = Sampling(cfg_scale=cfg_scale, temperature=0, top_k=TOP_K, from_guided=model.config.cross_rope)
-    slots = Slots(model, sampling, limit=len(texts))
     requests = [
-        Prompted(str(index), text, prompt, seed=0, max_frames=max_frames)
+        GenerationRequest(str(index), text, prompt, seed=0, max_frames=max_frames)
         for index, (text, prompt) in enumerate(zip(texts, prompts, strict=True))
     ]
-    made = {generated.key: generated.codes for generated in slots.generate(requests)}
+    scheduler = Scheduler(EagerStepper(model, sampling), len(texts))
+    made = {generated.key: generated.codes for generated in scheduler.generate(requests)}
     return [made[request.key] for request in requests]
 
 

@@ -1,6 +1,7 @@
 """Tiny Dia weights from a seed, in every format the engine reads: a module for tests, and a script.
 
-    python -m tests.support.tiny_dia FOLDER --format transformers|sharded|old|bin|pth|safetensors|v1 [--seed N] [--eos-bias X]
+    python -m tests.support.tiny_dia FOLDER [--seed N] [--eos-bias X] \
+        --format transformers|sharded|old|bin|pth|safetensors|v1
 
 The network is Dia with its real vocabularies, channels and delays, and sizes chosen so that every mistake shows: no two
 widths are equal, and heads and key-value heads differ. It has about a million parameters. Nothing here uses

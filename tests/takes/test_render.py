@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,21 +21,19 @@ from hypothesis import strategies as st
 
 from pipeline.engines import Failed, Rendered, Request
 from pipeline.engines.tone import ToneEngine
+from pipeline.errors import StoppedError
 from pipeline.files import read_record, write_record
 from pipeline.jobs.job import Job, open_job
+from pipeline.jobs.report import TakeCounts
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
-from pipeline.takes.plan import attempt_seed, explain
+from pipeline.takes.plan import attempt_seed
 from pipeline.takes.render import render_takes
 from pipeline.takes.store import TakeStore
-from tests.support.commands import SCRIPT, MakeJob
+from pipeline.window import Admission, parse_window
+from tests.support.commands import MakeJob
 
-
-@pytest.fixture
-def job(make_job: MakeJob, settings: Settings) -> Job:
-    opened = open_job(make_job(), settings, engine="tone")
-    opened.workspace.create()
-    return opened
+_WINDOW, _OPENS = parse_window("23:00-06:30"), datetime(2026, 11, 26, 23)
 
 
 def test_a_finished_take_is_not_rendered_again(job: Job) -> None:
@@ -153,7 +153,7 @@ def test_a_faulty_take_is_tried_again_and_the_best_is_kept_and_flagged(job: Job)
     assert [(first.takes[key].attempt, first.takes[key].faults) for key in fates] == [
         (1, ()), (3, ("too long for its text",)), (0, ()), (0, ()),
     ]  # fmt: skip
-    assert first.work_s == 0.5 * 7
+    assert first.devices["here"].work_s == 0.5 * 7
     (flagged,) = first.flagged
     assert flagged.where == job.takes[1].where
     assert "is too long for its text." in flagged.what
@@ -167,14 +167,6 @@ def test_a_faulty_take_is_tried_again_and_the_best_is_kept_and_flagged(job: Job)
     del old["attempt"], old["faults"]
     write_record(job.store.folder / f"{two}.json", old)
     assert render_takes(job.takes, _Fated({}), job.store, limits=LIMITS).flagged == ()
-
-
-def test_seeds_of_attempts_differ_and_the_first_is_that_of_the_key(job: Job) -> None:
-    """64 bits each."""
-    seeds = [attempt_seed(plan.key, attempt) for plan in job.takes for attempt in range(5)]
-    assert len(set(seeds)) == len(seeds)
-    assert all(0 <= seed < 2**64 for seed in seeds)
-    assert seeds[::5] == [int(plan.key[:16], 16) for plan in job.takes] == [plan.request.seed for plan in job.takes]
 
 
 @given(
@@ -266,12 +258,17 @@ def test_nothing_is_begun_while_it_may_not_be(
     answers, log = iter(closed), list[float]()
     plans = dict(zip((plan.key for plan in job.takes), fates, strict=True))
 
-    def admission() -> float:
+    def clock() -> datetime:
         log.append(next(answers, 0.0))
-        return log[-1]
+        return _OPENS - timedelta(seconds=log[-1])
 
-    def wait(seconds: float) -> None:
-        assert seconds == min(log[-1], 1.0) > 0
+    class _NoSleep(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout == min(log[-1], 1.0) > 0
+            return False
+
+    admission = Admission(_WINDOW, clock=clock)
+    admission.stop = _NoSleep()
 
     class _Watching(_Fated):
         def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
@@ -284,21 +281,22 @@ def test_nothing_is_begun_while_it_may_not_be(
 
     with TemporaryDirectory() as folder:
         engine = _Watching(plans, slots)
-        done = render_takes(job.takes, engine, TakeStore(Path(folder)), limits=LIMITS, admission=admission, wait=wait)
+        done = render_takes(job.takes, engine, TakeStore(Path(folder)), limits=LIMITS, admission=admission)
     assert done.rendered == 4
     assert engine.renders == {key: len(fate) for key, fate in plans.items()}
 
 
 def test_a_wait_can_be_broken_off(job: Job) -> None:
     """What was in flight is finished and kept."""
-    asked = iter([0.0, 0.0, 0.0, 3600.0, 3600.0])
+    closed_s = iter([0, 0, 0, 3600, 3600])
 
-    def stop(seconds: float) -> None:
-        assert seconds == 1.0
-        raise KeyboardInterrupt
+    def on_closed(_opens: datetime, is_first: bool) -> None:
+        if not is_first:
+            admission.stop.set()
 
-    with pytest.raises(KeyboardInterrupt):
-        render_takes(job.takes, job.engine, job.store, admission=lambda: next(asked), wait=stop)
+    admission = Admission(_WINDOW, clock=lambda: _OPENS - timedelta(seconds=next(closed_s)), on_closed=on_closed)
+    with pytest.raises(StoppedError):
+        render_takes(job.takes, job.engine, job.store, admission=admission)
     assert len(job.store.keys()) == 2
 
 
@@ -322,87 +320,7 @@ def test_flagged_takes_are_delivered_and_reported(make_job: MakeJob, settings: S
     job = replace(open_job(make_job(deliver=["wav"]), settings, engine="tone"), engine=_Loud())
     report = render_job(job, Conditions(jobs=2))
     assert report.status == "done"
-    assert report.takes == {"total": 4, "rendered": 4, "reused": 0, "failed": 0}
-    assert [problem["where"] for problem in report.problems] == [plan.where for plan in job.takes]
-    assert all("is clipped." in problem["what"] for problem in report.problems)
+    assert report.takes == TakeCounts(4, rendered=4, reused=0, failed=0)
+    assert [problem.where for problem in report.problems] == [plan.where for plan in job.takes]
+    assert all("is clipped." in problem.what for problem in report.problems)
     assert render_job(job, Conditions(jobs=2)).problems == report.problems
-
-
-@pytest.mark.parametrize("damage", ["truncate", "flip", "no json", "bad json", "half json", "no sound"])
-def test_a_damaged_take_is_noticed_and_set_aside(job: Job, damage: str) -> None:
-    """And rendered again, to the same samples."""
-    first = render_takes(job.takes, job.engine, job.store)
-    key = job.takes[1].key
-    sound, record = job.store.folder / f"{key}.flac", job.store.folder / f"{key}.json"
-    match damage:
-        case "truncate":
-            sound.write_bytes(sound.read_bytes()[:-100])
-        case "flip":
-            data = bytearray(sound.read_bytes())
-            data[len(data) // 2] ^= 1
-            sound.write_bytes(data)
-        case "no json":
-            record.unlink()
-        case "bad json":
-            record.write_text("{")
-        case "half json":
-            record.write_text(json.dumps({"file_sha256": 3}))
-        case "no sound":
-            sound.unlink()
-    again = render_takes(job.takes, job.engine, job.store)
-    assert again.rendered == 1
-    assert again.takes[key].pcm_sha256 == first.takes[key].pcm_sha256
-    if damage in ("truncate", "flip"):
-        assert sound.with_name(sound.name + ".damaged").exists()
-
-
-def test_a_line_said_twice_is_two_performances(make_job: MakeJob, settings: Settings) -> None:
-    """Identical chunks have keys of their own, and inserting a chapter before them changes none."""
-    line = "**Ann:** This line is long enough to stand alone in a chunk of its own, as every chapter border is hard."
-    two = open_job(make_job(f"# A\n\n{line}\n\n# B\n\n{line}\n"), settings, engine="tone")
-    assert len({plan.key for plan in two.takes}) == 2
-    more = open_job(make_job(f"# New\n\nSomething.\n\n# A\n\n{line}\n\n# B\n\n{line}\n"), settings, engine="tone")
-    assert {plan.key for plan in two.takes} < {plan.key for plan in more.takes}
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({}, "finished"),
-        ({"seed": 5}, "seed"),
-        ({"cast": {"Ann": "hugo"}}, "voice"),
-        ({"seed": 5, "cast": {"Ann": "hugo"}}, "voice, seed"),
-        ({"cast": {"Ann": "hugo", "Bob": "ben"}}, "voice"),
-        ({"title": "Another title"}, "finished"),
-        ({"pauses": {"turn_s": 2}}, "finished"),
-    ],
-)
-def test_the_plan_says_why(make_job: MakeJob, settings: Settings, change: dict[str, object], reason: str) -> None:
-    """Nothing but what changes the sound makes a take new."""
-    base = {"cast": {"Ann": "ada", "Bob": "ben"}}
-    job = open_job(make_job(**base), settings, engine="tone")
-    job.workspace.create()
-    assert {reason for _plan, _action, reason in explain(job.takes, job.store)} == {"new"}
-    render_takes(job.takes, job.engine, job.store)
-    changed = open_job(make_job(**(base | change)), settings, engine="tone")
-    explained = explain(changed.takes, changed.store)
-    with_ann = [why for plan, _action, why in explained if any(p.speaker == "Ann" for p in plan.chunk.pieces)]
-    assert set(with_ann) == {reason}
-
-
-def test_an_edit_renders_only_its_chunk(make_job: MakeJob, settings: Settings) -> None:
-    """And the reason is the text; another engine is another reason."""
-    job = open_job(make_job(), settings, engine="tone")
-    job.workspace.create()
-    render_takes(job.takes, job.engine, job.store)
-    edited = open_job(make_job(SCRIPT.replace("shorter", "longer")), settings, engine="tone")
-    answers = [(action, reason) for _plan, action, reason in explain(edited.takes, edited.store)]
-    assert answers.count(("render", "text")) == 1
-    assert answers.count(("reuse", "finished")) == len(answers) - 1
-    drafted = open_job(make_job(), settings, engine="draft")
-    assert {reason for _plan, _action, reason in explain(drafted.takes, drafted.store)} <= {"voice, engine", "engine"}
-
-
-def test_a_store_that_is_not_there_has_no_takes(tmp_path: Path) -> None:
-    """As before the first render."""
-    assert TakeStore(tmp_path / "nowhere").keys() == set()

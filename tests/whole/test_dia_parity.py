@@ -18,8 +18,10 @@ import torch
 from hypothesis import assume, given, settings
 from torch import Tensor
 
+from pipeline.engines.dia.batching.prefill import Prefill
 from pipeline.engines.dia.batching.sampling import Sampling
-from pipeline.engines.dia.batching.slots import Prompted, Slots
+from pipeline.engines.dia.batching.scheduler import GenerationRequest, Scheduler
+from pipeline.engines.dia.batching.slots import EagerStepper
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights.config import read_config
 from pipeline.engines.dia.weights.tensors import load_weights
@@ -43,8 +45,6 @@ from tests.support.dia_reference import (
     some_logits,
     some_rows,
 )
-
-pytest.importorskip("transformers")
 
 PROMPTS = {"none": (0, 0, 0), "equal": (20, 20, 20), "ragged": (5, 0, 17)}
 
@@ -134,7 +134,7 @@ def test_network(config: Config, seed: int, length: int, count: int) -> None:
     tokens = torch.from_numpy(text)
     assert _difference(model.encode(tokens), reference_encoded(reference, text)) < TOLERANCE
     for unconditional in (False, True):
-        read = None if unconditional else model.read(tokens)
+        read = None if unconditional else model.prefill_text(tokens)
         at_once = engine_logits(model, read, rows)
         assert _difference(at_once, reference_logits(reference, text, rows, unconditional=unconditional)) < TOLERANCE
         assert _difference(at_once, engine_logits(model, read, rows, at_a_time=1)) < TOLERANCE
@@ -240,24 +240,25 @@ def test_unconditional_lane_needs_no_text(cross_rope: bool) -> None:
     short = engine_logits(model, None, rows)
     for length in (1, 37, 96):
         zeros = torch.zeros(length, dtype=torch.long)
-        assert _difference(short, engine_logits(model, model.read(zeros), rows)) < TOLERANCE / 5
+        assert _difference(short, engine_logits(model, model.prefill_text(zeros), rows)) < TOLERANCE / 5
 
 
 def test_unconditional_reading_of_a_prompt_is_shared() -> None:
     """The second take with a prompt copies what the first has read: the same bits as reading it anew."""
     model, reference = _tiny(4.0)
     prompts = _prompts((20, 9))
-    shared = Slots(model, Sampling(temperature=0), limit=1)
+    shared = Scheduler(EagerStepper(model, Sampling(temperature=0)), limit=1)
     order = [(text, prompt) for text in TEXTS for prompt in prompts]
-    requests = [Prompted(str(index), text, prompt, 0, 12) for index, (text, prompt) in enumerate(order)]
+    requests = [GenerationRequest(str(index), text, prompt, 0, 12) for index, (text, prompt) in enumerate(order)]
     expected = reference_greedy(reference, [text for text, _ in order], [prompt for _, prompt in order], 12, 3.0)
     assert expected.margin > DECISIVE
     for made in shared.generate(requests):
         np.testing.assert_array_equal(made.codes, expected.codes[int(made.key)])
-    for prompt in prompts:
+    prefill = Prefill(model, guided=True)
+    for prompt in [*prompts, *prompts]:
         grid = np.concatenate([np.full((1, 9), 1026), prompt.astype(np.int64)])[: len(prompt)]
         copied, anew = model.lane(None, 40), model.lane(None, len(grid))
-        shared._copy_unconditional(copied, grid)
+        prefill.copy_prompt(copied, grid)
         model.step([anew], torch.from_numpy(grid)[None])
         assert copied.length == len(grid)
         for left, right in zip(copied.cache, anew.cache, strict=True):
@@ -273,7 +274,7 @@ def test_text_needs_no_padding() -> None:
     for text in TEXTS:
         tokens = torch.from_numpy(text)
         assert _difference(model.encode(tokens), reference_encoded(reference, text, padded=1024)) < TOLERANCE
-        conditional = engine_logits(model, model.read(tokens), rows)
+        conditional = engine_logits(model, model.prefill_text(tokens), rows)
         assert _difference(conditional, reference_logits(reference, text, rows, padded=1024)) < TOLERANCE
         theirs = reference_logits(reference, text, rows, padded=1024, unconditional=True)
         assert _difference(engine_logits(model, None, rows), theirs) < TOLERANCE
@@ -324,7 +325,7 @@ def test_larger_network() -> None:
             state[name] *= (16 / 128) ** 0.5
     model, reference = engine_model(LARGER, state), reference_model(LARGER, state)
     text, rows = a_text(60, seed=0), some_rows(516, seed=0)
-    conditional = engine_logits(model, model.read(torch.from_numpy(text)), rows)
+    conditional = engine_logits(model, model.prefill_text(torch.from_numpy(text)), rows)
     assert _difference(conditional, reference_logits(reference, text, rows)) < TOLERANCE
     theirs = reference_logits(reference, text, rows, unconditional=True)
     assert _difference(engine_logits(model, None, rows), theirs) < TOLERANCE

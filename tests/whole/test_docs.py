@@ -181,7 +181,9 @@ def test_every_command_and_option_has_help() -> None:
         assert command.help, name
         for parameter in command.params:
             if isinstance(parameter, click.Option) and parameter.name not in ("voice", "engine", "seed", "language"):
-                assert parameter.help, f"{name} {parameter.name}"
+                record = parameter.get_help_record(click.Context(command))
+                assert record is not None
+                assert record[1], f"{name} {parameter.name}"
 
 
 def test_every_environment_variable_is_listed() -> None:

@@ -17,12 +17,13 @@ from pipeline.audio import flac
 from pipeline.deliver.chapters import GAP_S, MISSING, join_chapter
 from pipeline.engines import Failed, Rendered, Request
 from pipeline.engines.tone import ToneEngine
+from pipeline.errors import Problem
 from pipeline.files import read_record, write_record
 from pipeline.jobs.job import Job, open_job
-from pipeline.jobs.report import Report
+from pipeline.jobs.report import Report, TakeCounts
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
-from pipeline.takes.render import render_takes
+from pipeline.takes.render import Ear, render_takes
 from tests.support.commands import MakeJob
 
 TWICE = Conditions(jobs=2)
@@ -58,8 +59,8 @@ def _cues(job: Job, number: int = 1) -> list[Mapping[str, object]]:
     return cues
 
 
-def _told(report: Report, words: str) -> list[Mapping[str, str]]:
-    return [problem for problem in report.problems if words in problem["what"]]
+def _problems(report: Report, words: str) -> list[Problem]:
+    return [problem for problem in report.problems if words in problem.what]
 
 
 def test_a_take_that_failed_leaves_a_marked_gap(make_job: MakeJob, settings: Settings) -> None:
@@ -67,21 +68,21 @@ def test_a_take_that_failed_leaves_a_marked_gap(make_job: MakeJob, settings: Set
     job = _open(make_job(deliver=["wav"]), settings, failing=[1])
     report = render_job(job, TWICE)
     assert report.status == "partial"
-    assert report.takes == {"total": 4, "rendered": 3, "reused": 0, "failed": 1}
-    assert [chapter["number"] for chapter in report.chapters] == [1, 2]
+    assert report.takes == TakeCounts(4, rendered=3, reused=0, failed=1)
+    assert [chapter.number for chapter in report.chapters] == [1, 2]
     (gap,) = report.gaps
-    assert (gap["chapter"], gap["text"], gap["why"]) == (1, job.takes[1].text, "it killed its worker.")
+    assert (gap.chapter, gap.text, gap.why) == (1, job.takes[1].text, "it killed its worker.")
     (problem,) = report.problems
-    minutes, seconds = divmod(round(gap["at_s"]), 60)
-    assert problem["where"] == f"{job.takes[1].where} (chapter 1 at {minutes}:{seconds:02d})"
-    assert "was not rendered: it killed its worker." in problem["what"]
+    minutes, seconds = divmod(round(gap.at_s), 60)
+    assert problem.where == f"{job.takes[1].where} (chapter 1 at {minutes}:{seconds:02d})"
+    assert "was not rendered: it killed its worker." in problem.what
     marked = [cue for cue in _cues(job) if str(cue["text"]).startswith(MISSING)]
     assert [cue["text"] for cue in marked] == [MISSING + piece.text for piece in job.takes[1].chunk.pieces]
-    assert marked[0]["start_s"] == gap["at_s"]
-    assert marked[-1]["end_s"] == pytest.approx(gap["at_s"] + GAP_S)
+    assert marked[0]["start_s"] == gap.at_s
+    assert marked[-1]["end_s"] == pytest.approx(gap.at_s + GAP_S)
     (sound,) = job.workspace.chapters.glob("01*.flac")
     pcm, rate = flac.read(sound), ToneEngine.sample_rate_hz
-    start, end = round(gap["at_s"] * rate), round((gap["at_s"] + GAP_S) * rate)
+    start, end = round(gap.at_s * rate), round((gap.at_s + GAP_S) * rate)
     assert not pcm[start:end].any()
     assert np.abs(pcm[end:]).max() > 0.05
     (transcript,) = [path for path in job.workspace.root.rglob("*.vtt") if MISSING in path.read_text()][:1]
@@ -94,8 +95,8 @@ def test_a_gap_is_filled_once_its_take_is_there(make_job: MakeJob, settings: Set
     manifest = make_job(deliver=["wav"])
     render_job(_open(manifest, settings, failing=[0, 2]), TWICE)
     report = render_job(_open(manifest, settings), TWICE)
-    assert (report.status, report.takes["rendered"], report.gaps, report.problems) == ("done", 2, [], [])
-    other = replace(settings, output=settings.output / "other")
+    assert (report.status, report.takes.rendered, report.gaps, report.problems) == ("done", 2, (), ())
+    other = settings.model_copy(update={"output": settings.output / "other"})
     never = _open(manifest, other)
     render_job(never, TWICE)
     assert _hashes(never) == _hashes(_open(manifest, settings))
@@ -120,16 +121,16 @@ def test_a_chapter_with_nothing_to_be_heard_is_withheld(make_job: MakeJob, setti
     """The others are delivered."""
     job = _open(make_job(deliver=["wav"]), settings, failing=[3])
     report = render_job(job, TWICE)
-    assert (report.status, report.gaps) == ("partial", [])
-    assert [chapter["number"] for chapter in report.chapters] == [1]
-    assert [problem["where"] for problem in report.problems] == [job.takes[3].where, "job"]
-    assert "1 of 2 chapters" in report.problems[1]["what"]
+    assert (report.status, report.gaps) == ("partial", ())
+    assert [chapter.number for chapter in report.chapters] == [1]
+    assert [problem.where for problem in report.problems] == [job.takes[3].where, "job"]
+    assert "1 of 2 chapters" in report.problems[1].what
 
 
 def test_a_job_with_nothing_to_be_heard_fails(make_job: MakeJob, settings: Settings) -> None:
     """No chapter is all silence."""
     report = render_job(_open(make_job(deliver=["wav"]), settings, failing=range(4)), TWICE)
-    assert (report.status, report.chapters, report.gaps) == ("failed", [], [])
+    assert (report.status, report.chapters, report.gaps) == ("failed", (), ())
 
 
 @pytest.mark.parametrize("on_failure", ["best", "gap"])
@@ -141,20 +142,18 @@ def test_the_manifest_chooses_between_a_faulty_take_and_a_gap(
     render_job(_open(make_job(deliver=["wav"], on_failure=other), settings, clipping=[1]), TWICE)
     job = _open(make_job(deliver=["wav"], on_failure=on_failure), settings, clipping=[1])
     report = render_job(job, TWICE)
-    assert report.takes == {"total": 4, "rendered": 0, "reused": 4, "failed": 0}
+    assert report.takes == TakeCounts(4, rendered=0, reused=4, failed=0)
     plan = job.takes[1]
-    assert report.ears == [
-        {"take": f"takes/{plan.key}.flac", "where": plan.where, "text": plan.text, "faults": ["clipped"]}
-    ]
-    assert (job.workspace.root / report.ears[0]["take"]).is_file()
+    assert report.ears == (Ear(f"takes/{plan.key}.flac", plan.where, plan.text, ("clipped",)),)
+    assert (job.workspace.root / report.ears[0].take).is_file()
     if on_failure == "best":
-        assert (report.status, report.gaps) == ("done", [])
-        assert _told(report, "is clipped.")
+        assert (report.status, report.gaps) == ("done", ())
+        assert _problems(report, "is clipped.")
     else:
         assert report.status == "partial"
-        assert [gap["why"] for gap in report.gaps] == ["its best take is clipped."]
-        assert [problem["where"].split(" (")[0] for problem in report.problems] == [plan.where]
-        assert _told(report, "was left out: its best take is clipped.")
+        assert [gap.why for gap in report.gaps] == ["its best take is clipped."]
+        assert [problem.where.split(" (")[0] for problem in report.problems] == [plan.where]
+        assert _problems(report, "was left out: its best take is clipped.")
 
 
 def test_a_record_of_an_older_version_is_read(make_job: MakeJob, settings: Settings) -> None:
@@ -176,8 +175,8 @@ def test_the_report_tells_what_each_device_did(make_job: MakeJob, settings: Sett
     job = _open(make_job(deliver=["wav"]), settings)
     report = render_job(job, TWICE)
     (work,) = report.devices.values()
-    assert set(work) == {"takes", "audio_s", "work_s", "speed_x"}
-    assert work["takes"] == 4
+    assert work.takes == 4
+    assert work.audio_s > 0
     assert f"| {next(iter(report.devices))} | 4 |" in job.workspace.report.with_suffix(".md").read_text()
     assert render_job(job, TWICE).devices == {}
 
@@ -194,7 +193,8 @@ def test_whatever_is_missing_every_word_keeps_its_place(
     planned = [plan for plan in job.takes if plan.chunk.chapter == 0]
     assert len(planned) == 3
     takes = {plan.key: done.takes[plan.key] for index, plan in enumerate(planned) if index not in missing}
-    audio = join_chapter(job.workspace.chapters, 1, job.script.chapters[0], planned, takes, job.manifest.pauses)
+    chapter, pauses = job.script.chapters[0], job.manifest.pauses
+    audio = join_chapter(job.workspace.chapter(1, chapter.title), 1, chapter, planned, takes, pauses)
     said = [
         (MISSING if index in missing else "") + piece.text
         for index, plan in enumerate(planned)
@@ -207,7 +207,7 @@ def test_whatever_is_missing_every_word_keeps_its_place(
     ]
     times = [time_s for cue in audio.cues for time_s in (cue.start_s, cue.end_s)]
     assert times == sorted(times)
-    whole = join_chapter(job.workspace.chapters, 1, job.script.chapters[0], planned, done.takes, job.manifest.pauses)
+    whole = join_chapter(job.workspace.chapter(1, chapter.title), 1, chapter, planned, done.takes, pauses)
     assert (whole.key == audio.key) == (not missing)
 
 
@@ -242,10 +242,10 @@ def test_a_voice_that_comes_to_nothing_leaves_gaps(make_job: MakeJob, settings: 
     report = render_job(job, TWICE)
     mute = [plan for plan in job.takes if any(line.voice.name == "ben" for line in plan.request.lines)]
     assert 0 < len(mute) < 4
-    assert report.takes["rendered"] == 4 - len(mute)
+    assert report.takes.rendered == 4 - len(mute)
     assert report.status == "partial"
-    assert [gap["text"] for gap in report.gaps] == [plan.text for plan in mute if plan.chunk.chapter == 0]
-    assert {gap["why"] for gap in report.gaps} == {"the audition of its voice came to nothing."}
+    assert [gap.text for gap in report.gaps] == [plan.text for plan in mute if plan.chunk.chapter == 0]
+    assert {gap.why for gap in report.gaps} == {"the audition of its voice came to nothing."}
     assert engine.bare == set()
 
 
@@ -255,5 +255,5 @@ def test_a_take_that_is_damaged_is_rendered_with_its_prompt(make_job: MakeJob, s
     render_job(job, TWICE)
     (job.workspace.takes / f"{job.takes[1].key}.flac").write_bytes(b"damaged")
     report = render_job(job, TWICE)
-    assert (report.status, report.takes["rendered"]) == ("done", 1)
+    assert (report.status, report.takes.rendered) == ("done", 1)
     assert engine.bare == set()

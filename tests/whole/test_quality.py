@@ -6,26 +6,44 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import required_tests
 from tests.support.commands import REPOSITORY
 
 BIN = Path(sys.executable).parent
 
 
-@pytest.mark.parametrize(
-    "command",
-    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["lint-imports"]],
-    ids=" ".join,
-)
-def test_the_checkers_find_nothing(command: list[str]) -> None:
-    """Run as a developer would run them."""
-    result = subprocess.run(
-        [BIN / command[0], *command[1:]], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+CHECKERS = ("ruff check .", "ruff format --check .", "lint-imports", "vulture", "mypy")
+
+
+@pytest.fixture(scope="module")
+def checks() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """All checkers at once, as a developer would run them."""
+    with ExitStack() as stack:
+        yield {
+            checker: stack.enter_context(
+                subprocess.Popen(
+                    [BIN / checker.split()[0], *checker.split()[1:]],
+                    cwd=REPOSITORY,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+            for checker in CHECKERS
+        }
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_the_checkers_find_nothing(checker: str, checks: dict[str, subprocess.Popen[str]]) -> None:
+    """No fault of style, no broken import contract, no dead name, no wrong type."""
+    problems, _ = checks[checker].communicate()
+    assert checks[checker].returncode == 0, problems
 
 
 def test_files_and_functions_stay_small() -> None:
@@ -36,6 +54,22 @@ def test_files_and_functions_stay_small() -> None:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno < 60, f"{path}:{node.lineno} {node.name}"
+
+
+def test_a_test_file_bears_the_name_of_the_file_it_tests() -> None:
+    """And lies in the same folder; what tests several is in tests/whole, and what wants a GPU in tests/gpu."""
+    tests = REPOSITORY / "tests"
+    for path in tests.rglob("test_*.py"):
+        folder, name = path.parent.relative_to(tests), path.stem.removeprefix("test_")
+        if folder.parts[:1] not in (("whole",), ("gpu",)):
+            assert (REPOSITORY / "pipeline" / folder / f"{name}.py").is_file() or name == folder.name, path
+
+
+def test_required_tests_are_there() -> None:
+    """A name that no test has would require nothing."""
+    for test in required_tests(REPOSITORY / "tests" / "required.txt"):
+        file, name = test.split("::")
+        assert f"\ndef {name}(" in (REPOSITORY / file).read_text(encoding="utf-8"), test
 
 
 def test_the_command_loads_nothing_heavy_at_import() -> None:

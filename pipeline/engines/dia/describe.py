@@ -1,4 +1,4 @@
-"""What the engine would run on here, for people: devices, precision, threads, kernels and slots."""
+"""What the engine would run on, for people: devices, precision, threads, kernels and slots."""
 
 from __future__ import annotations
 
@@ -6,52 +6,52 @@ from pathlib import Path
 
 import torch
 
-from pipeline.engines import DiaOptions
+from pipeline.engines import DiaMachine
 from pipeline.engines.dia import kernels
-from pipeline.engines.dia.batching import MOST_SLOTS
+from pipeline.engines.dia.batching.scheduler import MOST_SLOTS
 from pipeline.engines.dia.devices import choose, cpu_features, devices, memory, threads
 from pipeline.engines.dia.loader import attention
-from pipeline.engines.dia.network.attention import PlainAttention, Sizes
+from pipeline.engines.dia.network.attention import KvSizes, PlainAttention
 from pipeline.engines.dia.runtime import SHARE_OF_MEMORY, set_threads
 from pipeline.engines.dia.weights.config import read_config
 
 _TEXT, _ROWS = 300, 2000  # bytes and rows of a long take, 20 s
 
 
-def describe(options: DiaOptions, weights: Path | None) -> list[tuple[str, str]]:
+def describe(machine: DiaMachine, weights: Path | None) -> list[tuple[str, str]]:
     """Names and lines: each device, the CPU, what the model would run on, and how many takes at once.
 
-    `weights` is None where they are not here, which leaves the takes out. Raises `EngineError` as `choose` does.
+    `weights` is None where there are none, which leaves the takes out. Raises `EngineError` as `choose` does.
     """
-    found, usable = devices(), memory()
-    choice = choose(options.device, options.precision, found)
-    tier = kernels.tier(cpu_features(), options.kernels)
-    told = [
-        (f"device {one.name}", f"{one.model}, {_gb(one.memory_bytes)}, {', '.join(one.precisions)}") for one in found
-    ]
+    present, usable = devices(), memory()
+    choice = choose(machine.device, None, present)
+    tier = kernels.tier(cpu_features(), machine.kernels)
     return [
-        *told,
+        *(
+            (f"device {one.name}", f"{one.model}, {_gb(one.memory_bytes)}, {', '.join(one.precisions)}")
+            for one in present
+        ),
         ("threads", f"{set_threads()} of {threads()} physical cores; OMP_NUM_THREADS sets them"),
         ("memory", f"{_gb(usable.available)} of {_gb(usable.total)} available"),
         ("instruction sets", " ".join(sorted(cpu_features())) or "none known"),
         ("kernels", f"{tier or 'none of our own, torch alone'}; PODCAST_KERNELS holds them to less"),
         ("dia runs on", " ".join([f"{choice.device} in {choice.precision}: {choice.why}.", *choice.warnings])),
-        *([] if weights is None else _slots(weights, options, tier)),
+        *([] if weights is None else _slots(weights, machine.slots, tier)),
     ]
 
 
-def _slots(weights: Path, options: DiaOptions, tier: str | None) -> list[tuple[str, str]]:
-    """How many takes at once, in each precision of the CPU."""
+def _slots(weights: Path, limit: int | None, tier: str | None) -> list[tuple[str, str]]:
+    """How many takes at once, in each precision of the CPU: `limit`, or what half of the memory holds."""
     config = read_config(weights)
     room = memory().available * SHARE_OF_MEMORY
-    told = []
+    lines = []
     for precision in ("int8", "bf16"):
         kind = attention(config, precision, tier) or PlainAttention(config, torch.bfloat16, torch.device("cpu"))
-        bytes_each = Sizes.of(kind).take(_TEXT, _ROWS, 2)
-        count = options.slots or max(1, min(MOST_SLOTS, int(room / bytes_each)))
+        bytes_each = KvSizes.of(kind).total(_TEXT, _ROWS, 2)
+        count = limit or max(1, min(MOST_SLOTS, int(room / bytes_each)))
         line = f"{count} takes of 20 s at once, {bytes_each / 1e6:.0f} MB each; PODCAST_SLOTS sets them"
-        told.append((f"slots in {precision}", line))
-    return told
+        lines.append((f"slots in {precision}", line))
+    return lines
 
 
 def _gb(count: int) -> str:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.engines import AUDITION, DiaOptions, Engine, Failed, Rendered, Request, Voice
-from pipeline.engines.dia.batching import MOST_SLOTS
+from pipeline.engines import AUDITION, DiaMachine, DiaSound, Engine, Failed, Rendered, Request, Voice
+from pipeline.engines.devices import Worker, parse_devices, share_cores
+from pipeline.engines.dia.batching.scheduler import MOST_SLOTS
 from pipeline.engines.dia.weights.config import DiaConfig, read_config
 from pipeline.engines.dia.weights.fingerprint import fingerprint, packed_metadata
 from pipeline.engines.dia.weights.hub import DEFAULT_CODEC, DEFAULT_DIA, locate
@@ -28,25 +29,26 @@ class DiaEngine:
 
     sample_rate_hz = 44_100
 
-    def __init__(self, options: DiaOptions) -> None:
+    def __init__(self, sound: DiaSound, machine: DiaMachine) -> None:
         """Find and check everything but load nothing. Raises `EngineError` where weights are missing."""
-        self._weights = locate(options.weights or DEFAULT_DIA, "dia")
-        self.options = _with_precision(options, self._weights)
+        self._weights = locate(machine.weights or DEFAULT_DIA, "dia")
+        self.sound = _with_precision(sound, self._weights)
+        self._machine = machine
         self.config: DiaConfig = read_config(self._weights)
         beside = self._weights / "dac"
-        with_it = options.codec is None and beside.is_dir()
-        self._codec = beside if with_it else locate(options.codec or DEFAULT_CODEC, "codec")
+        with_it = machine.codec is None and beside.is_dir()
+        self._codec = beside if with_it else locate(machine.codec or DEFAULT_CODEC, "codec")
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Weights, codec and settings. Devices and the number of slots change no more than the last bits."""
+        """Weights, codec and how Dia speaks. Devices and the number of slots change no more than the last bits."""
         files = f"{fingerprint(self._weights)[:16]}/{fingerprint(self._codec)[:16]}"
-        return f"dia/{_VERSION}/{self.config.network}/{files}/{self.options.sound()}"
+        return f"dia/{_VERSION}/{self.config.network}/{files}/{self.sound}"
 
     @property
     def slots(self) -> int:
-        """Settled when the model is loaded: what memory holds."""
-        return self._runtime.slots.limit if "_runtime" in self.__dict__ else self.options.slots or MOST_SLOTS
+        """What memory holds, which is known when the model is loaded."""
+        return self._runtime.scheduler.limit if "_runtime" in self.__dict__ else self._machine.slots or MOST_SLOTS
 
     def identity(self, voice: Voice) -> Mapping[str, Any]:
         """The prompt, or the audition that stands in for it."""
@@ -71,26 +73,38 @@ class DiaEngine:
     def _runtime(self) -> Runtime:
         from pipeline.engines.dia.runtime import Runtime, load  # noqa: PLC0415 - torch takes a second to load
 
-        loaded = load(self.config, self._weights, self._codec, self.options)
-        return Runtime(self.config, loaded, self.options)
+        loaded = load(self.config, self._weights, self._codec, self.sound.precision, self._machine)
+        return Runtime(self.config, loaded, self.sound, self._machine)
 
 
-def _with_precision(options: DiaOptions, weights: Path) -> DiaOptions:
-    """`options` for int8 where the weights are, which must be asked for or allowed by their calibration."""
+def _with_precision(sound: DiaSound, weights: Path) -> DiaSound:
+    """`sound` in int8 where the weights are. Raises `EngineError` where int8 is neither asked for nor calibrated."""
     metadata = packed_metadata(weights)
-    if metadata is None or options.precision == "int8":
-        return options
-    if options.precision is not None:
-        what = f"holds int8 weights, which cannot be used in {options.precision}."
+    if metadata is None or sound.precision == "int8":
+        return sound
+    if sound.precision is not None:
+        what = f"holds int8 weights, which cannot be used in {sound.precision}."
         raise EngineError(Problem(str(weights), what, "Use precision: auto or int8, or other weights."))
-    told = json.loads(metadata["told"]).get("calibration")
-    if not told or not told["allowed"]:
-        what = "holds int8 weights " + ("whose calibration found them too far off." if told else "without calibration.")
+    calibration = json.loads(metadata["told"]).get("calibration")
+    if not calibration or not calibration["allowed"]:
+        fault = "whose calibration found them too far off." if calibration else "without calibration."
         hint = "Make calibrated ones with: podcast weights calibrate. Or set precision: int8 and listen."
-        raise EngineError(Problem(str(weights), what, hint))
-    return replace(options, precision="int8")
+        raise EngineError(Problem(str(weights), f"holds int8 weights {fault}", hint))
+    return replace(sound, precision="int8")
 
 
-def open_engine(options: DiaOptions) -> Engine:
-    """The engine of `options`. Raises `EngineError` where weights are missing or are another model's."""
-    return DiaEngine(options)
+def engine_workers(machine: DiaMachine) -> tuple[Worker, ...]:
+    """A worker for each GPU, else for the CPU in shares of up to 16 threads; none without weights."""
+    try:
+        locate(machine.weights or DEFAULT_DIA, "dia")
+    except EngineError:
+        return ()
+    from pipeline.engines.dia.devices import devices, threads  # noqa: PLC0415 - torch takes a second to load
+
+    gpus = [device.name for device in devices() if device.kind in ("cuda", "mps")]
+    return parse_devices(",".join(gpus)) if gpus else share_cores(threads())
+
+
+def open_engine(sound: DiaSound, machine: DiaMachine) -> Engine:
+    """Dia on this machine. Raises `EngineError` where weights are missing or are another model's."""
+    return DiaEngine(sound, machine)

@@ -19,17 +19,17 @@ import soxr
 import torch
 
 from pipeline.audio import Pcm
-from pipeline.engines import DiaOptions, Failed, Rendered, Request
+from pipeline.engines import DiaMachine, DiaSound, Failed, Rendered, Request
 from pipeline.engines.dia import devices
-from pipeline.engines.dia.batching import MOST_SLOTS
-from pipeline.engines.dia.batching.cuda_slots import Pool, on_stream
+from pipeline.engines.dia.batching.cuda_slots import CudaSlot, CudaStepper, on_stream
 from pipeline.engines.dia.batching.delay import Codes
 from pipeline.engines.dia.batching.sampling import Sampling
-from pipeline.engines.dia.batching.slots import Prompted, Slots
+from pipeline.engines.dia.batching.scheduler import MOST_SLOTS, GenerationRequest, Scheduler
+from pipeline.engines.dia.batching.slots import EagerSlot, EagerStepper
 from pipeline.engines.dia.batching.text import compose, speakers, tokens
 from pipeline.engines.dia.codec.codec import HOP, SAMPLE_RATE_HZ, load_codec
 from pipeline.engines.dia.loader import load_model
-from pipeline.engines.dia.network.attention import Sizes
+from pipeline.engines.dia.network.attention import KvSizes
 from pipeline.engines.dia.weights.config import DiaConfig
 from pipeline.engines.dia.weights.fingerprint import fingerprint
 
@@ -45,16 +45,18 @@ SHARE_OF_MEMORY = 0.5
 class Loaded:
     """Model and codec on their devices: what takes long to load, and is the same however Dia is told to speak."""
 
-    def __init__(self, config: DiaConfig, weights: Path, codec: Path, options: DiaOptions) -> None:
+    def __init__(
+        self, config: DiaConfig, weights: Path, codec: Path, precision: str | None, machine: DiaMachine
+    ) -> None:
         set_threads()
-        self.choice = devices.choose(options.device, options.precision)
+        self.choice = devices.choose(machine.device, precision)
         for warning in self.choice.warnings:
             _log.warning("%s", warning)
         on = str(self.choice.device)
-        self.codec_device = torch.device(options.codec_device or on)
+        self.codec_device = torch.device(machine.codec_device or on)
         same = str(self.codec_device) == on
         self.codec = load_codec(codec, str(self.codec_device), self.choice.dtype if same else torch.float32)
-        self.model = load_model(config, weights, self.choice, options.kernels)
+        self.model = load_model(config, weights, self.choice, machine.kernels)
         self.encoded = lru_cache(maxsize=64)(self._encode)
 
     def _encode(self, clip: Path) -> Codes:
@@ -64,21 +66,21 @@ class Loaded:
 _loaded: WeakValueDictionary[tuple[object, ...], Loaded] = WeakValueDictionary()
 
 
-def load(config: DiaConfig, weights: Path, codec: Path, options: DiaOptions) -> Loaded:
+def load(config: DiaConfig, weights: Path, codec: Path, precision: str | None, machine: DiaMachine) -> Loaded:
     """What is loaded already for another job, where that is the same; else from the disk. Not for several threads."""
-    machine = (options.device, options.codec_device, options.precision, options.kernels)
-    key = (fingerprint(weights), fingerprint(codec), *machine)
+    where = (machine.device, machine.codec_device, precision, machine.kernels)
+    key = (fingerprint(weights), fingerprint(codec), *where)
     if (loaded := _loaded.get(key)) is None:
-        loaded = _loaded[key] = Loaded(config, weights, codec, options)
+        loaded = _loaded[key] = Loaded(config, weights, codec, precision, machine)
     return loaded
 
 
 class Runtime:
     """One way of speaking with what is loaded."""
 
-    def __init__(self, config: DiaConfig, loaded: Loaded, options: DiaOptions) -> None:
+    def __init__(self, config: DiaConfig, loaded: Loaded, sound: DiaSound, machine: DiaMachine) -> None:
         self._config = config
-        self._options = options
+        self._sound_options, self._machine = sound, machine
         self._loaded = loaded
         self._codec = loaded.codec
         self._codec_device = loaded.codec_device
@@ -88,13 +90,13 @@ class Runtime:
         both_on_cpu = loaded.choice.device.type == loaded.codec_device.type == "cpu"
         self._decoder = None if both_on_cpu else ThreadPoolExecutor(1, "codec")
         sampling = Sampling(
-            cfg_scale=options.cfg_scale,
-            temperature=options.temperature if options.temperature is not None else 1.3 if config.cross_rope else 1.2,
-            top_p=options.top_p,
-            top_k=options.top_k or (35 if config.cross_rope else 45),
+            cfg_scale=sound.cfg_scale,
+            temperature=sound.temperature if sound.temperature is not None else 1.3 if config.cross_rope else 1.2,
+            top_p=sound.top_p,
+            top_k=sound.top_k or (35 if config.cross_rope else 45),
             from_guided=config.cross_rope,
         )
-        self.slots = self._make_slots(sampling)
+        self.scheduler = self._make_scheduler(sampling)
 
     @torch.inference_mode()
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
@@ -103,7 +105,7 @@ class Runtime:
         waiting: dict[str, Request] = {}
         incoming = iter(requests)
 
-        def prompted() -> Prompted | None:
+        def prompted() -> GenerationRequest | None:
             for request in incoming:
                 try:
                     made = self._prompted(request)
@@ -124,7 +126,7 @@ class Runtime:
             work_s, since = time.perf_counter() - since, time.perf_counter()
             return Rendered(request, pcm, None, work_s, codes)
 
-        for generated in self.slots.generate(_Asked(prompted)):
+        for generated in self.scheduler.generate(_Asked(prompted)):
             request = waiting.pop(generated.key)
             if generated.reason:
                 # Other numbers drawn may avoid a NaN; memory will not grow.
@@ -151,7 +153,7 @@ class Runtime:
         with on_stream(self._codec_device):
             return self._codec.decode(codes) if len(codes) else np.zeros(0, np.float32)
 
-    def _prompted(self, request: Request) -> Prompted:
+    def _prompted(self, request: Request) -> GenerationRequest:
         """The request in codes. Raises `ValueError` in plain words where it cannot be spoken."""
         text = tokens(compose(request.lines))
         room = self._config.encoder.max_positions
@@ -165,31 +167,32 @@ class Runtime:
         if frames < 1:
             raise ValueError(f"its voice prompts of {len(prompt) / _FRAMES_PER_S:.0f} s leave no room for speech.")
         frames = min(frames, _FRAMES_PER_BYTE * said + _SPARE_FRAMES)
-        for longest_s in (self._options.max_seconds, request.max_s):
+        for longest_s in (self._sound_options.max_seconds, request.max_s):
             if longest_s is not None:
                 frames = min(frames, math.floor(longest_s * _FRAMES_PER_S))
-        return Prompted(request.key, text, prompt, request.seed, max(frames, 1))
+        return GenerationRequest(request.key, text, prompt, request.seed, max(frames, 1))
 
-    def _make_slots(self, sampling: Sampling) -> Slots:
-        """As many as are asked for, or as fit a share of the memory that is free."""
-        device, options = self._model.device, self._options
+    def _make_scheduler(self, sampling: Sampling) -> Scheduler[EagerSlot] | Scheduler[CudaSlot]:
+        """With as many slots as are asked for, or as fit a share of the memory that is free."""
+        device, cfg_frames = self._model.device, self._sound_options.cfg_frames
         room = int(devices.memory(device).available * SHARE_OF_MEMORY)
+        slots = self._machine.slots
         if device.type != "cuda":
-            asked = options.slots
-            return Slots(self._model, sampling, asked or MOST_SLOTS, options.cfg_frames, None if asked else room)
+            eager = EagerStepper(self._model, sampling, cfg_frames)
+            return Scheduler(eager, slots or MOST_SLOTS, None if slots else room)
         config = self._config
-        longest = Sizes.of(self._model.attention).take(config.encoder.max_positions, config.decoder.max_positions, 2)
-        limit = options.slots or max(1, min(_MOST_ON_CUDA, room // longest))
-        return Pool(self._model, sampling, limit, options.cfg_frames, fp8=self._fp8)
+        longest = KvSizes.of(self._model.attention).total(config.encoder.max_positions, config.decoder.max_positions, 2)
+        limit = slots or max(1, min(_MOST_ON_CUDA, room // longest))
+        return Scheduler(CudaStepper(self._model, sampling, cfg_frames, fp8=self._fp8), limit)
 
 
-class _Asked(Iterator[Prompted]):
+class _Asked(Iterator[GenerationRequest]):
     """What `make` gives, for whoever asks again after it had nothing: a generator would have ended there."""
 
-    def __init__(self, make: Callable[[], Prompted | None]) -> None:
+    def __init__(self, make: Callable[[], GenerationRequest | None]) -> None:
         self._make = make
 
-    def __next__(self) -> Prompted:
+    def __next__(self) -> GenerationRequest:
         if (made := self._make()) is None:
             raise StopIteration
         return made

@@ -1,8 +1,7 @@
-"""What Dia runs on: the choice by itself and by name, the check of a device, and what is read of the machine."""
+"""What Dia runs on: the choice by itself and by name, and what is read of the machine."""
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,22 +12,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.engines import DiaOptions
-from pipeline.engines.dia.describe import describe
 from pipeline.engines.dia.devices import (
-    DTYPES,
     Choice,
     Device,
     checked,
     choose,
     cpu_features,
-    devices,
     memory,
     threads,
 )
-from pipeline.engines.dia.kernels.device_check import KERNELS, Kernel, Numbers, check_device, relative_error
+from pipeline.engines.dia.kernels.device_check import KERNELS, Kernel, Numbers
 from pipeline.errors import EngineError
-from tests.support import tiny_dia
 
 CPU = Device("cpu", "Zen 5", 64_000_000_000, bf16=True)
 OLD_CPU = Device("cpu", "Haswell", 16_000_000_000, bf16=False)
@@ -107,32 +101,10 @@ def test_every_request_is_met_or_refused(found: list[Device], device: str | None
         assert choice.precision == precision
 
 
-@pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
-def test_a_cpu_passes_its_own_check(dtype: torch.dtype) -> None:
-    """In fp32 because it is the yardstick, in bf16 because the tolerance has room for rounding."""
-    assert check_device("cpu", dtype) == []
-
-
 def test_a_device_that_computes_right_is_used() -> None:
     """As it was chosen."""
     wanted = choose("cpu", "bf16", [CPU])
     assert checked(wanted, choose("cpu", "fp32", [CPU])) is wanted
-
-
-@pytest.mark.parametrize("name", KERNELS)
-def test_another_rounding_passes_and_bf16_in_disguise_does_not(name: str) -> None:
-    """fp64 stands for a device that adds in another order; the second device rounds what should stay fp32."""
-    cpu, kernel = torch.device("cpu"), KERNELS[name]
-
-    def wider(numbers: Numbers) -> torch.Tensor:
-        return kernel(Numbers(numbers.device, numbers.rounding, torch.float64))
-
-    def narrower(numbers: Numbers) -> torch.Tensor:
-        return kernel(Numbers(numbers.device, torch.bfloat16, torch.bfloat16))
-
-    assert check_device(cpu, torch.float32, {name: wider}) == []
-    (told,) = check_device(cpu, torch.float32, {name: narrower})
-    assert told.startswith(f"{name} is off by 0.0")
 
 
 def _divided_scores(numbers: Numbers) -> torch.Tensor:
@@ -199,13 +171,6 @@ def test_a_device_that_does_not_answer_is_not_used() -> None:
     assert choice == Choice(torch.device("cpu"), "bf16", why, choice.warnings, torch.bfloat16)
     assert "xpu:7 computes wrongly in fp32, so cpu is used: embedding raised" in choice.warnings[0]
     assert choose("xpu:7", "fp32", [CPU, NO_XPU]).precision == "fp32"
-
-
-def test_errors_are_relative_to_the_largest_value() -> None:
-    """And infinite for what is not a number."""
-    assert relative_error(torch.tensor([1.0, -9.0]), torch.tensor([2.0, -10.0])) == pytest.approx(0.1)
-    assert relative_error(torch.tensor([1.0, torch.nan]), torch.tensor([1.0, 1.0])) == torch.inf
-    assert relative_error(torch.tensor([1.0, torch.inf]), torch.tensor([1.0, 1.0])) == torch.inf
 
 
 def _plant(root: Path, files: Mapping[str, str]) -> Path:
@@ -329,27 +294,6 @@ def test_memory_is_what_the_groups_leave(tmp_path: Path, files: Mapping[str, str
     found = memory(root=_plant(tmp_path, {**MEMINFO, **files}))
     assert (found.total, found.available) == (total, available)
     assert memory(torch.device("cpu"), tmp_path) == found
-
-
-def test_this_machine_is_described(tmp_path: Path) -> None:
-    """Every device torch has, the choice that would be made, and with weights how many takes at once."""
-    found = devices()
-    lines = dict(describe(DiaOptions(), None))
-    named = {"threads", "memory", "instruction sets", "kernels", "dia runs on"}
-    assert lines.keys() == {f"device {one.name}" for one in found} | named
-    assert len(found) == 1 + torch.cuda.device_count() + torch.backends.mps.is_available() + torch.xpu.device_count()
-    choice = choose(None, None)
-    assert lines["dia runs on"].startswith(f"{choice.device} in {choice.precision}: {choice.why}.")
-    assert all(one.memory_bytes > 0 and one.model for one in found)
-    assert lines["threads"].startswith(f"{torch.get_num_threads()} of {threads()} physical cores")
-    assert 1 <= threads() <= (os.cpu_count() or 1)
-    for one in found:
-        usable = memory(torch.device(one.name))
-        assert 0 < usable.available <= usable.total
-    tiny_dia.write_transformers(tmp_path, tiny_dia.TINY, tiny_dia.make_state(tiny_dia.TINY))
-    lines = dict(describe(DiaOptions(slots=5, kernels="torch"), tmp_path))
-    assert lines["kernels"].startswith("none of our own")
-    assert lines["slots in int8"].startswith("5 takes of 20 s at once")
 
 
 def test_int8_is_for_cpus_that_are_asked_for_it() -> None:

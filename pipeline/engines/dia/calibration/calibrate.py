@@ -23,7 +23,8 @@ from torch import Tensor
 from pipeline.engines.dia import kernels
 from pipeline.engines.dia.batching.delay import Codes, delayed
 from pipeline.engines.dia.batching.sampling import Sampling, candidates, probabilities
-from pipeline.engines.dia.batching.slots import Prompted, Slots
+from pipeline.engines.dia.batching.scheduler import GenerationRequest, Scheduler
+from pipeline.engines.dia.batching.slots import EagerStepper
 from pipeline.engines.dia.batching.text import tokens
 from pipeline.engines.dia.calibration.mend import Inputs, Mend, choose_mends, mended
 from pipeline.engines.dia.calibration.texts import FOR_ERRORS, FOR_SCALES
@@ -254,10 +255,11 @@ def speak(model: Model, texts: Sequence[str], frames: int, where: str) -> list[S
     frames = min(frames, config.decoder.max_positions - max(config.delays) - 2)
     nothing = np.zeros((0, config.decoder.channels), np.int16)
     wanted = [
-        Prompted(text, tokens(text)[: config.encoder.max_positions], nothing, seed, frames)
+        GenerationRequest(text, tokens(text)[: config.encoder.max_positions], nothing, seed, frames)
         for seed, text in enumerate(texts)
     ]
-    made = {take.key: take for take in Slots(model, usual_sampling(config), len(wanted)).generate(wanted)}
+    scheduler = Scheduler(EagerStepper(model, usual_sampling(config)), len(wanted))
+    made = {take.key: take for take in scheduler.generate(wanted)}
     reasons = {take.reason for take in made.values() if take.reason}
     if reasons:
         raise EngineError(Problem(where, f"cannot speak in fp32: {reasons.pop()}", "Fetch the weights again."))
@@ -281,7 +283,7 @@ def follow(model: Model, spoken: Spoken) -> Heard:
         return model.logits(hidden).nan_to_num(0, 0, 0)
 
     sampling, eos = usual_sampling(model.config), model.config.eos
-    cond, uncond = read(model.read(spoken.text)), read(None)
+    cond, uncond = read(model.prefill_text(spoken.text)), read(None)
     guided = (cond + sampling.cfg_scale * (cond - uncond))[spoken.drawn][:, :eos]
     ids, likely = probabilities(candidates(cond, uncond, sampling, eos), sampling)
     spread = torch.zeros_like(cond).scatter(-1, ids, likely)[spoken.drawn]

@@ -5,6 +5,7 @@ They are the only way to keep a weight as oneDNN's kernels want it; torch's publ
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -26,10 +27,10 @@ def float_product(weight: Tensor, rows: int) -> Product:
 
 
 def packs(weight: Tensor) -> bool:
-    """Whether this torch can keep `weight`, a float one, packed."""
+    """Whether this torch can keep `weight`, a float one, packed, and its oneDNN computes with it on this CPU."""
     return (
         weight.device.type == "cpu"
-        and weight.dtype in (torch.float32, torch.bfloat16)
+        and (weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and _computes_bf16()))
         and _has("mkldnn", "_reorder_linear_weight", "_linear_pointwise")
     )
 
@@ -43,6 +44,10 @@ def int8_sums(weight: Tensor, zero_point: int) -> Product:
     if not multiplies_int8():
         plain = weight.T.double()
         return lambda x: ((x.double() - zero_point) @ plain).float()
+    return _packed_int8_sums(weight, zero_point)
+
+
+def _packed_int8_sums(weight: Tensor, zero_point: int) -> Product:
     operators = torch.ops.onednn
     one, zero = torch.ones(len(weight)), torch.zeros(len(weight), dtype=torch.long)
     packed = operators.qlinear_prepack(weight.contiguous(), None)
@@ -56,9 +61,16 @@ def int8_sums(weight: Tensor, zero_point: int) -> Product:
     return product
 
 
+@functools.cache
 def multiplies_int8() -> bool:
-    """Whether this torch has oneDNN's product of int8."""
-    return _has("onednn", "qlinear_prepack", "qlinear_pointwise")
+    """Whether this torch has oneDNN's product of int8, and it is exact on this CPU.
+
+    Without VNNI it adds two products in 16 bits, which do not hold the largest of them.
+    """
+    if not _has("onednn", "qlinear_prepack", "qlinear_pointwise"):
+        return False
+    largest = torch.full((1, 64), 255, dtype=torch.uint8), torch.full((1, 64), 127, dtype=torch.int8)
+    return _packed_int8_sums(largest[1], 0)(largest[0]).item() == 255 * 127 * 64
 
 
 class Bf16Convolution:
@@ -102,7 +114,12 @@ class Bf16Convolution:
 def convolves() -> bool:
     """Whether this torch can keep weights of convolutions packed, and its oneDNN computes bf16 on this CPU."""
     names = ("_reorder_convolution_weight", "_convolution_pointwise", "_convolution_pointwise_")
-    return _has("mkldnn", *names) and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return _has("mkldnn", *names) and _computes_bf16()
+
+
+def _computes_bf16() -> bool:
+    """Whether oneDNN computes bf16 on this CPU, be it by way of fp32; it wants at least AVX-512."""
+    return _has("mkldnn", "_is_mkldnn_bf16_supported") and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _image(x: Tensor) -> Tensor:

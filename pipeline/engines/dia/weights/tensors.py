@@ -35,24 +35,6 @@ _TOLD = 4  # of any one kind of problem; weights of another size have hundreds
 _AGAIN = "Fetch the weights again."
 
 
-@dataclass(frozen=True)
-class WeightsFile:
-    """A file that is read, and the layout of the tensors in it."""
-
-    path: Path
-    layout: Layout
-
-
-def weights_files(folder: Path) -> tuple[WeightsFile, ...]:
-    """The files in `folder` that `load_weights` reads, in order.
-
-    Raises `EngineError` where there are none, or where they cannot be read or are not Dia's.
-    """
-    with ExitStack() as stack:
-        files, _, layout = _open(folder, stack)
-        return tuple(WeightsFile(file, layout) for file in files)
-
-
 def load_weights(
     folder: Path, config: DiaConfig, dtype: torch.dtype, device: torch.device | str
 ) -> dict[str, torch.Tensor]:

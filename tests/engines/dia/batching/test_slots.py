@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pipeline.engines.dia.batching.delay import delayed
 from pipeline.engines.dia.batching.sampling import Sampling
-from pipeline.engines.dia.batching.slots import Generated, Prompted, Slots
+from pipeline.engines.dia.batching.scheduler import Generated, GenerationRequest
 from pipeline.engines.dia.network.model import Model
 from tests.support import dia_fixtures
 from tests.support.dia_fixtures import (
@@ -30,6 +30,7 @@ from tests.support.dia_fixtures import (
     Watched,
     alone,
     by_key,
+    eager,
     equal,
     jobs,
     requests,
@@ -73,7 +74,7 @@ def test_a_take_is_the_same_in_any_company(
     expected = alone(model(), wanted, sampling, cfg_frames)
     assert len({len(made.codes) for made in expected.values()}) > 3
     assert equal(run(model(), wanted, 6, sampling, cfg_frames), expected)
-    slots = Slots(model(), sampling, 2, cfg_frames)
+    slots = eager(model(), sampling, 2, cfg_frames)
     assert equal(by_key(slots.generate(wanted)), expected)
     slots.limit = 4
     assert equal(by_key(slots.generate(wanted[::-1])), expected)
@@ -97,11 +98,11 @@ def test_the_logits_are_the_same_in_any_company(dtype: torch.dtype) -> None:
 
 @settings(max_examples=10)
 @given(jobs, st.integers(0, 2_000_000))
-def test_takes_share_the_room_there_is(wanted: list[Prompted], room: int) -> None:
+def test_takes_share_the_room_there_is(wanted: list[GenerationRequest], room: int) -> None:
     """Those that run together fit; one that fits nowhere runs alone; and all become what they are alone."""
     model = Watched(config=QUICK)
-    slots = Slots(model, USUAL, 5, room=room)
-    needed = {bytes(one.text.tolist()): slots._bytes(one) for one in wanted}
+    slots = eager(model, USUAL, 5, room=room)
+    needed = {bytes(one.text.tolist()): slots.stepper.kv_bytes(one) for one in wanted}
     assert equal(by_key(slots.generate(wanted)), alone(tiny(config=QUICK), wanted))
     for batch in model.batches:
         texts = [name for name in batch if not name.endswith(UNREAD)]
@@ -110,18 +111,18 @@ def test_takes_share_the_room_there_is(wanted: list[Prompted], room: int) -> Non
 
 @settings(max_examples=12)
 @given(jobs, st.integers(1, 5))
-def test_every_request_is_met_once_and_pulled_when_there_is_room(wanted: list[Prompted], limit: int) -> None:
+def test_every_request_is_met_once_and_pulled_when_there_is_room(wanted: list[GenerationRequest], limit: int) -> None:
     """However many, however long, with any prompts: never more at a time than the limit, none pulled ahead of it."""
     prompts = [request.prompt.copy() for request in wanted]
     made: dict[str, Generated] = {}
 
-    def incoming() -> Iterator[Prompted]:
+    def incoming() -> Iterator[GenerationRequest]:
         for number, request in enumerate(wanted, 1):
             assert number <= len(made) + limit
             yield request
 
     model = Watched(config=QUICK)
-    for generated in Slots(model, USUAL, limit).generate(incoming()):
+    for generated in eager(model, USUAL, limit).generate(incoming()):
         assert generated.key not in made
         made[generated.key] = generated
     assert made.keys() == {request.key for request in wanted}
@@ -140,12 +141,12 @@ def test_nothing_is_pulled_for_who_takes_no_more() -> None:
     """A stream that is closed leaves the rest of the requests alone, and one after the other they come in order."""
     pulled: list[str] = []
 
-    def incoming() -> Iterator[Prompted]:
+    def incoming() -> Iterator[GenerationRequest]:
         for request in requests(9, longest=5):
             pulled.append(request.key)
             yield request
 
-    stream = Slots(tiny(config=QUICK), USUAL, 1).generate(incoming())
+    stream = eager(tiny(config=QUICK), USUAL, 1).generate(incoming())
     assert not pulled
     assert [next(stream).key, next(stream).key] == ["take 0", "take 1"]
     assert pulled == ["take 0", "take 1"]
@@ -157,7 +158,7 @@ def test_nothing_is_computed_for_an_empty_slot() -> None:
     """The network is asked for as many rows, all in all, as for each take by itself; and `slot_steps` says so."""
     wanted = requests(7, longest=20)
     model = Watched()
-    slots = Slots(model, USUAL, 4)
+    slots = eager(model, USUAL, 4)
     made = by_key(slots.generate(wanted))
     steps = sum(len(generated.codes) + LAST for generated in made.values())
     assert sum(map(len, model.batches)) == 2 * steps
@@ -224,13 +225,13 @@ def test_a_take_may_fill_all_positions() -> None:
     """Prompt, frames, delays and EOS: one row for each position there is."""
     (request,) = requests(1, prompts=[20])
     room = CONFIG.decoder.max_positions - 20 - LAST - 2
-    (made,) = Slots(tiny(eos_bias=0.0), USUAL, 1).generate([replace(request, max_frames=room)])
+    (made,) = eager(tiny(eos_bias=0.0), USUAL, 1).generate([replace(request, max_frames=room)])
     assert made.codes.shape == (room, 9)
 
 
 def test_an_end_at_once_is_an_empty_take() -> None:
     """No error: what to make of it is for others to say."""
-    (made,) = Slots(tiny(eos_bias=60.0), USUAL, 1).generate(requests(1, prompts=[20]))
+    (made,) = eager(tiny(eos_bias=60.0), USUAL, 1).generate(requests(1, prompts=[20]))
     assert made.codes.shape == (0, 9)
     assert made.reason == ""
 
@@ -278,7 +279,7 @@ def test_too_little_memory_halves_the_limit(error: int, caplog: pytest.LogCaptur
     wanted = requests(8, prompts=[0])
     model = Watched(config=QUICK)
     model.fault = shortage([("step", 1), ("step", 4), ("logits", 3)][error], error=NO_MEMORY[error])
-    slots = Slots(model, USUAL, 8)
+    slots = eager(model, USUAL, 8)
     assert equal(by_key(slots.generate(wanted)), run(tiny(config=QUICK), wanted, 8))
     assert [record.getMessage() for record in caplog.records] == ["out of memory: going on with 4 takes at a time"]
     assert caplog.records[0].levelno == logging.WARNING
@@ -286,14 +287,14 @@ def test_too_little_memory_halves_the_limit(error: int, caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize(
-    ("call", "room"), [(("read", 4), 3), (("lane", 7), 2), (("lane", 8), 3), (("step", 4), 2)], ids=str
+    ("call", "room"), [(("prefill_text", 4), 3), (("lane", 7), 2), (("lane", 8), 3), (("step", 4), 2)], ids=str
 )
 def test_a_take_that_finds_no_room_waits(call: tuple[str, int], room: int) -> None:
     """Those that are at it go on, and none of them begins again."""
     wanted = requests(6, longest=20, prompts=[12])
     model = Watched(config=QUICK)
     model.fault = shortage(call)
-    slots = Slots(model, USUAL, 6)
+    slots = eager(model, USUAL, 6)
     made = by_key(slots.generate(wanted))
     assert equal(made, run(tiny(config=QUICK), wanted, 6))
     assert slots.limit == room
@@ -311,14 +312,14 @@ def test_the_limit_shrinks_to_what_there_is_memory_for(caplog: pytest.LogCapture
             raise NO_MEMORY[1]()
 
     model.fault = fault
-    slots = Slots(model, USUAL, 8)
+    slots = eager(model, USUAL, 8)
     assert equal(by_key(slots.generate(wanted)), run(tiny(config=QUICK), wanted, 8))
     assert slots.limit == 2
     assert len(list(slots.generate(wanted))) == 8
     assert [record.args for record in caplog.records] == [(4,), (2,)]
 
 
-@pytest.mark.parametrize("method", ["read", "step"])
+@pytest.mark.parametrize("method", ["prefill_text", "step"])
 def test_a_take_too_large_even_alone_is_reported(method: str) -> None:
     """No other is lost to it, and another seed would not help."""
     wanted = requests(6, longest=10, prompts=[0])
@@ -343,10 +344,10 @@ def test_a_take_too_large_even_alone_is_reported(method: str) -> None:
 @given(
     jobs,
     st.integers(1, 5),
-    st.sets(st.tuples(st.sampled_from(["read", "lane", "step", "logits"]), st.integers(1, 25)), max_size=4),
+    st.sets(st.tuples(st.sampled_from(["prefill_text", "lane", "step", "logits"]), st.integers(1, 25)), max_size=4),
 )
 def test_no_request_is_lost_whenever_memory_runs_out(
-    wanted: list[Prompted], limit: int, calls: set[tuple[str, int]]
+    wanted: list[GenerationRequest], limit: int, calls: set[tuple[str, int]]
 ) -> None:
     """Each is met once: with the codes it has undisturbed, or with a reason."""
     model = Watched(config=QUICK)
@@ -364,7 +365,7 @@ def test_what_did_not_fit_is_gone_before_anything_begins_again() -> None:
     alive: list[int] = []
 
     def fault(method: str, call: int) -> None:
-        if alive == [-1] and method == "read":
+        if alive == [-1] and method == "prefill_text":
             alive[0] = sum(lane() is not None for lane in model.lanes)
         if (method, call) == ("step", 20):
             alive.append(-1)
@@ -376,7 +377,7 @@ def test_what_did_not_fit_is_gone_before_anything_begins_again() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("no")])
-@pytest.mark.parametrize("call", [("read", 3), ("step", 9)], ids=str)
+@pytest.mark.parametrize("call", [("prefill_text", 3), ("step", 9)], ids=str)
 def test_any_other_error_is_not_taken_for_a_want_of_memory(error: Exception, call: tuple[str, int]) -> None:
     """It would come again and again."""
     model = Watched(config=QUICK)

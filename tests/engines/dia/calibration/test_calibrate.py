@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor
 
 from pipeline.engines.dia.calibration.calibrate import (
     FACTOR,
@@ -29,17 +25,15 @@ from pipeline.engines.dia.calibration.calibrate import (
     follow,
     speak,
 )
-from pipeline.engines.dia.calibration.mend import Mend, mended, seams
-from pipeline.engines.dia.calibration.texts import FOR_ERRORS, FOR_SCALES
+from pipeline.engines.dia.calibration.texts import FOR_ERRORS
 from pipeline.engines.dia.kernels.packing import Int8Weight
 from pipeline.engines.dia.loader import product
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights import packed
-from pipeline.engines.dia.weights.config import DiaConfig, parse_config, read_config
+from pipeline.engines.dia.weights.config import parse_config, read_config
 from pipeline.engines.dia.weights.fingerprint import packed_metadata
 from pipeline.engines.dia.weights.tensors import expected_shapes
 from pipeline.errors import EngineError
-from pipeline.source.spoken.text import NONVERBAL_TAGS
 from tests.support import dia_fixtures, tiny_dia
 from tests.support.commands import run_podcast
 
@@ -191,44 +185,6 @@ def test_a_network_without_finite_numbers_is_refused(tmp_path: Path) -> None:
         calibrated(tmp_path, state)
 
 
-@settings(max_examples=15)
-@given(st.data(), st.integers(1, 3), st.integers(1, 2), st.sampled_from(["0626", "v1"]))
-def test_scales_change_no_bit_of_the_network(data: st.DataObject, kv_heads: int, group: int, network: Any) -> None:
-    """In fp32 and in bf16, whatever powers of two they are, for any grouping of heads and both networks."""
-    sizes = {"num_key_value_heads": kv_heads, "num_attention_heads": kv_heads * group}
-    cross = {"cross_num_key_value_heads": group, "cross_num_attention_heads": group * kv_heads}
-    layers = {"num_hidden_layers": 1}
-    read = parse_config(tiny_dia.config_dict(encoder=sizes | layers, decoder=sizes | cross | layers), "tiny")
-    config = DiaConfig(**vars(read) | {"network": network})
-    weights = tiny_dia.make_state(tiny_dia.config_dict(encoder=sizes | layers, decoder=sizes | cross | layers))
-    state = dict(packed.merged((name, weights[name]) for name in expected_shapes(config)))
-    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**31)))
-
-    def scale(channels: int) -> Tensor:
-        return torch.exp2(torch.randint(-6, 7, (channels,), generator=generator).float())
-
-    mends = [Mend(seam, "drawn", scale(seam.channels), ()) for seam in seams(config)]
-    scaled = dict(mended(state.items(), mends))
-    touched = {name for seam in seams(config) for name in (seam.maker, *seam.readers)}
-    assert touched == {name for name in state if not torch.equal(state[name], scaled[name])}
-    rows = torch.randint(0, 1024, (1, 7, 9), generator=generator)
-    for dtype in (torch.float32, torch.bfloat16):
-        both = []
-        for made in (state, scaled):
-            model = Model(config, {name: made[name] if "norm" in name else made[name].to(dtype) for name in made})
-            lanes = [model.lane(model.read(torch.arange(1, 12)), 7), model.lane(None, 7)]
-            both.append(torch.cat([model.logits(model.step([lane], rows)[0]) for lane in lanes]))
-        assert both[0].isfinite().all()
-        assert torch.equal(*both)
-
-
-def test_every_product_but_the_head_reads_one_seam() -> None:
-    """And no seam reads what is not there."""
-    readers = [reader for seam in seams(PARSED) for reader in seam.readers]
-    names = [name for name, _ in packed.merged((name, torch.empty(0)) for name in expected_shapes(PARSED))]
-    assert sorted(readers) == sorted(name for name in names if packed.kind(name) not in (None, "logits"))
-
-
 def test_following_is_what_was_drawn_from() -> None:
     """The rows of a take read at once give what its codes were drawn from one by one."""
     model = dia_fixtures.tiny()
@@ -275,20 +231,6 @@ def test_losses_by_hand() -> None:
 def test_what_is_allowed(loss: Loss, bf16: Loss, wanted: bool) -> None:
     """So much of what bf16 loses, in error and in divergence; never more than an error of so much."""
     assert allowed(loss, bf16) is wanted
-
-
-def test_texts_are_what_dia_can_read() -> None:
-    """Speakers alternate, the last tag is of who would be next, no tag is unknown, and none is too long."""
-    texts = FOR_SCALES + FOR_ERRORS
-    assert len(set(texts)) == len(texts) == 12
-    assert max(len(text.encode()) for text in texts) > 250
-    for text in texts:
-        assert len(text.encode()) <= 300
-        tags = re.findall(r"\[S\d\]", text)
-        assert text.startswith("[S1] ")
-        assert text.endswith(tags[-1])
-        assert tags == ["[S1]", "[S2]"] * (len(tags) // 2) + ["[S1]"] * (len(tags) % 2)
-        assert set(re.findall(r"\([a-z ]+\)", text)) <= NONVERBAL_TAGS
 
 
 TORCH = {"PODCAST_KERNELS": "torch"}

@@ -5,22 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from pipeline.audio import Pcm
 from pipeline.engines.dia.codec import layers as codec_layers
 from pipeline.engines.dia.codec.codec import HOP, WINDOW, load_codec
 from pipeline.engines.dia.network import onednn
 from tests.support import tiny_dac
+from tests.support.dac_fixtures import codes_of
 from tests.support.dia_fixtures import threads
-
-
-@pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_dac.write_package(tmp_path_factory.mktemp("package") / "weights.pth")
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +27,6 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def decibels(sound: Pcm, other: Pcm) -> float:
     """The level of `sound` over what `other` differs from it by."""
     return float(10 * np.log10(np.mean(sound.astype(np.float64) ** 2) / np.mean((sound - other) ** 2)))
-
-
-def codes_of(frames: int) -> NDArray[np.int16]:
-    return np.random.default_rng(1).integers(0, 1024, (frames, 9)).astype(np.int16)
 
 
 @pytest.mark.parametrize("made", ["package", "wide"])
@@ -84,23 +72,3 @@ def test_units_computed_in_other_pieces_sound_the_same(package: Path, monkeypatc
     for least in (64, 96, 1024):
         monkeypatch.setattr(codec_layers, "_LEAST", least)
         np.testing.assert_array_equal(codec.decode(codes), expected)
-
-
-@hypothesis_settings(max_examples=15)
-@given(
-    rows=st.integers(1, 3000), vectors=st.integers(1, 6), seed=st.integers(0, 9), level=st.sampled_from([0.1, 3, 99])
-)
-def test_the_kernel_computes_snake_to_the_last_bit_of_bf16(rows: int, vectors: int, seed: int, level: float) -> None:
-    snakes = pytest.importorskip("pipeline.engines.dia.kernels.rows")
-    numbers, channels = torch.Generator().manual_seed(seed), vectors * snakes.LANES
-    x = (torch.randn(rows, channels, generator=numbers) * level).bfloat16()
-    alpha = torch.empty(channels).uniform_(0.1, 3, generator=numbers)
-    scale, inverse, out = alpha / torch.pi, 1 / alpha, torch.full_like(x, torch.nan)
-    expected = x.double() + (alpha.double() * x.double()).sin() ** 2 / alpha.double()
-    addresses = scale.data_ptr(), inverse.data_ptr()
-    snakes.snake(x.data_ptr(), out.data_ptr(), rows, channels, *addresses)
-    wrong = (out.double() - expected).abs() - expected.abs() * 2**-8  # half a step, or a little more at a tie
-    assert wrong.max() < 1e-4 * level
-    with threads(2):
-        snakes.snake(x.data_ptr(), x.data_ptr(), rows, channels, *addresses)
-    assert torch.equal(x, out)

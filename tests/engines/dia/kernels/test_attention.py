@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,10 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.engines.dia.devices import cpu_features
-from pipeline.engines.dia.kernels import attention, products, rows
+from pipeline.engines.dia.kernels import attention, products
 from pipeline.engines.dia.kernels.attention import Cache, Rows, attend, new_cache, read_cache, store
 from pipeline.engines.dia.kernels.packing import ZERO_POINT, quantize_rows
 from pipeline.engines.dia.network.attention import rope_table, rotate
@@ -26,13 +25,6 @@ SIZES = (16, 48, 64, 128)
 ROPE = {size: rope_table(100, size, 10_000.0, torch.device("cpu")) for size in SIZES}
 
 every_kind = pytest.mark.parametrize(("dtype", "tier"), [(dtype, tier) for dtype in DTYPES for tier in TIERS])
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @dataclass
@@ -243,32 +235,3 @@ def test_the_check_finds_nothing_wrong_unless_something_is(tier: str, monkeypatc
     assert attention.check(tier) == ""
     monkeypatch.setattr(attention, "ZERO_POINT", ZERO_POINT + 1)
     assert "is off by" in attention.check(tier)
-
-
-@settings(max_examples=30)
-@given(count=st.integers(1, 5), size=st.integers(1, 200), seed=st.integers(0, 1000), threads=st.integers(1, 3))
-def test_norms_and_gates_are_those_of_torch_and_of_a_row_alone(count: int, size: int, seed: int, threads: int) -> None:
-    torch.set_num_threads(threads)
-    generator = torch.Generator().manual_seed(seed)
-    x, weight = torch.randn(count, size, generator=generator) * 3, torch.randn(size, generator=generator)
-    normed = rows.rms_norm(x, weight, 1e-5)
-    torch.testing.assert_close(normed, functional.rms_norm(x, (size,), weight, 1e-5), rtol=1e-6, atol=1e-7)
-    mixed = torch.randn(count, 2 * size, generator=generator) * 10
-    gated = rows.silu_gate(mixed)
-    gate, up = mixed.double().chunk(2, dim=1)
-    torch.testing.assert_close(gated, (functional.silu(gate) * up).float(), rtol=1e-6, atol=1e-25)
-    for index in range(count):
-        assert torch.equal(rows.rms_norm(x[index : index + 1], weight, 1e-5)[0], normed[index])
-        assert torch.equal(rows.silu_gate(mixed[index : index + 1])[0], gated[index])
-
-
-def test_norms_and_gates_keep_what_is_not_finite_and_gates_have_ends() -> None:
-    gate = torch.tensor([torch.nan, torch.inf, -1000.0, 1000.0, -88.0, 0.0])
-    gated = rows.silu_gate(torch.cat([gate, torch.ones(6)])[None])[0]
-    assert gated[0].isnan()
-    torch.testing.assert_close(gated[1:], torch.tensor([torch.inf, 0.0, 1000.0, 0.0, 0.0]), rtol=0, atol=1e-30)
-    assert rows.rms_norm(torch.tensor([[1.0, torch.nan]]), torch.ones(2), 1e-5).isnan().all()
-    with pytest.raises(ValueError, match="a weight"):
-        rows.rms_norm(torch.ones(1, 2), torch.ones(3), 1e-5)
-    with pytest.raises(ValueError, match="rows of fp32"):
-        rows.silu_gate(torch.ones(1, 2, dtype=torch.bfloat16))

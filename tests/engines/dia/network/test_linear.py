@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.engines.dia.kernels.packing import Int8Weight
 from pipeline.engines.dia.network import onednn
-from pipeline.engines.dia.network.linear import ROWS, Linear, silu_gate
+from pipeline.engines.dia.network.linear import FP8, ROWS, Fp8Linear, Int8Linear, Linear, multiplies, silu_gate, to_fp8
 from pipeline.engines.dia.network.onednn import packs
 from tests.support import dia_fixtures
 
@@ -186,3 +190,86 @@ def test_the_product_is_the_same_for_every_number_of_rows_with_more_threads(
     for count in (1, 2, ROWS, ROWS + 1):
         for place in places(count):
             assert torch.equal(product(x[place]), together[place]), (threads, count, place)
+
+
+# fp8
+
+
+@given(st.integers(0, 2**31), st.floats(-60, 60))
+def test_fp8_keeps_three_bits_of_each_number(seed: int, power: float) -> None:
+    """Of any size; the largest is kept best, and nothing becomes a NaN."""
+    x = torch.randn(5, 48, generator=torch.Generator().manual_seed(seed)) * 2.0**power
+    x[2] = 0
+    rounded, scales = to_fp8(x)
+    found = rounded.float() * scales[:, None]
+    assert rounded.dtype == FP8
+    assert found.isfinite().all()
+    least = x.abs().amax(-1, keepdim=True) / 448 * 2**-9  # half of the smallest step
+    assert ((found - x).abs() <= x.abs() / 16 * 1.001 + least).all()
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["restored", "multiplied"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("shape", [(96, 48), (1040, 96)], ids=str)
+def test_a_product_in_fp8_is_right_to_its_rounding(dtype: torch.dtype, native: bool, shape: tuple[int, int]) -> None:
+    """And a row has the same bits alone and among others."""
+    generator = torch.Generator().manual_seed(shape[0])
+    weight = torch.randn(shape, generator=generator) * torch.logspace(-3, 3, shape[0])[:, None]
+    x = torch.randn(ROWS + 9, shape[1], generator=generator)
+    product = Fp8Linear(weight.to(dtype), native=native)
+    found, exact = product(x), x @ weight.T
+    assert found.dtype == torch.float32
+    error = (found - exact).norm(dim=0) / exact.norm(dim=0)  # of each output channel, small and large
+    assert (error < (0.07 if native else 0.05)).all()
+    assert (error > 0.005).all()
+    assert all(torch.equal(product(row[None])[0], found[index]) for index, row in enumerate(x))
+    assert torch.equal(product(x[7:]), found[7:])
+
+
+def test_a_cpu_restores_fp8_weights() -> None:
+    """Only some GPUs multiply in fp8."""
+    weight = torch.randn(32, 32)
+    assert not multiplies(weight)
+    assert torch.equal(Fp8Linear(weight)(weight), Fp8Linear(weight, native=False)(weight))
+
+
+# int8, by torch
+
+
+@pytest.fixture(params=["oneDNN", "plain"])
+def torch_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN's product of int8, where this torch has it, and what stands in for it."""
+    if request.param == "plain":
+        monkeypatch.setattr(onednn, "multiplies_int8", lambda: False)
+
+
+shapes = st.tuples(st.integers(1, 40), st.integers(1, 60), st.integers(1, 150))
+
+
+@pytest.mark.usefixtures("torch_only")
+@given(shapes, st.integers(0, 2**32 - 1))
+def test_products_of_int8_are_exact(shape: tuple[int, int, int], seed: int) -> None:
+    """The sums of whole numbers, times both scales: in numpy, by the definition."""
+    rows, outputs, inputs = shape
+    generator = torch.Generator().manual_seed(seed)
+    weight = Int8Weight.pack(torch.randn(outputs, inputs, generator=generator))
+    x = torch.randn(rows, inputs, generator=generator)
+    scale = x.abs().amax(1).numpy() / np.float32(127)
+    inverse = np.float32(127) / x.abs().amax(1).numpy()
+    whole = np.rint(x.numpy() * inverse[:, None]).astype(np.int64)
+    sums = (whole @ weight.unpack().numpy().astype(np.int64).T).astype(np.float32)
+    expected = sums * (scale[:, None] * weight.scale.numpy())
+    np.testing.assert_array_equal(Int8Linear(weight, None)(x).numpy(), expected)
+
+
+@pytest.mark.usefixtures("torch_only")
+def test_rows_of_zeros_and_without_numbers() -> None:
+    """Nothing comes of nothing, and NaN and infinity spoil their own row alone."""
+    weight = Int8Weight.pack(torch.randn(20, 30, generator=torch.Generator().manual_seed(0)))
+    x = torch.randn(6, 30, generator=torch.Generator().manual_seed(1))
+    clean = Int8Linear(weight, None)(x)
+    x[1], x[3, 4], x[4, 0] = 0, torch.nan, torch.inf
+    made = Int8Linear(weight, None)(x)
+    assert not made[1].any()
+    assert made[3:5].isnan().all()
+    assert torch.equal(made[[0, 2, 5]], clean[[0, 2, 5]])

@@ -115,7 +115,7 @@ def test_a_folder_that_needs_no_configuration_has_a_fingerprint(tmp_path: Path) 
 def test_neither_tensors_nor_the_hub_are_loaded(folder: Path) -> None:
     """Weights are found, read about and fingerprinted for a plan, which must answer at once."""
     code = (
-        "import sys; from pathlib import Path; from pipeline.engines.dia import config, fingerprint, hub;"
+        "import sys; from pathlib import Path; from pipeline.engines.dia.weights import config, fingerprint, hub;"
         "folder = hub.locate(sys.argv[1], 'dia'); config.read_config(folder); print(fingerprint.fingerprint(folder));"
         "print([name for name in ('torch', 'safetensors', 'huggingface_hub') if name in sys.modules])"
     )

@@ -1,27 +1,19 @@
-"""Weights in int8: rounded, written, mapped and used, and the products of torch that compute with them."""
+"""Weights in int8: rounded, written, mapped, and used where they may be."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import re
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 
-from pipeline.engines import DiaOptions
+from pipeline.engines import DiaMachine, DiaSound
 from pipeline.engines.dia.engine import DiaEngine
 from pipeline.engines.dia.kernels.packing import Int8Weight
-from pipeline.engines.dia.loader import in_fp8, product
-from pipeline.engines.dia.network import onednn
-from pipeline.engines.dia.network.linear import Fp8Linear, Int8Linear
-from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights import packed
 from pipeline.engines.dia.weights.config import read_config
 from pipeline.engines.dia.weights.fingerprint import packed_metadata
@@ -172,80 +164,25 @@ def test_int8_is_used_unasked_only_where_calibration_allows_it(source: Path, int
     """Asked for, it always is; in another precision never."""
     good = calibrated(tmp_path / "good", source, allowed=True)
     bad = calibrated(tmp_path / "bad", source, allowed=False)
-    assert DiaEngine(DiaOptions(weights=str(good))).options.precision == "int8"
+    assert DiaEngine(DiaSound(), DiaMachine(weights=str(good))).sound.precision == "int8"
     for folder in (good, bad, int8):
-        assert DiaEngine(DiaOptions(weights=str(folder), precision="int8")).options.precision == "int8"
+        assert DiaEngine(DiaSound(precision="int8"), DiaMachine(weights=str(folder))).sound.precision == "int8"
         with pytest.raises(EngineError, match=r"cannot be used in bf16\. Use precision: auto or int8"):
-            DiaEngine(DiaOptions(weights=str(folder), precision="bf16"))
+            DiaEngine(DiaSound(precision="bf16"), DiaMachine(weights=str(folder)))
     with pytest.raises(EngineError, match=r"without calibration\. Make calibrated ones with: podcast weights"):
-        DiaEngine(DiaOptions(weights=str(int8)))
+        DiaEngine(DiaSound(), DiaMachine(weights=str(int8)))
     with pytest.raises(EngineError, match="whose calibration found them too far off"):
-        DiaEngine(DiaOptions(weights=str(bad)))
-    assert DiaEngine(DiaOptions(weights=str(source))).options.precision is None
+        DiaEngine(DiaSound(), DiaMachine(weights=str(bad)))
+    assert DiaEngine(DiaSound(), DiaMachine(weights=str(source))).sound.precision is None
 
 
 def test_int8_is_part_of_a_take(source: Path, int8: Path) -> None:
     """The same weights in another precision are another voice, as far as takes are concerned."""
     prints = {
-        DiaEngine(DiaOptions(weights=str(folder), precision=precision)).fingerprint
+        DiaEngine(DiaSound(precision=precision), DiaMachine(weights=str(folder))).fingerprint
         for folder, precision in ((source, "int8"), (source, "bf16"), (int8, "int8"))
     }
     assert len(prints) == 3
-
-
-# Products by torch
-
-
-@pytest.fixture(params=["oneDNN", "plain"])
-def torch_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """oneDNN's product of int8, where this torch has it, and what stands in for it."""
-    if request.param == "plain":
-        monkeypatch.setattr(onednn, "multiplies_int8", lambda: False)
-
-
-shapes = st.tuples(st.integers(1, 40), st.integers(1, 60), st.integers(1, 150))
-
-
-@pytest.mark.usefixtures("torch_only")
-@given(shapes, st.integers(0, 2**32 - 1))
-def test_products_of_int8_are_exact(shape: tuple[int, int, int], seed: int) -> None:
-    """The sums of whole numbers, times both scales: in numpy, by the definition."""
-    rows, outputs, inputs = shape
-    generator = torch.Generator().manual_seed(seed)
-    weight = Int8Weight.pack(torch.randn(outputs, inputs, generator=generator))
-    x = torch.randn(rows, inputs, generator=generator)
-    scale = x.abs().amax(1).numpy() / np.float32(127)
-    inverse = np.float32(127) / x.abs().amax(1).numpy()
-    whole = np.rint(x.numpy() * inverse[:, None]).astype(np.int64)
-    sums = (whole @ weight.unpack().numpy().astype(np.int64).T).astype(np.float32)
-    expected = sums * (scale[:, None] * weight.scale.numpy())
-    np.testing.assert_array_equal(Int8Linear(weight, None)(x).numpy(), expected)
-
-
-@pytest.mark.usefixtures("torch_only")
-def test_rows_of_zeros_and_without_numbers() -> None:
-    """Nothing comes of nothing, and NaN and infinity spoil their own row alone."""
-    weight = Int8Weight.pack(torch.randn(20, 30, generator=torch.Generator().manual_seed(0)))
-    x = torch.randn(6, 30, generator=torch.Generator().manual_seed(1))
-    clean = Int8Linear(weight, None)(x)
-    x[1], x[3, 4], x[4, 0] = 0, torch.nan, torch.inf
-    made = Int8Linear(weight, None)(x)
-    assert not made[1].any()
-    assert made[3:5].isnan().all()
-    assert torch.equal(made[[0, 2, 5]], clean[[0, 2, 5]])
-
-
-def test_a_float_product_falls_back_to_torch_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same to rounding."""
-    for dtype in (torch.float32, torch.bfloat16):
-        generator = torch.Generator().manual_seed(0)
-        weight, x = (torch.randn(shape, generator=generator).to(dtype) for shape in ((40, 64), (32, 64)))
-        quick = onednn.float_product(weight, 32)(x)
-        with monkeypatch.context() as patch:
-            patch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-            assert not onednn.packs(weight)
-            plain = onednn.float_product(weight, 32)(x)
-        torch.testing.assert_close(quick, plain)
 
 
 def test_what_the_file_says_of_itself_is_read_without_torch(int8: Path, source: Path) -> None:
@@ -255,16 +192,3 @@ def test_what_the_file_says_of_itself_is_read_without_torch(int8: Path, source: 
     assert json.loads(metadata["told"]) == {}
     assert packed_metadata(source) is None
     assert re.fullmatch(r" *", metadata.get("_", ""))
-
-
-def test_fp8_leaves_the_head_and_what_is_no_product(source: Path) -> None:
-    """All else is near what it was, in half the bytes of bf16."""
-    before = merged(source)
-    state = in_fp8(load_weights(source, read_config(source), torch.float32, "cpu"))
-    assert state.keys() == before.keys()
-    for name, weight in state.items():
-        assert isinstance(weight, Fp8Linear) == (packed.kind(name) not in (None, "logits"))
-        if isinstance(weight, Fp8Linear):
-            made = weight(torch.eye(before[name].shape[1])).T
-            assert (made - before[name]).abs().max() < 0.07 * before[name].abs().max()
-    Model(read_config(source), state, partial(product, tier=None)).read(torch.tensor([1, 65]))

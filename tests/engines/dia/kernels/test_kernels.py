@@ -1,0 +1,99 @@
+"""Which kernels a machine gets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.engines.dia import kernels
+from pipeline.engines.dia.devices import cpu_features
+from pipeline.engines.dia.weights import packed
+from tests.support import tiny_dac, tiny_dia
+from tests.support.dia_fixtures import usable_tiers
+
+
+def test_the_best_kernels_that_are_allowed_are_used() -> None:
+    """And none where torch is to do it alone."""
+    found = kernels.tier(cpu_features())
+    assert found == usable_tiers()[0]
+    assert kernels.tier(cpu_features(), "plain") == "plain"
+    assert kernels.tier(frozenset(), None) == "plain"
+    assert kernels.tier(cpu_features(), "torch") is None
+
+
+def test_kernels_that_compute_wrongly_are_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next ones are, and it is said."""
+    from pipeline.engines.dia.kernels import attention
+
+    best = usable_tiers()[0]
+    monkeypatch.setattr(attention, "check", lambda tier: "off by 3" if tier == best else "")
+    assert kernels.tier(cpu_features()) == usable_tiers()[1]
+    assert f"kernels {best} compute wrongly here and are not used: off by 3" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny ones in int8, whose heads suit the kernels."""
+    folder = tmp_path_factory.mktemp("int8")
+    config = tiny_dia.config_dict(
+        encoder={"max_position_embeddings": 1024}, decoder={"max_position_embeddings": 3072, "head_dim": 64}
+    )
+    tiny_dia.write_transformers(folder / "source", config, tiny_dia.make_state(config, eos_bias=1.0))
+    packed.convert(folder / "source", folder / "weights")
+    tiny_dac.write_transformers(folder / "weights" / "dac")
+    return folder / "weights"
+
+
+@pytest.mark.parametrize(
+    ("without", "told"),
+    [
+        ({}, ""),
+        ({"PODCAST_KERNELS": "plain"}, ""),
+        ({"PODCAST_KERNELS": "torch"}, ""),
+        ({"PYTHONPATH": "no numba"}, "no kernels of our own, and slower for it: there is no numba here"),
+        pytest.param(
+            {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2", "XDG_CACHE_HOME": "/dev/null"},
+            "they cannot be kept in /dev/null",
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["all that is here", "plain", "torch", "no numba", "a CPU of 2003 and no cache"],
+)
+def test_int8_speaks_on_machines_that_have_less(
+    without: dict[str, str], told: str, weights: Path, tmp_path: Path
+) -> None:
+    """The command, on tiny weights, in a process of its own."""
+    if "PYTHONPATH" in without:
+        (tmp_path / "without").mkdir()
+        (tmp_path / "without" / "numba.py").write_text('raise ImportError("there is no numba here")')
+        without = {"PYTHONPATH": str(tmp_path / "without")}
+    program = (
+        "from pipeline.engines import *\n"
+        "from pipeline.settings import load_settings\n"
+        f"machine = DiaMachine.of(load_settings(weights={str(weights)!r}))\n"
+        "sound = DiaSound(precision='int8', max_seconds=0.3)\n"
+        "request = Request('1', (Line(Voice('a', DraftVoice()), 'A line of some length.'),), 'en', 1)\n"
+        "(made,) = open_engine('dia', sound, machine).render([request])\n"
+        "print(len(made.pcm))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | without, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert 0 < int(done.stdout) <= 0.3 * 44_100
+    assert told in done.stderr
+
+
+def test_nothing_is_compiled_at_import(tmp_path: Path) -> None:
+    """The engine and its kernels load without an entry in numba's cache."""
+    modules = ("runtime", "network.attention_cpu", "kernels.products")
+    program = f"import {', '.join(f'pipeline.engines.dia.{name}' for name in modules)}"
+    env = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], env=env, check=True)
+    assert list(tmp_path.iterdir()) == []

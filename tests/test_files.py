@@ -1,0 +1,69 @@
+"""File names, keys and atomic writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.files import atomic_path, atomic_write, content_key, read_json, safe_name, write_json
+
+
+@given(st.text())
+def test_every_title_becomes_a_file_name(title: str) -> None:
+    """One that Linux, macOS and Windows take, and that stays the same when made safe again."""
+    name = safe_name(title)
+    assert 0 < len(name.encode()) <= 121
+    assert not set(name) & set('<>:"/\\|?*\0\n\r\t')
+    assert name[0] not in ". -"
+    assert name[-1] not in ". "
+    assert name.split(".")[0].upper() not in {"CON", "NUL", "COM1", "LPT9"}
+    assert safe_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Alice in Wonderland", "Alice in Wonderland"),
+        ("AC/DC: Live?", "AC-DC- Live"),
+        ("con", "_con"),
+        ("...", "untitled"),
+        ("", "untitled"),
+        ("..\\..\\etc", "etc"),
+        ("Ünïcödé 🎧", "Ünïcödé 🎧"),
+    ],
+)
+def test_titles_and_their_names(title: str, name: str) -> None:
+    """What people meet."""
+    assert safe_name(title) == name
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text()))
+def test_keys_depend_on_content_not_on_order(parts: dict[str, int | str]) -> None:
+    """The same mapping in another order has the same key; a change has another."""
+    assert content_key(parts) == content_key(dict(reversed(parts.items())))
+    assert content_key(parts) != content_key(parts | {"one more": 1})
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    """And no temporary one."""
+    path = tmp_path / "file.json"
+    atomic_write(path, b"old")
+    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
+        temporary.write_bytes(b"half of the n")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_round_trips_and_garbage_reads_as_none(tmp_path: Path) -> None:
+    """Whatever lies there."""
+    path = tmp_path / "x.json"
+    write_json(path, {"ä": [1, None]})
+    assert read_json(path) == {"ä": [1, None]}
+    for garbage in (b"", b"{", b"\xff\xfe", b"[" * 100_000):
+        path.write_bytes(garbage)
+        assert read_json(path) is None
+    assert read_json(tmp_path) is None
