@@ -101,7 +101,7 @@ class Runtime:
     @torch.inference_mode()
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
         """Every request exactly once, in the order they finish."""
-        queue = _Queue(requests, self._generation_request)
+        queue = _PromptedQueue(requests, self._generation_request)
         in_codec: deque[tuple[Request, Codes, Future[Pcm]]] = deque()
         since = time.perf_counter()
 
@@ -172,7 +172,7 @@ class Runtime:
         return Scheduler(CudaStepper(self._model, sampling, cfg_frames, fp8=self._fp8), limit)
 
 
-class _Queue(Iterator[GenerationRequest]):
+class _PromptedQueue(Iterator[GenerationRequest]):
     """Requests as the scheduler takes them; `refused` are those that cannot be spoken.
 
     The scheduler asks again after there was nothing, and so `requests` is asked again: a generator would have ended.

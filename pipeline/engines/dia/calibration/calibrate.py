@@ -118,7 +118,7 @@ class _Watch:
 
 
 @dataclass(frozen=True)
-class _Weights:
+class _BothPrecisions:
     """The same weights twice; `mends` are in both of them."""
 
     config: DiaConfig
@@ -308,7 +308,7 @@ def _divergence(p: Tensor, q: Tensor) -> Tensor:
     return diverged.sum(-1)
 
 
-def _weights(config: DiaConfig, tensors: Iterable[tuple[str, Tensor]], mends: Sequence[Mend]) -> _Weights:
+def _weights(config: DiaConfig, tensors: Iterable[tuple[str, Tensor]], mends: Sequence[Mend]) -> _BothPrecisions:
     bf16: State = {}
 
     def noted() -> Iterator[tuple[str, Tensor]]:
@@ -316,10 +316,10 @@ def _weights(config: DiaConfig, tensors: Iterable[tuple[str, Tensor]], mends: Se
             bf16[name] = packed.as_bf16(name, tensor)
             yield name, tensor
 
-    return _Weights(config, bf16, packed.quantize(noted(), ()), mends)
+    return _BothPrecisions(config, bf16, packed.quantize(noted(), ()), mends)
 
 
-def _worst_first(weights: _Weights, kinds: Mapping[str, Loss], bf16: Loss) -> list[str]:
+def _worst_first(weights: _BothPrecisions, kinds: Mapping[str, Loss], bf16: Loss) -> list[str]:
     """The products by what one number of theirs costs, as many as may stay bf16.
 
     What a kind loses is shared out by its products' own errors.
@@ -354,7 +354,7 @@ def _keep(head: Sequence[str], order: Sequence[str], loss_of: Callable[[Sequence
     return verdict
 
 
-def _described(kind: str, weights: _Weights, inputs: Mapping[str, Inputs], verdict: Verdict) -> dict[str, Any]:
+def _described(kind: str, weights: _BothPrecisions, inputs: Mapping[str, Inputs], verdict: Verdict) -> dict[str, Any]:
     """What else the report has of a kind: how its inputs stand out, before and after, and counts of its products."""
     names = weights.products(kind)
     scales = {reader: mend.seam.inputs_of(mend.scale) for mend in weights.mends for reader in mend.seam.readers}

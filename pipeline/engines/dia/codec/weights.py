@@ -53,7 +53,7 @@ def load_network(path: Path) -> Any:
 
 
 @dataclass(frozen=True)
-class _Weights:
+class _CodecFile:
     """What a file holds: tensors under their names there, and the arguments of `dac.DAC` they were made with."""
 
     file: Path
@@ -79,7 +79,7 @@ def _weights_file(path: Path) -> Path:
     return files[0]
 
 
-def _read_package(file: Path) -> _Weights:
+def _read_package(file: Path) -> _CodecFile:
     """Weights as `dac.DAC.save(package=False)` writes them."""
     try:
         content = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
@@ -97,10 +97,10 @@ def _read_package(file: Path) -> _Weights:
         raise EngineError(Problem(str(file), what, _NEXT))
     newer = any(".parametrizations." in str(name) for name in tensors)
     sizes = _sizes(given, {name: name for name in _SIZES}, str(file))
-    return _Weights(file, tensors, sizes, _parametrized_name if newer else str)
+    return _CodecFile(file, tensors, sizes, _parametrized_name if newer else str)
 
 
-def _read_transformers(file: Path) -> _Weights:
+def _read_transformers(file: Path) -> _CodecFile:
     """Weights as `transformers.DacModel.save_pretrained` writes them."""
     where = file.with_name("config.json")
     try:
@@ -117,7 +117,7 @@ def _read_transformers(file: Path) -> _Weights:
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
         raise EngineError(Problem(str(file), f"cannot be read: {error}.", _NEXT)) from error
-    return _Weights(file, tensors, sizes, _transformers_name)
+    return _CodecFile(file, tensors, sizes, _transformers_name)
 
 
 _SIZES = {  # argument of `dac.DAC`, and its key in the package's files: key in transformers' config.json
@@ -196,7 +196,7 @@ def _transformers_name(name: str) -> str:
     return f"{half}.block.{block - 1}.{place}.{leaf}"
 
 
-def _matched(weights: _Weights, wanted: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
+def _matched(weights: _CodecFile, wanted: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
     """The file's tensors under the package's names. Raises `EngineError` for what is missing or of another shape."""
     matched: list[tuple[str, Tensor]] = []
     missing, wrong = [], []

@@ -141,14 +141,14 @@ def check(tier: str) -> str:
         everything = np.tile(np.arange(max(lengths)), len(lengths))
         store(projected, Rows.of(caches, everything, everything), 0)
         query = torch.randn(len(lengths), heads * group * size, generator=generator) / 4
-        made = attend(query, Rows.of(caches, lengths, lengths), 0, tier)
+        output = attend(query, Rows.of(caches, lengths, lengths), 0, tier)
         if dtype == torch.int8:
             numbers, scales = quantize_rows(query.view(-1, size))
             query = (numbers.float() - ZERO_POINT) * scales[:, None]
         for row, (cache, length) in enumerate(zip(caches, lengths, strict=True)):
             keys, values = read_cache(cache, 0, length)
             weights = (query.view(len(lengths), heads, group, size)[row] @ keys.transpose(1, 2)).softmax(-1)
-            error = (made[row] - (weights @ values).flatten()).abs().max()
+            error = (output[row] - (weights @ values).flatten()).abs().max()
             if not error < 1e-4:
                 return f"attention over {length} tokens of {size} numbers in {dtype} is off by {error:.2g}"
     return ""

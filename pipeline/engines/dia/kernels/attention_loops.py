@@ -257,9 +257,9 @@ def _attention(name: str, item: int, prepare: Any, over_tokens: Any) -> Any:
                 of_query = prepare(turned, memory.queries.ctypes.data, member)
                 memory.scales[member], memory.shifts[member] = of_query
             attended[:], memory.totals[:], memory.highest[:] = np.float32(0.0), np.float32(0.0), _LOWEST
-            here = _places(row_table, piece, heads, layer, size * item)
-            there = _places(row_table, min(following, pieces - 1), heads, layer, size * item)
-            over_tokens(here, there, row_table[5, row], memory, attended)
+            places = _places(row_table, piece, heads, layer, size * item)
+            next_places = _places(row_table, min(following, pieces - 1), heads, layer, size * item)
+            over_tokens(places, next_places, row_table[5, row], memory, attended)
             if row_table[5, row] > 0:
                 for member in range(group):
                     attended[member] /= memory.totals[member]

@@ -269,9 +269,9 @@ def _check(where: Path, stored: Mapping[str, _Stored], parts: Mapping[str, Mappi
     """Raise `EngineError` unless `stored` is just what `parts` asks for."""
     wanted = {name: shape for group in parts.values() for name, shape in group.items()}
     other_shape = [
-        Problem(str(found.file), f"{name} is {_shape(found.shape)}; {CONFIG_NAME} makes it {_shape(wanted[name])}.")
-        for name, found in stored.items()
-        if name in wanted and found.shape != wanted[name]
+        Problem(str(tensor.file), f"{name} is {_shape(tensor.shape)}; {CONFIG_NAME} makes it {_shape(wanted[name])}.")
+        for name, tensor in stored.items()
+        if name in wanted and tensor.shape != wanted[name]
     ]
     problems = other_shape[:_MOST_NAMED]
     if len(other_shape) > _MOST_NAMED:
