@@ -45,19 +45,19 @@ def redact(text: str) -> str:
     return text
 
 
-def log_to(folder: Path, name: str) -> Problem | None:
-    """Write what this process logs into `folder/<name>.log` too; told again of the same file, do nothing.
+def log_to(output: Path, name: str) -> Problem | None:
+    """Write what this process logs into `<output>/logs/<name>.log` too; the second call for a file does nothing.
 
-    Five files of 1 MB are kept. This package's records go in from INFO up, all others from WARNING up. Gives back why
-    there is no log, where the folder does not take one; later the same is passed over in silence.
+    Five files of 1 MB are kept. This package's records go in from INFO up, all others from WARNING up. Returns why
+    there is no log, where the folder takes none; an error that comes later is passed over in silence.
     """
-    path = (folder / f"{name}.log").absolute()
+    path = (output / "logs" / f"{name}.log").absolute()
     root = logging.getLogger()
-    if any(isinstance(handler, _File) and Path(handler.baseFilename) == path for handler in root.handlers):
+    if any(isinstance(handler, _LogFile) and Path(handler.baseFilename) == path for handler in root.handlers):
         return None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = _File(path, maxBytes=FILE_BYTES, backupCount=FILES - 1, encoding="utf-8", errors="backslashreplace")
+        handler = _LogFile(path, "a", FILE_BYTES, FILES - 1, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         return Problem(str(path), f"no log is written: {error.strerror or error}.", "The work goes on without it.")
     handler.setFormatter(_Redacted())
@@ -72,7 +72,7 @@ def _is_wanted(record: logging.LogRecord) -> bool:
     return record.levelno >= (logging.INFO if ours else logging.WARNING)
 
 
-class _File(RotatingFileHandler):
+class _LogFile(RotatingFileHandler):
     """A file that says nothing where it cannot be written: the terminal is for the work's own messages."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name

@@ -1,16 +1,18 @@
-"""A job's folder: its layout, its lock, atomic writes, content keys and file names that every file system takes.
+"""A job's folder: where everything in it lies, and which process has it.
 
 output/<job>/
   takes/<key>.flac + .json             finished takes: the job's checkpoint
   voices/<key>.flac + .json            auditions: the prompts of voices that bring none
   chapters/01 - Title.flac + .json     joined takes, with the time of every turn
   <preset>/<Author>/<Title>/…          deliverables
+  deliverables.json                    how each of them was made
   report.json  report.md
+  job.json                             whose folder this is: the manifest, and the engines it was rendered with
+  .lock  .lock.json                    held by the process that renders, and which one that is
 """
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Iterator
@@ -20,7 +22,14 @@ from pathlib import Path
 import filelock
 
 from pipeline.errors import Problem, RequestError
-from pipeline.files import atomic_write, read_json, storage_errors
+from pipeline.files import read_json, safe_name, storage_errors, write_json
+
+_PATIENCE_S = 0.2  # of `lock`, with a process that only looks whether the lock is free
+
+
+def job_name(manifest: Path) -> str:
+    """The name of a manifest's job, and of its folder."""
+    return safe_name(manifest.stem)
 
 
 class Workspace:
@@ -32,10 +41,15 @@ class Workspace:
         self.takes = self.root / "takes"
         self.voices = self.root / "voices"
         self.chapters = self.root / "chapters"
+        self.deliverables = self.root / "deliverables.json"
         self.report = self.root / "report.json"
-        self.made = self.root / "deliverables.json"
+        self.record = self.root / "job.json"
         self._lock = self.root / ".lock"
         self._holder = self.root / ".lock.json"
+
+    def chapter(self, number: int, title: str) -> Path:
+        """The sound of a chapter."""
+        return self.chapters / f"{number:02d} - {safe_name(title)}.flac"
 
     def create(self) -> None:
         """Make the folders. Raises `StorageError` where that cannot be done."""
@@ -50,7 +64,7 @@ class Workspace:
         The lock is the operating system's, so it is gone with its process however that ended.
         """
         self.create()
-        lock = filelock.FileLock(self._lock, timeout=0)
+        lock = filelock.FileLock(self._lock, timeout=_PATIENCE_S)
         with storage_errors(self.root):
             try:
                 lock.acquire()
@@ -59,32 +73,42 @@ class Workspace:
         try:
             for left in self.root.rglob(".*.tmp*"):  # of a process that was killed while writing
                 left.unlink(missing_ok=True)
-            me = {"pid": os.getpid(), "host": socket.gethostname()}
-            atomic_write(self._holder, json.dumps(me).encode())
+            write_json(self._holder, {"pid": os.getpid(), "host": socket.gethostname()})
             yield
         finally:
             self._holder.unlink(missing_ok=True)
             lock.release()
 
     def is_held(self) -> bool:
-        """Whether a live process has the job; one on another machine is taken to live."""
+        """Whether a process has the job. Raises `StorageError` where that cannot be known.
+
+        One on another machine, whose locks may not reach this one, is taken to live.
+        """
+        if not self._lock.exists():  # nobody ever had it: nothing is left behind there
+            return False
         holder = read_json(self._holder)
-        if not isinstance(holder, dict):
-            return False
-        if holder.get("host") != socket.gethostname():
+        if isinstance(holder, dict) and holder.get("host") not in (None, socket.gethostname()):
             return True
-        try:
-            os.kill(int(holder["pid"]), 0)
-        except (ProcessLookupError, KeyError, ValueError):
-            return False
-        except PermissionError:
-            pass
-        return True
+        with storage_errors(self._lock):
+            try:
+                with filelock.FileLock(self._lock, timeout=0):
+                    return False
+            except filelock.Timeout:
+                return True
 
     def _held(self) -> Problem:
+        holder = read_json(self._holder)
         try:
-            holder = json.loads(self._holder.read_text())
             who = f"process {holder['pid']} on {holder['host']}"
-        except (OSError, ValueError, KeyError):
+        except (TypeError, KeyError):
             who = "another process"
         return Problem(str(self.root), f"{who} is rendering this job.", "Wait for it, or stop it first.")
+
+
+def workspaces(output: Path) -> dict[str, Workspace]:
+    """Every job there is in an output folder, by its name; what a link leads to is somewhere else."""
+    if not output.is_dir():
+        return {}
+    folders = sorted(path for path in output.iterdir() if path.is_dir() and not path.is_symlink())
+    found = {path.name: Workspace(output, path.name) for path in folders}
+    return {name: workspace for name, workspace in found.items() if workspace.record.is_file()}

@@ -74,8 +74,8 @@ def test_text_without_secrets_is_unchanged(text: str) -> None:
 
 def test_ours_are_logged_from_info_and_others_from_warning(tmp_path: Path) -> None:
     """Each line with its time and the offset from UTC."""
-    assert log_to(tmp_path / "logs", "render") is None
-    assert log_to(tmp_path / "logs", "render") is None  # not twice
+    assert log_to(tmp_path, "render") is None
+    assert log_to(tmp_path, "render") is None  # not twice
     logging.getLogger("pipeline.takes.plan").info("a take of %s", "Ann")
     logging.getLogger("pipeline.takes.plan").debug("too much")
     logging.getLogger("pipelines").info("somebody else's")
@@ -97,7 +97,7 @@ def test_secrets_in_arguments_and_tracebacks_are_hidden_too(tmp_path: Path) -> N
         raise OSError("https://host/x?X-Amz-Credential=hunter2222&y=1")
     except OSError:
         log.exception("failed")
-    written = (tmp_path / "render.log").read_text()
+    written = (tmp_path / "logs/render.log").read_text()
     assert "OSError: https://host/x?X-Amz-Credential=***&y=1" in written
     assert "hunter2222" not in written
 
@@ -108,16 +108,17 @@ def test_files_rotate(tmp_path: Path) -> None:
     log = logging.getLogger("pipeline")
     for number in range(70):
         log.info("%d %s", number, "x" * 99_000)
-    files = sorted(path.name for path in tmp_path.iterdir())
+    files = sorted(path.name for path in (tmp_path / "logs").iterdir())
     assert files == ["render.log", *(f"render.log.{number}" for number in range(1, FILES))]
-    assert all(path.stat().st_size <= FILE_BYTES for path in tmp_path.iterdir())
-    assert "pipeline: 69 " in (tmp_path / "render.log").read_text()
+    assert all(path.stat().st_size <= FILE_BYTES for path in (tmp_path / "logs").iterdir())
+    assert "pipeline: 69 " in (tmp_path / "logs/render.log").read_text()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nor does it say anything on the terminal."""
-    (tmp_path / "render.log").symlink_to("/dev/full")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/render.log").symlink_to("/dev/full")
     assert log_to(tmp_path, "render") is None
     logging.getLogger("pipeline").warning("lost")
     assert capsys.readouterr() == ("", "")
@@ -126,7 +127,7 @@ def test_a_full_disk_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """The place and what to make of it; nothing is raised."""
     (tmp_path / "file").touch()
-    problem = log_to(tmp_path / "file/logs", "render")
+    problem = log_to(tmp_path / "file", "render")
     assert problem is not None
     assert str(problem).startswith(str(tmp_path / "file/logs/render.log"))
     logging.getLogger("pipeline").warning("goes nowhere")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RequestError, StorageError
-from pipeline.files import read_json
-from pipeline.workspace import Workspace
+from pipeline.files import read_json, write_json
+from pipeline.workspace import Workspace, job_name, workspaces
 
 
 def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path) -> None:
@@ -50,3 +51,33 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     with workspace.lock():
         assert not left.exists()
         assert kept.exists()
+
+
+def test_whether_a_job_is_held(tmp_path: Path) -> None:
+    """By the lock, whatever is noted of who has it; where the lock may not be seen, by what is noted."""
+    workspace = Workspace(tmp_path, "job")
+    assert not workspace.is_held()
+    assert not workspace.root.exists()
+    holder = tmp_path / "job/.lock.json"
+    with workspace.lock():
+        assert workspace.is_held()
+        holder.unlink()
+        assert workspace.is_held()
+    assert not workspace.is_held()
+    write_json(holder, {"pid": os.getpid(), "host": socket.gethostname()})  # of one that was killed; another has its id
+    assert not workspace.is_held()
+    write_json(holder, {"pid": 1, "host": "elsewhere"})
+    assert workspace.is_held()
+
+
+def test_jobs_are_the_folders_with_a_record(tmp_path: Path) -> None:
+    """A folder of something else, and a link to a job, are none."""
+    assert workspaces(tmp_path / "output") == {}
+    for name in ("b", "a", "other"):
+        Workspace(tmp_path / "output", name).create()
+    for name in ("a", "b"):
+        write_json(tmp_path / "output" / name / "job.json", {})
+    (tmp_path / "output/link").symlink_to("a")
+    assert list(workspaces(tmp_path / "output")) == ["a", "b"]
+    assert workspaces(tmp_path / "output")["a"].root == tmp_path / "output/a"
+    assert job_name(Path("in/box/AC: DC?.yaml")) == "AC- DC"

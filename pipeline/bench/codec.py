@@ -48,9 +48,9 @@ def bench_codec(
         f"decode {name}": partial(codec.decode, codes) for name, codec in loaded.items()
     }
     calls["encode"] = partial(loaded["fp32"].encode, sound)
-    found = in_turn(calls, wanted=samples, least_s=sample_s)
+    measured = in_turn(calls, wanted=samples, least_s=sample_s)
     length_s = len(sound) / SAMPLE_RATE_HZ
     rows = [
-        {"what": name, "speed_x": round(length_s / time.seconds, 3)} | time.as_dict() for name, time in found.items()
+        {"what": name, "speed_x": round(length_s / time.seconds, 3)} | time.as_dict() for name, time in measured.items()
     ]
     return {"machine": machine(kernels), "seconds": round(length_s, 2), "codec": rows}

@@ -150,15 +150,15 @@ def bench_engine(
 def suited(device: str | None) -> tuple[str, ...]:
     """The two quickest precisions that `device` computes in. Raises `EngineError` for a device that is not here."""
     devices.choose(device, None)
-    found = []
+    fitting = []
     for precision in PRECISIONS:
         try:
             choice = devices.choose(device, precision)
         except EngineError:
             continue
         if not choice.warnings:  # it is no emulation
-            found.append(precision)
-    return tuple(found[:2])
+            fitting.append(precision)
+    return tuple(fitting[:2])
 
 
 def machine(most: str | None) -> dict[str, Any]:
@@ -197,15 +197,15 @@ def _weights(target: DiaMachine, size: Size, folder: Path | None, on_progress: O
 
 
 def _loading(bench: _Bench) -> dict[str, Any]:
-    plan, found = bench.plan, {}
+    plan, loading = bench.plan, {}
     for number, precision in enumerate(plan.precisions):
         bench.on_progress("loading", number, len(plan.precisions))
         target = replace(bench.target, slots=plan.memory_slots)
-        found[precision] = measure_loading(
+        loading[precision] = measure_loading(
             precision, target, bench.weights, max(plan.contexts), text(_TEXT_BYTES), first=not plan.quick
         )
     bench.on_progress("loading", 1, 1)
-    return found
+    return loading
 
 
 def _groups(bench: _Bench) -> list[tuple[str, ...]]:
@@ -220,8 +220,8 @@ def _groups(bench: _Bench) -> list[tuple[str, ...]]:
     }
     together = sum(needed.values())
     if plan.against:
-        theirs = _bytes(bench.config, "bf16", replace(plan, slots=(2 * max(BATCHES),)))
-        needed[f"{plan.precisions[0]} beside transformers"] = next(iter(needed.values())) + theirs
+        transformers_bytes = _bytes(bench.config, "bf16", replace(plan, slots=(2 * max(BATCHES),)))
+        needed[f"{plan.precisions[0]} beside transformers"] = next(iter(needed.values())) + transformers_bytes
     available = devices.memory().available or float("inf")
     problems = [
         Problem(
@@ -319,7 +319,7 @@ def _render(
         "bench", DraftVoice(), prompt=prompt, transcript=text(round(_PROMPT_S * _BYTES_PER_S)) if prompt else ""
     )
     requests = [
-        Request(str(number), (Line(voice, said),), "en", number, max_s) for number, (said, max_s) in enumerate(work)
+        Request(str(number), (Line(voice, text),), "en", number, max_s) for number, (text, max_s) in enumerate(work)
     ]
     scheduler = runtime.scheduler
     scheduler.limit = limit
@@ -328,10 +328,10 @@ def _render(
     audio_s = 0.0
     bench.on_progress(stage, 0, total_s)
     with timed() as timer:
-        for made in runtime.render(requests):
-            if isinstance(made, Failed):
-                raise EngineError(Problem("bench engine", f"a take came to nothing: {made.reason}"))
-            audio_s += len(made.pcm) / SAMPLE_RATE_HZ
+        for result in runtime.render(requests):
+            if isinstance(result, Failed):
+                raise EngineError(Problem("bench engine", f"a take came to nothing: {result.reason}"))
+            audio_s += len(result.pcm) / SAMPLE_RATE_HZ
             bench.on_progress(stage, min(audio_s, total_s), total_s)
     bench.on_progress(stage, total_s, total_s)
     steps, slot_steps = scheduler.steps - steps, scheduler.slot_steps - slot_steps
@@ -365,7 +365,7 @@ def _against(bench: _Bench, renders: Sequence[Mapping[str, Any]]) -> dict[str, A
     context, most = max(plan.contexts), max(plan.slots)
     step = hold(runtime.scheduler.stepper, words, context, most)
     bench.on_progress("transformers", 0, 1)
-    found = compare(
+    comparison = compare(
         bench.weights,
         words,
         context,
@@ -375,11 +375,11 @@ def _against(bench: _Bench, renders: Sequence[Mapping[str, Any]]) -> dict[str, A
         codec_s=2.0,
     )
     bench.on_progress("transformers", 1, 1)
-    ours = _step_row(precision, most, context, True, found.pop("ours"))
+    ours = _step_row(precision, most, context, True, comparison.pop("ours"))
     whole = next((row for row in renders if (row["precision"], row["kind"]) == (precision, "many")), None)
     return {
         "ours": ours,
-        "transformers": found,
-        "decoder_ratio": round(ours["speed_x"] / found["speed_x"], 2),
-        "end_to_end_ratio": whole and round(whole["speed_x"] / found["end_to_end_speed_x"], 2),
+        "transformers": comparison,
+        "decoder_ratio": round(ours["speed_x"] / comparison["speed_x"], 2),
+        "end_to_end_ratio": whole and round(whole["speed_x"] / comparison["end_to_end_speed_x"], 2),
     }

@@ -148,10 +148,10 @@ def _sentences(dice: random.Random, words: int) -> Iterator[str]:
     while words > 0:
         length = min(dice.randint(4, 22), words)
         words -= length
-        said = [dice.choice(_WORDS) for _ in range(length)]
+        words_of_sentence = [dice.choice(_WORDS) for _ in range(length)]
         if length > 12:
-            said[length // 2] += ","
-        yield " ".join(said).capitalize() + "."
+            words_of_sentence[length // 2] += ","
+        yield " ".join(words_of_sentence).capitalize() + "."
 
 
 def write_job(folder: Path, name: str, script: str, **keys: Any) -> Path:

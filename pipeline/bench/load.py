@@ -37,7 +37,7 @@ def measure_loading(
     without the import of torch; memory is in MB, None where the system does not tell. Raises `EngineError` where the
     process fails.
     """
-    asked = {
+    task = {
         "precision": precision,
         "machine": dataclasses.asdict(machine),
         "weights": str(weights.dia),
@@ -50,41 +50,41 @@ def measure_loading(
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".first-", dir=home) as empty:
             environment = os.environ | {"XDG_CACHE_HOME": empty}
-            made, again = _run(asked, environment), _run(asked, environment)
+            cold, warm = _run(task, environment), _run(task, environment)
     else:
-        made, again = None, _run(asked, os.environ)
+        cold, warm = None, _run(task, os.environ)
     return {
-        "first_s": made and made["load_s"],
-        "first_peak_mb": made and made["peak_mb"],
-        "again_s": again["load_s"],
-        "noisy": again["noisy"] or (made is not None and made["noisy"]),
-        "rss_mb": again["rss_mb"],
-        "peak_mb": again["peak_mb"],
+        "first_s": cold and cold["load_s"],
+        "first_peak_mb": cold and cold["peak_mb"],
+        "again_s": warm["load_s"],
+        "noisy": warm["noisy"] or (cold is not None and cold["noisy"]),
+        "rss_mb": warm["rss_mb"],
+        "peak_mb": warm["peak_mb"],
         "slots": machine.slots,
-        "slots_rss_mb": again["slots_rss_mb"],
-        "slots_peak_mb": again["slots_peak_mb"],
+        "slots_rss_mb": warm["slots_rss_mb"],
+        "slots_peak_mb": warm["slots_peak_mb"],
     }
 
 
-def _run(asked: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "pipeline.bench.load", json.dumps(asked)]
-    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if made.returncode:
-        what = f"the process that loads the engine ended with {made.returncode}."
-        raise EngineError(Problem("bench engine", what, made.stderr.strip()[-2000:]))
-    found: dict[str, Any] = json.loads(made.stdout.splitlines()[-1])
-    return found
+def _run(task: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "pipeline.bench.load", json.dumps(task)]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if process.returncode:
+        what = f"the process that loads the engine ended with {process.returncode}."
+        raise EngineError(Problem("bench engine", what, process.stderr.strip()[-2000:]))
+    figures: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    return figures
 
 
-def _load(asked: Mapping[str, Any]) -> dict[str, Any]:
+def _load(task: Mapping[str, Any]) -> dict[str, Any]:
     """What the process does."""
-    sound, machine = DiaSound(precision=asked["precision"]), DiaMachine(**asked["machine"])
-    folder = Path(asked["weights"])
+    sound, machine = DiaSound(precision=task["precision"]), DiaMachine(**task["machine"])
+    folder = Path(task["weights"])
     with timed() as timer:
         config = read_config(folder)
-        loaded = Loaded(config, folder, Path(asked["codec"]), sound.precision, machine)
+        loaded = Loaded(config, folder, Path(task["codec"]), sound.precision, machine)
         runtime = Runtime(config, loaded, sound, machine)
-    found = {
+    figures = {
         "load_s": round(timer.sample.seconds, 2),
         "noisy": not timer.sample.clean,
         "rss_mb": _megabytes("VmRSS"),
@@ -92,19 +92,19 @@ def _load(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
     slots = machine.slots or 1
     with torch.inference_mode():
-        step = hold(runtime.scheduler.stepper, tokens(asked["text"]), asked["context"], slots)
-        step(slots, asked["context"], True)
+        step = hold(runtime.scheduler.stepper, tokens(task["text"]), task["context"], slots)
+        step(slots, task["context"], True)
         runtime._codec.decode(np.zeros((2 * WINDOW, CODEBOOKS), np.int64))
-    return found | {"slots_rss_mb": _megabytes("VmRSS"), "slots_peak_mb": _megabytes("VmHWM")}
+    return figures | {"slots_rss_mb": _megabytes("VmRSS"), "slots_peak_mb": _megabytes("VmHWM")}
 
 
 def _megabytes(name: str) -> int | None:
     """Memory of this process as /proc calls it. `getrusage` would tell the peak of the process that started it."""
     try:
-        found = re.search(rf"^{name}:\s+(\d+) kB$", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
+        line = re.search(rf"^{name}:\s+(\d+) kB$", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
     except OSError:
         return None
-    return round(int(found[1]) * 1024 / 1e6) if found else None
+    return round(int(line[1]) * 1024 / 1e6) if line else None
 
 
 if __name__ == "__main__":

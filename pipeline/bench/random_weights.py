@@ -55,9 +55,9 @@ def random_weights(
     small or cannot be written.
     """
     home = (folder or cache_folder()) / f"{size}-1"  # raise the number where what is made changes
-    found = BenchWeights(home, home / "dac")
+    weights = BenchWeights(home, home / "dac")
     if home.is_dir():
-        return found
+        return weights
     temporary = home.with_name(f".{home.name}.{os.getpid()}.tmp")
     try:
         _check_room(home.parent, size)
@@ -71,7 +71,7 @@ def random_weights(
             raise EngineError(Problem(str(home), what, "Make room, or set XDG_CACHE_HOME to another folder.")) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return found
+    return weights
 
 
 def config_dict(size: Size) -> dict[str, Any]:
@@ -175,12 +175,12 @@ def _random(name: str, shape: tuple[int, ...], config: DiaConfig, numbers: torch
     """Numbers that keep activations at the size they have in a trained network, in bf16."""
     if name.endswith("norm.weight"):
         return torch.ones(shape, dtype=torch.bfloat16)
-    made = torch.randn(shape, generator=numbers, dtype=torch.bfloat16)
+    tensor = torch.randn(shape, generator=numbers, dtype=torch.bfloat16)
     if "embed" not in name:
-        made *= shape[1] ** -0.5
+        tensor *= shape[1] ** -0.5
     if name == _HEAD:
-        made[config.eos] = 0.0  # never the likeliest: a take is as long as it is asked to be
-    return made
+        tensor[config.eos] = 0.0  # never the likeliest: a take is as long as it is asked to be
+    return tensor
 
 
 def _write_codec(file: Path, size: Size) -> None:

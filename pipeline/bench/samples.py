@@ -24,7 +24,7 @@ from pipeline.bench.random_weights import config_dict, random_tensors
 from pipeline.engines.dia.batching.sampling import Sampling
 from pipeline.engines.dia.batching.scheduler import GenerationRequest, Scheduler, Stepper
 from pipeline.engines.dia.batching.slots import EagerSlot, EagerStepper
-from pipeline.engines.dia.network.attention import Cache, Lane
+from pipeline.engines.dia.network.attention import KvCache, Lane
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights.config import CONFIG_NAME, parse_config
 from pipeline.errors import EngineError, Problem
@@ -142,10 +142,10 @@ def _busy_s() -> float | None:
         text = _STAT.read_text(encoding="ascii")
     except OSError:
         return None
-    mine = _affinity()
+    cores = _affinity()
     lines = re.findall(r"^cpu(\d+) (.*)$", text, re.MULTILINE)
     # user nice system idle iowait irq softirq steal; what a guest uses counts as user already
-    ticks = [[int(number) for number in numbers.split()[:8]] for core, numbers in lines if int(core) in mine]
+    ticks = [[int(number) for number in numbers.split()[:8]] for core, numbers in lines if int(core) in cores]
     if not ticks:
         return None
     return sum(sum(core) - core[3] - core[4] for core in ticks) / os.sysconf("SC_CLK_TCK")
@@ -200,7 +200,7 @@ def _copy(lane: Lane) -> Lane:
     return replace(lane, text=text, cache=_clones(lane.cache))
 
 
-def _clones(cache: Cache) -> Cache:
+def _clones(cache: KvCache) -> KvCache:
     return tuple(part.clone() for part in cache)
 
 

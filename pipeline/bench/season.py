@@ -54,8 +54,8 @@ def bench_overnight(manifests: int, words: int, kill_every_s: float, device: str
         reports = reports if isinstance(reports, list) else [reports]
         undone = manifests - sum(report["status"] == "done" for report in reports)
         if process.returncode or undone:
-            told = (folder / "stderr").read_text()[-2000:]
-            raise EngineError(Problem("bench", f"{undone} of {manifests} manifests were not done.", told))
+            errors = (folder / "stderr").read_text()[-2000:]
+            raise EngineError(Problem("bench", f"{undone} of {manifests} manifests were not done.", errors))
         return {"machine": machine(), "manifests": manifests, "words": words} | _results(reports, seen, wall_s)
 
 
@@ -118,10 +118,10 @@ def _over_time(samples: Sequence[float]) -> dict[str, Any]:
 
 def table(results: Mapping[str, Any]) -> str:
     """The results for people."""
-    told = results["machine"]
+    machine = results["machine"]
     return "\n".join(
         [
-            f"{told['cores']} cores, {told['cpu']}, Python {told['python']}",
+            f"{machine['cores']} cores, {machine['cpu']}, Python {machine['python']}",
             f"{results['manifests']} manifests of {results['words']:,} words, draft, podcast + m4b, "
             f"{results['workers']} workers, {results['kills']} of them killed",
             f"{results['takes']:,} takes, {results['audio_h']} h of audio in {results['wall_s']:.0f} s: "

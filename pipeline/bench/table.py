@@ -64,9 +64,9 @@ def engine_table(results: Mapping[str, Any]) -> str:
         ("Without guidance (cfg_scale: 0, or after cfg_frames)", _guidance_rows(results)),
         ("From text to sound", _render_rows(results)),
     ):
-        header, *found = rows
-        if found:
-            blocks.append(_titled(title, [header, *found]))
+        header, *figures = rows
+        if figures:
+            blocks.append(_titled(title, [header, *figures]))
     if results["occupancy"]:
         blocks.append(_occupancy(results["occupancy"]))
     if results["against"]:
@@ -169,24 +169,24 @@ def _render_rows(results: Mapping[str, Any]) -> Iterator[Row]:
         )
 
 
-def _occupancy(found: Mapping[str, Any]) -> str:
-    return f"{found['chunks']} chunks in {found['slots']} slots: {100 * found['occupancy']:.1f} % of them in use"
+def _occupancy(figures: Mapping[str, Any]) -> str:
+    return f"{figures['chunks']} chunks in {figures['slots']} slots: {100 * figures['occupancy']:.1f} % of them in use"
 
 
-def _against(found: Mapping[str, Any]) -> str:
-    ours, theirs = found["ours"], found["transformers"]
-    tried = ", ".join(f"{batch}: {speed:.3f}" for batch, speed in theirs["batches"].items())
-    codecs = ", ".join(f"{name} {speed:.2f}" for name, speed in theirs["codecs"].items())
+def _against(figures: Mapping[str, Any]) -> str:
+    ours, reference = figures["ours"], figures["transformers"]
+    tried = ", ".join(f"{batch}: {speed:.3f}" for batch, speed in reference["batches"].items())
+    codecs = ", ".join(f"{name} {speed:.2f}" for name, speed in reference["codecs"].items())
     lines = [
-        f"Beside transformers {theirs['version']} in bf16, in turn, after {theirs['context']} rows",
-        f"decoder: {ours['speed_x']:.3f} ({ours['precision']}, {ours['slots']} slots), theirs {theirs['speed_x']:.3f}: "
-        f"{found['decoder_ratio']:.1f} times. {_noise(theirs)}".rstrip(),
-        f"its best batch is {theirs['batch']} (tried {tried})",
-        f"end to end, theirs: {theirs['end_to_end_speed_x']:.3f}, computed from its decoder and the faster codec",
+        f"Beside transformers {reference['version']} in bf16, in turn, after {reference['context']} rows",
+        f"decoder: {ours['speed_x']:.3f} ({ours['precision']}, {ours['slots']} slots), "
+        f"theirs {reference['speed_x']:.3f}: {figures['decoder_ratio']:.1f} times. {_noise(reference)}".rstrip(),
+        f"its best batch is {reference['batch']} (tried {tried})",
+        f"end to end, theirs: {reference['end_to_end_speed_x']:.3f}, computed from its decoder and the faster codec",
         f"({codecs}), without reading texts and without waiting for the longest of a batch",
     ]
-    if found["end_to_end_ratio"]:
-        lines.append(f"end to end, ours as measured above: {found['end_to_end_ratio']:.1f} times")
+    if figures["end_to_end_ratio"]:
+        lines.append(f"end to end, ours as measured above: {figures['end_to_end_ratio']:.1f} times")
     return "\n".join(lines)
 
 

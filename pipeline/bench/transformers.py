@@ -51,31 +51,31 @@ def compare(
     end figure is put together from its decoder's and that of the faster of two codecs, transformers' in fp32 and the
     package's in bf16, decoding `codec_s` of sound. Raises `EngineError` where transformers cannot read the weights.
     """
-    theirs = _Decoder(weights, text, context)
+    reference = _Decoder(weights, text, context)
     tried = {}
     for batch in BATCHES:
         gc.collect()  # the caches of the batch before
-        tried[batch] = in_turn({batch: theirs.step(batch)}, wanted=1, least_s=sample_s)[batch].seconds / batch
+        tried[batch] = in_turn({batch: reference.step(batch)}, wanted=1, least_s=sample_s)[batch].seconds / batch
     best = min(tried, key=tried.__getitem__)
-    calls: dict[str, Callable[[], object]] = {"ours": ours, "theirs": theirs.step(best)}
-    found = in_turn(calls, wanted=samples, least_s=sample_s)
+    calls: dict[str, Callable[[], object]] = {"ours": ours, "theirs": reference.step(best)}
+    measured = in_turn(calls, wanted=samples, least_s=sample_s)
     frames_per_s = SAMPLE_RATE_HZ / HOP
-    speed_x = best / found["theirs"].seconds / frames_per_s
-    del theirs, calls
+    speed_x = best / measured["theirs"].seconds / frames_per_s
+    del reference, calls
     codecs = _codecs(weights, round(codec_s * frames_per_s), samples, sample_s)
     codec = max(codecs, key=codecs.__getitem__)
     return {
-        "ours": found["ours"],
+        "ours": measured["ours"],
         "version": _version(),
         "batch": best,
         "batches": {str(batch): round(1 / seconds / frames_per_s, 4) for batch, seconds in tried.items()},
         "context": context,
-        "step_ms": round(found["theirs"].seconds * 1000, 1),
+        "step_ms": round(measured["theirs"].seconds * 1000, 1),
         "speed_x": round(speed_x, 4),
         "codecs": {name: round(value, 3) for name, value in codecs.items()},
         "codec": codec,
         "end_to_end_speed_x": round(1 / (1 / speed_x + 1 / codecs[codec]), 4),
-    } | found["theirs"].as_dict()
+    } | measured["theirs"].as_dict()
 
 
 def _transformers(module: str = "transformers") -> Any:
@@ -114,9 +114,11 @@ class _Decoder:
         ids = torch.from_numpy(np.stack([text, np.zeros_like(text)]))
         numbers = torch.Generator().manual_seed(0)
         rows = torch.randint(0, eos, (1, context - 1, self._channels), generator=numbers).expand(2, -1, -1)
-        made = self._model(input_ids=ids, attention_mask=torch.ones_like(ids), decoder_input_ids=rows, use_cache=True)
-        self._cache = made.past_key_values
-        self._encoded: Tensor = made.encoder_last_hidden_state
+        outputs = self._model(
+            input_ids=ids, attention_mask=torch.ones_like(ids), decoder_input_ids=rows, use_cache=True
+        )
+        self._cache = outputs.past_key_values
+        self._encoded: Tensor = outputs.encoder_last_hidden_state
         self._context = context
 
     def step(self, batch: int) -> Callable[[], object]:
@@ -130,14 +132,14 @@ class _Decoder:
         row = torch.zeros((2 * batch, 1, self._channels), dtype=torch.long)
 
         def step() -> Tensor:
-            made = self._model(
+            outputs = self._model(
                 encoder_outputs=encoded,
                 attention_mask=mask,
                 decoder_input_ids=row,
                 past_key_values=cache,
                 use_cache=True,
             )
-            scores = made.logits[:, -1].float()
+            scores = outputs.logits[:, -1].float()
             for process in processors:
                 scores = process(before, scores)
             drawn = torch.multinomial(scores.softmax(-1), 1)
@@ -164,5 +166,5 @@ def _codecs(weights: BenchWeights, frames: int, samples: int, sample_s: float) -
         "transformers in fp32": lambda: network.decode(audio_codes=codes),
         "the package in bf16": lambda: decoder(package.quantizer.from_codes(codes)[0].to(torch.bfloat16)),
     }
-    found = in_turn(calls, wanted=samples, least_s=sample_s)
-    return {name: frames * HOP / SAMPLE_RATE_HZ / measured.seconds for name, measured in found.items()}
+    measured = in_turn(calls, wanted=samples, least_s=sample_s)
+    return {name: frames * HOP / SAMPLE_RATE_HZ / measured.seconds for name, measured in measured.items()}

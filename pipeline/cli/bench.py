@@ -108,7 +108,7 @@ def bench_engine(
     from pipeline.jobs.progress import progress_bar
 
     machine = DiaMachine.of(machine_settings(device=device))
-    asked: dict[str, Any] = {
+    options: dict[str, Any] = {
         "parts": parts,
         "precisions": precisions,
         "slots": slots,
@@ -118,7 +118,7 @@ def bench_engine(
     plan = dataclasses.replace(
         QUICK if quick else Plan(),
         against=against is not None,
-        **{name: value for name, value in asked.items() if value},
+        **{name: value for name, value in options.items() if value},
     )
     machine = dataclasses.replace(machine, weights=weights, codec=machine.codec if weights else None, slots=None)
     with progress_bar("bench") as on_progress:

@@ -71,23 +71,23 @@ def _draft() -> str:
     return f"{engine.fingerprint}, spoke {len(spoken.pcm) / engine.sample_rate_hz:.1f} s in {spoken.work_s:.3f} s"
 
 
-def _weights(asked: str | None) -> str:
+def _weights(where: str | None) -> str:
     from pipeline.engines.dia.weights.hub import DEFAULT_DIA
 
-    found = _located(asked)
-    if found is None:
+    folder = _located(where)
+    if folder is None:
         return f"{DEFAULT_DIA} is not here; only engine: dia needs it (podcast weights fetch)"
-    return f"{asked or DEFAULT_DIA} in {found}"
+    return f"{where or DEFAULT_DIA} in {folder}"
 
 
-def _located(asked: str | None) -> Path | None:
+def _located(where: str | None) -> Path | None:
     """The folder of the weights; None for the usual ones that are not here."""
     from pipeline.engines.dia.weights.hub import DEFAULT_DIA, locate
 
     try:
-        return locate(asked or DEFAULT_DIA, "dia")
+        return locate(where or DEFAULT_DIA, "dia")
     except PodcastError:
-        if asked is not None:
+        if where is not None:
             raise
         return None
 
@@ -101,14 +101,14 @@ def _devices(settings: Settings) -> Iterator[Finding]:
         workers = plan_workers(settings, ("draft", "dia"))
         device = workers[0].device if settings.device else None
         machine = replace(DiaMachine.of(settings), device=device)
-        told = ", ".join(f"{one.name} ({one.threads} threads)" if one.threads else one.name for one in workers)
-        yield Finding("workers", True, f"{told}; --device and PODCAST_DEVICE name others")
+        names = ", ".join(f"{one.name} ({one.threads} threads)" if one.threads else one.name for one in workers)
+        yield Finding("workers", True, f"{names}; --device and PODCAST_DEVICE name others")
         yield from [Finding(name, True, line) for name, line in describe(machine, _located(settings.weights))]
     except PodcastError as error:
         yield Finding("devices", False, str(error))
     except Exception as error:  # a torch half installed, or built for another driver, raises all kinds of things
-        told = f"{type(error).__name__}: {error}"
-        yield Finding("devices", False, told, "Is torch in order? Run: pip install --force-reinstall torch")
+        reason = f"{type(error).__name__}: {error}"
+        yield Finding("devices", False, reason, "Is torch in order? Run: pip install --force-reinstall torch")
 
 
 def _encoders() -> str:

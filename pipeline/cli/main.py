@@ -98,8 +98,8 @@ def render(
 ) -> int:
     """Render manifests: finished takes are kept, and only what is missing is made.
 
-    Several share the devices, those with a higher priority first. Stop it with Ctrl-C whenever you like; the same
-    command goes on where it stopped.
+    Several share the devices, those with a higher priority first, and end with the digest (output/digest.html). Stop it
+    with Ctrl-C whenever you like; the same command goes on where it stopped.
     """
     from pipeline.jobs.bulk import open_bulk
     from pipeline.jobs.job import open_job
@@ -120,10 +120,12 @@ def render(
     with open_bulk(settings, engines, at_once=at_once, alone=alone, check_disk=check_disk) as bulk:
         reports, failed, refused = _render_all(opened, bulk)
     if as_json and reports:
-        found = [reports[job.name].as_dict() for job in opened if job.name in reports]
-        print_json(found[0] if len(manifests) == 1 else found)
+        rows = [reports[job.name].as_dict() for job in opened if job.name in reports]
+        print_json(rows[0] if len(manifests) == 1 else rows)
     if not reports and not failed:
         return WRONG_REQUEST
+    if len(manifests) > 1:
+        _write_digest(settings.output)
     whole = not (wrong or failed or refused) and all(report.status == "done" for report in reports.values())
     return DONE if whole else SOME_FAILED
 
@@ -155,6 +157,15 @@ def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[str, Report], int, in
                 tell([Problem(job.name, what, "Run the same command to go on.")])
         raise
     return reports, failed, refused
+
+
+def _write_digest(output: Path) -> None:
+    """Write the digest of the last 24 hours, these jobs among them. Raises `StorageError`."""
+    from pipeline.night.digest import latest_digest
+    from pipeline.night.page import write_digest
+
+    digest = latest_digest(output)
+    click.echo(f"{digest.verdict}: {write_digest(output, digest)}", err=True)
 
 
 @podcast.command()
@@ -256,10 +267,10 @@ def say(
     from pipeline.source.voices import find_voice, load_library
 
     settings = machine_settings(weights=weights, device=device)
-    found = find_voice(load_library(settings.voices), voice, "--voice")
+    speaker = find_voice(load_library(settings.voices), voice, "--voice")
     sound, machine = Dia(temperature=temperature).sound(), DiaMachine.of(settings)
     seconds = speak(
-        text, found, out, engine=engine, seed=seed, language=language, sound=sound, machine=machine, codes=codes
+        text, speaker, out, engine=engine, seed=seed, language=language, sound=sound, machine=machine, codes=codes
     )
     click.echo(f"{out}: {seconds:.1f} s", err=True)
     return DONE

@@ -43,18 +43,19 @@ def watch(folder: Path, at_once: int | None, poll: bool, once: bool, allow_outsi
     Drop a manifest with its script beside it. Rendered in place, or through Prefect where an API is configured. Stop it
     with Ctrl-C; the next start goes on where it stopped.
     """
-    from pipeline.night.overnight import Night
+    from pipeline.jobs.bulk import AT_ONCE
+    from pipeline.night.watch import DropFolder, watch_in_place
 
     settings = machine_settings(**said)
     _log(settings, "watch")
-    night = Night(folder, settings, _say, poll=poll, at_once=at_once, allow_outside=allow_outside)
+    drops = DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll, allow_outside=allow_outside)
     if _prefect_is_configured():
         from pipeline.night.prefect_service import deployment_answers, watch_through_prefect
 
         if deployment_answers(_say):
-            outcomes = watch_through_prefect(night, once=once)
+            outcomes = watch_through_prefect(drops, once=once)
             return SOME_FAILED if any(outcome.error for outcome in outcomes) else DONE
-    outcomes = night.in_place(once=once)
+    outcomes = watch_in_place(drops, once=once)
     return SOME_FAILED if any(outcome.error for outcome in outcomes) else DONE
 
 
@@ -72,16 +73,17 @@ def serve(
 
     Its flow runs share worker processes that stay loaded.
     """
-    from pipeline.night.overnight import Night
+    from pipeline.jobs.bulk import AT_ONCE
     from pipeline.night.prefect_service import Service
     from pipeline.night.prefect_service import serve as serve_deployment
+    from pipeline.night.watch import DropFolder
 
     if cron is not None and folder is None:
         raise click.UsageError("--cron says when the drop folder is rendered: name it with --watch.")
     settings = machine_settings(**said)
     _log(settings, "serve")
-    night = None if folder is None else Night(folder, settings, _say, poll=poll, at_once=at_once)
-    serve_deployment(Service(name, limit, settings, _say, night, cron))
+    drops = None if folder is None else DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll)
+    serve_deployment(Service(name, limit, settings, _say, drops, cron))
     return DONE
 
 
@@ -95,7 +97,7 @@ def worker(scheduler: str, device: str, host: str | None, name: str | None, weig
     """Join a Dask cluster with one device of this machine, until stopped; a lost connection is taken up again."""
     from pipeline.engines.cluster import is_loopback, join
     from pipeline.engines.crew import plan_workers
-    from pipeline.night.overnight import EVERY_ENGINE
+    from pipeline.night.watch import EVERY_ENGINE
 
     settings = machine_settings(device=device, weights=weights)
     workers = plan_workers(settings, EVERY_ENGINE)
@@ -137,12 +139,12 @@ def digest(output: Path | None, hours: float, folder: Path | None, as_json: bool
     from pipeline.night.page import digest_markdown, write_digest
 
     settings = machine_settings(output=output)
-    made = latest_digest(settings.output, folder, hours)
-    page = write_digest(settings.output, made)
+    latest = latest_digest(settings.output, folder, hours)
+    page = write_digest(settings.output, latest)
     if as_json:
-        print_json(made.as_dict())
+        print_json(latest.as_dict())
     else:
-        click.echo(digest_markdown(made), err=True)
+        click.echo(digest_markdown(latest), err=True)
     click.echo(str(page), err=True)
     return DONE
 
@@ -165,20 +167,20 @@ def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delet
 
         return referred_keys(open_job(manifest, settings, engine=engine, allow_outside=True))
 
-    found = find_unused(settings.output, keys_of, jobs)
+    cleaning = find_unused(settings.output, keys_of, jobs)
     if delete:
-        found = remove(found, keys_of)
-    tell(found.skipped)
+        cleaning = remove(cleaning, keys_of)
+    tell(cleaning.skipped)
     if as_json:
-        print_json(found.as_dict() | {"deleted": delete})
+        print_json(cleaning.as_dict() | {"deleted": delete})
     else:
-        for job in found.jobs:
+        for job in cleaning.jobs:
             if job.note is not None:
                 tell([job.note])
             click.echo(f"{job.folder.name}: {len(job.files)} files, {size_text(job.bytes)}")
         done = "removed" if delete else "unused (podcast clean --delete removes them)"
-        click.echo(f"{size_text(found.bytes)} {done}")
-    return SOME_FAILED if found.skipped else DONE
+        click.echo(f"{size_text(cleaning.bytes)} {done}")
+    return SOME_FAILED if cleaning.skipped else DONE
 
 
 def _prefect_is_configured() -> bool:
@@ -189,7 +191,7 @@ def _prefect_is_configured() -> bool:
 
 def _log(settings: Settings, name: str) -> None:
     """Have a log of what runs unattended, in the output folder."""
-    if (problem := log_to(settings.output / "logs", name)) is not None:
+    if (problem := log_to(settings.output, name)) is not None:
         tell([problem])
 
 

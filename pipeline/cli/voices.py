@@ -109,15 +109,15 @@ def audition(name: str, takes: int, out: Path | None, weights: str | None, devic
     traits = TRAITS["dia"]
     folder = out or settings.output / "auditions"
     engine = open_engine("dia", DEFAULT_SOUND, DiaMachine.of(settings))
-    made = hold(voice, engine, traits, folder, takes)
+    auditions = hold(voice, engine, traits, folder, takes)
     if as_json:
-        rows = [dataclasses.asdict(one) | {"path": str(one.path)} for one in made]
+        rows = [dataclasses.asdict(one) | {"path": str(one.path)} for one in auditions]
         print_json({"voice": name, "transcript": traits.audition, "auditions": rows})
         return DONE
-    for one in made:
+    for one in auditions:
         click.echo(f"{one.path}  {one.audio_s:.1f} s  {' '.join(one.doubts)}".rstrip())
     click.echo(
-        f"To keep one: podcast voices add {name}-1 {made[0].path} --transcript {traits.audition!r} "
+        f"To keep one: podcast voices add {name}-1 {auditions[0].path} --transcript {traits.audition!r} "
         "--consent 'Invented by Dia; no recording was used.'",
         err=True,
     )

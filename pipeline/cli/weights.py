@@ -24,12 +24,12 @@ def list_weights(as_json: bool) -> int:
     """List the weights that were fetched, and those that are used where nothing else is asked for."""
     from pipeline.engines.dia.weights.hub import listing
 
-    found = listing()
+    entries = listing()
     if as_json:
-        rows = [dataclasses.asdict(entry) | {"path": str(entry.path) if entry.path else None} for entry in found]
+        rows = [dataclasses.asdict(entry) | {"path": str(entry.path) if entry.path else None} for entry in entries]
         print_json({"weights": rows})
         return DONE
-    for entry in found:
+    for entry in entries:
         where = (
             f"{entry.bytes / 1e9:.1f} GB in {entry.path}"
             if entry.path
@@ -105,12 +105,12 @@ def calibrate_weights(source: str, folder: Path, frames: int, as_json: bool) -> 
     from pipeline.engines.dia.weights.hub import locate
 
     most = machine_settings().kernels
-    told = calibrate(locate(source, "dia"), folder, lambda stage: click.echo(stage, err=True), frames, most)
+    calibration = calibrate(locate(source, "dia"), folder, lambda stage: click.echo(stage, err=True), frames, most)
     if as_json:
-        print_json(told)
+        print_json(calibration)
     else:
-        click.echo(_calibration(told))
-    if told["allowed"]:
+        click.echo(_calibration(calibration))
+    if calibration["allowed"]:
         click.echo(str(folder), err=True)
         return DONE
     hint = "Use the weights in bf16, or set precision: int8 and listen."
@@ -118,7 +118,7 @@ def calibrate_weights(source: str, folder: Path, frames: int, as_json: bool) -> 
     return SOME_FAILED
 
 
-def _calibration(told: Mapping[str, Any]) -> str:
+def _calibration(calibration: Mapping[str, Any]) -> str:
     """What a calibration found, for people."""
     rows: list[tuple[str, ...]] = [("", "error", "agreement", "divergence", "outliers", "mended", "kept")]
 
@@ -126,24 +126,25 @@ def _calibration(told: Mapping[str, Any]) -> str:
         numbers = f"{loss['error']:.4f}", f"{loss['agreement']:.1%}", f"{loss['divergence']:.4f}"
         rows.append((name, *numbers, *(more or ("", "", ""))))
 
-    row("bf16", told["bf16"])
-    for kind, found in told["kinds"].items():
-        outliers = f"{found['outliers']:.0f}x"
-        if found["mended"]:
-            outliers += f" to {found['outliers_left']:.0f}x"
-        counts = (f"{found[key]} of {found['products']}" if found[key] else "" for key in ("mended", "kept"))
-        row(f"int8 in {kind}", found, outliers, *counts)
-    if told["attention"]:
-        row("int8 in keys and values", told["attention"])
-    row("int8 as it comes", told["unmended"])
-    row("int8 with scales", told["mended"])
-    row("int8 as it is written", told["int8"])
-    limits = told["limits"]
+    row("bf16", calibration["bf16"])
+    for kind, loss in calibration["kinds"].items():
+        outliers = f"{loss['outliers']:.0f}x"
+        if loss["mended"]:
+            outliers += f" to {loss['outliers_left']:.0f}x"
+        counts = (f"{loss[key]} of {loss['products']}" if loss[key] else "" for key in ("mended", "kept"))
+        row(f"int8 in {kind}", loss, outliers, *counts)
+    if calibration["attention"]:
+        row("int8 in keys and values", calibration["attention"])
+    row("int8 as it comes", calibration["unmended"])
+    row("int8 with scales", calibration["mended"])
+    row("int8 as it is written", calibration["int8"])
+    limits = calibration["limits"]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows]
     lines.append(
-        f"Against fp32, {told['texts']} texts, {told['frames']} frames of each. "
-        f"{told['kept_share']:.0%} of the weights are kept in bf16. int8 may lose {limits['factor']:.0f} times what "
-        f"bf16 loses, and an error of {limits['error']}: it is {'' if told['allowed'] else 'not '}allowed."
+        f"Against fp32, {calibration['texts']} texts, {calibration['frames']} frames of each. "
+        f"{calibration['kept_share']:.0%} of the weights are kept in bf16. int8 may lose {limits['factor']:.0f} times "
+        f"what bf16 loses, and an error of {limits['error']}: it is "
+        f"{'' if calibration['allowed'] else 'not '}allowed."
     )
     return "\n".join(lines)

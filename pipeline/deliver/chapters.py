@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline.audio import Pcm, flac
 from pipeline.audio.edit import fade, silence, trim
 from pipeline.deliver.transcript import Cue
-from pipeline.files import atomic_path, clear_way, content_key, file_hash, read_record, safe_name, write_record
+from pipeline.files import atomic_path, clear_way, content_key, file_hash, read_record, write_record
 from pipeline.source.manifest import Pauses
 from pipeline.source.script import Chapter
 from pipeline.source.voices import NARRATOR
@@ -96,21 +96,20 @@ def chapter_key(chapter: Chapter, planned: Sequence[PlannedTake], takes: Mapping
 
 
 def join_chapter(
-    folder: Path,
+    path: Path,
     number: int,
     chapter: Chapter,
     planned: Sequence[PlannedTake],
     takes: Mapping[str, Take],
     pauses: Pauses,
 ) -> ChapterAudio:
-    """The chapter on disk; joined anew only where something in it has changed.
+    """The chapter in `path`; joined anew only where something in it has changed.
 
     At least one of its takes must be in `takes`; those that are not become gaps.
     """
-    path = folder / f"{number:02d} - {safe_name(chapter.title)}.flac"
     key = chapter_key(chapter, planned, takes, pauses)
-    if found := _find(path, key, number, chapter.title):
-        return found
+    if finished := _find(path, key, number, chapter.title):
+        return finished
     rate = next(takes[plan.key].sample_rate_hz for plan in planned if plan.key in takes)
     cues: list[tuple[int, Cue]] = []
     gaps: list[ChapterGap] = []
@@ -129,8 +128,17 @@ def join_chapter(
             writer.write(silence(chapter.end_pause_s, rate))
         finally:
             writer.close()
-    turns, heard = tuple(_turn_times(chapter, cues, incomplete)), tuple(cue for _turn, cue in cues)
-    audio = ChapterAudio(number, chapter.title, path, key, rate, writer.frames, turns, heard, tuple(gaps))
+    audio = ChapterAudio(
+        number=number,
+        title=chapter.title,
+        path=path,
+        key=key,
+        sample_rate_hz=rate,
+        frames=writer.frames,
+        turns=tuple(_turn_times(chapter, cues, incomplete)),
+        cues=tuple(cue for _turn, cue in cues),
+        gaps=tuple(gaps),
+    )
     record = {
         "key": key,
         "file_sha256": file_hash(path),
@@ -174,10 +182,10 @@ def _sounds(
             edges = [round(span.start_s * take.sample_rate_hz) for span in take.spans]
             ends = [round(span.end_s * take.sample_rate_hz) for span in take.spans]
             groups = [(pcm[a:b], (piece,)) for a, b, piece in zip(edges, ends, pieces, strict=True)]
-        for sound, said in groups:
+        for sound, group in groups:
             start, end = trim(sound, take.sample_rate_hz)
-            yield _Sound(_pause_s(chapter, before, said[0][0], pauses), sound[start:end], said)
-            before = (said[-1][0], said[-1][2])
+            yield _Sound(_pause_s(chapter, before, group[0][0], pauses), sound[start:end], group)
+            before = (group[-1][0], group[-1][2])
 
 
 def _pause_s(chapter: Chapter, before: tuple[int, str] | None, turn: int, pauses: Pauses) -> float:
@@ -210,6 +218,6 @@ def _cues(sound: _Sound, start_s: float, sample_rate_hz: int) -> Iterator[tuple[
 
 def _turn_times(chapter: Chapter, cues: Sequence[tuple[int, Cue]], incomplete: Set[int]) -> Iterator[TurnTime]:
     for turn, owned in groupby(cues, key=lambda pair: pair[0]):
-        mine = [cue for _turn, cue in owned]
+        spoken = [cue for _turn, cue in owned]
         mark = MISSING if turn in incomplete else ""
-        yield TurnTime(mine[0].start_s, mine[-1].end_s, mine[0].speaker, mark + chapter.turns[turn].text)
+        yield TurnTime(spoken[0].start_s, spoken[-1].end_s, spoken[0].speaker, mark + chapter.turns[turn].text)

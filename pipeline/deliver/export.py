@@ -58,7 +58,7 @@ class Shelf:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._lock = threading.Lock()
-        self._records: dict[str, dict[str, Any]] = (read_record(workspace.made) or {}).get("files", {})
+        self._records: dict[str, dict[str, Any]] = (read_record(workspace.deliverables) or {}).get("files", {})
 
     def find(self, order: Order) -> Deliverable | None:
         """The deliverable of `order`, if its file is unchanged since and would come out the same."""
@@ -88,7 +88,7 @@ class Shelf:
         self._write()
 
     def _write(self) -> None:
-        write_record(self._workspace.made, {"files": self._records})
+        write_record(self._workspace.deliverables, {"files": self._records})
 
     def name(self, path: Path) -> str:
         """As the record and the report have it: relative to the job's folder."""

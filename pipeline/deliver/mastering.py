@@ -146,9 +146,9 @@ def _resampled(chapters: Sequence[ChapterAudio], preset: Preset) -> Iterator[Pcm
     stream = soxr.ResampleStream(rate, preset.sample_rate_hz, 1, dtype="float32", quality="HQ")
     wanted = round(timeline(chapters, preset).duration_s * preset.sample_rate_hz)
     for block in _blocks_then_end(_joined(chapters, preset, rate)):
-        made = stream.resample_chunk(block, last=not len(block))[:wanted]
-        wanted -= len(made)
-        yield made
+        resampled = stream.resample_chunk(block, last=not len(block))[:wanted]
+        wanted -= len(resampled)
+        yield resampled
     yield np.zeros(wanted, np.float32)
 
 

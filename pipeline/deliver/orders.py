@@ -18,7 +18,7 @@ from pipeline.source.manifest import Manifest
 from pipeline.source.presets import Preset
 from pipeline.workspace import Workspace
 
-_VERSION = 2  # raised whenever a file made of the same chapters would come out differently
+_VERSION = 3  # raised whenever a file made of the same chapters would come out differently
 
 
 @dataclass(frozen=True)

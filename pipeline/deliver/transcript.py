@@ -168,9 +168,9 @@ def _line_end(text: str, start: int, width: int) -> int:
 def _best_end(part: str) -> int:
     """The last sentence end in the second half of `part`, else the last clause end, else all of it."""
     for pattern in (_SENTENCE_END, _CLAUSE_END):
-        found = pattern.match(part)
-        if found and found.end() > len(part) // 2:
-            return found.end()
+        end = pattern.match(part)
+        if end and end.end() > len(part) // 2:
+            return end.end()
     return len(part)
 
 

@@ -30,13 +30,13 @@ from pipeline.window import Admission, Window
 if TYPE_CHECKING:
     from pipeline.engines.crew import Crew
 
-Outcome = Report | PodcastError
+JobOutcome = Report | PodcastError
 EngineFor = Callable[[Job], Engine]
 AT_ONCE = 3
 _log = logging.getLogger(__name__)
 
 
-def here(job: Job) -> Engine:
+def in_this_process(job: Job) -> Engine:
     """In this process."""
     return job.engine
 
@@ -49,7 +49,7 @@ class Bulk:
         settings: Settings,
         board: Board,
         *,
-        engine_for: EngineFor = here,
+        engine_for: EngineFor = in_this_process,
         at_once: int = 1,
         check_disk: bool = True,
         devices_stop: threading.Event | None = None,
@@ -168,14 +168,14 @@ def pool_engines(crew: Crew, settings: Settings) -> EngineFor:
     return lambda job: Pool(job.traits.name, job.engine, job.manifest.dia.sound(), machine, crew, job.manifest.priority)
 
 
-def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress]) -> Iterator[tuple[Job, Outcome]]:
+def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress]) -> Iterator[tuple[Job, JobOutcome]]:
     """Render `jobs`, yielding each as it ends. One that fails does not end the others; an interruption ends all."""
     for job in jobs:
         bulk.add(job)
     # Those outside their window last: they would hold the places of others while they sleep.
     in_order = sorted(jobs, key=lambda job: (not bulk.is_open(job), -job.manifest.priority))
     with ThreadPoolExecutor(bulk.at_once, "job") as pool:
-        running: dict[Future[Outcome], Job] = {}
+        running: dict[Future[JobOutcome], Job] = {}
         try:
             for job in in_order:
                 running[pool.submit(_outcome, job, bulk, bar)] = job
@@ -189,7 +189,7 @@ def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress
             raise
 
 
-def _outcome(job: Job, bulk: Bulk, bar: Callable[[str], OnProgress]) -> Outcome:
+def _outcome(job: Job, bulk: Bulk, bar: Callable[[str], OnProgress]) -> JobOutcome:
     try:
         return bulk.render(job, bar(job.name))
     except PodcastError as error:

@@ -14,17 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
-
 from pipeline.errors import PodcastError, Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.files import read_json, read_record, safe_name, storage_errors
-from pipeline.workspace import Workspace
+from pipeline.files import read_json, read_record, storage_errors
+from pipeline.workspace import Workspace, job_name, workspaces
 
 KeysOf = Callable[[Path, str], Set[str]]  # a manifest and an engine: keys of its takes and auditions
 
 T = TypeVar("T")
 
-_PARTS = ("takes", "voices")
 _TAKE = re.compile(r"([0-9a-f]{32})\.(?:flac|json)")
 _LEFT = re.compile(r"[0-9a-f]{32}\.(?:flac|json)\.damaged|\.[0-9a-f]{32}\.tmp\.(?:flac|json)")
 
@@ -85,11 +82,11 @@ def find_unused(output: Path, keys_of: KeysOf, jobs: Sequence[str] = ()) -> Clea
 
     `keys_of` may raise `PodcastError`; that job is left alone. Raises `RequestError` for a name that is no job here.
     """
-    folders = _job_folders(output)
+    there = workspaces(output)
     raise_if_any(
-        [Problem(str(output), f'no job "{job}".', did_you_mean(job, folders)) for job in jobs if job not in folders]
+        [Problem(str(output), f'no job "{job}".', did_you_mean(job, there)) for job in jobs if job not in there]
     )
-    return _each([folders[job] for job in dict.fromkeys(jobs or folders)], lambda folder: _look(folder, keys_of))
+    return _each([there[job] for job in dict.fromkeys(jobs or there)], lambda workspace: _look(workspace, keys_of))
 
 
 def remove(cleaning: Cleaning, keys_of: KeysOf) -> Cleaning:
@@ -98,7 +95,7 @@ def remove(cleaning: Cleaning, keys_of: KeysOf) -> Cleaning:
 
 
 def _each(items: Iterable[T], work: Callable[[T], JobCleaning]) -> Cleaning:
-    """`work` on every item; what one raises is told, and the others go on."""
+    """`work` on every item; the problems of one that fails are kept, and the others go on."""
     done: list[JobCleaning] = []
     skipped: list[Problem] = []
     for item in items:
@@ -109,18 +106,20 @@ def _each(items: Iterable[T], work: Callable[[T], JobCleaning]) -> Cleaning:
     return Cleaning(tuple(job for job in done if job.files or job.note), tuple(skipped))
 
 
-def _look(folder: Path, keys_of: KeysOf) -> JobCleaning:
-    if _is_held(folder):
+def _look(workspace: Workspace, keys_of: KeysOf) -> JobCleaning:
+    folder = workspace.root
+    if workspace.is_held():
         raise RequestError(Problem(str(folder), "another process is at work on this job.", "Clean it afterwards."))
-    used, note = _used(folder, keys_of)
-    files = tuple(_unused(folder, used))
+    used, note = _used(workspace, keys_of)
+    files = tuple(_unused(workspace, used))
     return JobCleaning(folder, files, note if files else None)
 
 
 def _remove(job: JobCleaning, keys_of: KeysOf) -> JobCleaning:
     stuck: list[OSError] = []
-    with Workspace(job.folder.parent, job.folder.name).lock():  # which removes temporary files itself
-        still = set(_unused(job.folder, _used(job.folder, keys_of)[0]))  # an edit may have brought one back
+    workspace = Workspace(job.folder.parent, job.folder.name)
+    with workspace.lock():  # which removes temporary files itself
+        still = set(_unused(workspace, _used(workspace, keys_of)[0]))  # an edit may have brought one back
         for file in sorted(still.intersection(job.files), key=lambda file: file.path.suffix == ".flac"):
             try:
                 file.path.unlink()  # the JSON first: without it a take is not finished
@@ -131,30 +130,9 @@ def _remove(job: JobCleaning, keys_of: KeysOf) -> JobCleaning:
     return JobCleaning(job.folder, gone, Problem(str(job.folder), what, "See whose they are.") if stuck else None)
 
 
-def _job_folders(output: Path) -> dict[str, Path]:
-    """The folders of jobs by their names; what a link leads to is somewhere else."""
-    if not output.is_dir():
-        return {}
-    folders = sorted(path for path in output.iterdir() if path.is_dir() and not path.is_symlink())
-    return {path.name: path for path in folders if (path / "job.json").is_file()}
-
-
-def _is_held(folder: Path) -> bool:
-    """Whether a process has the job. Leaves nothing behind where nobody ever had it."""
-    lock = folder / ".lock"
-    if not lock.exists():
-        return False
-    with storage_errors(lock):
-        try:
-            with filelock.FileLock(lock, timeout=0):
-                return False
-        except filelock.Timeout:
-            return True
-
-
-def _used(folder: Path, keys_of: KeysOf) -> tuple[Set[str], Problem | None]:
+def _used(workspace: Workspace, keys_of: KeysOf) -> tuple[Set[str], Problem | None]:
     """The keys that the job's manifest refers to, and what is odd about it."""
-    record = read_json(folder / "job.json")
+    folder, record = workspace.root, read_json(workspace.record)
     name = record.get("manifest") if isinstance(record, dict) else None
     if not isinstance(name, str):
         what = "its job.json cannot be read, so that nobody knows what it needs."
@@ -163,7 +141,7 @@ def _used(folder: Path, keys_of: KeysOf) -> tuple[Set[str], Problem | None]:
     with storage_errors(manifest):
         there, reachable = manifest.is_file(), manifest.parent.is_dir()
     if there:
-        return set().union(*(_keys(folder, manifest, engine, keys_of) for engine in sorted(_engines(folder)))), None
+        return set().union(*(_keys(folder, manifest, engine, keys_of) for engine in sorted(_engines(workspace)))), None
     if not reachable:  # a drive that is not mounted is no reason to throw a book away
         what = f"the folder of its manifest, {manifest.parent}, is not there."
         raise RequestError(Problem(str(folder), what, "Bring it back, or remove the job's folder yourself."))
@@ -175,7 +153,7 @@ def _used(folder: Path, keys_of: KeysOf) -> tuple[Set[str], Problem | None]:
 def _moved(manifest: Path) -> Path | None:
     """Where a manifest of a drop folder is, which belongs into `done/` only once all of it is."""
     drop = manifest.parent.parent
-    places = (drop / "inbox", drop / "failed", drop / "running" / safe_name(manifest.stem))
+    places = (drop / "inbox", drop / "failed", drop / "running" / job_name(manifest))
     with storage_errors(drop):
         there = [place / manifest.name for place in places if (place / manifest.name).is_file()]
     return there[0] if there and manifest.parent.name == "done" else None
@@ -189,20 +167,21 @@ def _keys(folder: Path, manifest: Path, engine: str, keys_of: KeysOf) -> Set[str
         raise RequestError(Problem(str(folder), what)) from error
 
 
-def _engines(folder: Path) -> set[str]:
+def _engines(workspace: Workspace) -> set[str]:
     """The engines that made what is there, by their fingerprints: `draft` of `draft/1`."""
-    records = (read_record(path) for part in _PARTS for path in (folder / part).glob("*.json"))
+    folders = (workspace.takes, workspace.voices)
+    records = (read_record(path) for folder in folders for path in folder.glob("*.json"))
     parts = (record.get("parts") for record in records if record)
     return {str(part.get("engine")).split("/")[0] for part in parts if isinstance(part, dict)}
 
 
-def _unused(folder: Path, used: Set[str]) -> Iterator[UnusedFile]:
+def _unused(workspace: Workspace, used: Set[str]) -> Iterator[UnusedFile]:
     """Takes and auditions outside `used`, and what damage or a crash left beside them; regular files only."""
-    for part in (folder / name for name in _PARTS):
-        if part.is_symlink() or not part.is_dir():
+    for folder in (workspace.takes, workspace.voices):
+        if folder.is_symlink() or not folder.is_dir():
             continue
-        with storage_errors(part):
-            for path in sorted(part.iterdir()):
+        with storage_errors(folder):
+            for path in sorted(folder.iterdir()):
                 take = _TAKE.fullmatch(path.name)
                 if (take and take[1] not in used) or _LEFT.fullmatch(path.name):
                     status = path.lstat()

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.deliver.chapters import ChapterAudio
 from pipeline.deliver.orders import Order, plan_orders
 from pipeline.errors import Problem
-from pipeline.files import safe_name, storage_errors
+from pipeline.files import storage_errors
 from pipeline.jobs.job import Job
 from pipeline.source.presets import Preset
 from pipeline.source.script import Chapter
@@ -48,8 +48,8 @@ class Room:
 
 def estimate(job: Job) -> Room:
     """What is missing of a job, in bytes."""
-    there = TakeStore(job.workspace.takes).keys()  # not of a shared store: what is fetched needs room as well
-    missing = [plan for plan in job.takes if plan.key not in there]
+    finished = TakeStore(job.workspace.takes).keys()  # not of a shared store: what is fetched needs room as well
+    missing = [plan for plan in job.takes if plan.key not in finished]
     pcm_rate = job.engine.sample_rate_hz * _PCM_BYTES
     takes = sum(_RECORD_BYTES + round(plan.estimated_s * pcm_rate * _TAKE_RATIO) for plan in missing)
     stale = {plan.chunk.chapter for plan in missing}
@@ -59,12 +59,12 @@ def estimate(job: Job) -> Room:
         if index in stale or not chapter.path.is_file():
             size = chapter.audio_s * (pcm_rate * _TAKE_RATIO + _TEXT_BYTES_PER_S)
             joined[chapter.path] = _FILE_BYTES + round(size)
-    made = {}
+    delivered = {}
     for order in plan_orders(job.manifest, chapters, len(chapters), "", job.cover, job.workspace):
         if not order.path.is_file() or any(chapter.path in joined for chapter in order.chapters):
-            made[order.path] = _delivered_bytes(order)
-    replaced = [size for path, size in (joined | made).items() if path.is_file()]
-    return Room(takes, _growth(joined), _growth(made), max(replaced, default=0))
+            delivered[order.path] = _delivered_bytes(order)
+    replaced = [size for path, size in (joined | delivered).items() if path.is_file()]
+    return Room(takes, _growth(joined), _growth(delivered), max(replaced, default=0))
 
 
 def check_room(job: Job, room: Room) -> Problem | None:
@@ -101,7 +101,7 @@ def _expected(job: Job, index: int) -> ChapterAudio:
     pieces = sum(len(plan.chunk.pieces) for plan in plans)
     seconds = sum(plan.estimated_s for plan in plans) + pieces * _BETWEEN_PIECES_S + _pauses_s(job, chapter)
     rate = job.engine.sample_rate_hz
-    path = job.workspace.chapters / f"{index + 1:02d} - {safe_name(chapter.title)}.flac"
+    path = job.workspace.chapter(index + 1, chapter.title)
     return ChapterAudio(index + 1, chapter.title, path, "", rate, round(seconds * rate), (), ())
 
 

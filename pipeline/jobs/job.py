@@ -15,11 +15,11 @@ from pipeline.deliver.orders import Cover
 from pipeline.deliver.tags import read_cover
 from pipeline.engines import TRAITS, DiaMachine, Engine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.files import safe_name
-from pipeline.settings import Settings
+from pipeline.settings import Settings, load_settings
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
-from pipeline.source.script import Script, load_script, speakers
+from pipeline.source.readers import load_script
+from pipeline.source.script import Script, speakers
 from pipeline.source.spoken.text import NONVERBAL_TAGS, nearest_tag, spoken, unknown_tags, unspeakable
 from pipeline.source.voices import Casting, Library, cast_speakers, load_library
 from pipeline.takes.auditions import plan_audition
@@ -27,7 +27,7 @@ from pipeline.takes.chunks import Chunk, pack, sayer, too_long
 from pipeline.takes.plan import PlannedTake, plan_takes
 from pipeline.takes.shared import check_shared
 from pipeline.takes.store import TakeStore
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, job_name
 
 T = TypeVar("T")
 
@@ -91,17 +91,20 @@ class Job:
 
 
 def open_job(
-    path: Path,
-    settings: Settings,
+    path: Path | str,
+    settings: Settings | None = None,
     *,
     engine: str | None = None,
     allow_outside: bool = False,
     owner: Path | None = None,
 ) -> Job:
-    """Read and check a manifest and all it names. Raises `RequestError` with every problem there is.
+    """Read and check a manifest and all it names; nothing is rendered. Raises `RequestError` with every problem.
 
-    `owner` is where the manifest belongs, if that is not where it lies.
+    Without `settings` they are those of this machine, see `load_settings`. `engine` takes the place of the manifest's.
+    `allow_outside` lets its paths leave its folder. `owner` is where the manifest belongs, if that is not where it
+    lies.
     """
+    path, settings = Path(path), settings or load_settings()
     manifest, problems = load_manifest(path, allow_outside=allow_outside)
     check = _Checker(problems)
     if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
@@ -139,7 +142,7 @@ def open_job(
             *_foreign(manifest, traits),
             *(_unknown_tags(script) if traits.speaks_tags else ()),
         ),
-        workspace=Workspace(settings.output, safe_name(path.stem)),
+        workspace=Workspace(settings.output, job_name(path)),
         owner=owner or path,
         shared=settings.takes,
     )

@@ -21,6 +21,7 @@ from pipeline.errors import Problem, RequestError
 from pipeline.files import read_json, write_json
 from pipeline.jobs.job import Job
 from pipeline.jobs.report import Report, make_report, write_report
+from pipeline.settings import usable_cores
 from pipeline.takes.auditions import give_prompts
 from pipeline.takes.plan import PlannedTake
 from pipeline.takes.render import TakesDone, find_takes, leave_out_faulty, render_takes
@@ -52,19 +53,20 @@ class Conditions:
     Prefect flow makes a task of each.
     """
 
-    jobs: int
+    jobs: int = field(default_factory=usable_cores)
     admission: Admission = field(default_factory=Admission)
     on_progress: OnProgress = lambda _stage, _done, _total: None
     stage: RunStage = in_place
     finishing: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
-def render_job(job: Job, conditions: Conditions) -> Report:
-    """Run a job's stages, each once, resuming from whatever takes are there.
+def render_job(job: Job, conditions: Conditions | None = None) -> Report:
+    """Run a job's stages in this process, each once, resuming from whatever takes are there.
 
     Raises `RequestError` where another process holds the job, `StorageError` where the disk does not take the work, and
     `StoppedError` once `conditions.admission.stop` is set.
     """
+    conditions = conditions or Conditions()
     started = time.monotonic()
     stage = conditions.stage
     with job.workspace.lock():
@@ -72,7 +74,7 @@ def render_job(job: Job, conditions: Conditions) -> Report:
         done = stage("takes", lambda: render_all_takes(job, conditions))
         with conditions.finishing:
             chapters = stage("chapters", lambda: join_all_chapters(job, done, conditions))
-            made = stage("deliverables", lambda: deliver_all(job, chapters, conditions))
+            deliverables = stage("deliverables", lambda: deliver_all(job, chapters, conditions))
         report = make_report(
             job=job.name,
             title=job.manifest.title,
@@ -82,7 +84,7 @@ def render_job(job: Job, conditions: Conditions) -> Report:
             casting=job.casting,
             speakers=job.speakers,
             chapters=chapters,
-            deliverables=made,
+            deliverables=deliverables,
             warnings=job.warnings,
             wall_s=time.monotonic() - started - conditions.admission.slept_s,
             finished_at=datetime.now().astimezone(),
@@ -104,9 +106,11 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
 
     def render() -> TakesDone:
         store, auditions = job.store, job.auditions
-        found = find_takes(job.takes, store, on_take)
+        finished = find_takes(job.takes, store, on_take)
         language = job.manifest.language
-        cast = give_prompts(job.takes, found.keys(), job.engine, job.traits, auditions, language, admission=admission)
+        cast = give_prompts(
+            job.takes, finished.keys(), job.engine, job.traits, auditions, language, admission=admission
+        )
         limits = job.traits.seconds_per_byte
         done = render_takes(
             cast.takes,
@@ -114,7 +118,7 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
             store,
             on_take,
             limits=limits,
-            found=found,
+            found=finished,
             admission=admission,
         )
         done = leave_out_faulty(done) if job.manifest.on_failure == "gap" else done
@@ -139,7 +143,8 @@ def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list
     def join(index: int) -> ChapterAudio:
         nonlocal joined
         chapter, pauses = job.script.chapters[index], job.manifest.pauses
-        audio = join_chapter(job.workspace.chapters, index + 1, chapter, job.takes_by_chapter[index], takes, pauses)
+        path = job.workspace.chapter(index + 1, chapter.title)
+        audio = join_chapter(path, index + 1, chapter, job.takes_by_chapter[index], takes, pauses)
         joined += 1
         conditions.on_progress("chapters", joined, len(whole))
         return audio
@@ -173,20 +178,20 @@ def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditio
     # The longest first, so that no core is left with a whole book at the end.
     groups = sorted(together.values(), key=lambda group: -group[0].audio_s)
     stop = conditions.admission.stop
-    made = in_parallel(lambda group: deliver(group, shelf, on_audio), groups, conditions.jobs, stop)
+    delivered = in_parallel(lambda group: deliver(group, shelf, on_audio), groups, conditions.jobs, stop)
     shelf.sweep(orders)
-    by_path = {item.path: item for items in made for item in items}
+    by_path = {item.path: item for items in delivered for item in items}
     return [by_path[shelf.name(order.path)] for order in orders]
 
 
 def _claim(job: Job) -> None:
     """See that the folder belongs to this manifest, and not to one of the same name elsewhere."""
-    record = job.workspace.root / "job.json"
-    mine = str(job.owner.resolve())
+    record = job.workspace.record
+    owner_path = str(job.owner.resolve())
     held = read_json(record)
     owner = held if isinstance(held, dict) else {}
     other, engines = owner.get("manifest"), owner.get("engines", [])
-    if other not in (None, mine) and Path(other).is_file():
+    if other not in (None, owner_path) and Path(other).is_file():
         what = f"this folder holds the job of {other}."
         raise RequestError(Problem(str(job.workspace.root), what, "Rename the manifest, or choose another --out."))
-    write_json(record, {"manifest": mine, "engines": sorted({*engines, job.traits.name})})
+    write_json(record, {"manifest": owner_path, "engines": sorted({*engines, job.traits.name})})

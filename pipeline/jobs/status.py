@@ -1,4 +1,4 @@
-"""Status: what runs and what waits, as the processes that do it tell of it.
+"""Status: what runs and what waits, as the processes that do it report it.
 
 In: a `Board` in each process that renders, which writes down its jobs every now and then. Out: what `podcast status`
 shows of all of them, with an ETA each. A board belongs to a live process: its lock is gone with the process, and what
@@ -22,6 +22,7 @@ import filelock
 
 from pipeline.errors import StorageError
 from pipeline.files import atomic_write, read_json
+from pipeline.threads import every
 from pipeline.words import clock
 
 _FOLDER = ".status"  # in the output folder
@@ -36,7 +37,7 @@ _SHARES: Mapping[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class JobStatus:
-    """A job as it stands."""
+    """A job as it stands. Times are in seconds."""
 
     job: str
     title: str
@@ -76,24 +77,15 @@ class Board:
     @contextmanager
     def open(self) -> Iterator[Board]:
         """Show the board. A disk that does not take it stops nothing."""
-        over = threading.Event()
         held = filelock.FileLock(self._folder / f"{self._name}.lock", timeout=0)
-
-        def write() -> None:
-            while not over.wait(_WRITE_EVERY_S):
-                self._write()
-
         with suppress(OSError, filelock.Timeout):
             self._folder.mkdir(parents=True, exist_ok=True)
             held.acquire()
         self._write()
-        writer = threading.Thread(target=write, name="status", daemon=True)
-        writer.start()
         try:
-            yield self
+            with every(_WRITE_EVERY_S, self._write):
+                yield self
         finally:
-            over.set()
-            writer.join()
             with suppress(OSError):
                 (self._folder / f"{self._name}.json").unlink(missing_ok=True)
                 held.release()
@@ -140,13 +132,13 @@ class Board:
         return [*running, *_one_after_another(running, [*queued, *waiting])]
 
     def _write(self) -> None:
-        told = {
+        process = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "jobs": [asdict(status) for status in self.jobs()],
         }
         with suppress(StorageError, OSError):
-            atomic_write(self._folder / f"{self._name}.json", json.dumps(told, ensure_ascii=False).encode())
+            atomic_write(self._folder / f"{self._name}.json", json.dumps(process, ensure_ascii=False).encode())
 
 
 def _eta_s(entry: _Entry, now: float) -> float | None:
@@ -154,8 +146,8 @@ def _eta_s(entry: _Entry, now: float) -> float | None:
     if entry.begun is None or entry.status.state != "runs":
         return None
     since, before = entry.begun
-    made = entry.status.done - before
-    return None if made <= 0 else round((now - since) / made * (1 - entry.status.done), 1)
+    gained = entry.status.done - before
+    return None if gained <= 0 else round((now - since) / gained * (1 - entry.status.done), 1)
 
 
 def _one_after_another(running: Sequence[JobStatus], queued: Sequence[JobStatus]) -> Iterator[JobStatus]:
@@ -163,8 +155,8 @@ def _one_after_another(running: Sequence[JobStatus], queued: Sequence[JobStatus]
     known = [status for status in running if status.eta_s]
     speed_x = sum(status.audio_s * (1 - status.done) / status.eta_s for status in known if status.eta_s)
     ahead_s = sum(status.audio_s * (1 - status.done) for status in running)
-    told = [status.audio_s for status in (*running, *queued) if status.audio_s]
-    usual_s = sum(told) / len(told) if told else 0.0  # what lies in an inbox is not opened yet
+    lengths_s = [status.audio_s for status in (*running, *queued) if status.audio_s]
+    usual_s = sum(lengths_s) / len(lengths_s) if lengths_s else 0.0  # what lies in an inbox is not opened yet
     for status in queued:
         ahead_s += status.audio_s or usual_s
         yield replace(status, eta_s=round(ahead_s / speed_x, 1) if speed_x else None)
@@ -172,25 +164,25 @@ def _one_after_another(running: Sequence[JobStatus], queued: Sequence[JobStatus]
 
 def read_status(output: Path) -> list[dict[str, Any]]:
     """Every live process that renders into `output`, with its jobs. What dead ones left is removed."""
-    found = []
+    processes = []
     for path in sorted((output / _FOLDER).glob("*.json")):
         lock = filelock.FileLock(path.with_suffix(".lock"), timeout=0)
         with suppress(OSError):
             try:
                 lock.acquire()
             except filelock.Timeout:
-                told = read_json(path)
-                if isinstance(told, dict) and isinstance(told.get("jobs"), list):
-                    found.append(told)
+                process = read_json(path)
+                if isinstance(process, dict) and isinstance(process.get("jobs"), list):
+                    processes.append(process)
                 continue
             path.unlink(missing_ok=True)
             lock.release()
             path.with_suffix(".lock").unlink(missing_ok=True)
-    return found
+    return processes
 
 
 def status_table(processes: Sequence[Mapping[str, Any]]) -> str:
-    """The same for people."""
+    """What `read_status` returns, a line for each job, for people."""
     rows = [("job", "state", "done", "ETA", "")]
     for process in processes:
         for job in process["jobs"]:

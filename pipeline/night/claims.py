@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import traceback
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import filelock
 
+from pipeline.errors import PodcastError, Problem, RequestError
 from pipeline.files import atomic_path, atomic_write, file_hash
 from pipeline.jobs.report import Report, write_report
 from pipeline.night.inbox import Drop, Folders, companions_in, manifest_in
@@ -35,6 +37,11 @@ class Outcome:
     report: Report | None
     error: str = ""
     is_wrong: bool = False  # the request is at fault, and may yet be completed
+
+
+def outcome_of_drop(drop: Drop) -> Outcome:
+    """How a manifest ends that cannot be rendered as it is."""
+    return Outcome(drop.name, None, "\n".join(map(str, drop.problems)), is_wrong=True)
 
 
 @dataclass
@@ -58,7 +65,8 @@ class Claim:
     def plain(self, text: str) -> str:
         """A text with places as they were written: where a file is while it is rendered helps nobody later."""
         for folder in (self.folder, self.folders.inbox):
-            text = text.replace(f"{folder}{os.sep}", "")
+            for written in (folder.resolve(), folder):  # flow runs have whole paths
+                text = text.replace(f"{written}{os.sep}", "")
         return text
 
     def bring(self, companions: Collection[str]) -> None:
@@ -69,7 +77,7 @@ class Claim:
     def changed(self, companions: Collection[str]) -> list[str]:
         """The companions of which the inbox has another version than the claim, or the claim none."""
         hashes = {name: file_hash(self.folders.inbox / name) for name in companions}
-        return [name for name, found in hashes.items() if found and found != file_hash(self.folder / name)]
+        return [name for name, dropped in hashes.items() if dropped and dropped != file_hash(self.folder / name)]
 
     def deliver(self, outcome: Outcome) -> None:
         """Put everything into done/ or failed/, the manifest last. Raises `StorageError` or `OSError`.
@@ -104,6 +112,19 @@ class Claim:
     def release(self) -> None:
         """Let the claim go; if its manifest is still there, any watcher may take it up."""
         self.lock.release()
+
+
+def outcome_of_render(mine: Claim, report: Report | None, error: Exception | None) -> Outcome:
+    """How a render ended, with a report or with an error."""
+    if report is not None:
+        if report.status == "done":
+            return Outcome(mine.name, report)
+        return Outcome(mine.name, report, "\n".join(map(str, report.problems)) or f"{mine.name}: {report.status}.")
+    if isinstance(error, PodcastError):
+        return Outcome(mine.name, None, str(error), is_wrong=isinstance(error, RequestError))
+    what = f"an error of the program, not of the manifest ({type(error).__name__}: {error})."
+    trace = "".join(traceback.format_exception(error))
+    return Outcome(mine.name, None, f"{Problem(mine.manifest.name, what)} Report it with what follows.\n\n{trace}")
 
 
 def claim(folders: Folders, drop: Drop, known: frozenset[str]) -> Claim | None:
@@ -145,11 +166,11 @@ def clear(folders: Folders, name: str, shared: Collection[str]) -> list[str]:
     folder = folders.running / name
     stayed: list[str] = []
     for file in list(_files(folder)):
-        found, dropped = file_hash(folder / file), file_hash(folders.inbox / file)
-        is_delivered = found is not None and found in (file_hash(folders.done / file), file_hash(folders.failed / file))
-        if is_delivered and file not in shared and dropped == found:
+        copy, dropped = file_hash(folder / file), file_hash(folders.inbox / file)
+        is_delivered = copy is not None and copy in (file_hash(folders.done / file), file_hash(folders.failed / file))
+        if is_delivered and file not in shared and dropped == copy:
             stayed += _remove(folders.inbox / file, folders.inbox)
-        if is_delivered or (found is not None and dropped == found):
+        if is_delivered or (copy is not None and dropped == copy):
             stayed += _remove(folder / file, folder)
     if not list(_files(folder)):
         shutil.rmtree(folder, ignore_errors=True)

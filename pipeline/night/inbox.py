@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+import tempfile
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import watchfiles
+
 from pipeline.errors import Problem, RequestError
-from pipeline.files import safe_name
 from pipeline.source.documents import read_text, read_yaml
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.window import Window
+from pipeline.workspace import job_name
 
 MANIFEST_SUFFIXES = (".yaml", ".yml")
 VOICES = "voices"
@@ -54,10 +59,21 @@ class Folders:
         """What was not, each with its `.error.txt`."""
         return self.root / "failed"
 
-    @property
-    def all(self) -> tuple[Path, ...]:
-        """All four."""
-        return self.inbox, self.running, self.done, self.failed
+    def create(self) -> None:
+        """Make those that are missing. Raises `OSError`."""
+        for folder in (self.inbox, self.running, self.done, self.failed):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def prepare(self) -> None:
+        """Make all four, and see that files can be written there. Raises `RequestError`."""
+        for folder in (self.inbox, self.running, self.done, self.failed):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                what = f"the drop folder cannot be used ({error.strerror or error})."
+                raise RequestError(Problem(str(folder), what, "Make it writable, or name another folder.")) from None
 
 
 @dataclass(frozen=True)
@@ -141,18 +157,18 @@ class Inbox:
             folder = running / name
             if name.startswith(".") or not folder.is_dir():
                 continue
-            found = self._manifests(folder, read_before).items()
-            mine = [(path, read) for path, read in found if safe_name(path.stem) == name]
+            manifests = self._manifests(folder, read_before).items()
+            named = [(path, read) for path, read in manifests if job_name(path) == name]
             # What lies in the inbox goes first: it may be newer than the copy that was made of it.
             both = list(dict.fromkeys((*voices, *_voices(folder))))
-            claimed[name] = self._drop(*mine[0], (inbox, folder), both, before, now_s) if mine else None
+            claimed[name] = self._drop(*named[0], (inbox, folder), both, before, now_s) if named else None
         drops.sort(key=lambda drop: (-drop.priority, drop.seen_s, self._read[drop.manifest].stamp[1], drop.name))
         return Scene(tuple(drops), claimed)
 
     def _manifests(self, folder: Path, before: Mapping[Path, _Read]) -> dict[Path, _Read]:
-        found = _yaml_files(folder, before)
-        self._read |= found
-        return _manifests(folder, found)
+        files = _yaml_files(folder, before)
+        self._read |= files
+        return _manifests(folder, files)
 
     def _drop(
         self,
@@ -178,7 +194,7 @@ class Inbox:
         self._seen[path] = seen = _Seen(last.first_s if last else now_s, since_s, stamp)
         return Drop(
             manifest=path,
-            name=safe_name(path.stem),
+            name=job_name(path),
             priority=read.manifest.priority if read.manifest else 0,
             window=read.manifest.window if read.manifest else None,
             companions=tuple(dict.fromkeys(companions)),
@@ -209,6 +225,39 @@ class Inbox:
             return False
 
 
+@contextmanager
+def noticing(inbox: Path, on_change: Callable[[], object], *, poll: bool) -> Iterator[None]:
+    """Call `on_change` whenever something changes in a folder, as far as the system reports it, until the block ends.
+
+    `poll` looks for changes every second instead.
+    """
+    over = threading.Event()
+
+    def listen() -> None:
+        try:
+            for _changes in watchfiles.watch(
+                inbox,
+                watch_filter=None,
+                debounce=500,
+                stop_event=over,
+                force_polling=poll,
+                poll_delay_ms=1000,
+                rust_timeout=1000,
+            ):
+                on_change()
+        except (OSError, RuntimeError):  # no more watches on this machine, or the folder is gone: the watcher looks
+            return
+
+    # Not `threads.every`: it waits for the system, not for a time.
+    thread = threading.Thread(target=listen, name="inbox", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def stamp_of(path: Path) -> FileStamp | None:
     """What shows that a file has changed; None where there is no regular file."""
     try:
@@ -220,8 +269,8 @@ def stamp_of(path: Path) -> FileStamp | None:
 
 def manifest_in(folder: Path, name: str) -> Path | None:
     """The manifest of the job `name` in a folder, as it is now."""
-    found = _manifests(folder, _yaml_files(folder, {}))
-    return next((path for path in found if safe_name(path.stem) == name), None)
+    manifests = _manifests(folder, _yaml_files(folder, {}))
+    return next((path for path in manifests if job_name(path) == name), None)
 
 
 def companions_in(folder: Path, but: str) -> set[str]:
@@ -233,25 +282,25 @@ def companions_in(folder: Path, but: str) -> set[str]:
 
 def _yaml_files(folder: Path, before: Mapping[Path, _Read]) -> dict[Path, _Read]:
     """The YAML files in a folder, each read again only where it has changed."""
-    found: dict[Path, _Read] = {}
+    files: dict[Path, _Read] = {}
     for name in sorted(_list(folder)):
         path = folder / name
         if path.suffix.lower() in MANIFEST_SUFFIXES and not _is_passing(name) and (stamp := stamp_of(path)):
             known = before.get(path)
-            found[path] = known if known and known.stamp == stamp else _read(path, stamp)
-    return found
+            files[path] = known if known and known.stamp == stamp else _read(path, stamp)
+    return files
 
 
-def _manifests(folder: Path, found: Mapping[Path, _Read]) -> dict[Path, _Read]:
+def _manifests(folder: Path, files: Mapping[Path, _Read]) -> dict[Path, _Read]:
     """Those YAML files that are no scripts, and that no other one names as its script."""
     scripts = {
         folder / name
-        for path, read in found.items()
+        for path, read in files.items()
         if read.manifest is not None
         for name in read.manifest.script
         if folder / name != path
     }
-    return {path: read for path, read in found.items() if not read.is_script and path not in scripts}
+    return {path: read for path, read in files.items() if not read.is_script and path not in scripts}
 
 
 def _read(path: Path, stamp: FileStamp) -> _Read:
@@ -261,7 +310,7 @@ def _read(path: Path, stamp: FileStamp) -> _Read:
         data = read_yaml(read_text(path, str(path)), str(path)).data
         if isinstance(data, list) or (isinstance(data, dict) and ("chapters" in data or "turns" in data)):
             return _Read(stamp, is_script=True)
-        # What lies outside is told at every look, as a link may be made at any time.
+        # What lies outside is looked for at every look, as a link may be made at any time.
         manifest, problems = load_manifest(path, allow_outside=True)
     except RequestError as error:
         return _Read(stamp, problems=error.problems)

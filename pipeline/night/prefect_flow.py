@@ -12,8 +12,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -22,27 +22,36 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect_dask.task_runners import DaskTaskRunner
 
 from pipeline.engines.crew import address_of_workers, crew_of
-from pipeline.errors import PodcastError, Problem, RequestError
+from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StoppedError, StorageError
 from pipeline.jobs.bulk import AT_ONCE, Bulk, is_light, pool_engines
 from pipeline.jobs.job import open_job
 from pipeline.jobs.report import summary
 from pipeline.jobs.stages import OnProgress
 from pipeline.jobs.status import Board, share_done
 from pipeline.logs import log_to
-from pipeline.night.overnight import EVERY_ENGINE, Night, render_with
+from pipeline.night.digest import latest_digest
 from pipeline.night.page import digest_markdown, write_digest
+from pipeline.night.watch import EVERY_ENGINE, DropFolder, render_with, watch
 from pipeline.settings import Settings, load_settings
+from pipeline.threads import every
 
 T = TypeVar("T")
 
 SERVED_BY = "PODCAST_SERVED_BY"  # the process of `podcast serve`, without which its flow runs end
+PROBLEMS = "problems"  # the artifact of a flow run that failed
 _POST_EVERY_S = 2.0
+_KINDS: Sequence[type[PodcastError]] = (RequestError, StorageError, EngineError, PodcastError)
 _log = logging.getLogger(__name__)
 
 
@@ -66,36 +75,36 @@ def podcast(
     not where it lies. Raises `PodcastError` where not everything is "done"; the finished takes are kept either way.
     """
     settings = load_settings(output=out or None, jobs=jobs or None)
-    log_to(settings.output / "logs", f"flow-{os.getpid()}")
-    _end_with_service()
-    if (manifest is None) == (inbox is None):
-        what = "a run needs either a manifest or an inbox."
-        raise RequestError(Problem("podcast/render", what, "Set one of the two parameters."))
-    if inbox is not None:
-        return _render_inbox(Path(inbox), settings, allow_outside=allow_outside)
-    assert manifest is not None
-    belongs = Path(owner) if owner else None
-    job = open_job(Path(manifest), settings, engine=engine, allow_outside=allow_outside, owner=belongs)
-    with _bulk(settings, {job.traits.name}) as bulk, _progress_artifact(job.name) as on_progress:
-        bulk.add(job)
-        report = bulk.render(job, on_progress, _as_task)
-    create_markdown_artifact(summary(report), key="report", description=f"{job.name}: {report.status}")
-    _digest(Night(belongs.parent.parent if belongs else settings.output, settings, _log.info))
-    if report.status != "done":
-        raise PodcastError(*report.problems)
-    return report.as_dict()
+    log_to(settings.output, f"flow-{os.getpid()}")
+    with _ending_with_service(), _problems_artifact():
+        if (manifest is None) == (inbox is None):
+            what = "a run needs either a manifest or an inbox."
+            raise RequestError(Problem("podcast/render", what, "Set one of the two parameters."))
+        if inbox is not None:
+            return _render_inbox(Path(inbox), settings, allow_outside=allow_outside)
+        assert manifest is not None
+        belongs = Path(owner) if owner else None
+        job = open_job(Path(manifest), settings, engine=engine, allow_outside=allow_outside, owner=belongs)
+        with _bulk(settings, {job.traits.name}) as bulk, _progress_artifact(job.name) as on_progress:
+            bulk.add(job)
+            report = bulk.render(job, on_progress, _as_task)
+        create_markdown_artifact(summary(report), key="report", description=f"{job.name}: {report.status}")
+        _digest_artifact(settings.output, belongs.parent.parent if belongs else None)
+        if report.status != "done":
+            raise PodcastError(*report.problems)
+        return report.as_dict()
 
 
 def _render_inbox(folder: Path, settings: Settings, *, allow_outside: bool) -> dict[str, Any]:
-    night = Night(folder, settings, _log.info, allow_outside=allow_outside)
+    drops = DropFolder(folder, settings, _log.info, allow_outside=allow_outside)
     with _bulk(settings, EVERY_ENGINE) as bulk:
         render = render_with(bulk, lambda _title: lambda _stage, _done, _total: None, allow_outside=allow_outside)
-        outcomes = night.watch(render, bulk.board, threading.Event(), once=True)
-    told = _digest(night)
-    wrong = [Problem(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
-    if wrong:
-        raise PodcastError(*wrong)
-    return told
+        outcomes = watch(drops, render, bulk.board, threading.Event(), once=True)
+    digest = _digest_artifact(settings.output, folder)
+    problems = [Problem(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
+    if problems:
+        raise PodcastError(*problems)
+    return digest
 
 
 @contextmanager
@@ -115,10 +124,10 @@ def _bulk(settings: Settings, engines: Collection[str]) -> Iterator[Bulk]:
             )
 
 
-def _digest(night: Night) -> dict[str, Any]:
-    """Write the digest, and show it in Prefect."""
-    digest = night.digest()
-    write_digest(night.settings.output, digest)
+def _digest_artifact(output: Path, folder: Path | None) -> dict[str, Any]:
+    """Write the digest, with what failed and waits in the drop folder, and show it in Prefect."""
+    digest = latest_digest(output, folder)
+    write_digest(output, digest)
     create_markdown_artifact(digest_markdown(digest), key="digest", description=digest.verdict)
     return digest.as_dict()
 
@@ -132,44 +141,66 @@ def _progress_artifact(job: str) -> Iterator[OnProgress]:
     """Posts how far a job is, every few seconds, from a thread of its own: the work must not wait for the server."""
     artifact = create_progress_artifact(0.0, key="progress", description=job)
     assert isinstance(artifact, UUID)  # a coroutine only where a loop is running
-    latest = 0.0
-    over = threading.Event()
+    latest = posted = 0.0
 
     def on_progress(stage: str, done: float, total: float) -> None:
         nonlocal latest
         latest = share_done(stage, done, total)
 
     def post() -> None:
-        posted = 0.0
-        while not over.wait(_POST_EVERY_S):
-            if latest > posted:
-                posted = latest
-                try:
-                    update_progress_artifact(artifact, round(100 * posted, 1))
-                except Exception as error:  # of a server that is away: the work goes on
-                    _log.warning("no progress was posted: %s", error)
+        nonlocal posted
+        if (share := latest) > posted:
+            update_progress_artifact(artifact, round(100 * share, 1))
+            posted = share
 
-    poster = threading.Thread(target=post, daemon=True)
-    poster.start()
-    try:
+    with every(_POST_EVERY_S, post):
         yield on_progress
-        over.set()
-        poster.join()
-        update_progress_artifact(artifact, 100.0)
-    finally:
-        over.set()
+    update_progress_artifact(artifact, 100.0)
 
 
-def _end_with_service() -> None:
+@contextmanager
+def _problems_artifact() -> Iterator[None]:
+    """Posts what the block raises, for `error_of`: of an exception Prefect itself keeps nothing but a text.
+
+    Without it the run counts as one that died: whoever waits for it runs it again.
+    """
+    try:
+        yield
+    except StoppedError:
+        raise
+    except Exception as error:
+        try:
+            create_table_artifact(rows_of(error), key=PROBLEMS, description=type(error).__name__)
+        except Exception as missed:  # of a server that is away: the error itself matters more
+            _log.warning("no problems were posted: %s", missed)
+        raise
+
+
+def rows_of(error: Exception) -> list[dict[str, str]]:
+    """A row for each problem, from which `error_of` makes the same error."""
+    if not isinstance(error, PodcastError):
+        what = f"an error of the program, not of the manifest ({type(error).__name__}: {error})."
+        error = PodcastError(Problem("podcast/render", what, "Report it with the log of the flow run."))
+    kind = next(kind for kind in _KINDS if isinstance(error, kind))
+    return [{"error": kind.__name__} | problem.as_dict() for problem in error.problems]
+
+
+def error_of(rows: Sequence[Mapping[str, str]]) -> PodcastError:
+    """The error that `rows_of` was given."""
+    kind = next(kind for kind in _KINDS if kind.__name__ == rows[0]["error"])
+    return kind(*(Problem(row["where"], row["what"], row["next"]) for row in rows))
+
+
+@contextmanager
+def _ending_with_service() -> Iterator[None]:
     """End this process when the `podcast serve` that started it is gone: its workers are gone too."""
     served_by = int(os.environ.get(SERVED_BY) or 0)
 
-    def watch() -> None:
-        while not threading.Event().wait(_POST_EVERY_S):
-            try:
-                os.kill(served_by, 0)
-            except ProcessLookupError:
-                os.kill(os.getpid(), signal.SIGKILL)  # Prefect would try to tell its server first
+    def look() -> None:
+        try:
+            os.kill(served_by, 0)
+        except ProcessLookupError:
+            os.kill(os.getpid(), signal.SIGKILL)  # Prefect would try to tell its server first
 
-    if served_by:
-        threading.Thread(target=watch, name="service", daemon=True).start()
+    with every(_POST_EVERY_S, look) if served_by else nullcontext():
+        yield

@@ -6,6 +6,7 @@ when it dies; flow runs that died with it, or with anything else, are started ag
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -16,6 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -27,6 +29,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 import psutil
 from prefect import serve as serve_deployments
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.client.schemas.objects import DeploymentStatus, FlowRun, State, StateType
 from prefect.context import refresh_global_settings_context
 from prefect.deployments import run_deployment
@@ -39,20 +42,21 @@ from tzlocal import get_localzone_name
 
 from pipeline.engines.cluster import check_address, local_cluster
 from pipeline.engines.crew import plan_workers
-from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StoppedError, StorageError
+from pipeline.errors import EngineError, PodcastError, Problem, StoppedError
 from pipeline.jobs.report import Report, read_report
 from pipeline.jobs.status import Board
 from pipeline.night.claims import Outcome
-from pipeline.night.overnight import EVERY_ENGINE, Night
-from pipeline.night.prefect_flow import SERVED_BY, podcast
-from pipeline.night.watch import Render
+from pipeline.night.prefect_flow import PROBLEMS, SERVED_BY, error_of, podcast
+from pipeline.night.watch import EVERY_ENGINE, DropFolder, Render, watch
 from pipeline.settings import Settings
-from pipeline.workspace import Workspace
+from pipeline.threads import every
+from pipeline.workspace import Workspace, job_name
 
 T = TypeVar("T")
 
 LOCAL_API = "http://127.0.0.1:4200/api"
-_SERVER_START_S = 90
+_SERVER_START_S = 300.0  # of a machine that has much else to do
+_ANSWER_S = 10.0  # as well; where nobody listens, that is known at once
 _LOOK_S = 2.0
 _SILENT_S = 60.0  # a flow run that runs, without a live process that holds its job, is dead
 _TRIES = 5  # of flow runs that die
@@ -61,13 +65,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Service:
-    """What `podcast serve` serves: a deployment, and `night`'s drop folder, by `cron` or as soon as something comes."""
+    """What `podcast serve` serves: a deployment, and a drop folder, by `cron` or as soon as something comes."""
 
     name: str
     limit: int
     settings: Settings
     say: Callable[[str], None]
-    night: Night | None = None
+    drops: DropFolder | None = None
     cron: str | None = None
 
 
@@ -80,30 +84,30 @@ def serve(service: Service) -> None:
         check_address(service.settings.cluster, "client")
     configured = PREFECT_API_URL.value()
     api = str(configured or LOCAL_API).rstrip("/")
-    _ensure_server(api, service.say)
+    stop = threading.Event()
+    _ensure_server(api, service.say, stop)
     if not configured:
         # Without an address every `prefect` command would start a server of its own, beside this one.
         _prefect("config", "set", f"PREFECT_API_URL={api}")
         service.say(f"your Prefect profile now has PREFECT_API_URL={api}; undo: prefect config unset PREFECT_API_URL")
     os.environ["PREFECT_API_URL"] = api
     refresh_global_settings_context()  # in all threads: one that did not know it would start one more server
-    stop = threading.Event()
     with ExitStack() as stack:
         address = service.settings.cluster
         if address is None:
             address = stack.enter_context(local_cluster(plan_workers(service.settings, EVERY_ENGINE)))
         os.environ.update(service.settings.environment() | {"PODCAST_CLUSTER": address, SERVED_BY: str(os.getpid())})
+        stack.enter_context(_keeping_server(api, service.say, stop))
         stack.callback(stop.set)
-        threading.Thread(target=_keep_server, args=(api, service.say, stop), daemon=True).start()
-        if service.night is not None and service.cron is None:
-            stack.enter_context(_watching(service, service.night, stop))
+        if service.drops is not None and service.cron is None:
+            stack.enter_context(_watching(service, service.drops, stop))
         _serve(service, api)
 
 
 def _serve(service: Service, api: str) -> None:
     """Serve, again after a time without a server."""
-    night = service.night
-    inbox = {"inbox": str(night.folder.resolve())} if night is not None and service.cron else {}
+    drops = service.drops
+    inbox = {"inbox": str(drops.root.resolve())} if drops is not None and service.cron else {}
     while True:
         deployment = podcast.to_deployment(
             name=service.name,
@@ -126,19 +130,20 @@ def _serve(service: Service, api: str) -> None:
 
 
 @contextmanager
-def _watching(service: Service, night: Night, stop: threading.Event) -> Iterator[None]:
+def _watching(service: Service, drops: DropFolder, stop: threading.Event) -> Iterator[None]:
     """Look after the drop folder in a thread, each manifest a flow run."""
     board = Board(service.settings.output)
-    render = render_through(f"podcast/{service.name}", night, stop)
+    render = render_through(f"podcast/{service.name}", drops, stop)
 
-    def watch() -> None:
+    def watch_until_stopped() -> None:
         try:
-            night.watch(render, board, stop)
+            watch(drops, render, board, stop)
         except PodcastError as error:
             service.say(str(error))
 
     with board.open():
-        thread = threading.Thread(target=watch, name="watch")
+        # Not `threads.every`: one call that lasts as long as the block.
+        thread = threading.Thread(target=watch_until_stopped, name="watch")
         thread.start()
         try:
             yield
@@ -147,19 +152,19 @@ def _watching(service: Service, night: Night, stop: threading.Event) -> Iterator
             thread.join()
 
 
-def watch_through_prefect(night: Night, *, once: bool) -> list[Outcome]:
-    """Look after a drop folder, each manifest a flow run of the deployment that is served elsewhere."""
+def watch_through_prefect(drops: DropFolder, *, once: bool) -> list[Outcome]:
+    """`watch`, each manifest a flow run of the deployment that is served elsewhere."""
     stop = threading.Event()
-    board = Board(night.settings.output)
+    board = Board(drops.settings.output)
     try:
         with board.open():
-            return night.watch(render_through("podcast/render", night, stop), board, stop, once=once)
+            return watch(drops, render_through("podcast/render", drops, stop), board, stop, once=once)
     finally:
         stop.set()
 
 
 def deployment_answers(say: Callable[[str], None]) -> bool:
-    """Whether podcast/render is served, on the Prefect API that is configured; if one is, but not that, it is told.
+    """Whether podcast/render is served, on the Prefect API that is configured; if one is, but not that, `say` gets why.
 
     Whoever serves it tells Prefect when it ends; one that was killed is missed after a minute.
     """
@@ -181,16 +186,19 @@ def deployment_answers(say: Callable[[str], None]) -> bool:
     return True
 
 
-def render_through(deployment: str, night: Night, stop: threading.Event) -> Render:
-    """Renders one manifest as a flow run of `deployment`; one that dies is followed by another."""
+def render_through(deployment: str, drops: DropFolder, stop: threading.Event) -> Render:
+    """Renders one manifest as a flow run of `deployment`; one that dies is followed by another.
+
+    Raises what the flow raised, `EngineError` where too many have died, and `StoppedError` after `stop`.
+    """
 
     def render(manifest: Path, owner: Path) -> Report:
-        workspace = Workspace(night.settings.output, owner.stem)
+        workspace = Workspace(drops.settings.output, job_name(owner))
         parameters = {
             "manifest": str(manifest.resolve()),
             "owner": str(owner.resolve()),
-            "out": str(night.settings.output.resolve()),
-            "allow_outside": night.allow_outside,
+            "out": str(drops.settings.output.resolve()),
+            "allow_outside": drops.allow_outside,
         }
         for _try in range(_TRIES):
             before = _stamp(workspace.report)
@@ -206,9 +214,10 @@ def render_through(deployment: str, night: Night, stop: threading.Event) -> Rend
             report = read_report(workspace.report)
             if report is not None and _stamp(workspace.report) != before:
                 return report
-            if state.type == StateType.FAILED:
-                raise _error(str(manifest), state.message or "the flow run failed.")
-            _log.warning("%s: its flow run ended as %s; another follows", owner.stem, state.name)
+            error = _patiently(partial(_error, run.id), stop) if state.type == StateType.FAILED else None
+            if error is not None:
+                raise error
+            _log.warning("%s: its flow run ended as %s (%s); another follows", owner.stem, state.name, state.message)
         what = f"{_TRIES} flow runs died."
         raise EngineError(Problem(str(manifest), what, "See output/logs, and Prefect's page of the flow runs."))
 
@@ -245,69 +254,82 @@ def _patiently(ask: Callable[[], T], stop: threading.Event) -> T:
                 raise StoppedError from None
 
 
-def _error(where: str, message: str) -> PodcastError:
-    """The error a flow run ended with, as far as its message tells."""
-    kinds = {"RequestError": RequestError, "StorageError": StorageError, "EngineError": EngineError}
-    kind = next((kinds[name] for name in kinds if name in message), RequestError)
-    return kind(Problem(where, message))
+def _error(run: UUID) -> PodcastError | None:
+    """The error that a flow run has posted; None where it could not."""
+    ours = ArtifactFilter(key=ArtifactFilterKey(any_=[PROBLEMS]), flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
+    with get_client(sync_client=True) as client:
+        artifacts = client.read_artifacts(artifact_filter=ours)
+    return error_of(json.loads(str(artifacts[0].data))) if artifacts else None
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino
+    return status.st_mtime_ns, status.st_ino
 
 
-def _keep_server(api: str, say: Callable[[str], None], stop: threading.Event) -> None:
-    """Start the local server again when it has died."""
-    while not stop.wait(_LOOK_S):
-        if not (_answers(api) or stop.wait(_LOOK_S) or _answers(api)):
-            try:
-                _ensure_server(api, say)
-            except PodcastError as error:  # somebody else's, elsewhere
-                _log.warning("%s", error)
+@contextmanager
+def _keeping_server(api: str, say: Callable[[str], None], stop: threading.Event) -> Iterator[None]:
+    """Start the local server again when it has died: when it has not answered twice."""
+    silent = 0
+
+    def look() -> None:
+        nonlocal silent
+        silent = 0 if _answers(api) else silent + 1
+        if silent > 1:
+            _ensure_server(api, say, stop)
+
+    with every(_LOOK_S, look):
+        yield
 
 
-def _ensure_server(api: str, say: Callable[[str], None]) -> None:
-    """See that a Prefect API answers at `api`; a local one is started on loopback if none does."""
+def _ensure_server(api: str, say: Callable[[str], None], stop: threading.Event) -> None:
+    """See that a Prefect API answers at `api`; a local one is started on loopback if none does.
+
+    After `stop` it is not waited for. Raises `PodcastError` where none is to be had.
+    """
     if _answers(api):
         return
     place = urlsplit(api)
     if place.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise PodcastError(Problem(api, "the Prefect server does not answer.", "Start it, or unset PREFECT_API_URL."))
     say(f"starting a Prefect server on {api}; stop it with: prefect server stop")
-    _forget_dead_server()
+    if not _server_lives():  # else Prefect takes what a killed one left for a server that runs
+        with suppress(OSError):
+            _server_record().unlink()
     _prefect("server", "start", "--background", "--host", "127.0.0.1", "--port", str(place.port or 4200))
     deadline = time.monotonic() + _SERVER_START_S
-    while not _answers(api):
-        if time.monotonic() > deadline:
+    while not _answers(api) and not stop.wait(0.25):
+        if time.monotonic() > deadline or not _server_lives():
             hint = "See why with: prefect server start --host 127.0.0.1"
             raise PodcastError(Problem(api, "a local Prefect server did not start.", hint))
-        time.sleep(0.25)
 
 
-def _forget_dead_server() -> None:
-    """Remove what a killed server left behind: Prefect takes it for one that runs, and would start no other."""
-    record = Path(PREFECT_HOME.value()) / "server.pid"
+def _server_record() -> Path:
+    """The file in which Prefect notes the process of a server in the background."""
+    return Path(PREFECT_HOME.value()) / "server.pid"
+
+
+def _server_lives() -> bool:
+    """Whether the process of that record is a server still: its number may be another process's by now."""
     try:
-        lives = any("prefect" in word for word in psutil.Process(int(record.read_text())).cmdline())
-    except (OSError, ValueError, psutil.Error):  # it may be somebody else's by now
-        lives = False
-    if not lives:
-        with suppress(OSError):
-            record.unlink()
+        return any("prefect" in word for word in psutil.Process(int(_server_record().read_text())).cmdline())
+    except (OSError, ValueError, psutil.Error):
+        return False
 
 
 def _prefect(*arguments: str) -> None:
     """Run the `prefect` command; its words go to stderr, as stdout is for machines."""
-    subprocess.run([sys.executable, "-m", "prefect", *arguments], check=False, stdout=sys.stderr.fileno())
+    # In a session of its own: a Ctrl-C in the terminal ends `podcast serve`, and not the server that outlives it.
+    command = [sys.executable, "-m", "prefect", *arguments]
+    subprocess.run(command, check=False, stdout=sys.stderr.fileno(), start_new_session=True)
 
 
 def _answers(api: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{api}/health", timeout=2):  # noqa: S310 - the address is the user's own
+        with urllib.request.urlopen(f"{api}/health", timeout=_ANSWER_S):  # noqa: S310 - the address is the user's own
             return True
     except (OSError, ValueError):
         return False

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,9 +15,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.bench import samples
 from pipeline.bench.engine import chunks
 from pipeline.bench.random_weights import BenchWeights
-from pipeline.bench.samples import ENOUGH, QUIET, Sample, hold, in_turn, occupancy, select
+from pipeline.bench.samples import ENOUGH, QUIET, Sample, hold, in_turn, occupancy, select, timed
 from pipeline.engines.dia.batching.sampling import Sampling
 from pipeline.engines.dia.batching.slots import EagerStepper
 from pipeline.engines.dia.network.attention import Lane
@@ -42,9 +47,9 @@ def test_samples_that_others_disturbed_are_dropped(
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 100), st.one_of(st.none(), st.floats(0, 1))), min_size=ENOUGH, max_size=20))
-def test_a_median_of_clean_samples_is_not_moved_by_noisy_ones(samples: list[tuple[float, float | None]]) -> None:
+def test_a_median_of_clean_samples_is_not_moved_by_noisy_ones(drawn: list[tuple[float, float | None]]) -> None:
     """Whatever the others' samples are."""
-    made = [Sample(seconds, others) for seconds, others in samples]
+    made = [Sample(seconds, others) for seconds, others in drawn]
     clean = [sample.seconds for sample in made if sample.others is None or sample.others <= QUIET]
     found = select(made)
     assert found.samples + found.dropped == len(made)
@@ -74,6 +79,29 @@ def test_alternatives_are_measured_in_turn() -> None:
     assert found.keys() == {"a", "b"}
     assert all(measured.seconds >= 0 and measured.samples >= 2 for measured in found.values())
     assert len(ticks) == 4
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells what others do")
+def test_a_process_does_not_take_itself_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what the cores did, as the system counts it, the work of this process is its own; the rest is others'."""
+    cores, ticks = sorted(os.sched_getaffinity(0)), os.sysconf("SC_CLK_TCK")
+    clock = SimpleNamespace(wall_s=0.0, own_s=0.0)
+    clock.perf_counter, clock.process_time = lambda: clock.wall_s, lambda: clock.own_s
+    monkeypatch.setattr(samples, "time", clock)
+    monkeypatch.setattr(samples, "_STAT", tmp_path / "stat")
+
+    def count(busy_s: float) -> None:
+        """Each core has been busy so long, a part of it for the system, and idle for longer."""
+        lines = [f"cpu{core} {round(busy_s * ticks) - 3} 0 3 99999 7 0 0 0 0 0" for core in cores]
+        (tmp_path / "stat").write_text("\n".join([f"cpu {10**9} 0 0 0 0 0 0 0 0 0", *lines, ""]))
+
+    for own_s, others in ((4.0 * len(cores), 0.0), (1.0 * len(cores), 0.75), (5.0 * len(cores), 0.0)):
+        count(1.0)
+        with timed() as timer:
+            clock.wall_s += 4.0
+            clock.own_s += own_s
+            count(5.0)
+        assert timer.sample == Sample(4.0, others)
 
 
 def test_takes_stand_still_while_their_step_is_measured(tiny: BenchWeights) -> None:

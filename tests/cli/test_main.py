@@ -42,6 +42,25 @@ def test_render_prints_the_report_and_writes_it(make_job: MakeJob, tmp_path: Pat
     assert "0 rendered, 4 reused" in again.stderr
 
 
+def test_several_manifests_end_with_the_digest(make_job: MakeJob, tmp_path: Path) -> None:
+    """Its page is named on stderr; stdout is the list of reports. One manifest has its report alone."""
+    make_job(name="one")
+    assert run_podcast("render", "one.yaml", "--engine", "tone", cwd=tmp_path).returncode == 0
+    assert not (tmp_path / "output/digest.html").exists()
+    make_job(name="two", cast={"Ann": "nobody"})
+    both = run_podcast("render", "one.yaml", "two.yaml", "--engine", "tone", "--json", cwd=tmp_path)
+    assert both.returncode == 1
+    assert [report["job"] for report in json.loads(both.stdout)] == ["one"]
+    assert both.stderr.splitlines()[-1] == "1 job done: output/digest.html"
+    assert "A test" in (tmp_path / "output/digest.html").read_text()
+    digest = json.loads((tmp_path / "output/digest.json").read_text())
+    assert [job["name"] for job in digest["jobs"]] == ["one"]
+    (tmp_path / "output/digest.html").unlink()
+    make_job(name="one", cast={"Ann": "nobody"})
+    assert run_podcast("render", "one.yaml", "two.yaml", cwd=tmp_path).returncode == 2
+    assert not (tmp_path / "output/digest.html").exists()
+
+
 def test_plan_says_what_and_why_and_changes_nothing(make_job: MakeJob, tmp_path: Path) -> None:
     """Before the first render, after it, and after an edit."""
     make_job()

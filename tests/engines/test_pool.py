@@ -208,31 +208,30 @@ def test_the_job_with_the_higher_priority_is_done_first() -> None:
         low.start()
         until(lambda: order)
         render(crew, "high", 1, 60)
-        while_high = order[: len(order) - order[::-1].index("high")]
+        while_high = order[order.index("high") : len(order) - order[::-1].index("high")]
         low.join()
     assert Counter(order) == {"low": 150, "high": 60}
-    # What was begun before, and what is spoken while more of the high one is on its way. Sharing would give it as much,
-    # after all that waited at the workers already, which is 78.
-    assert Counter(while_high)["low"] < 60
+    # What was begun before, and what is spoken while more of the high one is on its way. Sharing would give it as much.
+    assert Counter(while_high)["low"] < 45
 
 
 def test_a_fast_worker_takes_more() -> None:
-    """One that is ten times as slow is sent no more than it gets done."""
+    """One that is fifty times as slow is sent no more than it gets done."""
     with _doubles("quick", "slow") as crew:
         speaker = _pool(crew)
         _sounds(speaker.render([request(n, "one") for n in range(40)]))
-        results = list(speaker.render([request(n, "two words") for n in range(150)]))
+        results = list(speaker.render([request(n, "two words") for n in range(100)]))
     taken = Counter(result.device for result in results if isinstance(result, Rendered))
-    assert sum(taken.values()) == 150
+    assert sum(taken.values()) == 100
     assert taken["quick"] >= 2 * taken["slow"] > 0
 
 
 def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over 500 chunks of all lengths 90 % of all slots of all workers are busy, and none ran empty in between."""
+    """Over 300 chunks of all lengths 90 % of all slots of all workers are busy, and none ran empty in between."""
     monkeypatch.setenv("DOUBLE_SLOTS", "8")
     with _doubles("steady a", "steady b") as crew:
-        requests = [request(number, "a " * (4 + number * 7 % 16)) for number in range(500)]
-        assert len(_sounds(_pool(crew).render(requests))) == 500
+        requests = [request(number, "a " * (4 + number * 7 % 16)) for number in range(300)]
+        assert len(_sounds(_pool(crew).render(requests))) == 300
         counts = crew.client.run(here)
     assert len(counts) == 2
     assert sum(busy for _renders, _steps, busy in counts.values()) >= 0.9 * 8 * sum(

@@ -1,4 +1,4 @@
-"""The flow on a real Prefect server, as README describes it."""
+"""The flow's error as it is handed over, and the flow on a real Prefect server, as README describes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StorageError
 from tests.support.commands import PODCAST, REPOSITORY, SCRIPT, run_podcast
 from tests.support.processes import WAIT_S, free_port, until
 
@@ -103,6 +106,32 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
         subprocess.run([PREFECT, "server", "stop"], cwd=folder, env=env, capture_output=True, check=False)
 
 
+texts = st.text(st.characters(codec="utf-8"))
+
+
+@given(
+    st.sampled_from([PodcastError, RequestError, StorageError, EngineError]),
+    st.lists(st.builds(Problem, texts, texts, texts), min_size=1),
+)
+def test_an_error_is_read_back_as_it_was(kind: type[PodcastError], problems: list[Problem]) -> None:
+    """Its kind and its problems, whatever stands in them, through JSON."""
+    from pipeline.night.prefect_flow import error_of, rows_of
+
+    found = error_of(json.loads(json.dumps(rows_of(kind(*problems)))))
+    assert type(found) is kind
+    assert found.problems == tuple(problems)
+
+
+def test_an_error_of_the_program_is_told_as_one() -> None:
+    """And is not taken for the manifest's."""
+    from pipeline.night.prefect_flow import error_of, rows_of
+
+    error = error_of(rows_of(ZeroDivisionError("oops")))
+    assert type(error) is PodcastError
+    assert "an error of the program, not of the manifest (ZeroDivisionError: oops)." in str(error)
+
+
+@pytest.mark.slow
 def test_a_deployment_run_renders_the_same_takes_as_the_command(served: Served) -> None:
     """Byte for byte, with a progress artifact and the report at the end; everything listens on loopback."""
     result = served.prefect("deployment", "run", "podcast/render", "--param", "manifest=manifests/show.yaml", "--watch")
@@ -132,12 +161,48 @@ def test_a_deployment_run_renders_the_same_takes_as_the_command(served: Served) 
     assert {str(next(iter(connection.laddr))) for connection in listening} <= {"127.0.0.1", "::1"}
 
 
+@pytest.mark.slow
 def test_a_wrong_manifest_fails_the_run_and_serving_goes_on(served: Served) -> None:
     """With the problem in its state."""
     result = served.prefect("deployment", "run", "podcast/render", "--param", "manifest=manifests/nope.yaml", "--watch")
     assert result.returncode == 1
     assert "Failed" in result.stdout
     assert "nope.yaml" in served.said.read_text()
+
+
+# `render_through` as `podcast watch` calls it, for a manifest and an output folder; prints the error's kind and text.
+RENDER = """
+import sys, threading
+from pathlib import Path
+from pipeline.errors import PodcastError
+from pipeline.night.prefect_service import render_through
+from pipeline.night.watch import DropFolder
+from pipeline.settings import Settings
+
+manifest, output = map(Path, sys.argv[1:])
+drops = DropFolder(Path("night"), Settings(output=output, voices=(), jobs=1), print)
+try:
+    render_through("podcast/render", drops, threading.Event())(manifest, manifest)
+except PodcastError as error:
+    print(type(error).__name__, error, sep=chr(10))
+"""
+
+
+@pytest.mark.slow
+def test_an_error_of_a_flow_run_is_the_error_of_the_command(served: Served) -> None:
+    """The same kind, by which a drop folder decides what becomes of the manifest, and the same words."""
+    wrong = write_show(served.folder / "manifests", "wrong")
+    wrong.write_text(wrong.read_text() + "cast: {Ann: nobody, Bob: noone}\n")
+    taken = served.folder / "taken"
+    taken.write_text("a file where the output should be")
+    for manifest, output, kind, count in (
+        (wrong, served.folder / "output", "RequestError", 2),
+        (served.folder / "manifests/show.yaml", taken, "StorageError", 1),
+    ):
+        flow_run = served.run(Path(sys.executable), "-c", RENDER, str(manifest), str(output))
+        command = run_podcast("render", manifest, "--out", output, cwd=served.folder)
+        assert flow_run.stdout.splitlines() == [kind, *command.stderr.splitlines()], flow_run.stderr
+        assert len(command.stderr.splitlines()) == count
 
 
 def workers(served: Served) -> list[psutil.Process]:
@@ -153,6 +218,7 @@ def workers(served: Served) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.slow
 def test_a_night_as_readme_has_it(served: Served) -> None:
     """Three manifests are dropped, a worker is killed, and there are three finished podcasts and a digest."""
     night = served.folder / "night"
@@ -186,6 +252,7 @@ def test_a_night_as_readme_has_it(served: Served) -> None:
     until(lambda: "digest" in _artifacts(served), served.said.read_text)
 
 
+@pytest.mark.slow
 def test_a_run_may_render_a_whole_inbox(served: Served) -> None:
     """As a cron run does: what lies there is done or failed when it ends, and a failure is the run's."""
     folder = served.folder / "other"
@@ -253,6 +320,7 @@ def _artifacts(served: Served) -> dict[str, list[object]]:
     return found
 
 
+@pytest.mark.slow
 def test_prefect_yaml_deploys_to_a_pool_of_ones_own(served: Served) -> None:
     """`prefect deploy` takes it as it ships, with its nightly schedule."""
     create = served.prefect("work-pool", "create", "--type", "process", "my-pool")

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,9 +24,10 @@ from pipeline.errors import EngineError, Problem, RequestError, StorageError
 from pipeline.jobs.job import open_job
 from pipeline.jobs.report import Report
 from pipeline.jobs.stages import Conditions, render_job
+from pipeline.jobs.status import Board
 from pipeline.night.claims import Outcome
-from pipeline.night.inbox import Folders, Inbox
-from pipeline.night.watch import Watcher
+from pipeline.night.inbox import Drop, Folders, Inbox
+from pipeline.night.watch import DropFolder, Watcher, watch
 from pipeline.settings import Settings
 from pipeline.window import parse_window
 
@@ -46,7 +47,7 @@ class Shop:
 
     folder: Path
     rendered: list[tuple[str, str]] = field(default_factory=list)  # manifest, its script as it was read
-    events: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     finished: list[Outcome] = field(default_factory=list)
     during: Callable[[Path], object] = lambda _manifest: None
     status: Literal["done", "partial"] = "done"
@@ -77,18 +78,22 @@ class Shop:
         self.during(manifest)
         return REPORT.model_copy(update={"status": self.status, "problems": tuple(self.problems)})
 
+    def drops(self, **options: Any) -> DropFolder:
+        """With what a watcher is given."""
+        output, window = self.folder.parent / "output", options.pop("window", None)
+        settings = Settings(output=output, voices=(), jobs=1, window=window)
+        options = {"at_once": 1, "settle_s": 0.03, "patience_s": 0.3} | options
+        return DropFolder(self.folder, settings, self.said.append, **options)
+
     def watcher(self, **options: Any) -> Watcher:
-        options = {"settle_s": 0.03, "patience_s": 0.3} | options
-        return Watcher(
-            self.folder,
-            self.render,
-            on_event=self.events.append,
-            on_finished=lambda *outcome: self.finished.append(Outcome(*outcome)),
-            **options,
-        )
+        return Watcher(self.drops(**options), self.render, self.finished.append)
 
     def drain(self, **options: Any) -> list[Outcome]:
-        return self.watcher(**options).drain(threading.Event())
+        return self.watcher(**options).run(threading.Event(), once=True)
+
+    def waiting(self) -> list[Drop]:
+        """What lies in the inbox, the next one first."""
+        return list(Inbox(Folders(self.folder)).look(0.0).drops)
 
     def files(self, *where: str) -> list[str]:
         root = self.folder.joinpath(*where)
@@ -146,7 +151,7 @@ def test_a_script_may_come_after_its_manifest(shop: Shop) -> None:
     """A manifest waits for the script it names, and is rendered when that has come."""
     shop.drop("one", None)
     with Running(shop.watcher(patience_s=WAIT_S)):
-        until(lambda: [drop.problems for drop in shop.watcher().waiting()])
+        until(lambda: [drop.problems for drop in shop.waiting()])
         (shop.inbox / "one.md").write_text("Late.")
         until(lambda: shop.finished)
     assert shop.rendered == [("one.yaml", "Late.")]
@@ -280,7 +285,7 @@ def test_work_in_flight_is_taken_up_at_the_next_start(shop: Shop) -> None:
     shop.drain()
     assert shop.rendered == [("one.yaml", "Long")] * 2
     assert "done/one.yaml" in shop.files()
-    assert shop.events == ["one: taken up where it was left."]
+    assert shop.said == ["one: taken up where it was left."]
 
 
 @pytest.mark.parametrize("poll", [False, True])
@@ -351,7 +356,7 @@ def test_the_higher_priority_goes_first(shop: Shop) -> None:
     for number, name in enumerate(("late", "early", "urgent")):
         manifest = shop.drop(name, priority=9 if name == "urgent" else 0)
         os.utime(manifest, (1000 - number, 1000 - number))
-    assert [drop.name for drop in shop.watcher().waiting()] == ["urgent", "early", "late"]
+    assert [drop.name for drop in shop.waiting()] == ["urgent", "early", "late"]
     shop.drain()
     assert [name for name, _text in shop.rendered] == ["urgent.yaml", "early.yaml", "late.yaml"]
 
@@ -387,7 +392,7 @@ def test_a_full_disk_is_waited_out(shop: Shop) -> None:
     (outcome,) = shop.drain(patience_s=0.01)
     assert outcome.error.startswith("output: the disk is full. Make room.\nIt stays in running/")
     assert "running/one/one.yaml" in shop.files()
-    assert shop.events == ["one: output: the disk is full. It stays in running/ and is tried again."]
+    assert shop.said == ["one: output: the disk is full. It stays in running/ and is tried again."]
     with Running(shop.watcher(patience_s=0.01)):
         before = len(shop.rendered)
         until(lambda: len(shop.rendered) > before + 8)
@@ -454,8 +459,8 @@ def test_what_cannot_be_delivered_is_not_rendered_again(shop: Shop) -> None:
     (shop.folder / "done" / "one.yaml").mkdir(parents=True)
     shop.drop("one")
     with Running(shop.watcher(patience_s=0.01)):
-        until(lambda: shop.events)
-        assert "It stays in running/ and is tried again." in shop.events[0]
+        until(lambda: shop.said)
+        assert "It stays in running/ and is tried again." in shop.said[0]
         (shop.folder / "done" / "one.yaml").rmdir()
         until(lambda: shop.finished)
     assert len(shop.rendered) == 1
@@ -470,7 +475,7 @@ def test_what_is_no_manifest_is_left_alone(shop: Shop) -> None:
     (shop.inbox / "chapters.yaml").write_text("chapters: [{turns: [{text: Hello}]}]\n")
     (shop.inbox / "list.yml").write_text("- turns: [{text: Hello}]\n")
     (shop.inbox / "folder.yaml").mkdir()
-    assert shop.watcher().waiting() == []
+    assert shop.waiting() == []
     assert shop.drain() == []
     assert len(shop.files("inbox")) == len(names) + 2
 
@@ -499,10 +504,10 @@ def test_nothing_outside_the_folder_is_taken(shop: Shop, tmp_path: Path) -> None
     assert secret.read_text() == "Secret."
 
 
-def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_used(tmp_path: Path, settings: Settings) -> None:
     """A watcher whose folder is a file says so, and what to do, before it begins."""
     (tmp_path / "drop").write_text("a file")
-    watcher = Watcher(tmp_path / "drop", lambda _manifest, _done: REPORT)
+    watcher = Watcher(DropFolder(tmp_path / "drop", settings, print), lambda _manifest, _done: REPORT)
     with pytest.raises(RequestError, match=r"the drop folder cannot be used \(.*\)\. Make it writable"):
         watcher.run(threading.Event())
 
@@ -514,19 +519,44 @@ def test_real_jobs(shop: Shop, settings: Settings) -> None:
         job = open_job(manifest, settings, engine="tone", owner=done)
         return render_job(job, Conditions(jobs=1))
 
-    watcher = Watcher(shop.folder, render, settle_s=0.03, patience_s=0.3)
+    watcher = Watcher(replace(shop.drops(), settings=settings), render)
     shop.drop("one", SCRIPT)
     shop.drop("two", SCRIPT, cast={"Ann": "nobody"})
-    first, wrong = watcher.drain(threading.Event())
+    first, wrong = watcher.run(threading.Event(), once=True)
     assert first.report is not None
     assert first.report.takes.rendered == first.report.takes.total > 0
     assert (shop.folder / "done" / "one.report.md").read_text().startswith("# A test: done")
     assert wrong.error.startswith('two.yaml:1: no voice "nobody" in voices/.')
 
     shop.drop("one", SCRIPT)
-    (again,) = watcher.drain(threading.Event())
+    (again,) = watcher.run(threading.Event(), once=True)
     assert again.report is not None
     assert again.report.takes.reused == first.report.takes.total
+
+
+def test_what_becomes_of_the_folder_is_said_shown_and_summed_up(shop: Shop) -> None:
+    """How each manifest ended is said, and stands in the digest; what waits for its window is on the board."""
+    shop.drop("one")
+    shop.drop("two", None)
+    shop.drop("late", window="23:00-06:30")
+    drops = shop.drops(now=lambda: datetime(2026, 11, 26, 12))
+    board, stop = Board(drops.settings.output), threading.Event()
+    thread = threading.Thread(target=watch, args=(drops, shop.render, board, stop))
+    thread.start()
+    try:
+        until(lambda: [job.title for job in board.jobs()] == ["late.yaml"])
+        until(lambda: len(shop.said) == 3)
+    finally:
+        stop.set()
+        thread.join(WAIT_S)
+    assert shop.said == [
+        f"watching {shop.inbox}; stop with Ctrl-C",
+        "one: done",
+        'two: failed\ntwo.yaml:1: there is no file "two.md". Drop it beside the manifest.',
+    ]
+    digest = json.loads((drops.settings.output / "digest.json").read_text())
+    assert [failure["name"] for failure in digest["failures"]] == ["two"]
+    assert digest["waiting"] == ["late.yaml"]
 
 
 # Settling
@@ -575,7 +605,8 @@ WATCHER = """
 import os, sys, threading, time
 from pathlib import Path
 from pipeline.jobs.report import Report
-from pipeline.night.watch import Watcher
+from pipeline.night.watch import DropFolder, Watcher
+from pipeline.settings import Settings
 
 folder, log, busy_s = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 
@@ -593,11 +624,12 @@ def render(manifest, done):
     mark.unlink()
     return Report(title="A test", status="done", audio_s=0, wall_s=0, speed_x=0)
 
-watcher = Watcher(folder, render, at_once=2, settle_s=0.05, patience_s=30)
+settings = Settings(output=folder / "output", voices=(), jobs=1)
+watcher = Watcher(DropFolder(folder, settings, print, at_once=2, settle_s=0.05, patience_s=30), render)
 log.with_name(f"ready-{os.getpid()}").touch()
 while not log.with_name("go").exists():
     time.sleep(0.01)
-watcher.drain(threading.Event())
+watcher.run(threading.Event(), once=True)
 """
 
 
@@ -607,9 +639,13 @@ def start(shop: Shop, log: Path, busy_s: float) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
-def let_go(log: Path, count: int) -> None:
-    """Let so many watchers begin at the same time."""
-    until(lambda: len(list(log.parent.glob("ready-*"))) == count)
+def let_go(log: Path, *watchers: subprocess.Popen[str]) -> None:
+    """Let them begin at the same time."""
+
+    def alive() -> None:
+        assert [watcher.poll() for watcher in watchers] == [None] * len(watchers)
+
+    until(lambda: len(list(log.parent.glob("ready-*"))) == len(watchers), alive)
     log.with_name("go").touch()
 
 
@@ -626,42 +662,45 @@ def begun(log: Path) -> list[tuple[str, str]]:
     return [(name, pid) for _what, name, pid in lines]
 
 
-@pytest.fixture
-def crowd(shop: Shop) -> Iterator[Shop]:
-    """200 manifests that share a script, all there at once."""
-    for number in range(200):
-        shop.drop(f"job{number:03d}", "Shared." if number == 0 else None, script="shared.md")
-    yield shop
+def drop_all(shop: Shop, count: int) -> set[str]:
+    """So many manifests that share a script, all there at once."""
+    return {shop.drop(f"job{n:03d}", None if n else "Shared.", script="shared.md").name for n in range(count)}
+
+
+def assert_all_done(shop: Shop, manifests: set[str]) -> None:
     assert shop.files("inbox") == []
     assert list((shop.folder / "running").iterdir()) == []
-    assert len([name for name in shop.files("done") if name.endswith(".yaml")]) == 200
+    assert {name for name in shop.files("done") if name.endswith(".yaml")} == manifests
     assert shop.files("failed") == []
 
 
-def test_two_watchers_render_nothing_twice(crowd: Shop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_two_watchers_render_nothing_twice(shop: Shop, tmp_path: Path, count: int) -> None:
     """Of two processes that watch one folder each takes a part, and every manifest is rendered exactly once."""
-    log = tmp_path / "log"
-    two = start(crowd, log, 0.01), start(crowd, log, 0.01)
-    let_go(log, 2)
+    manifests, log = drop_all(shop, count), tmp_path / "log"
+    two = start(shop, log, 0.01), start(shop, log, 0.01)
+    let_go(log, *two)
     end(*two)
-    names = [name for name, _pid in begun(log)]
-    assert len(names) == len(set(names)) == 200
+    assert sorted(name for name, _pid in begun(log)) == sorted(manifests)
     assert len({pid for _name, pid in begun(log)}) == 2
+    assert_all_done(shop, manifests)
 
 
-def test_a_watcher_is_killed_and_nothing_is_lost(crowd: Shop, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_watcher_is_killed_and_nothing_is_lost(shop: Shop, tmp_path: Path) -> None:
     """After kill -9 of one of two watchers every manifest is done, and only what it had in hand is begun again."""
-    log = tmp_path / "log"
-    victim, other = start(crowd, log, 0.02), start(crowd, log, 0.02)
-    let_go(log, 2)
+    manifests, log = drop_all(shop, 200), tmp_path / "log"
+    victim, other = start(shop, log, 0.02), start(shop, log, 0.02)
+    let_go(log, victim, other)
     until(lambda: sum(pid == str(victim.pid) for _name, pid in begun(log)) > 10)
     victim.send_signal(signal.SIGKILL)
     victim.communicate(timeout=WAIT_S)
-    end(start(crowd, log, 0.02), other)
+    end(start(shop, log, 0.02), other)
     renders = begun(log)
-    assert {name for name, _pid in renders} == {f"job{number:03d}.yaml" for number in range(200)}
+    assert {name for name, _pid in renders} == manifests
     names = [name for name, _pid in renders]
     twice = {name for name in names if names.count(name) > 1}
     first = dict(reversed(renders))
     assert len(twice) <= 2
     assert {first[name] for name in twice} <= {str(victim.pid)}
+    assert_all_done(shop, manifests)

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.support.processes import WAIT_S
+
 REPOSITORY = Path(__file__).parents[2]
 PODCAST = Path(sys.executable).with_name("podcast")
 SCRIPT = """\
@@ -31,7 +33,7 @@ MakeJob = Callable[..., Path]
 
 
 def run_podcast(
-    *arguments: str | Path, cwd: Path, timeout_s: float = 120, env: Mapping[str, str] | None = None
+    *arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the installed `podcast` command as a user would."""
     return subprocess.run(
@@ -40,6 +42,6 @@ def run_podcast(
         env=os.environ | dict(env or {}),
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=WAIT_S,
         check=False,
     )

@@ -21,7 +21,7 @@ from pipeline.engines.tone import ToneEngine
 from pipeline.errors import EngineError, Problem
 
 ANN = Voice("ann", DraftVoice())
-_STEP_S = {"quick": 0.004, "steady": 0.03, "slow": 0.04}  # by what the worker's name begins with; others take no time
+_STEP_S = {"quick": 0.004, "steady": 0.03, "slow": 0.2}  # by what the worker's name begins with; others take no time
 
 
 def request(key: object, text: str, *, seed: int = 1, voice: Voice = ANN) -> Request:

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 
-WAIT_S = 120.0  # for another process or thread to come to a point; never a measure of speed
+WAIT_S = 900.0  # for another process or thread to come to a point, on a machine that has much else to do
 
 
 def until(there: Callable[[], object], told: Callable[[], object] = lambda: "", *, look_s: float = 0.02) -> None:

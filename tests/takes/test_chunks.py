@@ -24,7 +24,7 @@ def _text(dice: random.Random, words: int) -> str:
     """Words that are seldom the same twice, with sentences and clauses."""
     said = []
     for index in range(words):
-        word = "".join(dice.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(dice.randint(2, 9)))
+        word = "".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=dice.randint(2, 9)))
         said.append(word + ("," if dice.random() < 0.1 else ". "[: dice.random() < 0.12] if index < words - 1 else "."))
     return " ".join(said)
 

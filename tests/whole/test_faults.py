@@ -696,7 +696,6 @@ KILLS = 50
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, make_job: MakeJob) -> None:
     """Killed at 50 random moments, a job renders no finished take again and ends in the same bytes as undisturbed."""
     make_job(prose(160, chapters=4), deliver=["podcast", "m4b"])

@@ -193,7 +193,8 @@ def test_whatever_is_missing_every_word_keeps_its_place(
     planned = [plan for plan in job.takes if plan.chunk.chapter == 0]
     assert len(planned) == 3
     takes = {plan.key: done.takes[plan.key] for index, plan in enumerate(planned) if index not in missing}
-    audio = join_chapter(job.workspace.chapters, 1, job.script.chapters[0], planned, takes, job.manifest.pauses)
+    chapter, pauses = job.script.chapters[0], job.manifest.pauses
+    audio = join_chapter(job.workspace.chapter(1, chapter.title), 1, chapter, planned, takes, pauses)
     said = [
         (MISSING if index in missing else "") + piece.text
         for index, plan in enumerate(planned)
@@ -206,7 +207,7 @@ def test_whatever_is_missing_every_word_keeps_its_place(
     ]
     times = [time_s for cue in audio.cues for time_s in (cue.start_s, cue.end_s)]
     assert times == sorted(times)
-    whole = join_chapter(job.workspace.chapters, 1, job.script.chapters[0], planned, done.takes, job.manifest.pauses)
+    whole = join_chapter(job.workspace.chapter(1, chapter.title), 1, chapter, planned, done.takes, pauses)
     assert (whole.key == audio.key) == (not missing)
 
 

@@ -19,7 +19,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.support.commands import PODCAST
 from tests.support.hosts import Host, Hosts, Running, made_here, report, sounds, takes_of, write_dia_job, write_job
-from tests.support.processes import free_port
+from tests.support.processes import WAIT_S, free_port
 
 SECRET = "hunter2-wJalrXUtnFEMI"
 STOPPED = 130
@@ -49,7 +49,7 @@ def test_workers_of_a_scheduler_make_the_same_bytes(hosts: Hosts) -> None:
     render = start_render(hosts, main, address)
     render.see(lambda: takes_of(main) > 0, "the first take")
     assert hosts.listening(scheduler, render, *workers) == {"127.0.0.1"}
-    assert render.process.wait(90) == 0, render.said
+    assert render.process.wait(WAIT_S) == 0, render.said
     assert sounds(main.folder / "output/job") == made_here(main)
     assert set(report(main)["devices"]) == {"one", "two"}
     for worker, number in zip(workers, (signal.SIGTERM, signal.SIGINT), strict=True):
@@ -85,7 +85,7 @@ def test_workers_come_and_go(hosts: Hosts) -> None:
     before = takes_of(main)
     render.see(lambda: takes_of(main) > before + 20, "20 more takes")
     assert first.end(signal.SIGKILL) == -signal.SIGKILL
-    assert render.process.wait(120) == 0, render.said
+    assert render.process.wait(WAIT_S) == 0, render.said
     assert report(main)["takes"] | {"failed": 0} == report(main)["takes"]
     assert set(report(main)["devices"]) == {"one", "two"}
     assert sounds(main.folder / "output/job") == made_here(main)
@@ -106,7 +106,7 @@ def test_a_scheduler_that_is_killed_and_started_again_costs_nothing(hosts: Hosts
     worker.wait_for("one has lost")
     hosts.scheduler(main, port)
     worker.wait_for("one has joined", times=2)
-    assert render.process.wait(120) == 0, render.said
+    assert render.process.wait(WAIT_S) == 0, render.said
     assert sounds(main.folder / "output/job") == made_here(main)
     assert "Traceback" not in render.said + worker.said
     assert worker.end() == 0
@@ -196,7 +196,7 @@ def test_tls_lets_in_only_who_has_a_certificate(hosts: Hosts, tmp_path: Path) ->
         assert (result.returncode, words in result.stderr) == (code, True), f"{name}: {result.stderr}"
         refused = hosts.worker(stranger, there)
         if code == 2:
-            assert refused.process.wait(60) == code
+            assert refused.process.wait(WAIT_S) == code
             assert words in refused.said
         else:
             refused.wait_for("cannot join")

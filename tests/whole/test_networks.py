@@ -24,6 +24,7 @@ from tests.support.hosts import (
     write_job,
     write_weights,
 )
+from tests.support.processes import WAIT_S
 
 pytestmark = pytest.mark.slow
 PORT = 8786  # of the scheduler, in a network of its own
@@ -82,7 +83,7 @@ def test_a_pulled_cable_costs_nothing(lan: Lan) -> None:
         assert _listening(lan.wires.inside(name), lan.hosts) == {lan.wires.address(name)}
     lan.wires.plug("one", in_=True)
     lan.scheduler.wait_for("name: one", times=3)
-    assert render.process.wait(120) == 0, render.said
+    assert render.process.wait(WAIT_S) == 0, render.said
     lan.wires.plug("two", in_=True)
     lan.scheduler.wait_for("name: two", times=3)
     assert report(lan.main)["takes"]["failed"] == 0

@@ -16,12 +16,12 @@ import pytest
 from tests.conftest import SUMMARIES
 from tests.engines.dia.test_engine import write_weights
 from tests.support.overnight_faults import CLOCK, Command, Ledger, Stage, Wire, Work, python
-from tests.support.processes import free_port, until
+from tests.support.processes import WAIT_S, free_port, until
 from tests.whole.test_faults import disk, made, prose, render_here, scenes, takes_of, temporaries
 
 __all__ = ["disk"]  # a fixture
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +318,7 @@ def test_prefect_and_what_it_runs_are_killed(
         takes_of(job)
         assert_same(job, undisturbed(script))
     serving.process.send_signal(signal.SIGTERM)
-    assert serving.process.wait(60) in (0, 130)  # it tells of lost connections, tracebacks and all: that is Prefect
+    assert serving.process.wait(WAIT_S) in (0, 130)  # it tells of lost connections, tracebacks and all: that is Prefect
     until(lambda: len(stage.processes()) == len(stage.processes("prefect.server")))  # which stays, as it says
 
 

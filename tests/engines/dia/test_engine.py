@@ -76,7 +76,7 @@ def test_the_quickstart_renders_and_is_found_finished(tmp_path: Path) -> None:
     manifest = REPOSITORY / "manifests" / "quickstart.yaml"
     weights = write_weights(tmp_path / "weights", eos_bias=3.0)
     command = ("render", manifest, "--engine", "dia", "--weights", weights, "--json")
-    first = run_podcast(*command, cwd=tmp_path, timeout_s=280)
+    first = run_podcast(*command, cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     report = json.loads(first.stdout)
     assert report["takes"]["rendered"] == report["takes"]["total"] > 10
@@ -84,7 +84,7 @@ def test_the_quickstart_renders_and_is_found_finished(tmp_path: Path) -> None:
     assert {item["preset"] for item in report["deliverables"]} == {"podcast", "m4b"}
     assert all((job / item["path"]).stat().st_size for item in report["deliverables"])
     assert len(list((job / "voices").glob("*.flac"))) == 2, "one audition for each of the two voices"
-    again = run_podcast(*command, cwd=tmp_path, timeout_s=120)
+    again = run_podcast(*command, cwd=tmp_path)
     assert json.loads(again.stdout)["takes"]["reused"] == report["takes"]["total"]
 
 

@@ -70,13 +70,13 @@ def _weights_file(path: Path) -> Path:
         raise EngineError(Problem(str(path), "there is no such file or folder.", _NEXT))
     if (path / "model.safetensors").is_file():
         return path / "model.safetensors"
-    found = sorted(path.glob("*.pth"))
-    if len(found) > 1:
-        names = ", ".join(file.name for file in found)
+    files = sorted(path.glob("*.pth"))
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
         raise EngineError(Problem(str(path), f"holds several files of weights: {names}.", "Name one of them."))
-    if not found:
+    if not files:
         raise EngineError(Problem(str(path), "holds neither model.safetensors nor a .pth file.", _NEXT))
-    return found[0]
+    return files[0]
 
 
 def _read_package(file: Path) -> _Weights:
@@ -198,7 +198,7 @@ def _transformers_name(name: str) -> str:
 
 def _matched(weights: _Weights, wanted: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
     """The file's tensors under the package's names. Raises `EngineError` for what is missing or of another shape."""
-    there: list[tuple[str, Tensor]] = []
+    matched: list[tuple[str, Tensor]] = []
     missing, wrong = [], []
     for name, empty in wanted.items():
         spelled = weights.spell(name)
@@ -206,10 +206,10 @@ def _matched(weights: _Weights, wanted: Mapping[str, Tensor]) -> list[tuple[str,
         if not isinstance(tensor, Tensor):
             missing.append(spelled)
         elif tensor.shape != empty.shape or not tensor.is_floating_point():
-            found, expected = list(tensor.shape), list(empty.shape)
-            wrong.append(f"{spelled} is {tensor.dtype} {found} and should be floats {expected}")
+            shape, expected = list(tensor.shape), list(empty.shape)
+            wrong.append(f"{spelled} is {tensor.dtype} {shape} and should be floats {expected}")
         else:
-            there.append((name, tensor))
+            matched.append((name, tensor))
     problems = [
         Problem(str(weights.file), f"{what} {few[0]}{f' (and {len(few) - 1} more)' if few[1:] else ''}.", _NEXT)
         for what, few in (("has no tensor", missing), ("tensor", wrong))
@@ -217,7 +217,7 @@ def _matched(weights: _Weights, wanted: Mapping[str, Tensor]) -> list[tuple[str,
     ]
     if problems:
         raise EngineError(*problems)
-    return there
+    return matched
 
 
 def _empty_network(sizes: Mapping[str, Any]) -> Any:
