@@ -57,7 +57,7 @@ def test_files_and_functions_stay_small() -> None:
 
 
 def test_a_test_file_bears_the_name_of_the_file_it_tests() -> None:
-    """Or of its folder, and lies in the same one; what tests several is in tests/whole, what wants a GPU in tests/gpu."""
+    """Or of its folder. What tests several files is in tests/whole, and what wants a GPU in tests/gpu."""
     tests = REPOSITORY / "tests"
     for path in tests.rglob("test_*.py"):
         folder, name = REPOSITORY / "pipeline" / path.parent.relative_to(tests), path.stem.removeprefix("test_")
