@@ -139,7 +139,7 @@ def has_tag(text: str) -> bool:
 
 def unknown_tags(text: str) -> list[str]:
     """What looks like a non-verbal tag and is none: one word or two in brackets that say what somebody does."""
-    return [found for found in _LIKE_A_TAG.findall(text) if not _TAG.fullmatch(found)] if "(" in text else []
+    return [tag for tag in _LIKE_A_TAG.findall(text) if not _TAG.fullmatch(tag)] if "(" in text else []
 
 
 def nearest_tag(note: str) -> str:
