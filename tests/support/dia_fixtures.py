@@ -20,7 +20,7 @@ from pipeline.engines.dia.batching.sampling import Sampling
 from pipeline.engines.dia.batching.scheduler import Generated, GenerationRequest, Scheduler
 from pipeline.engines.dia.batching.slots import EagerSlot, EagerStepper
 from pipeline.engines.dia.devices import cpu_features
-from pipeline.engines.dia.kernels.products import tiers
+from pipeline.engines.dia.kernels.matmul import tiers
 from pipeline.engines.dia.network.attention import Lane, Text
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights import packed

@@ -61,7 +61,7 @@ def product(weight: Tensor | Int8Weight | Fp8Linear, tier: str | None) -> Produc
     if isinstance(weight, Int8Weight):
         return Int8Linear(weight, tier)
     if tier == "amx" and weight.dtype == torch.bfloat16:
-        from pipeline.engines.dia.kernels.products import bf16_linear  # noqa: PLC0415 - numba may be missing
+        from pipeline.engines.dia.kernels.matmul import bf16_linear  # noqa: PLC0415 - numba may be missing
 
         return partial(bf16_linear, weight=Bf16Weight.pack(weight))
     return Linear(weight)

@@ -21,14 +21,14 @@ def tier(features: Collection[str], most: str | None = None) -> str | None:
     if most == "torch":
         return None
     try:
-        products = importlib.import_module("pipeline.engines.dia.kernels.products")
+        matmul = importlib.import_module("pipeline.engines.dia.kernels.matmul")
         attention = importlib.import_module("pipeline.engines.dia.kernels.attention")
     except ImportError as error:
         _log.warning("no kernels of our own, and slower for it: %s", error)
         return None
-    usable: tuple[str, ...] = products.tiers(frozenset(features))
+    usable: tuple[str, ...] = matmul.tiers(frozenset(features))
     for name in usable[usable.index(most) if most in usable else 0 :]:
-        wrong = products.check(name) or attention.check(name)
+        wrong = matmul.check(name) or attention.check(name)
         if not wrong:
             return name
         _log.warning("kernels %s compute wrongly here and are not used: %s", name, wrong)

@@ -88,7 +88,7 @@ def _cache() -> Iterator[bool]:
 @functools.cache
 def _cache_folder() -> Path | None:
     """Where it is; made, and compiling announced, the first time."""
-    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
     named = hashlib.sha256(sources + numba.__version__.encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "podcast-pipeline" / "kernels" / named

@@ -82,7 +82,7 @@ class Int8Linear:
     def __call__(self, x: Tensor) -> Tensor:
         """`[N, out]` in float32."""
         if self._tier is not None:
-            from pipeline.engines.dia.kernels.products import int8_linear  # noqa: PLC0415 - numba may be missing
+            from pipeline.engines.dia.kernels.matmul import int8_linear  # noqa: PLC0415 - numba may be missing
 
             return int8_linear(x, self._weight, self._tier)
         assert self._sums is not None

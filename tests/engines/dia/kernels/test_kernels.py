@@ -92,7 +92,7 @@ def test_int8_speaks_on_machines_that_have_less(
 
 def test_nothing_is_compiled_at_import(tmp_path: Path) -> None:
     """The engine and its kernels load without an entry in numba's cache."""
-    modules = ("runtime", "network.attention_cpu", "kernels.products")
+    modules = ("runtime", "network.attention_cpu", "kernels.matmul")
     program = f"import {', '.join(f'pipeline.engines.dia.{name}' for name in modules)}"
     env = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", program], env=env, check=True)

@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.engines.dia import devices
-from pipeline.engines.dia.kernels import product_amx, products
+from pipeline.engines.dia.kernels import matmul as products
+from pipeline.engines.dia.kernels.matmul import amx as product_amx
+from pipeline.engines.dia.kernels.matmul import bf16_linear, check, int8_linear, tiers
 from pipeline.engines.dia.kernels.packing import Bf16Weight, Int8Weight, quantize_rows
-from pipeline.engines.dia.kernels.products import bf16_linear, check, int8_linear, tiers
 from tests.support import dia_fixtures
 
 TIERS = tiers(devices.cpu_features())

@@ -12,7 +12,8 @@ import torch
 from numba.core.registry import cpu_target
 from torch import Tensor
 
-from pipeline.engines.dia.kernels import product_amx, product_rows, product_vectors
+from pipeline.engines.dia.kernels.matmul import amx, vectors
+from pipeline.engines.dia.kernels.matmul.rows import quantize, round_to_bf16
 from pipeline.engines.dia.kernels.packing import BLOCK, STEP, Bf16Weight, Int8Weight, quantize_rows
 
 _NEEDED: Mapping[str, frozenset[str]] = {  # best first, by the names of `devices.cpu_features`
@@ -36,9 +37,7 @@ def tiers(features: frozenset[str]) -> tuple[str, ...]:
     """
     known = set(cpu_target.target_context.codegen().magic_tuple()[2].split(","))
     usable = {name for name in features if f"+{_LLVM_NAMES.get(name)}" in known}
-    return tuple(
-        tier for tier, needed in _NEEDED.items() if needed <= usable and (tier != "amx" or product_amx.permitted())
-    )
+    return tuple(tier for tier, needed in _NEEDED.items() if needed <= usable and (tier != "amx" or amx.permitted()))
 
 
 def int8_linear(x: Tensor, weight: Int8Weight, tier: str) -> Tensor:
@@ -52,17 +51,15 @@ def int8_linear(x: Tensor, weight: Int8Weight, tier: str) -> Tensor:
     if not count:
         return y
     rows, scales = torch.empty(_height(count), size, dtype=torch.uint8), torch.empty(count)
-    product_rows.quantize(
-        x.data_ptr(), 4 * x.stride(0), count, weight.inputs, size // STEP, rows.data_ptr(), scales.data_ptr()
-    )
+    quantize(x.data_ptr(), 4 * x.stride(0), count, weight.inputs, size // STEP, rows.data_ptr(), scales.data_ptr())
     shape = (rows.data_ptr(), count, size, weight.packed.data_ptr(), weight.outputs, y.data_ptr(), _chunk(size))
     factors = (scales.data_ptr(), weight.scale.data_ptr(), weight.compensation.data_ptr())
     if tier == "amx" and count > _FEW:
-        product_amx.int8(*shape, product_amx.tile_shapes(min(count, 16)).ctypes.data, *factors)
+        amx.int8(*shape, amx.tile_shapes(min(count, 16)).ctypes.data, *factors)
     elif tier in ("amx", "vnni"):
-        product_vectors.vnni(*shape, *factors)
+        vectors.vnni(*shape, *factors)
     elif tier == "plain":
-        product_vectors.plain(*shape, *factors)
+        vectors.plain(*shape, *factors)
     else:
         raise ValueError(f"no tier {tier!r}")
     return y
@@ -79,9 +76,9 @@ def bf16_linear(x: Tensor, weight: Bf16Weight) -> Tensor:
     if not count:
         return y
     rows = torch.empty(_height(count), size, dtype=torch.bfloat16)
-    product_rows.round_to_bf16(x.data_ptr(), 4 * x.stride(0), count, weight.inputs, 2 * size // STEP, rows.data_ptr())
+    round_to_bf16(x.data_ptr(), 4 * x.stride(0), count, weight.inputs, 2 * size // STEP, rows.data_ptr())
     shape = (rows.data_ptr(), count, 2 * size, weight.packed.data_ptr(), weight.outputs, y.data_ptr(), _chunk(2 * size))
-    product_amx.bf16(*shape, product_amx.tile_shapes(min(count, 16)).ctypes.data)
+    amx.bf16(*shape, amx.tile_shapes(min(count, 16)).ctypes.data)
     return y
 
 

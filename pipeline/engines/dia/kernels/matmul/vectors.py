@@ -16,9 +16,9 @@ from numba.extending import intrinsic
 
 from pipeline.engines.dia.kernels import llvm
 from pipeline.engines.dia.kernels.llvm import claim
+from pipeline.engines.dia.kernels.matmul.rows import SUMS_STRIDE, TILE, load, scale_sums, splat, sums_block, tile_at
 from pipeline.engines.dia.kernels.packing import BLOCK, PANEL, STEP, WORD
 from pipeline.engines.dia.kernels.parallel import Kernel
-from pipeline.engines.dia.kernels.product_rows import SUMS_STRIDE, TILE, load, scale_sums, splat, sums_block, tile_at
 
 _LINE = PANEL * WORD  # bytes: what a panel has for one word of a row
 _AHEAD = 2048  # bytes: how far ahead of use weights are fetched from memory

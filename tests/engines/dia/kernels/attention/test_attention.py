@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pipeline.engines.dia.devices import cpu_features
-from pipeline.engines.dia.kernels import attention, products
+from pipeline.engines.dia.kernels import attention
+from pipeline.engines.dia.kernels import matmul as products
 from pipeline.engines.dia.kernels.attention import KvCache, Rows, attend, new_cache, read_cache, store
 from pipeline.engines.dia.kernels.packing import ZERO_POINT, quantize_rows
 from pipeline.engines.dia.network.attention import rope_table, rotate

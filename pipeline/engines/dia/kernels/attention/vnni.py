@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from pipeline.engines.dia.kernels import llvm
 from pipeline.engines.dia.kernels.arithmetic import from_bits, magnitude, whole
-from pipeline.engines.dia.kernels.vectors import FLOATS, HEADS, LANES, TILE, WORDS, Code, Variables, scores_by
+from pipeline.engines.dia.kernels.attention.vectors import FLOATS, HEADS, LANES, TILE, WORDS, Code, Variables, scores_by
 
 _LEVELS = 3  # bytes of a weight
 _LARGEST = np.float32(0xFFFF00)  # of a weight; a rounding more is still 24 bits

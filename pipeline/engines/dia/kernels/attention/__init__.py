@@ -18,11 +18,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from pipeline.engines.dia.kernels import attention_loops
-from pipeline.engines.dia.kernels.attention_loops import ROW_FIELDS
+from pipeline.engines.dia.kernels.attention import loops
+from pipeline.engines.dia.kernels.attention.loops import ROW_FIELDS
+from pipeline.engines.dia.kernels.attention.vectors import GROUP, LANES
 from pipeline.engines.dia.kernels.packing import WORD, ZERO_POINT, quantize_rows
 from pipeline.engines.dia.kernels.parallel import Kernel
-from pipeline.engines.dia.kernels.vectors import GROUP, LANES
 
 KvCache = tuple[Tensor, ...]
 
@@ -30,12 +30,12 @@ BLOCK = LANES  # tokens: capacities are multiples of it
 _WIDE = 64  # numbers of a head: sizes that are multiples of it have the loops of AVX512
 _LARGEST_SIZE = 512  # numbers of a head up to which dots of int8 are exact in fp32
 
-_store = Kernel(attention_loops.store_all)
+_store = Kernel(loops.store_all)
 _ATTEND: Mapping[tuple[torch.dtype, bool], Kernel] = {  # by the type of the values, and whether there is AVX512
-    (torch.int8, True): Kernel(attention_loops.int8_vnni),
-    (torch.int8, False): Kernel(attention_loops.int8_plain),
-    (torch.bfloat16, True): Kernel(attention_loops.bf16_avx512),
-    (torch.bfloat16, False): Kernel(attention_loops.bf16_plain),
+    (torch.int8, True): Kernel(loops.int8_vnni),
+    (torch.int8, False): Kernel(loops.int8_plain),
+    (torch.bfloat16, True): Kernel(loops.bf16_avx512),
+    (torch.bfloat16, False): Kernel(loops.bf16_plain),
 }
 _TIERS: Mapping[str, bool] = {"amx": True, "vnni": True, "plain": False}  # tiles were no quicker than VNNI here
 
@@ -119,7 +119,7 @@ def attend(query: Tensor, rows: Rows, layer: int, tier: str, rope: Tensor | None
 
     The query is turned by `rope` first, as keys are in `store`. As many query heads, one after the other, share a head
     of the cache as there are more of them. A row of no tokens hears zeros; NaN in a query, or in a key or a value that
-    its row reads, makes NaN of all it could have changed. `tier` is one of `products.tiers`.
+    its row reads, makes NaN of all it could have changed. `tier` is one of `matmul.tiers`.
     """
     heads, size = rows.shape
     group = query.shape[1] // (heads * size)

@@ -20,9 +20,7 @@ from numba.extending import intrinsic
 
 from pipeline.engines.dia.kernels import llvm
 from pipeline.engines.dia.kernels.llvm import claim
-from pipeline.engines.dia.kernels.packing import BLOCK, PANEL, STEP
-from pipeline.engines.dia.kernels.parallel import Kernel
-from pipeline.engines.dia.kernels.product_rows import (
+from pipeline.engines.dia.kernels.matmul.rows import (
     BLOCK_ROWS,
     SUMS_STRIDE,
     TILE,
@@ -31,6 +29,8 @@ from pipeline.engines.dia.kernels.product_rows import (
     scale_sums,
     sums_block,
 )
+from pipeline.engines.dia.kernels.packing import BLOCK, PANEL, STEP
+from pipeline.engines.dia.kernels.parallel import Kernel
 
 _AHEAD = 2048  # bytes: how far ahead of use weights are fetched from memory
 _LINE = 64

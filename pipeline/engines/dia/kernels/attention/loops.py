@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import carray, njit
 
-from pipeline.engines.dia.kernels import llvm, vectors, vnni
+from pipeline.engines.dia.kernels import llvm
 from pipeline.engines.dia.kernels.arithmetic import (
     REORDERED,
     exponential,
@@ -23,8 +23,9 @@ from pipeline.engines.dia.kernels.arithmetic import (
     round_to_int8,
     rounded_to_bf16,
 )
+from pipeline.engines.dia.kernels.attention import vectors, vnni
+from pipeline.engines.dia.kernels.attention.vectors import GROUP, LANES, LINE, TILE
 from pipeline.engines.dia.kernels.packing import ZERO_POINT
-from pipeline.engines.dia.kernels.vectors import GROUP, LANES, LINE, TILE
 
 _ZERO_POINT = np.float32(ZERO_POINT)  # of keys in int8
 _LOWEST = np.float32(-3.4e38)
