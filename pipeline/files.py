@@ -47,7 +47,8 @@ def storage_errors(path: Path) -> Iterator[None]:
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place, whole and on disk, when the block ends well."""
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    # Of this process alone: watchers that share a folder may write the same file at the same moment.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     with storage_errors(path):
         try:
             yield temporary

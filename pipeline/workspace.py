@@ -110,5 +110,5 @@ def workspaces(output: Path) -> dict[str, Workspace]:
     if not output.is_dir():
         return {}
     folders = sorted(path for path in output.iterdir() if path.is_dir() and not path.is_symlink())
-    found = {path.name: Workspace(output, path.name) for path in folders}
-    return {name: workspace for name, workspace in found.items() if workspace.record.is_file()}
+    by_name = {path.name: Workspace(output, path.name) for path in folders}
+    return {name: workspace for name, workspace in by_name.items() if workspace.record.is_file()}

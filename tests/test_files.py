@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,15 @@ def test_json_round_trips_and_garbage_reads_as_none(tmp_path: Path) -> None:
         path.write_bytes(garbage)
         assert read_json(path) is None
     assert read_json(tmp_path) is None
+
+
+def test_two_processes_may_write_one_file_at_once(tmp_path: Path) -> None:
+    """Each has a temporary file of its own, and the last to end is what is there."""
+    path = tmp_path / "shared.json"
+    program = "import sys, pathlib, pipeline.files as f; f.atomic_write(pathlib.Path(sys.argv[1]), b'2')"
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(b"1")
+        subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+        assert path.read_bytes() == b"2"
+    assert path.read_bytes() == b"1"
+    assert [left.name for left in tmp_path.iterdir()] == ["shared.json"]

@@ -45,8 +45,8 @@ def render_a_night(folder: Path) -> Path:
     watch = [sys.executable, "-m", "pipeline", "watch", "night", "--once"]
     repository = str(MANIFESTS.parent)
     environment |= {"HOME": str(home), "PREFECT_HOME": str(home), "PYTHONPATH": repository}
-    done = subprocess.run(watch, cwd=folder, env=environment, check=False)
-    assert done.returncode == 1, "one of the three manifests fails"
+    watched = subprocess.run(watch, cwd=folder, env=environment, check=False)
+    assert watched.returncode == 1, "one of the three manifests fails"
     return folder / "output" / "digest.html"
 
 

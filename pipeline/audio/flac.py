@@ -52,7 +52,7 @@ def read_blocks(path: Path) -> Iterator[Pcm]:
             yield block
 
 
-class Writer:
+class FlacWriter:
     """Streams blocks into a FLAC file. Raises `OSError` where the disk does not take them."""
 
     def __init__(self, path: Path, sample_rate_hz: int) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter1d
 
 from pipeline.audio import Pcm
 from pipeline.audio.loudness import REACH, amplitude, peaks_above
@@ -24,6 +23,8 @@ def limit(blocks: Iterable[Pcm], sample_rate_hz: int, ceiling_dbtp: float) -> It
 
     What comes out is the same, bit for bit, however the stream was cut into blocks.
     """
+    from scipy.ndimage import minimum_filter1d
+
     ceiling = np.float32(amplitude(ceiling_dbtp))
     reach = round(_REACH_S * sample_rate_hz / 2) * 2  # even, so that the smoothing below is centred
     margin = 2 * reach + REACH + 1  # what a sample's gain depends on, on either side

@@ -269,8 +269,8 @@ def _steps(bench: _Bench, runtimes: Mapping[str, Runtime]) -> list[dict[str, Any
         done += 1
         bench.on_progress(f"steps in {', '.join(runtimes)}", done, plan.samples * len(calls))
 
-    found = in_turn(calls, wanted=plan.samples, least_s=plan.sample_s, on_sample=on_sample)
-    return [_step_row(*kind, measured) for kind, measured in found.items()]
+    measured = in_turn(calls, wanted=plan.samples, least_s=plan.sample_s, on_sample=on_sample)
+    return [_step_row(*kind, step_time) for kind, step_time in measured.items()]
 
 
 def _step_row(precision: str, slots: int, context: int, guided: bool, measured: Measured) -> dict[str, Any]:

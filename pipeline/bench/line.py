@@ -36,7 +36,7 @@ _WORDS_PER_CHUNK = 39  # of this text, at about 190 bytes a chunk
 
 
 @dataclass(frozen=True)
-class _Run:
+class _CommandRun:
     """One finished command."""
 
     wall_s: float
@@ -162,7 +162,7 @@ def write_job(folder: Path, name: str, script: str, **keys: Any) -> Path:
     return manifest
 
 
-def _podcast(folder: Path, *arguments: str | Path) -> _Run:
+def _podcast(folder: Path, *arguments: str | Path) -> _CommandRun:
     """Run the command in a process of its own. Raises `EngineError` where it fails."""
     command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
     with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr:
@@ -176,7 +176,7 @@ def _podcast(folder: Path, *arguments: str | Path) -> _Run:
             raise EngineError(problem)
         stdout.seek(0)
         kilobyte = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes
-        return _Run(wall_s, usage.ru_maxrss * kilobyte / 1e6, stdout.read())
+        return _CommandRun(wall_s, usage.ru_maxrss * kilobyte / 1e6, stdout.read())
 
 
 def _cpu() -> str:

@@ -24,7 +24,7 @@ from pipeline.bench.random_weights import config_dict, random_tensors
 from pipeline.engines.dia.batching.sampling import Sampling
 from pipeline.engines.dia.batching.scheduler import GenerationRequest, Scheduler, Stepper
 from pipeline.engines.dia.batching.slots import EagerSlot, EagerStepper
-from pipeline.engines.dia.network.attention import Cache, Lane
+from pipeline.engines.dia.network.attention import KvCache, Lane
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights.config import CONFIG_NAME, parse_config
 from pipeline.errors import EngineError, Problem
@@ -200,7 +200,7 @@ def _copy(lane: Lane) -> Lane:
     return replace(lane, text=text, cache=_clones(lane.cache))
 
 
-def _clones(cache: Cache) -> Cache:
+def _clones(cache: KvCache) -> KvCache:
     return tuple(part.clone() for part in cache)
 
 

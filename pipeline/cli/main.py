@@ -94,7 +94,7 @@ def render(
     no_disk_check: bool,
     as_json: bool,
     allow_outside: bool,
-    **said: Any,
+    **options: Any,
 ) -> int:
     """Render manifests: finished takes are kept, and only what is missing is made.
 
@@ -104,7 +104,7 @@ def render(
     from pipeline.jobs.bulk import open_bulk
     from pipeline.jobs.job import open_job
 
-    settings = machine_settings(**said)
+    settings = machine_settings(**options)
     opened: list[Job] = []
     wrong = 0
     for path in manifests:
@@ -176,14 +176,14 @@ def _write_digest(output: Path) -> None:
 @takes_option
 @json_option
 @outside_option
-def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool, **said: Any) -> int:
+def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool, **options: Any) -> int:
     """Tell what would be rendered or reused, and why. Loads no engine and changes nothing."""
     from pipeline.jobs.job import open_job
     from pipeline.takes.plan import explain
     from pipeline.words import clock
 
     gc.disable()  # a hundred thousand chunks, none of them garbage: looking for it takes a third of the time
-    settings = machine_settings(**said)
+    settings = machine_settings(**options)
     job = open_job(manifest, settings, engine=engine, allow_outside=allow_outside)
     explained = explain(job.takes, job.store)
     to_render = [(take, reason) for take, action, reason in explained if action == "render"]

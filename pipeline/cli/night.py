@@ -37,7 +37,7 @@ poll_option = click.option("--poll", is_flag=True, help="Look for changes: netwo
 @poll_option
 @click.option("--once", is_flag=True, help="Take what is there, and end.")
 @outside_option
-def watch(folder: Path, at_once: int | None, poll: bool, once: bool, allow_outside: bool, **said: Any) -> int:
+def watch(folder: Path, at_once: int | None, poll: bool, once: bool, allow_outside: bool, **options: Any) -> int:
     """Render what is dropped into FOLDER/inbox, and move it to FOLDER/done or FOLDER/failed.
 
     Drop a manifest with its script beside it. Rendered in place, or through Prefect where an API is configured. Stop it
@@ -46,7 +46,7 @@ def watch(folder: Path, at_once: int | None, poll: bool, once: bool, allow_outsi
     from pipeline.jobs.bulk import AT_ONCE
     from pipeline.night.watch import DropFolder, watch_in_place
 
-    settings = machine_settings(**said)
+    settings = machine_settings(**options)
     _log(settings, "watch")
     drops = DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll, allow_outside=allow_outside)
     if _prefect_is_configured():
@@ -67,7 +67,7 @@ def watch(folder: Path, at_once: int | None, poll: bool, once: bool, allow_outsi
 @night_options
 @poll_option
 def serve(
-    name: str, limit: int, folder: Path | None, cron: str | None, at_once: int | None, poll: bool, **said: Any
+    name: str, limit: int, folder: Path | None, cron: str | None, at_once: int | None, poll: bool, **options: Any
 ) -> int:
     """Serve the Prefect deployment podcast/render, starting a local Prefect server if there is none.
 
@@ -80,7 +80,7 @@ def serve(
 
     if cron is not None and folder is None:
         raise click.UsageError("--cron says when the drop folder is rendered: name it with --watch.")
-    settings = machine_settings(**said)
+    settings = machine_settings(**options)
     _log(settings, "serve")
     drops = None if folder is None else DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll)
     serve_deployment(Service(name, limit, settings, _say, drops, cron))

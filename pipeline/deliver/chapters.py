@@ -116,7 +116,7 @@ def join_chapter(
     incomplete: set[int] = set()  # turns
     clear_way(path)
     with atomic_path(path) as temporary:
-        writer = flac.Writer(temporary, rate)
+        writer = flac.FlacWriter(temporary, rate)
         try:
             for sound in ahead(_sounds(chapter, planned, takes, pauses, rate)):
                 writer.write(silence(sound.pause_s, rate))

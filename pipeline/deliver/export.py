@@ -52,7 +52,7 @@ class Deliverable:
     limits: Mapping[str, bool] = field(default_factory=dict)  # of the preset: name -> kept
 
 
-class Shelf:
+class DeliveryRecord:
     """The record of finished files, so that an unchanged one is not made again."""
 
     def __init__(self, workspace: Workspace) -> None:
@@ -106,7 +106,9 @@ class _PendingFile:
     levels: Levels | None = None
 
 
-def deliver(orders: Sequence[Order], shelf: Shelf, on_audio: OnAudio = lambda _seconds: None) -> list[Deliverable]:
+def deliver(
+    orders: Sequence[Order], record: DeliveryRecord, on_audio: OnAudio = lambda _seconds: None
+) -> list[Deliverable]:
     """Make files of one `mastering`, with everything that goes beside them.
 
     They are mastered once and encoded side by side. Raises `StorageError` where the disk does not take them.
@@ -116,7 +118,7 @@ def deliver(orders: Sequence[Order], shelf: Shelf, on_audio: OnAudio = lambda _s
         with storage_errors(order.path.parent):
             order.path.parent.mkdir(parents=True, exist_ok=True)
         _write_sidecars(order)
-        if finished := shelf.find(order):
+        if finished := record.find(order):
             by_path[order.path] = finished
             on_audio(2 * order.audio_s)
     missing = [order for order in orders if order.path not in by_path]
@@ -133,8 +135,8 @@ def deliver(orders: Sequence[Order], shelf: Shelf, on_audio: OnAudio = lambda _s
             master = solve(missing[0].chapters, missing[0].preset)
             _encode(files, master, on_audio, then=lambda file: _finish(file, master, on_audio))
         for file in files:
-            by_path[file.order.path] = _deliverable(file, shelf)
-            shelf.put(file.order, by_path[file.order.path])
+            by_path[file.order.path] = _deliverable(file, record)
+            record.put(file.order, by_path[file.order.path])
     return [by_path[order.path] for order in orders]
 
 
@@ -152,11 +154,11 @@ def _finish(file: _PendingFile, master: Master, on_audio: OnAudio) -> None:
     _tag(file)
 
 
-def _deliverable(file: _PendingFile, shelf: Shelf) -> Deliverable:
+def _deliverable(file: _PendingFile, record: DeliveryRecord) -> Deliverable:
     assert file.levels is not None
     assert file.sound is not None
     return Deliverable(
-        path=shelf.name(file.order.path),
+        path=record.name(file.order.path),
         preset=file.order.preset.preset,
         audio_s=round(file.levels.duration_s, 3),
         lufs=round(file.levels.lufs, 2),

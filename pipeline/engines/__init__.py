@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from pipeline.audio import Pcm
 from pipeline.engines.devices import Worker, first_device
 from pipeline.errors import EngineError, Problem, did_you_mean
-from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings  # pydantic: `tests/gpu/check.py` does without
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, ra
 from pipeline.settings import Settings, load_settings
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
-from pipeline.source.script import Script, load_script, speakers
+from pipeline.source.readers import load_script
+from pipeline.source.script import Script, speakers
 from pipeline.source.spoken.text import NONVERBAL_TAGS, nearest_tag, spoken, unknown_tags, unspeakable
 from pipeline.source.voices import Casting, Library, cast_speakers, load_library
 from pipeline.takes.auditions import plan_audition

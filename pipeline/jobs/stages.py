@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pipeline.deliver.chapters import ChapterAudio, join_chapter
-from pipeline.deliver.export import Deliverable, Shelf, deliver
+from pipeline.deliver.export import Deliverable, DeliveryRecord, deliver
 from pipeline.deliver.orders import Order, plan_orders
 from pipeline.errors import Problem, RequestError
 from pipeline.files import read_json, write_json
@@ -118,7 +118,7 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
             store,
             on_take,
             limits=limits,
-            found=finished,
+            finished=finished,
             admission=admission,
         )
         done = leave_out_faulty(done) if job.manifest.on_failure == "gap" else done
@@ -171,17 +171,17 @@ def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditio
         done_s += seconds
         conditions.on_progress("deliverables", min(done_s, total_s), total_s)
 
-    shelf = Shelf(job.workspace)
+    record = DeliveryRecord(job.workspace)
     together: dict[Hashable, list[Order]] = {}
     for order in orders:
         together.setdefault(order.mastering, []).append(order)
     # The longest first, so that no core is left with a whole book at the end.
     groups = sorted(together.values(), key=lambda group: -group[0].audio_s)
     stop = conditions.admission.stop
-    delivered = in_parallel(lambda group: deliver(group, shelf, on_audio), groups, conditions.jobs, stop)
-    shelf.sweep(orders)
+    delivered = in_parallel(lambda group: deliver(group, record, on_audio), groups, conditions.jobs, stop)
+    record.sweep(orders)
     by_path = {item.path: item for items in delivered for item in items}
-    return [by_path[shelf.name(order.path)] for order in orders]
+    return [by_path[record.name(order.path)] for order in orders]
 
 
 def _claim(job: Job) -> None:

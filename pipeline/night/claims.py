@@ -114,17 +114,21 @@ class Claim:
         self.lock.release()
 
 
-def outcome_of_render(mine: Claim, report: Report | None, error: Exception | None) -> Outcome:
+def outcome_of_render(claimed: Claim, report: Report | None, error: Exception | None) -> Outcome:
     """How a render ended, with a report or with an error."""
     if report is not None:
         if report.status == "done":
-            return Outcome(mine.name, report)
-        return Outcome(mine.name, report, "\n".join(map(str, report.problems)) or f"{mine.name}: {report.status}.")
+            return Outcome(claimed.name, report)
+        return Outcome(
+            claimed.name, report, "\n".join(map(str, report.problems)) or f"{claimed.name}: {report.status}."
+        )
     if isinstance(error, PodcastError):
-        return Outcome(mine.name, None, str(error), is_wrong=isinstance(error, RequestError))
+        return Outcome(claimed.name, None, str(error), is_wrong=isinstance(error, RequestError))
     what = f"an error of the program, not of the manifest ({type(error).__name__}: {error})."
     trace = "".join(traceback.format_exception(error))
-    return Outcome(mine.name, None, f"{Problem(mine.manifest.name, what)} Report it with what follows.\n\n{trace}")
+    return Outcome(
+        claimed.name, None, f"{Problem(claimed.manifest.name, what)} Report it with what follows.\n\n{trace}"
+    )
 
 
 def claim(folders: Folders, drop: Drop, known: frozenset[str]) -> Claim | None:

@@ -1,28 +1,32 @@
 """Script: what is said, by whom, in which chapter.
 
-In: the text of one or more script files (Markdown or YAML). Out: a `Script` of chapters and turns, with the
-place of each turn in its file. Knows no voices, engines or byte budgets.
+In: the pieces that a reader finds in a file, in the order they are heard. Out: a `Script` of chapters and turns, with
+the place of each turn in its file. Knows no formats, voices, engines or byte budgets.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from pipeline.errors import Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.source.documents import Data, Located, YamlPath, read_text, read_yaml
-from pipeline.source.readers import markdown
-from pipeline.source.spoken.text import has_speech, spoken
+from pipeline.errors import Problem
+from pipeline.source.spoken.text import has_speech
 
 # "heading" follows a heading that is spoken: it sounds like a scene break, and may share a chunk like a paragraph
 Border = Literal["chapter", "scene", "heading", "turn", "paragraph"]
 Kind = Literal["podcast", "audiobook"]
 
-MARKDOWN_SUFFIXES = (".md", ".markdown", ".txt")
-YAML_SUFFIXES = (".yaml", ".yml", ".json")
+
+MAX_PAUSE_S = 60.0
+
+
+class Piece(NamedTuple):
+    """One thing a line says: a heading and its text, a speaker and the name, a pause and its length."""
+
+    what: Literal["chapter", "heading", "scene", "speaker", "paragraph", "text", "pause"]
+    text: str
+    where: str
+    pause_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,8 @@ def speakers(script: Script) -> list[str]:
     return list(dict.fromkeys(turn.speaker for turn in turns if turn.speaker is not None))
 
 
-class _Writer:
-    """Makes chapters and turns of pieces; both formats write through it, so both mean the same."""
+class ScriptWriter:
+    """Makes chapters and turns of pieces; all readers write through it, so all formats mean the same."""
 
     def __init__(self, title: str, where: str, kind: Kind) -> None:
         self.chapters: list[Chapter] = []
@@ -77,7 +81,7 @@ class _Writer:
         self._turns: list[Turn] = []
         self._border: Border | None = "chapter"  # a border that is owed to the next turn, whoever speaks it
         self._pause_s: float | None = None
-        self._heard = False  # whether the current speaker has said something since being named
+        self._has_spoken = False  # whether the current speaker has said something since being named
         self.speaker = None
 
     def begin_chapter(self, title: str, where: str, *, announced: bool) -> None:
@@ -98,12 +102,12 @@ class _Writer:
     def add_pause(self, seconds: float, where: str) -> None:
         """A pause before the next turn, or at the end of the chapter; several add up."""
         total = (self._pause_s or 0.0) + seconds
-        if total > markdown.MAX_PAUSE_S:
+        if total > MAX_PAUSE_S:
             what = f"the pauses here add up to {total:g} seconds."
-            self.warnings.append(Problem(where, what, f"They are shortened to {markdown.MAX_PAUSE_S:.0f}."))
-        self._pause_s = min(total, markdown.MAX_PAUSE_S)
+            self.warnings.append(Problem(where, what, f"They are shortened to {MAX_PAUSE_S:.0f}."))
+        self._pause_s = min(total, MAX_PAUSE_S)
 
-    def take(self, piece: markdown.Piece) -> None:
+    def take(self, piece: Piece) -> None:
         """Write down one piece."""
         match piece.what:
             case "chapter":
@@ -117,199 +121,18 @@ class _Writer:
                     self._say(piece.text, piece.where)
                     self._border = "heading"
             case "speaker":
-                self.speaker, self._heard = piece.text, False
+                self.speaker, self._has_spoken = piece.text, False
             case "paragraph":
-                if self._kind == "audiobook" and self._heard:
+                if self._kind == "audiobook" and self._has_spoken:
                     self.speaker = None
             case "pause":
                 self.add_pause(piece.pause_s, piece.where)
             case "text":
                 self._say(piece.text, piece.where)
-                self._heard = True
+                self._has_spoken = True
 
     def _say(self, text: str, where: str) -> None:
         last = self._turns[-1].speaker if self._turns else None
         border = self._border or ("paragraph" if last == self.speaker else "turn")
         self._turns.append(Turn(self.speaker, text, border, where, self._pause_s, self.voice))
         self._border = self._pause_s = None
-
-
-def parse_markdown(text: str, shown: str, *, title: str, kind: Kind, cast: Collection[str]) -> Script:
-    """One Markdown file as a script. `title` names what stands before the first heading."""
-    pieces, warnings = markdown.read_pieces(text, shown, cast)
-    writer = _Writer(title, f"{shown}:1", kind)
-    for piece in pieces:
-        writer.take(piece)
-    writer.close_chapter()
-    return Script(tuple(writer.chapters), (*warnings, *writer.warnings))
-
-
-def parse_yaml(text: str, shown: str, *, title: str, kind: Kind, cast: Collection[str]) -> Script:
-    """One YAML or JSON file as a script: `chapters` with `turns`, a list of chapters, or `turns` alone.
-
-    The text of a turn follows Markdown's rules, except that nothing in it is a label; `cast` is therefore not
-    needed, and is taken so that both formats are called alike.
-    """
-    del cast
-    reader = _YamlScript(read_yaml(text, shown), title, kind)
-    reader.read()
-    raise_if_any(reader.problems)
-    return Script(tuple(reader.writer.chapters), (*reader.warnings, *reader.writer.warnings))
-
-
-class _YamlScript:
-    """Walks the data of a YAML script, writing what is right and collecting what is wrong."""
-
-    def __init__(self, located: Located, title: str, kind: Kind) -> None:
-        self.problems: list[Problem] = []
-        self.warnings: list[Problem] = []
-        self.writer = _Writer(title, located.where(), kind)
-        self._located = located
-        self._title = title
-
-    def read(self) -> None:
-        """Read the whole document."""
-        data = self._located.data
-        if isinstance(data, dict) and "turns" in data and "chapters" not in data:
-            self._keys(data, (), ("turns",))
-            self._turns(data["turns"], ("turns",))
-        elif isinstance(data, dict):
-            self._keys(data, (), ("chapters",))
-            self._chapters(data.get("chapters"), ("chapters",))
-        else:
-            self._chapters(data, ())
-        self.writer.close_chapter()
-
-    def _problem(self, path: YamlPath, what: str, fix: str) -> None:
-        self.problems.append(Problem(self._located.where(*path), what, fix))
-
-    def _keys(self, data: dict[str, Data], path: YamlPath, known: Sequence[str]) -> None:
-        for key in data:
-            if key not in known:
-                self._problem((*path, key), f'"{key}" is not known here.', did_you_mean(key, known))
-
-    def _list(self, data: Data, path: YamlPath, of: str) -> list[tuple[YamlPath, dict[str, Data]]]:
-        """The mappings of a list with their paths; anything else in it, or instead of it, is a problem."""
-        if not isinstance(data, list):
-            self._problem(path, f"there is no list of {of} here.", f"Write {of} as a list of mappings.")
-            return []
-        found: list[tuple[YamlPath, dict[str, Data]]] = []
-        for index, item in enumerate(data):
-            if isinstance(item, dict):
-                found.append(((*path, index), item))
-            else:
-                self._problem((*path, index), f"this is no mapping in the {of}.", "Write it as key: value.")
-        return found
-
-    def _chapters(self, data: Data, path: YamlPath) -> None:
-        for number, (here, chapter) in enumerate(self._list(data, path, "chapters"), start=1):
-            self._keys(chapter, here, ("title", "turns"))
-            title = self._string(chapter, here, "title")
-            name = self._title if number == 1 else f"Chapter {number}"
-            if title:
-                name = markdown.title_text(title)
-            self.writer.begin_chapter(name, self._located.where(*here), announced=title is not None)
-            self._turns(chapter.get("turns"), (*here, "turns"))
-
-    def _turns(self, data: Data, path: YamlPath) -> None:
-        for here, turn in self._list(data, path, "turns"):
-            self._turn(turn, here)
-
-    def _turn(self, turn: dict[str, Data], path: YamlPath) -> None:
-        self._keys(turn, path, ("speaker", "text", "pause_s", "voice"))
-        text = self._string(turn, path, "text")
-        if text is None and not turn.get("text"):
-            self._problem(path, "the turn has no text.", "Give it one, or remove the turn.")
-        speaker = self._string(turn, path, "speaker")
-        where = self._located.where(*path, "text")
-        if turn.get("pause_s") is not None:
-            self.writer.add_pause(self._pause(turn["pause_s"], (*path, "pause_s")), where)
-        pieces, warnings = markdown.body_pieces(text or "", where)
-        self.warnings += warnings
-        self.writer.voice = self._string(turn, path, "voice")
-        self.writer.speaker = speaker
-        for piece in pieces:
-            if speaker is not None and piece.what == "speaker":
-                what = f"the text names [{piece.text}], and the turn has a speaker."
-                self._problem((*path, "text"), what, "Remove one of the two.")
-            elif speaker is None or piece.what != "paragraph":
-                if speaker is not None and piece.what == "text":
-                    self.writer.speaker = speaker  # a turn keeps its speaker across its own scene breaks
-                self.writer.take(piece)
-        self.writer.voice = None
-
-    def _string(self, data: dict[str, Data], path: YamlPath, key: str) -> str | None:
-        """The text at `key`, or None when there is none; an empty one or a list is a problem."""
-        value = data.get(key)
-        if value is None:
-            return None
-        if isinstance(value, str) and value.strip():
-            return value if key == "text" else " ".join(value.split())
-        what = "is empty." if isinstance(value, str) else "is not text."
-        self._problem((*path, key), f'"{key}" {what}', "Write a text, or leave the line out.")
-        return None
-
-    def _pause(self, value: Data, path: YamlPath) -> float:
-        try:
-            seconds = float(value) if isinstance(value, str) else -1.0
-        except ValueError:
-            seconds = -1.0
-        if 0 <= seconds <= markdown.MAX_PAUSE_S:
-            return seconds
-        what = f'"pause_s" has to be a number of seconds from 0 to {markdown.MAX_PAUSE_S:.0f}.'
-        self._problem(path, what, "Write a number such as 1.5.")
-        return 0.0
-
-
-def load_script(paths: Sequence[tuple[Path, str]], *, title: str, kind: Kind, cast: Collection[str]) -> Script:
-    """The script in one or more files, each a path and its name to show; all problems are told at once."""
-    chapters: list[Chapter] = []
-    warnings: list[Problem] = []
-    problems: list[Problem] = []
-    for path, shown in paths:
-        name = _titled(path.stem) if len(paths) > 1 else title
-        try:
-            script = _load_file(path, shown, name, kind, cast)
-        except RequestError as error:
-            problems += error.problems
-            continue
-        chapters += script.chapters
-        warnings += script.warnings
-        problems += _silent_chapters(script, shown)
-    if not paths:
-        problems.append(Problem("script", "there are no script files.", "Name at least one."))
-    raise_if_any(problems)
-    return Script(tuple(chapters), tuple(warnings))
-
-
-def _load_file(path: Path, shown: str, title: str, kind: Kind, cast: Collection[str]) -> Script:
-    suffix = path.suffix.lower()
-    if suffix not in MARKDOWN_SUFFIXES + YAML_SUFFIXES:
-        accepted = ", ".join(MARKDOWN_SUFFIXES + YAML_SUFFIXES)
-        what = f'a "{suffix}" file cannot be a script.' if suffix else "the file's name has no suffix."
-        raise RequestError(Problem(shown, what, f"Use one of {accepted}."))
-    parse = parse_yaml if suffix in YAML_SUFFIXES else parse_markdown
-    return parse(read_text(path, shown), shown, title=title, kind=kind, cast=cast)
-
-
-def _silent_chapters(script: Script, shown: str) -> list[Problem]:
-    """A chapter that would be rendered to nothing is an error: its file would be silent."""
-    silent = [
-        Problem(
-            chapter.where,
-            f'the chapter "{chapter.title}" has nothing to say.',
-            "Write text under its heading, or remove the heading.",
-        )
-        for chapter in script.chapters
-        if not any(has_speech(spoken(turn.text, tags=False)) for turn in chapter.turns)
-    ]
-    if not script.chapters:
-        silent.append(Problem(shown, "there is nothing to say in this file.", "Write some text in it."))
-    return silent
-
-
-def _titled(stem: str) -> str:
-    """A chapter title from a file's name: "02_the-storm" is "The storm"."""
-    named = re.sub(r"^\d+[\s._-]+", "", stem)
-    named = " ".join(re.split(r"[\s_-]+", named)).strip() or stem
-    return named[:1].upper() + named[1:]

@@ -178,18 +178,18 @@ def render_takes(
     *,
     limits: Limits | None = None,
     attempts: int = ATTEMPTS,
-    found: Mapping[str, Take] | None = None,
+    finished: Mapping[str, Take] | None = None,
     admission: Admission = ALWAYS,
 ) -> TakesDone:
     """Skip what is finished, render the rest, the longest first, save each take the moment it exists.
 
     A take with faults (`limits`: the seconds a byte may last) is tried again with other seeds, up to `attempts` times,
     while the others go on; then the best is kept and flagged. A chunk that fails is reported and the others go on.
-    `found` is what `find_takes` gave, where that was asked before; `on_take` is not told of those again. Where
+    `finished` is what `find_takes` gave, where that was asked before; `on_take` is not told of those again. Where
     `admission` lets no chunks be started it waits, and what is begun is finished. Whatever ends this early, a stop or
     an error of `on_take`, the takes saved so far are kept.
     """
-    finished = find_takes(planned, store, on_take) if found is None else found
+    finished = find_takes(planned, store, on_take) if finished is None else finished
     takes = {plan.key: finished[plan.key] for plan in planned if plan.key in finished}
     reused = len(takes)
     unfinished = [plan for plan in planned if plan.key not in takes]

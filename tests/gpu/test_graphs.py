@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pipeline.engines.dia.batching import cuda_slots
-from pipeline.engines.dia.batching.cuda_slots import CudaStepper, Shape, on_stream
+from pipeline.engines.dia.batching.cuda_slots import CudaStepper, StepShape, on_stream
 from pipeline.engines.dia.batching.scheduler import Scheduler
 from pipeline.engines.dia.network import attention
 from pipeline.engines.dia.network.attention_cuda import BLOCK
@@ -42,7 +42,7 @@ class Graph:
     made: list[Graph]  # each test's own
 
     def __init__(self) -> None:
-        self.shape: Shape | None = None
+        self.shape: StepShape | None = None
         self.step: Callable[[], None] = lambda: None
         self.replays = 0
         Graph.made.append(self)
@@ -58,15 +58,15 @@ class Graph:
 class Captured(CudaStepper):
     """A pool whose steps are not taken while a graph is captured, as with CUDA."""
 
-    def _step(self, shape: Shape) -> None:
+    def _step(self, shape: StepShape) -> None:
         graph = Graph.capturing
         if graph is None:
             super()._step(shape)
         else:
-            step, memory = super()._step, self._heard
+            step, memory = super()._step, self._self_cache
 
             def replay() -> None:
-                assert self._heard is memory
+                assert self._self_cache is memory
                 step(shape)
 
             graph.shape, graph.step = shape, replay
@@ -101,7 +101,7 @@ def test_a_step_is_captured_once_for_each_shape_and_then_replayed(memory_pools: 
     shapes = [graph.shape for graph in Graph.made]
     assert len(set(shapes)) == len(shapes)
     assert {shape.slots for shape in shapes if shape} == {1, 2, 4, 6}
-    assert shapes[0] == Shape(slots=6, blocks=1, text_blocks=1, guided=True)
+    assert shapes[0] == StepShape(slots=6, blocks=1, text_blocks=1, guided=True)
     assert sum(graph.replays for graph in Graph.made) == scheduler.steps - len(shapes)
     assert memory_pools == [None, *[7] * (len(shapes) - 1)]
     decode_all(scheduler, wanted)
@@ -117,7 +117,7 @@ def test_graphs_are_for_so_many_blocks_and_for_guidance_as_long_as_there_is_any(
     scheduler = Scheduler(Captured(model, GREEDY, cfg_frames=12, graphs=True), 1)
     assert equal(decode_all(scheduler, wanted), run(model, wanted, 1, GREEDY, cfg_frames=12))
     assert {graph.shape for graph in Graph.made} == {
-        Shape(1, blocks, text_blocks, guided)
+        StepShape(1, blocks, text_blocks, guided)
         for rows, text_blocks in ((0, 1), (BLOCK - 10, 1), (BLOCK - 1, 2), (BLOCK, 3), (530, 1))
         for blocks, guided in {
             (-(-(rows + 16) // BLOCK), True),
@@ -137,8 +137,8 @@ def test_graphs_are_dropped_when_a_pool_in_use_grows(memory_pools: list[int | No
     model = tiny(eos_bias=0.0, config=LONG)
     scheduler = Scheduler(Captured(model, USUAL, graphs=True), 2)
     assert equal(decode_all(scheduler, wanted), run(model, wanted, 2))
-    assert Shape(2, 1, 1, True) in {graph.shape for graph in Graph.made}
-    assert Shape(2, 2, 1, True) in {graph.shape for graph in Graph.made}
+    assert StepShape(2, 1, 1, True) in {graph.shape for graph in Graph.made}
+    assert StepShape(2, 2, 1, True) in {graph.shape for graph in Graph.made}
     assert memory_pools.count(None) == 2
 
 
@@ -149,8 +149,8 @@ def test_graphs_are_dropped_with_an_empty_pool(memory_pools: list[int | None]) -
     stepper = Captured(model, USUAL, graphs=True)
     scheduler = Scheduler(stepper, 1)
     assert equal(decode_all(scheduler, wanted), run(model, wanted, 1))
-    assert [graph.shape for graph in Graph.made] == [Shape(1, 1, 1, True), Shape(1, 2, 3, True)]
-    assert len(stepper._captured) == 1
+    assert [graph.shape for graph in Graph.made] == [StepShape(1, 1, 1, True), StepShape(1, 2, 3, True)]
+    assert len(stepper._graph_of) == 1
     assert memory_pools == [None, None]
     assert equal(decode_all(scheduler, wanted[:1]), run(model, wanted[:1], 1))
 
@@ -187,7 +187,7 @@ def test_nothing_is_looked_at_between_the_steps(monkeypatch: pytest.MonkeyPatch)
     def forbidden(*_args: Any, **_options: Any) -> Any:
         raise AssertionError("a step looks at numbers")
 
-    def watched(shape: Shape) -> None:
+    def watched(shape: StepShape) -> None:
         with monkeypatch.context() as patch:
             for name in ("item", "tolist", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__"):
                 patch.setattr(Tensor, name, forbidden)
@@ -203,13 +203,13 @@ def test_ends_are_looked_for_every_few_steps(monkeypatch: pytest.MonkeyPatch) ->
     stepper = CudaStepper(tiny(), USUAL)
     scheduler = Scheduler(stepper, 2)
     looks: list[int] = []
-    look = stepper._look
+    look = stepper._read_back
 
     def looked() -> None:
         looks.append(scheduler.steps)
         look()
 
-    monkeypatch.setattr(stepper, "_look", looked)
+    monkeypatch.setattr(stepper, "_read_back", looked)
     wanted = requests(4, longest=60)
     decode_all(scheduler, wanted)
     between = np.diff([0, *looks])

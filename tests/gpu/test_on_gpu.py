@@ -11,7 +11,7 @@ import torch
 from pipeline.engines.dia.batching.cuda_slots import CudaStepper, on_stream
 from pipeline.engines.dia.batching.scheduler import Generated, Scheduler
 from pipeline.engines.dia.network import attention
-from pipeline.engines.dia.network.attention_cuda import BLOCK, Kept, attend_in_tiles, steady_tile
+from pipeline.engines.dia.network.attention_cuda import BLOCK, LayerCache, attend_in_tiles, steady_tile
 from pipeline.engines.dia.network.linear import Fp8Linear, Linear, multiplies
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights.config import DiaConfig
@@ -61,7 +61,7 @@ def test_graphs_on_a_gpu_change_nothing(dtype: torch.dtype) -> None:
         expected = decode_all(static(on_gpu(dtype), USUAL, 4, cfg_frames, graphs=False), wanted)
         stepper = CudaStepper(on_gpu(dtype), USUAL, cfg_frames)
         assert equal(decode_all(Scheduler(stepper, 4), wanted), expected)
-        assert stepper._captured
+        assert stepper._graph_of
 
 
 def test_logits_on_a_gpu_have_the_same_bits_alone_and_among_128() -> None:
@@ -72,7 +72,7 @@ def test_logits_on_a_gpu_have_the_same_bits_alone_and_among_128() -> None:
     tile = steady_tile(counts, decoder.heads, 4, 128, torch.bfloat16, torch.bfloat16, device)
     generator = torch.Generator().manual_seed(0)
     query = torch.randn(256, 16, 128, generator=generator).cuda().bfloat16()
-    there = Kept(*(torch.randn(256, 4, 2 * BLOCK, 128, generator=generator).cuda().bfloat16() for _ in range(2)))
+    there = LayerCache(*(torch.randn(256, 4, 2 * BLOCK, 128, generator=generator).cuda().bfloat16() for _ in range(2)))
     lengths = (torch.arange(256, device="cuda") * 91) % (2 * BLOCK) + 1
     whole = attend_in_tiles(query, there, lengths, 2, tile)
     for count in counts:

@@ -109,7 +109,7 @@ def test_what_damage_and_crashes_leave_is_removed(make_job: MakeJob, settings: S
     """Damaged takes that were set aside, temporary files, and a sound without its JSON."""
     folder = render(make_job(), settings)
     key = "0123456789abcdef" * 2
-    left = {f"{key}.flac.damaged", f"{key}.json.damaged", f".{key}.tmp.flac", f"{key}.flac"}
+    left = {f"{key}.flac.damaged", f"{key}.json.damaged", f".{key}.1234.tmp.flac", f"{key}.flac"}
     for name in left:
         (folder / "takes" / name).write_bytes(bytes(10))
     (folder / "voices" / f"{key}.json").write_bytes(bytes(10))

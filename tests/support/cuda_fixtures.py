@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.engines.dia.batching.cuda_slots import CudaSlot, CudaStepper, Shape
+from pipeline.engines.dia.batching.cuda_slots import CudaSlot, CudaStepper, StepShape
 from pipeline.engines.dia.batching.sampling import Sampling
 from pipeline.engines.dia.batching.scheduler import Generated, GenerationRequest, Scheduler
 from pipeline.engines.dia.network import attention
-from pipeline.engines.dia.network.attention_cuda import BLOCK, Kept, attend_in_blocks
+from pipeline.engines.dia.network.attention_cuda import BLOCK, LayerCache, attend_in_blocks
 from pipeline.engines.dia.network.model import Model
 from tests.support.dia_fixtures import CONFIG, QUICK, by_key
 
@@ -37,7 +37,7 @@ def attend_alike(query: Tensor, keys: Tensor, values: Tensor, *, causal: bool = 
         return PLAIN(query, keys, values, causal=causal)
     length = keys.shape[1]
     padded = (functional.pad(part, (0, 0, 0, -length % BLOCK))[None] for part in (keys, values))
-    return attend_in_blocks(query, Kept(*padded), torch.tensor([length]), -(-length // BLOCK))
+    return attend_in_blocks(query, LayerCache(*padded), torch.tensor([length]), -(-length // BLOCK))
 
 
 def static(
@@ -82,14 +82,14 @@ class Watched(CudaStepper):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.logits_of: defaultdict[str, list[Tensor]] = defaultdict(list)
-        self.shapes: list[Shape] = []
+        self.shapes: list[StepShape] = []
 
-    def _step(self, shape: Shape) -> None:
+    def _step(self, shape: StepShape) -> None:
         self.shapes.append(shape)
         super()._step(shape)
 
     def _draw(self, cond: Tensor, uncond: Tensor | None, row: Tensor) -> tuple[Tensor, Tensor]:
-        for number, slot in self._seats.items():
+        for number, slot in self._slots.items():
             if self._state.active[number]:
                 self.logits_of[slot.request.key].extend(part[number] for part in (cond, uncond) if part is not None)
         return super()._draw(cond, uncond, row)

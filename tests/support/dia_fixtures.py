@@ -104,11 +104,11 @@ class Watched(Model):
         super().__init__(config, dict(weights(dtype, eos_bias)))
         self.calls.clear()
 
-    def read(self, tokens: Tensor) -> Text:
+    def prefill_text(self, tokens: Tensor) -> Text:
         """Remember whose text it is."""
         self.reading = bytes(tokens.tolist())
-        self._enter("read")
-        return super().read(tokens)
+        self._enter("prefill_text")
+        return super().prefill_text(tokens)
 
     def lane(self, text: Text | None, capacity: int) -> Lane:
         """Remember the lane for as long as somebody has it."""

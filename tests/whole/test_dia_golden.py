@@ -79,7 +79,7 @@ def test_encodings(network: str) -> None:
 def test_logits(network: str, at_a_time: int) -> None:
     """Logits over given rows, with a text and without, in one go and row by row."""
     model = _engine(network)
-    for name, text in (("conditional", model.read(torch.from_numpy(TEXTS[0]))), ("unconditional", None)):
+    for name, text in (("conditional", model.prefill_text(torch.from_numpy(TEXTS[0]))), ("unconditional", None)):
         logits = engine_logits(model, text, ROWS, at_a_time)[..., KEPT]
         np.testing.assert_allclose(logits, _golden()[f"{network}/{name}"], rtol=0, atol=TOLERANCE)
 
@@ -149,7 +149,7 @@ def test_first_release_logits(network: str, length: int) -> None:
     """Logits are those of the formulas, for texts shorter and longer than what is read, and without one."""
     model, plain = _first_release(network)
     text, rows = a_text(length, seed=length), some_rows(25, seed=length)
-    for tokens, read in ((text, model.read(torch.from_numpy(text))), (np.zeros_like(text), None)):
+    for tokens, read in ((text, model.prefill_text(torch.from_numpy(text))), (np.zeros_like(text), None)):
         expected = plain.logits(tokens, rows.numpy())
         for at_a_time in (len(rows), 1):
             made = engine_logits(model, read, rows, at_a_time)
@@ -161,7 +161,7 @@ def test_first_release_is_another_network() -> None:
     text, rows = a_text(30, seed=0), some_rows(25, seed=0)
     state = tiny_dia.make_state(tiny_dia.TINY, seed=4)
     rotated, plain = (
-        engine_logits(model, model.read(torch.from_numpy(text)), rows)
+        engine_logits(model, model.prefill_text(torch.from_numpy(text)), rows)
         for model in (engine_model(tiny_dia.v1_spelling(tiny_dia.TINY), state), engine_model(tiny_dia.TINY, state))
     )
     assert float((rotated - plain).abs().max()) > 1

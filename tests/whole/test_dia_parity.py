@@ -134,7 +134,7 @@ def test_network(config: Config, seed: int, length: int, count: int) -> None:
     tokens = torch.from_numpy(text)
     assert _difference(model.encode(tokens), reference_encoded(reference, text)) < TOLERANCE
     for unconditional in (False, True):
-        read = None if unconditional else model.read(tokens)
+        read = None if unconditional else model.prefill_text(tokens)
         at_once = engine_logits(model, read, rows)
         assert _difference(at_once, reference_logits(reference, text, rows, unconditional=unconditional)) < TOLERANCE
         assert _difference(at_once, engine_logits(model, read, rows, at_a_time=1)) < TOLERANCE
@@ -240,7 +240,7 @@ def test_unconditional_lane_needs_no_text(cross_rope: bool) -> None:
     short = engine_logits(model, None, rows)
     for length in (1, 37, 96):
         zeros = torch.zeros(length, dtype=torch.long)
-        assert _difference(short, engine_logits(model, model.read(zeros), rows)) < TOLERANCE / 5
+        assert _difference(short, engine_logits(model, model.prefill_text(zeros), rows)) < TOLERANCE / 5
 
 
 def test_unconditional_reading_of_a_prompt_is_shared() -> None:
@@ -274,7 +274,7 @@ def test_text_needs_no_padding() -> None:
     for text in TEXTS:
         tokens = torch.from_numpy(text)
         assert _difference(model.encode(tokens), reference_encoded(reference, text, padded=1024)) < TOLERANCE
-        conditional = engine_logits(model, model.read(tokens), rows)
+        conditional = engine_logits(model, model.prefill_text(tokens), rows)
         assert _difference(conditional, reference_logits(reference, text, rows, padded=1024)) < TOLERANCE
         theirs = reference_logits(reference, text, rows, padded=1024, unconditional=True)
         assert _difference(engine_logits(model, None, rows), theirs) < TOLERANCE
@@ -325,7 +325,7 @@ def test_larger_network() -> None:
             state[name] *= (16 / 128) ** 0.5
     model, reference = engine_model(LARGER, state), reference_model(LARGER, state)
     text, rows = a_text(60, seed=0), some_rows(516, seed=0)
-    conditional = engine_logits(model, model.read(torch.from_numpy(text)), rows)
+    conditional = engine_logits(model, model.prefill_text(torch.from_numpy(text)), rows)
     assert _difference(conditional, reference_logits(reference, text, rows)) < TOLERANCE
     theirs = reference_logits(reference, text, rows, unconditional=True)
     assert _difference(engine_logits(model, None, rows), theirs) < TOLERANCE

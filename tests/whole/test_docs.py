@@ -67,8 +67,8 @@ class Block:
     @property
     def service(self) -> str:
         """`serve` or `watch` where the block goes on until it is stopped."""
-        found = _UNTIL_STOPPED.search(self.code)
-        return found[1] if found else ""
+        command = _UNTIL_STOPPED.search(self.code)
+        return command[1] if command else ""
 
 
 def pages() -> list[Path]:
@@ -79,15 +79,15 @@ def pages() -> list[Path]:
 
 def blocks() -> list[Block]:
     """All commands, in the order in which they are read."""
-    found = []
+    in_order = []
     for page in pages():
         text = page.read_text(encoding="utf-8")
         for match in _BLOCK.finditer(text):
             if match["language"] == "bash":
                 line = text.count("\n", 0, match.start("code")) + 1
                 where = f"{page.relative_to(REPOSITORY)}:{line}"
-                found.append(Block(where, match["code"], match["reason"] or ""))
-    return found
+                in_order.append(Block(where, match["code"], match["reason"] or ""))
+    return in_order
 
 
 def test_every_block_that_is_not_run_says_why() -> None:
@@ -156,13 +156,13 @@ def test_contributing_shows_every_folder() -> None:
 
 
 def _commands(group: click.Group, path: str = "podcast") -> dict[str, click.Command]:
-    found: dict[str, click.Command] = {}
+    commands: dict[str, click.Command] = {}
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
-            found |= _commands(command, f"{path} {name}")
+            commands |= _commands(command, f"{path} {name}")
         if not isinstance(command, click.Group) or command.invoke_without_command:
-            found[f"{path} {name}"] = command
-    return found
+            commands[f"{path} {name}"] = command
+    return commands
 
 
 def test_every_command_is_listed_with_its_options() -> None:
@@ -187,9 +187,9 @@ def test_every_command_and_option_has_help() -> None:
 
 
 def test_every_environment_variable_is_listed() -> None:
-    """Each of the machine's settings but the number of jobs has one."""
+    """Each of the machine's settings has one."""
     listed = set(re.findall(r"`(PODCAST_\w+)`", SETTINGS))
-    assert listed == {f"PODCAST_{name.upper()}" for name in Settings.__annotations__} - {"PODCAST_JOBS"}
+    assert listed == {f"PODCAST_{name.upper()}" for name in Settings.model_fields}
 
 
 def test_every_key_of_the_manifest_is_listed() -> None:
@@ -257,10 +257,10 @@ class _Reader:
             if (REPOSITORY / name).is_file():
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(REPOSITORY / name, self.folder / name)
-        mine = {
+        environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("PODCAST_", "PREFECT_", "XDG_"))
         }
-        self.env: Mapping[str, str] = mine | {
+        self.env: Mapping[str, str] = environment | {
             "HOME": str(home),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.folder),
@@ -307,8 +307,11 @@ class _Service:
         self._output = reader.folder.parent / "service.txt"
         self._process = reader.start(block, self._output)
         try:
-            until(lambda: _READY[block.service] in self._told() or self._process.poll() is not None, self._told)
-            assert self._process.poll() is None, f"{self}\n{self._told()}"
+            until(
+                lambda: _READY[block.service] in self._last_words() or self._process.poll() is not None,
+                self._last_words,
+            )
+            assert self._process.poll() is None, f"{self}\n{self._last_words()}"
         except BaseException:
             _kill(self._process)
             raise
@@ -316,14 +319,14 @@ class _Service:
     def stop(self) -> None:
         """Press Ctrl-C, which a terminal sends to the whole job."""
         try:
-            assert self._process.poll() is None, f"{self} ended by itself\n{self._told()}"
+            assert self._process.poll() is None, f"{self} ended by itself\n{self._last_words()}"
             os.killpg(self._process.pid, signal.SIGINT)
             code = self._process.wait(WAIT_S)
-            assert code in (0, 130), f"{self}: {code}\n{self._told()}"
+            assert code in (0, 130), f"{self}: {code}\n{self._last_words()}"
         finally:
             _kill(self._process)
 
-    def _told(self) -> str:
+    def _last_words(self) -> str:
         return self._output.read_text(errors="replace")[-5000:]
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from tests.conftest import required_tests
 from tests.support.commands import REPOSITORY
 
 BIN = Path(sys.executable).parent
+DONE_TO = {"told", "heard", "made", "found", "here", "asked", "its"}
 
 
 CHECKERS = ("ruff check .", "ruff format --check .", "lint-imports", "vulture", "mypy")
@@ -57,12 +58,12 @@ def test_files_and_functions_stay_small() -> None:
 
 
 def test_a_test_file_bears_the_name_of_the_file_it_tests() -> None:
-    """And lies in the same folder; what tests several is in tests/whole, and what wants a GPU in tests/gpu."""
+    """Or of its folder. What tests several files is in tests/whole, and what wants a GPU in tests/gpu."""
     tests = REPOSITORY / "tests"
     for path in tests.rglob("test_*.py"):
-        folder, name = path.parent.relative_to(tests), path.stem.removeprefix("test_")
-        if folder.parts[:1] not in (("whole",), ("gpu",)):
-            assert (REPOSITORY / "pipeline" / folder / f"{name}.py").is_file() or name == folder.name, path
+        folder, name = REPOSITORY / "pipeline" / path.parent.relative_to(tests), path.stem.removeprefix("test_")
+        if folder.name not in ("whole", "gpu"):
+            assert (folder / f"{name}.py").is_file() or name == folder.name, path
 
 
 def test_required_tests_are_there() -> None:
@@ -88,3 +89,16 @@ def test_the_project_names_no_registry_and_no_foreign_path() -> None:
         if path.suffix in (".py", ".md", ".toml", ".yaml", "") and path.is_file() and path != Path(__file__):
             text = path.read_text(encoding="utf-8")
             assert not re.search(r"/root/|/tmp/|/home/\w|pypi\.org|files\.pythonhosted", text), name
+
+
+def test_values_are_named_by_what_they_hold() -> None:
+    """Not by what was done to them, and no two classes of the package have one name."""
+    classes: dict[str, Path] = {}
+    for path in sorted((REPOSITORY / "pipeline").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.FunctionDef(name=name):
+                    assert name.strip("_") not in DONE_TO, f"{path}:{node.lineno} {name}"
+                case ast.ClassDef(name=name):
+                    assert name not in classes, f"{path} and {classes[name]}: {name}"
+                    classes[name] = path

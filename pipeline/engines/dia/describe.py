@@ -11,7 +11,7 @@ from pipeline.engines.dia import kernels
 from pipeline.engines.dia.batching.scheduler import MOST_SLOTS
 from pipeline.engines.dia.devices import choose, cpu_features, devices, memory, threads
 from pipeline.engines.dia.loader import attention
-from pipeline.engines.dia.network.attention import PlainAttention, Sizes
+from pipeline.engines.dia.network.attention import KvSizes, PlainAttention
 from pipeline.engines.dia.runtime import SHARE_OF_MEMORY, set_threads
 from pipeline.engines.dia.weights.config import read_config
 
@@ -47,7 +47,7 @@ def _slots(weights: Path, limit: int | None, tier: str | None) -> list[tuple[str
     lines = []
     for precision in ("int8", "bf16"):
         kind = attention(config, precision, tier) or PlainAttention(config, torch.bfloat16, torch.device("cpu"))
-        bytes_each = Sizes.of(kind).take(_TEXT, _ROWS, 2)
+        bytes_each = KvSizes.of(kind).total(_TEXT, _ROWS, 2)
         count = limit or max(1, min(MOST_SLOTS, int(room / bytes_each)))
         line = f"{count} takes of 20 s at once, {bytes_each / 1e6:.0f} MB each; PODCAST_SLOTS sets them"
         lines.append((f"slots in {precision}", line))

@@ -100,21 +100,21 @@ class Memory:
 def choose(
     device: str | None,
     precision: str | None,
-    found: Sequence[Device] | None = None,
+    candidates: Sequence[Device] | None = None,
     kernels: Mapping[str, Kernel] | None = None,
 ) -> Choice:
     """The device and precision to use; None or "auto" leaves either to this machine.
 
-    `found` is what there is to choose from, best first: `devices()` unless given. MPS and XPU are used only if
+    `candidates` are there to choose from, best first: `devices()` unless given. MPS and XPU are used only if
     `check_device` finds nothing wrong with `kernels`, and the CPU otherwise, with a warning. Raises `EngineError` for
     a device that is not here and for an unknown precision, both at once.
     """
-    found = devices() if found is None else found
+    candidates = devices() if candidates is None else candidates
     automatic = device is None or device == "auto"
-    wanted = found[0] if automatic else _named(device or "", found)
+    wanted = candidates[0] if automatic else _named(device or "", candidates)
     problems = []
     if wanted is None:
-        there = ", ".join(entry.name for entry in found)
+        there = ", ".join(entry.name for entry in candidates)
         problems.append(Problem("device", f'there is no "{device}" here.', f"Use auto or one of: {there}."))
     if precision not in (None, "auto", *PRECISIONS):
         problems.append(
@@ -126,7 +126,7 @@ def choose(
     choice = _choice(wanted, precision, best if automatic else "asked for")
     if wanted.kind not in _CHECKED:
         return choice
-    cpu = next(entry for entry in found if entry.kind == "cpu")
+    cpu = next(entry for entry in candidates if entry.kind == "cpu")
     return checked(choice, _choice(cpu, precision, f"{wanted.name} failed its check"), kernels)
 
 
@@ -143,9 +143,9 @@ def checked(choice: Choice, instead: Choice, kernels: Mapping[str, Kernel] | Non
     return replace(instead, warnings=(*instead.warnings, warning))
 
 
-def _named(name: str, found: Sequence[Device]) -> Device | None:
+def _named(name: str, candidates: Sequence[Device]) -> Device | None:
     """The device of that name; "cuda" is "cuda:0", and "cpu:0" is "cpu"."""
-    same = (entry for entry in found if entry.name.removesuffix(":0") == name.removesuffix(":0"))
+    same = (entry for entry in candidates if entry.name.removesuffix(":0") == name.removesuffix(":0"))
     return next(same, None)
 
 
@@ -177,24 +177,24 @@ def _choice(device: Device, precision: str | None, reason: str) -> Choice:
 
 def devices() -> tuple[Device, ...]:
     """What torch can compute on here, best first; XPU comes last because it is never chosen by itself."""
-    found = []
+    present = []
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             gpu = torch.cuda.get_device_properties(index)
             bf16 = gpu.major >= 8 or torch.version.hip is not None
             fp8 = (gpu.major, gpu.minor) >= (8, 9) and torch.version.hip is None
-            found.append(Device(f"cuda:{index}", gpu.name, gpu.total_memory, bf16, fp8))
+            present.append(Device(f"cuda:{index}", gpu.name, gpu.total_memory, bf16, fp8))
     if torch.backends.mps.is_available():
         bf16 = torch.backends.mps.is_macos_or_newer(14, 0)
-        found.append(Device("mps", _cpu_model(), torch.mps.recommended_max_memory(), bf16))
+        present.append(Device("mps", _cpu_model(), torch.mps.recommended_max_memory(), bf16))
     bf16 = torch.backends.mkldnn.is_available() and not _BF16_FEATURES.isdisjoint(cpu_features())
-    found.append(Device("cpu", _cpu_model(), memory().total, bf16))
+    present.append(Device("cpu", _cpu_model(), memory().total, bf16))
     if torch.xpu.is_available():
         for index in range(torch.xpu.device_count()):
             intel = torch.xpu.get_device_properties(index)
             bf16 = bool(intel.has_bfloat16_conversions)
-            found.append(Device(f"xpu:{index}", intel.name, intel.total_memory, bf16))
-    return tuple(found)
+            present.append(Device(f"xpu:{index}", intel.name, intel.total_memory, bf16))
+    return tuple(present)
 
 
 # What follows reads the system; `root` is where its /proc and /sys are.

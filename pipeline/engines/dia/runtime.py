@@ -29,7 +29,7 @@ from pipeline.engines.dia.batching.slots import EagerSlot, EagerStepper
 from pipeline.engines.dia.batching.text import compose, speakers, tokens
 from pipeline.engines.dia.codec.codec import HOP, SAMPLE_RATE_HZ, load_codec
 from pipeline.engines.dia.loader import load_model
-from pipeline.engines.dia.network.attention import Sizes
+from pipeline.engines.dia.network.attention import KvSizes
 from pipeline.engines.dia.weights.config import DiaConfig
 from pipeline.engines.dia.weights.fingerprint import fingerprint
 
@@ -43,7 +43,7 @@ SHARE_OF_MEMORY = 0.5
 
 
 class Loaded:
-    """Model and codec on their devices: what takes long to load, and is the same however Dia is told to speak."""
+    """Model and codec on their devices: what takes long to load, and is the same whatever the sampling settings."""
 
     def __init__(
         self, config: DiaConfig, weights: Path, codec: Path, precision: str | None, machine: DiaMachine
@@ -57,7 +57,7 @@ class Loaded:
         same = str(self.codec_device) == on
         self.codec = load_codec(codec, str(self.codec_device), self.choice.dtype if same else torch.float32)
         self.model = load_model(config, weights, self.choice, machine.kernels)
-        self.encoded = lru_cache(maxsize=64)(self._encode)
+        self.encode = lru_cache(maxsize=64)(self._encode)
 
     def _encode(self, clip: Path) -> Codes:
         return self.codec.encode(read_clip(clip))
@@ -76,7 +76,7 @@ def load(config: DiaConfig, weights: Path, codec: Path, precision: str | None, m
 
 
 class Runtime:
-    """One way of speaking with what is loaded."""
+    """What is loaded, with sampling settings and a scheduler: requests in, sound out."""
 
     def __init__(self, config: DiaConfig, loaded: Loaded, sound: DiaSound, machine: DiaMachine) -> None:
         self._config = config
@@ -101,45 +101,31 @@ class Runtime:
     @torch.inference_mode()
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
         """Every request exactly once, in the order they finish."""
-        refused: deque[Failed] = deque()
-        waiting: dict[str, Request] = {}
-        incoming = iter(requests)
-
-        def prompted() -> GenerationRequest | None:
-            for request in incoming:
-                try:
-                    made = self._prompted(request)
-                except ValueError as error:
-                    refused.append(Failed(request, str(error)))
-                    continue
-                waiting[request.key] = request
-                return made
-            return None
-
-        decoding: deque[tuple[Request, Codes, Future[Pcm]]] = deque()
+        queue = _PromptedQueue(requests, self._generation_request)
+        in_codec: deque[tuple[Request, Codes, Future[Pcm]]] = deque()
         since = time.perf_counter()
 
-        def decoded() -> Rendered:
+        def rendered() -> Rendered:
             nonlocal since
-            request, codes, future = decoding.popleft()
+            request, codes, future = in_codec.popleft()
             pcm = future.result()
             work_s, since = time.perf_counter() - since, time.perf_counter()
             return Rendered(request, pcm, None, work_s, codes)
 
-        for generated in self.scheduler.generate(_Asked(prompted)):
-            request = waiting.pop(generated.key)
+        for generated in self.scheduler.generate(queue):
+            request = queue.pulled.pop(generated.key)
             if generated.reason:
                 # Other numbers drawn may avoid a NaN; memory will not grow.
                 yield Failed(request, generated.reason, final=not generated.retry)
             else:
-                decoding.append((request, generated.codes, self._decode(generated.codes)))
-            while decoding and decoding[0][2].done():
-                yield decoded()
-            while refused:
-                yield refused.popleft()
-        while decoding:
-            yield decoded()
-        yield from refused
+                in_codec.append((request, generated.codes, self._decode(generated.codes)))
+            while in_codec and in_codec[0][2].done():
+                yield rendered()
+            while queue.refused:
+                yield queue.refused.popleft()
+        while in_codec:
+            yield rendered()
+        yield from queue.refused
 
     def _decode(self, codes: Codes) -> Future[Pcm]:
         if self._decoder is not None:
@@ -153,20 +139,20 @@ class Runtime:
         with on_stream(self._codec_device):
             return self._codec.decode(codes) if len(codes) else np.zeros(0, np.float32)
 
-    def _prompted(self, request: Request) -> GenerationRequest:
-        """The request in codes. Raises `ValueError` in plain words where it cannot be spoken."""
+    def _generation_request(self, request: Request) -> GenerationRequest:
+        """The request as tokens and codes. Raises `ValueError` in plain words where it cannot be spoken."""
         text = tokens(compose(request.lines))
-        room = self._config.encoder.max_positions
-        if len(text) > room:
-            raise ValueError(f"it has {len(text)} bytes with the transcripts of its voices, and Dia reads {room}.")
-        prompts = [self._loaded.encoded(voice.prompt) for voice in speakers(request.lines) if voice.prompt is not None]
+        most = self._config.encoder.max_positions
+        if len(text) > most:
+            raise ValueError(f"it has {len(text)} bytes with the transcripts of its voices, and Dia reads {most}.")
+        prompts = [self._loaded.encode(voice.prompt) for voice in speakers(request.lines) if voice.prompt is not None]
         prompt = np.concatenate([np.zeros((0, len(self._config.delays)), np.int16), *prompts])
-        said = sum(len(line.text.encode()) + 1 for line in request.lines)
+        text_bytes = sum(len(line.text.encode()) + 1 for line in request.lines)
         # The last row is EOS in the last codebook, `max(delays)` rows after the first's.
         frames = self._config.decoder.max_positions - len(prompt) - max(self._config.delays) - 2
         if frames < 1:
             raise ValueError(f"its voice prompts of {len(prompt) / _FRAMES_PER_S:.0f} s leave no room for speech.")
-        frames = min(frames, _FRAMES_PER_BYTE * said + _SPARE_FRAMES)
+        frames = min(frames, _FRAMES_PER_BYTE * text_bytes + _SPARE_FRAMES)
         for longest_s in (self._sound_options.max_seconds, request.max_s):
             if longest_s is not None:
                 frames = min(frames, math.floor(longest_s * _FRAMES_PER_S))
@@ -181,21 +167,33 @@ class Runtime:
             eager = EagerStepper(self._model, sampling, cfg_frames)
             return Scheduler(eager, slots or MOST_SLOTS, None if slots else room)
         config = self._config
-        longest = Sizes.of(self._model.attention).take(config.encoder.max_positions, config.decoder.max_positions, 2)
+        longest = KvSizes.of(self._model.attention).total(config.encoder.max_positions, config.decoder.max_positions, 2)
         limit = slots or max(1, min(_MOST_ON_CUDA, room // longest))
         return Scheduler(CudaStepper(self._model, sampling, cfg_frames, fp8=self._fp8), limit)
 
 
-class _Asked(Iterator[GenerationRequest]):
-    """What `make` gives, for whoever asks again after it had nothing: a generator would have ended there."""
+class _PromptedQueue(Iterator[GenerationRequest]):
+    """Requests as the scheduler takes them; `refused` are those that cannot be spoken.
 
-    def __init__(self, make: Callable[[], GenerationRequest | None]) -> None:
-        self._make = make
+    The scheduler asks again after there was nothing, and so `requests` is asked again: a generator would have ended.
+    """
+
+    def __init__(self, requests: Iterable[Request], prepare: Callable[[Request], GenerationRequest]) -> None:
+        self._incoming = iter(requests)
+        self._prepare = prepare
+        self.pulled: dict[str, Request] = {}  # by key
+        self.refused: deque[Failed] = deque()
 
     def __next__(self) -> GenerationRequest:
-        if (made := self._make()) is None:
-            raise StopIteration
-        return made
+        for request in self._incoming:
+            try:
+                prepared = self._prepare(request)
+            except ValueError as error:
+                self.refused.append(Failed(request, str(error)))
+                continue
+            self.pulled[request.key] = request
+            return prepared
+        raise StopIteration
 
 
 def set_threads() -> int:
@@ -206,7 +204,7 @@ def set_threads() -> int:
 
 
 def read_clip(path: Path) -> Pcm:
-    """A clip as mono at 44,100 Hz, `[T]`. Raises `ValueError` for what is no sound."""
+    """A clip of any rate and channels as mono at 44,100 Hz, `[T]`. Raises `ValueError` for what is no sound."""
     try:
         pcm, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:

@@ -11,26 +11,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection
 from functools import cache
-from typing import Literal, NamedTuple
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import normalizeReference
 from markdown_it.token import Token
 
 from pipeline.errors import Problem
+from pipeline.source.script import MAX_PAUSE_S, Kind, Piece, Script, ScriptWriter
 from pipeline.source.spoken import text as texts
-
-MAX_PAUSE_S = 60.0
-
-
-class Piece(NamedTuple):
-    """One thing a line says: a heading and its text, a speaker and the name, a pause and its length."""
-
-    what: Literal["chapter", "heading", "scene", "speaker", "paragraph", "text", "pause"]
-    text: str
-    where: str
-    pause_s: float = 0.0
-
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _NEEDS_PARSER = re.compile(r"[*_\[\]\\`<&]")
@@ -397,3 +385,13 @@ def _joined(kept: str, more: str) -> str:
     """`kept + more`, closing the gap that a dropped note leaves before punctuation; stray brackets go."""
     more = more.replace("[", "").replace("]", "")
     return kept.rstrip() + more if more[:1] and more[0] in ",.;:!?…" else kept + more
+
+
+def parse_markdown(text: str, shown: str, *, title: str, kind: Kind, cast: Collection[str]) -> Script:
+    """One Markdown file as a script. `title` names what stands before the first heading."""
+    pieces, warnings = read_pieces(text, shown, cast)
+    writer = ScriptWriter(title, f"{shown}:1", kind)
+    for piece in pieces:
+        writer.take(piece)
+    writer.close_chapter()
+    return Script(tuple(writer.chapters), (*warnings, *writer.warnings))

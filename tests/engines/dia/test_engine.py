@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,11 +24,7 @@ from pipeline.settings import Settings
 from pipeline.source.voices import load_library
 from pipeline.takes.plan import explain
 from tests.support import tiny_dac, tiny_dia
-
-if TYPE_CHECKING:
-    from tests.support.commands import PODCAST, REPOSITORY, MakeJob, run_podcast
-else:
-    from tests.support.commands import PODCAST, REPOSITORY, MakeJob, run_podcast
+from tests.support.commands import PODCAST, REPOSITORY, MakeJob, run_podcast
 
 HOP = 512
 POSITIONS: dict[str, Any] = {
@@ -37,11 +33,11 @@ POSITIONS: dict[str, Any] = {
 }
 SHORT = "**Ann:** The lamp is lit before the ships come home, and nobody on the quay says a word about it.\n\n"
 BOTH = SHORT + "**Bob:** Nobody has to. Everybody can see the light, and what it means to those who are out there.\n\n"
-BRIEF = {"max_seconds": 1.5}
-LONG = f"# One\n\n{BOTH * 3}# Two\n\n{BOTH * 2}"
+BRIEF = {"max_seconds": 1}
+LONG = f"# One\n\n{BOTH * 2}# Two\n\n{BOTH}"
 
 
-def write_weights(folder: Path, *, seed: int = 0, eos_bias: float = 1.0, nan: bool = False) -> Path:
+def write_weights(folder: Path, *, seed: int = 0, eos_bias: float = 2.0, nan: bool = False) -> Path:
     """A model that ends its takes by itself, the sooner the larger `eos_bias`, with its codec beside it."""
     config = tiny_dia.config_dict(**POSITIONS)
     state = tiny_dia.make_state(config, seed, eos_bias=eos_bias)

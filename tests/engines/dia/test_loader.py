@@ -27,4 +27,4 @@ def test_fp8_leaves_the_head_and_what_is_no_product() -> None:
         if isinstance(weight, Fp8Linear):
             made = weight(torch.eye(before[name].shape[1])).T
             assert (made - before[name]).abs().max() < 0.07 * before[name].abs().max()
-    Model(config, state, partial(product, tier=None)).read(torch.tensor([1, 65]))
+    Model(config, state, partial(product, tier=None)).prefill_text(torch.tensor([1, 65]))

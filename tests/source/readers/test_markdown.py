@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source.readers.markdown import plain
-from pipeline.source.script import Script, Turn, parse_markdown
+from pipeline.source.readers.markdown import parse_markdown, plain
+from pipeline.source.script import Script, Turn
 
 Said = tuple[str | None, str]
 

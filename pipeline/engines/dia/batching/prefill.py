@@ -13,7 +13,7 @@ from torch import Tensor
 from pipeline.engines.dia.batching.decoding import rows_of
 from pipeline.engines.dia.batching.delay import Grid, delayed
 from pipeline.engines.dia.batching.scheduler import GenerationRequest
-from pipeline.engines.dia.network.attention import Lane, Sizes
+from pipeline.engines.dia.network.attention import KvSizes, Lane
 from pipeline.engines.dia.network.model import Model
 
 _PROMPTS_KEPT = 8
@@ -28,19 +28,19 @@ class Prefill:
     def __init__(self, model: Model, *, guided: bool) -> None:
         self._model = model
         self._guided = guided
-        self._sizes = Sizes.of(model.attention)
+        self._sizes = KvSizes.of(model.attention)
         self._prompts: OrderedDict[bytes, Lane] = OrderedDict()
 
     def kv_bytes(self, request: GenerationRequest) -> int:
         """As `Stepper.kv_bytes`, in lanes of the request's own."""
         rows = rows_of(request, self._model.config)
-        return self._sizes.take(len(request.text), rows, 2 if self._guided else 1)
+        return self._sizes.total(len(request.text), rows, 2 if self._guided else 1)
 
     def lanes(self, request: GenerationRequest) -> tuple[Lane, Lane | None]:
         """The conditional lane and the unconditional one, with capacity for all rows; both have read the prompt."""
         model, config, prompt = self._model, self._model.config, request.prompt
         rows = rows_of(request, config)
-        text = model.read(torch.from_numpy(request.text).to(model.device))
+        text = model.prefill_text(torch.from_numpy(request.text).to(model.device))
         cond = model.lane(text, rows)
         uncond = model.lane(None, rows) if self._guided else None
         if len(prompt):

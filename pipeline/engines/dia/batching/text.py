@@ -35,10 +35,10 @@ def compose(lines: Sequence[Line]) -> str:
     if len(voices) > len(_TAGS):
         raise ValueError(f"{len(voices)} voices in one chunk, and Dia speaks with two at most.")
     tag = {voice.name: mark for voice, mark in zip(voices, _TAGS, strict=False)}
-    said = [(tag[voice.name], _ANY_TAG.sub(" ", voice.transcript).strip()) for voice in voices if voice.prompt]
-    said += [(tag[line.voice.name], line.text) for line in lines]
+    spoken = [(tag[voice.name], _ANY_TAG.sub(" ", voice.transcript).strip()) for voice in voices if voice.prompt]
+    spoken += [(tag[line.voice.name], line.text) for line in lines]
     parts = [
-        f"{mark} {' '.join(text for _mark, text in turn)}" for mark, turn in groupby(said, key=lambda pair: pair[0])
+        f"{mark} {' '.join(text for _mark, text in turn)}" for mark, turn in groupby(spoken, key=lambda pair: pair[0])
     ]
     closing = _TAGS[1] if parts[-1].startswith(_TAGS[0]) else _TAGS[0]
     return " ".join([*parts, closing])

@@ -56,7 +56,7 @@ OnStage = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Spoken:
+class Utterance:
     """A text `[T]`, rows `[R, C]` of codes that were drawn for it, and in which codebooks the next row is drawn."""
 
     text: Tensor
@@ -65,8 +65,8 @@ class Spoken:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a network says to one text, wherever it is drawn from (N places)."""
+class Outputs:
+    """What a network gives for the rows of one utterance, at the N places where codes are drawn."""
 
     scores: Tensor  # `[N, V]`: the guided logits of codes, less their mean, because a common shift changes nothing
     likely: Tensor  # `[N, V]`: probabilities after guidance, candidates, temperature and top-p
@@ -86,15 +86,15 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class _Measure:
-    """Texts, and what the network says to them in float32."""
+class _Reference:
+    """Utterances, and what the network gives for them in float32."""
 
-    spoken: Sequence[Spoken]
-    right: Sequence[Heard]
+    utterances: Sequence[Utterance]
+    exact: Sequence[Outputs]
 
     def loss(self, model: Model) -> Loss:
-        """That of `model`."""
-        return compare([follow(model, text) for text in self.spoken], self.right)
+        """How far `model` is from it."""
+        return compare([follow(model, utterance) for utterance in self.utterances], self.exact)
 
 
 class _Watch:
@@ -105,20 +105,20 @@ class _Watch:
         self.inputs: dict[str, Inputs] = {}
 
     def product(self, named: tuple[str, Tensor]) -> Product:
-        """That of a weight with its name."""
+        """The product of a weight with its name."""
         name, weight = named
-        made = Linear(weight)
+        linear = Linear(weight)
 
         def watched(x: Tensor) -> Tensor:
             if self.note is not None:
                 self.note(self.inputs.setdefault(name, Inputs()), x)
-            return made(x)
+            return linear(x)
 
         return watched
 
 
 @dataclass(frozen=True)
-class _Weights:
+class _BothPrecisions:
     """The same weights twice; `mends` are in both of them."""
 
     config: DiaConfig
@@ -131,16 +131,16 @@ class _Weights:
         return {name: self.bf16[name] if name in kept else weight for name, weight in self.int8.items()}
 
     def model(self, kept: Collection[str], tier: str | None = None) -> Model:
-        """The network they make, in which keys and values are int8 as well where there is a `tier` of kernels."""
-        heard = attention(self.config, "int8", tier)
-        return Model(self.config, self.chosen(kept), partial(product, tier=tier), heard)
+        """The network with these weights, its KV cache in int8 as well where there is a `tier` of kernels."""
+        kv_attention = attention(self.config, "int8", tier)
+        return Model(self.config, self.chosen(kept), partial(product, tier=tier), kv_attention)
 
     def products(self, *kinds: str) -> list[str]:
         """The names of the products, those of `kinds` if any are given."""
         return [name for name in self.int8 if packed.kind(name) in (kinds or packed.KINDS)]
 
     def share(self, kept: Iterable[str]) -> float:
-        """That of the products `kept` in the bytes of all that may be int8."""
+        """Of the numbers of all products that may be int8, the part that is in the products `kept`."""
         head = self.products(*packed.KEPT)
         return self._size(set(kept) - set(head)) / self._size(set(self.products()) - set(head))
 
@@ -158,11 +158,11 @@ class Verdict:
 
 
 def calibrate(source: Path, out: Path, on_stage: OnStage, frames: int, most: str | None = None) -> dict[str, Any]:
-    """Measure int8 with the weights in `source`, write it to the new folder `out`, and return what is told there.
+    """Measure int8 with the weights in `source`, write it to the new folder `out`, return the report that is in it.
 
-    `frames` of each text are spoken; `on_stage` is told what is done next; `most` is the quickest tier of kernels that
-    attention may use. Raises `EngineError` where `source` cannot
-    be read, holds int8 already or makes no finite numbers, and where `out` exists or cannot be written.
+    `frames` of each text are spoken; `on_stage` gets the name of each stage as it begins; `most` is the quickest tier
+    of kernels that attention may use. Raises `EngineError` where `source` cannot be read, holds int8 already or makes
+    no finite numbers, and where `out` exists or cannot be written.
     """
     if out.exists():
         raise EngineError(Problem(str(out), "exists already.", "Name a folder that does not exist."))
@@ -174,46 +174,46 @@ def calibrate(source: Path, out: Path, on_stage: OnStage, frames: int, most: str
     def tensors() -> Iterator[tuple[str, Tensor]]:
         return packed.merged(read_weights(source, config, torch.float32, "cpu"))
 
-    measure, inputs = _listen(config, tensors(), frames, str(source), on_stage)
+    reference, inputs = _reference(config, tensors(), frames, str(source), on_stage)
     on_stage("bf16, and int8 as it comes")
     plain = _weights(config, tensors(), ())
     head = plain.products(*packed.KEPT)
-    bf16, unmended = measure.loss(plain.model(plain.products())), measure.loss(plain.model(head, tier))
+    bf16, unmended = reference.loss(plain.model(plain.products())), reference.loss(plain.model(head, tier))
     del plain  # there is room for one pair
     on_stage("choosing scales")
     mends = list(choose_mends(config, tensors(), inputs))
     on_stage("int8 with these scales")
     weights = _weights(config, tensors(), mends)
-    loss = measure.loss(weights.model(head, tier))
+    loss = reference.loss(weights.model(head, tier))
     kinds = {}
     for kind in packed.KINDS:
         on_stage(f"int8 in {kind} alone")
-        kinds[kind] = measure.loss(weights.model(set(weights.products()) - set(weights.products(kind))))
-    heard = measure.loss(weights.model(weights.products(), tier)) if tier else None
+        kinds[kind] = reference.loss(weights.model(set(weights.products()) - set(weights.products(kind))))
+    attention_alone = reference.loss(weights.model(weights.products(), tier)) if tier else None
     verdict = Verdict(allowed(loss, bf16), loss, head)
     if not verdict.allowed:
         on_stage("products that stay bf16")
         order = _worst_first(weights, kinds, bf16)
-        verdict = _keep(head, order, lambda kept: measure.loss(weights.model(kept, tier)), bf16)
-    told = {
+        verdict = _keep(head, order, lambda kept: reference.loss(weights.model(kept, tier)), bf16)
+    report = {
         "version": VERSION,
         "allowed": verdict.allowed,
         "limits": {"factor": FACTOR, "error": MOST_ERROR, "negligible": NEGLIGIBLE, "kept": MOST_KEPT},
-        "texts": len(measure.spoken),
+        "texts": len(reference.utterances),
         "frames": frames,
         "bf16": asdict(bf16),
         "unmended": asdict(unmended),
         "mended": asdict(loss),
         "int8": asdict(verdict.loss),
         "kinds": {kind: asdict(kinds[kind]) | _described(kind, weights, inputs, verdict) for kind in packed.KINDS},
-        "attention": asdict(heard) if heard else None,
+        "attention": asdict(attention_alone) if attention_alone else None,
         "mends": {mend.seam.maker: mend.way for mend in mends if mend.way != "none"},
         "kept": sorted(verdict.kept),
         "kept_share": weights.share(verdict.kept),
     }
     on_stage(f"writing {out}")
-    packed.save(out, weights.chosen(verdict.kept), source, {"calibration": told})
-    return told
+    packed.save(out, weights.chosen(verdict.kept), source, {"calibration": report})
+    return report
 
 
 def allowed(loss: Loss, bf16: Loss) -> bool:
@@ -228,25 +228,25 @@ def usual_sampling(config: DiaConfig) -> Sampling:
     return Sampling(temperature=1.3, top_k=35, from_guided=True) if config.network == "v1" else Sampling()
 
 
-def _listen(
+def _reference(
     config: DiaConfig, tensors: Iterable[tuple[str, Tensor]], frames: int, where: str, on_stage: OnStage
-) -> tuple[_Measure, dict[str, Inputs]]:
-    """Let the network speak in float32; what there is to measure, and what its products read."""
+) -> tuple[_Reference, dict[str, Inputs]]:
+    """Let the network speak in float32: what others are compared with, and the inputs of its products."""
     on_stage("reading the weights")
     watch = _Watch()
     model = Model(config, {name: (name, it) if packed.kind(name) else it for name, it in tensors}, watch.product)
     on_stage("speaking in float32")
-    spoken = speak(model, FOR_SCALES + FOR_ERRORS, frames, where)
+    utterances = speak(model, FOR_SCALES + FOR_ERRORS, frames, where)
     on_stage("following in float32")
-    for number, text in enumerate(spoken[: len(FOR_SCALES)]):
+    for number, utterance in enumerate(utterances[: len(FOR_SCALES)]):
         watch.note = Inputs.measure if number % 2 else Inputs.keep
-        follow(model, text)
+        follow(model, utterance)
     watch.note = None
-    measured = spoken[len(FOR_SCALES) :]
-    return _Measure(measured, [follow(model, text) for text in measured]), watch.inputs
+    for_errors = utterances[len(FOR_SCALES) :]
+    return _Reference(for_errors, [follow(model, utterance) for utterance in for_errors]), watch.inputs
 
 
-def speak(model: Model, texts: Sequence[str], frames: int, where: str) -> list[Spoken]:
+def speak(model: Model, texts: Sequence[str], frames: int, where: str) -> list[Utterance]:
     """Let `model`, whose weights are in `where`, speak `texts`, up to so many frames of each.
 
     Raises `EngineError` where it makes no finite numbers.
@@ -259,44 +259,44 @@ def speak(model: Model, texts: Sequence[str], frames: int, where: str) -> list[S
         for seed, text in enumerate(texts)
     ]
     scheduler = Scheduler(EagerStepper(model, usual_sampling(config)), len(wanted))
-    made = {take.key: take for take in scheduler.generate(wanted)}
-    reasons = {take.reason for take in made.values() if take.reason}
+    takes = {take.key: take for take in scheduler.generate(wanted)}
+    reasons = {take.reason for take in takes.values() if take.reason}
     if reasons:
         raise EngineError(Problem(where, f"cannot speak in fp32: {reasons.pop()}", "Fetch the weights again."))
-    return [_spoken(config, request.text, made[request.key].codes) for request in wanted]
+    return [_utterance(config, request.text, takes[request.key].codes) for request in wanted]
 
 
-def _spoken(config: DiaConfig, text: NDArray[np.int64], codes: Codes) -> Spoken:
+def _utterance(config: DiaConfig, text: NDArray[np.int64], codes: Codes) -> Utterance:
     """Without the rows after the last frame, in which codebooks end one by one."""
     rows = delayed(codes, config.delays, config.bos, len(codes) + 1)
     following = np.arange(1, len(rows) + 1)[:, None]
     drawn = following > np.asarray(config.delays)
-    return Spoken(torch.from_numpy(text), torch.from_numpy(rows), torch.from_numpy(drawn))
+    return Utterance(torch.from_numpy(text), torch.from_numpy(rows), torch.from_numpy(drawn))
 
 
 @torch.inference_mode()
-def follow(model: Model, spoken: Spoken) -> Heard:
-    """What `model` says where it reads the rows of `spoken`, all at once. A logit that is no number counts as 0."""
+def follow(model: Model, utterance: Utterance) -> Outputs:
+    """What `model` gives for the rows of `utterance`, read all at once. A logit that is no number counts as 0."""
 
-    def read(text: Text | None) -> Tensor:
-        hidden = model.step([model.lane(text, len(spoken.rows))], spoken.rows[None])[0]
+    def logits(text: Text | None) -> Tensor:
+        hidden = model.step([model.lane(text, len(utterance.rows))], utterance.rows[None])[0]
         return model.logits(hidden).nan_to_num(0, 0, 0)
 
     sampling, eos = usual_sampling(model.config), model.config.eos
-    cond, uncond = read(model.read(spoken.text)), read(None)
-    guided = (cond + sampling.cfg_scale * (cond - uncond))[spoken.drawn][:, :eos]
+    cond, uncond = logits(model.prefill_text(utterance.text)), logits(None)
+    guided = (cond + sampling.cfg_scale * (cond - uncond))[utterance.drawn][:, :eos]
     ids, likely = probabilities(candidates(cond, uncond, sampling, eos), sampling)
-    spread = torch.zeros_like(cond).scatter(-1, ids, likely)[spoken.drawn]
-    return Heard(guided - guided.mean(-1, keepdim=True), spread)
+    spread = torch.zeros_like(cond).scatter(-1, ids, likely)[utterance.drawn]
+    return Outputs(guided - guided.mean(-1, keepdim=True), spread)
 
 
-def compare(found: Sequence[Heard], right: Sequence[Heard]) -> Loss:
-    """How far `found` is from `right`, over all places alike."""
-    pairs = list(zip(found, right, strict=True))
-    missed = sum(float((mine.scores - its.scores).square().sum()) for mine, its in pairs)
-    size = sum(float(its.scores.square().sum()) for its in right)
-    agreed = torch.cat([mine.scores.argmax(-1) == its.scores.argmax(-1) for mine, its in pairs])
-    diverged = torch.cat([_divergence(its.likely, mine.likely) for mine, its in pairs])
+def compare(rounded: Sequence[Outputs], exact: Sequence[Outputs]) -> Loss:
+    """How far `rounded` is from `exact`, over all places alike."""
+    pairs = list(zip(rounded, exact, strict=True))
+    missed = sum(float((off.scores - right.scores).square().sum()) for off, right in pairs)
+    size = sum(float(right.scores.square().sum()) for right in exact)
+    agreed = torch.cat([off.scores.argmax(-1) == right.scores.argmax(-1) for off, right in pairs])
+    diverged = torch.cat([_divergence(right.likely, off.likely) for off, right in pairs])
     error = math.sqrt(missed / size) if size else float(missed > 0)
     return Loss(error, float(agreed.float().mean()), float(diverged.mean()))
 
@@ -308,7 +308,7 @@ def _divergence(p: Tensor, q: Tensor) -> Tensor:
     return diverged.sum(-1)
 
 
-def _weights(config: DiaConfig, tensors: Iterable[tuple[str, Tensor]], mends: Sequence[Mend]) -> _Weights:
+def _weights(config: DiaConfig, tensors: Iterable[tuple[str, Tensor]], mends: Sequence[Mend]) -> _BothPrecisions:
     bf16: State = {}
 
     def noted() -> Iterator[tuple[str, Tensor]]:
@@ -316,10 +316,10 @@ def _weights(config: DiaConfig, tensors: Iterable[tuple[str, Tensor]], mends: Se
             bf16[name] = packed.as_bf16(name, tensor)
             yield name, tensor
 
-    return _Weights(config, bf16, packed.quantize(noted(), ()), mends)
+    return _BothPrecisions(config, bf16, packed.quantize(noted(), ()), mends)
 
 
-def _worst_first(weights: _Weights, kinds: Mapping[str, Loss], bf16: Loss) -> list[str]:
+def _worst_first(weights: _BothPrecisions, kinds: Mapping[str, Loss], bf16: Loss) -> list[str]:
     """The products by what one number of theirs costs, as many as may stay bf16.
 
     What a kind loses is shared out by its products' own errors.
@@ -354,8 +354,8 @@ def _keep(head: Sequence[str], order: Sequence[str], loss_of: Callable[[Sequence
     return verdict
 
 
-def _described(kind: str, weights: _Weights, inputs: Mapping[str, Inputs], verdict: Verdict) -> dict[str, Any]:
-    """What else is told of a kind: how its inputs stand out, before and after, and how many products are what."""
+def _described(kind: str, weights: _BothPrecisions, inputs: Mapping[str, Inputs], verdict: Verdict) -> dict[str, Any]:
+    """What else the report has of a kind: how its inputs stand out, before and after, and counts of its products."""
     names = weights.products(kind)
     scales = {reader: mend.seam.inputs_of(mend.scale) for mend in weights.mends for reader in mend.seam.readers}
     return {

@@ -87,10 +87,10 @@ def seams(config: DiaConfig) -> list[Seam]:
     """All seams of the network but the one before the head, which is no product in int8."""
     layers = range(config.decoder.layers)
     kv = tuple(f"decoder.layers.{index}.cross_attention.kv.weight" for index in layers)
-    found = [Seam("encoder.norm.weight", config.encoder.hidden, kv)]
+    all_seams = [Seam("encoder.norm.weight", config.encoder.hidden, kv)]
     norms = {"pre_sa_norm": "self_attention.qkv", "post_sa_norm": "mlp.gate_up_proj"}
     for index in range(config.encoder.layers):
-        found += _layer(f"encoder.layers.{index}", config.encoder, norms)
+        all_seams += _layer(f"encoder.layers.{index}", config.encoder, norms)
     norms = {
         "pre_sa_norm": "self_attention.qkv",
         "pre_ca_norm": "cross_attention.q_proj",
@@ -99,20 +99,20 @@ def seams(config: DiaConfig) -> list[Seam]:
     decoder = config.decoder
     cross = decoder.cross_heads, decoder.cross_kv_heads, decoder.cross_head_dim
     for index in layers:
-        found += _layer(f"decoder.layers.{index}", decoder, norms)
-        found.append(_values(f"decoder.layers.{index}.cross_attention", "kv", decoder.cross_kv_heads, *cross))
-    return found
+        all_seams += _layer(f"decoder.layers.{index}", decoder, norms)
+        all_seams.append(_values(f"decoder.layers.{index}.cross_attention", "kv", decoder.cross_kv_heads, *cross))
+    return all_seams
 
 
 def _layer(layer: str, sizes: EncoderConfig | DecoderConfig, norms: Mapping[str, str]) -> list[Seam]:
     """The seams in an encoder's or decoder's layer, without cross-attention's."""
-    found = [
+    of_layer = [
         Seam(f"{layer}.{norm}.weight", sizes.hidden, (f"{layer}.{reader}.weight",)) for norm, reader in norms.items()
     ]
     before = sizes.heads + sizes.kv_heads
-    found.append(_values(f"{layer}.self_attention", "qkv", before, sizes.heads, sizes.kv_heads, sizes.head_dim))
+    of_layer.append(_values(f"{layer}.self_attention", "qkv", before, sizes.heads, sizes.kv_heads, sizes.head_dim))
     maker, reader = f"{layer}.mlp.gate_up_proj.weight", f"{layer}.mlp.down_proj.weight"
-    return [*found, Seam(maker, sizes.inner, (reader,), first=sizes.inner)]
+    return [*of_layer, Seam(maker, sizes.inner, (reader,), first=sizes.inner)]
 
 
 def _values(name: str, kinds: str, before: int, heads: int, kv_heads: int, size: int) -> Seam:
@@ -123,14 +123,14 @@ def _values(name: str, kinds: str, before: int, heads: int, kv_heads: int, size:
 
 def mended(tensors: Tensors, mends: Sequence[Mend]) -> Iterator[tuple[str, Tensor]]:
     """`tensors` with the scales of `mends` in them."""
-    for name, found in tensors:
-        tensor = found
+    for name, original in tensors:
+        tensor = original
         for mend in mends:
             seam = mend.seam
             if name == seam.maker:
                 tensor = tensor.clone()
-                made = tensor[seam.first : seam.first + seam.channels]
-                made /= mend.scale.view(-1, *[1] * (tensor.dim() - 1)).to(tensor.dtype)
+                channels = tensor[seam.first : seam.first + seam.channels]
+                channels /= mend.scale.view(-1, *[1] * (tensor.dim() - 1)).to(tensor.dtype)
             if name in seam.readers:
                 tensor = tensor * seam.inputs_of(mend.scale).to(tensor.dtype)
         yield name, tensor
@@ -174,11 +174,11 @@ def _size(errors: Sequence[float]) -> float:
     return math.hypot(*errors)
 
 
-def _error(found: Tensor, right: Tensor) -> float:
+def _error(rounded: Tensor, exact: Tensor) -> float:
     """Relative to its size in each row, and all rows alike: what reads a row sees it normed."""
-    size = right.square().sum(1)
-    missed = (found - right).square().sum(1)
-    return math.sqrt(float((missed[size > 0] / size[size > 0]).sum()) / len(right))
+    size = exact.square().sum(1)
+    missed = (rounded - exact).square().sum(1)
+    return math.sqrt(float((missed[size > 0] / size[size > 0]).sum()) / len(exact))
 
 
 def _ways(seam: Seam, weights: Mapping[str, Tensor], inputs: Mapping[str, Inputs]) -> Iterator[tuple[str, Tensor]]:

@@ -89,8 +89,8 @@ class Codec:
         padded = np.zeros(frames * HOP, np.float32)
         padded[: len(array)] = array
         with torch.inference_mode():
-            found = self._network.encode(torch.from_numpy(padded)[None, None].to(self._device))[1]  # [1, C, T]
-        codes: Codes = found[0].T.to(torch.int16).cpu().numpy()
+            encoded = self._network.encode(torch.from_numpy(padded)[None, None].to(self._device))[1]  # [1, C, T]
+        codes: Codes = encoded[0].T.to(torch.int16).cpu().numpy()
         return codes
 
 

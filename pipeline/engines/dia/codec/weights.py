@@ -53,7 +53,7 @@ def load_network(path: Path) -> Any:
 
 
 @dataclass(frozen=True)
-class _Weights:
+class _CodecFile:
     """What a file holds: tensors under their names there, and the arguments of `dac.DAC` they were made with."""
 
     file: Path
@@ -70,16 +70,16 @@ def _weights_file(path: Path) -> Path:
         raise EngineError(Problem(str(path), "there is no such file or folder.", _NEXT))
     if (path / "model.safetensors").is_file():
         return path / "model.safetensors"
-    found = sorted(path.glob("*.pth"))
-    if len(found) > 1:
-        names = ", ".join(file.name for file in found)
+    files = sorted(path.glob("*.pth"))
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
         raise EngineError(Problem(str(path), f"holds several files of weights: {names}.", "Name one of them."))
-    if not found:
+    if not files:
         raise EngineError(Problem(str(path), "holds neither model.safetensors nor a .pth file.", _NEXT))
-    return found[0]
+    return files[0]
 
 
-def _read_package(file: Path) -> _Weights:
+def _read_package(file: Path) -> _CodecFile:
     """Weights as `dac.DAC.save(package=False)` writes them."""
     try:
         content = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
@@ -97,10 +97,10 @@ def _read_package(file: Path) -> _Weights:
         raise EngineError(Problem(str(file), what, _NEXT))
     newer = any(".parametrizations." in str(name) for name in tensors)
     sizes = _sizes(given, {name: name for name in _SIZES}, str(file))
-    return _Weights(file, tensors, sizes, _parametrized_name if newer else str)
+    return _CodecFile(file, tensors, sizes, _parametrized_name if newer else str)
 
 
-def _read_transformers(file: Path) -> _Weights:
+def _read_transformers(file: Path) -> _CodecFile:
     """Weights as `transformers.DacModel.save_pretrained` writes them."""
     where = file.with_name("config.json")
     try:
@@ -117,7 +117,7 @@ def _read_transformers(file: Path) -> _Weights:
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
         raise EngineError(Problem(str(file), f"cannot be read: {error}.", _NEXT)) from error
-    return _Weights(file, tensors, sizes, _transformers_name)
+    return _CodecFile(file, tensors, sizes, _transformers_name)
 
 
 _SIZES = {  # argument of `dac.DAC`, and its key in the package's files: key in transformers' config.json
@@ -196,9 +196,9 @@ def _transformers_name(name: str) -> str:
     return f"{half}.block.{block - 1}.{place}.{leaf}"
 
 
-def _matched(weights: _Weights, wanted: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
+def _matched(weights: _CodecFile, wanted: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
     """The file's tensors under the package's names. Raises `EngineError` for what is missing or of another shape."""
-    there: list[tuple[str, Tensor]] = []
+    matched: list[tuple[str, Tensor]] = []
     missing, wrong = [], []
     for name, empty in wanted.items():
         spelled = weights.spell(name)
@@ -206,10 +206,10 @@ def _matched(weights: _Weights, wanted: Mapping[str, Tensor]) -> list[tuple[str,
         if not isinstance(tensor, Tensor):
             missing.append(spelled)
         elif tensor.shape != empty.shape or not tensor.is_floating_point():
-            found, expected = list(tensor.shape), list(empty.shape)
-            wrong.append(f"{spelled} is {tensor.dtype} {found} and should be floats {expected}")
+            shape, expected = list(tensor.shape), list(empty.shape)
+            wrong.append(f"{spelled} is {tensor.dtype} {shape} and should be floats {expected}")
         else:
-            there.append((name, tensor))
+            matched.append((name, tensor))
     problems = [
         Problem(str(weights.file), f"{what} {few[0]}{f' (and {len(few) - 1} more)' if few[1:] else ''}.", _NEXT)
         for what, few in (("has no tensor", missing), ("tensor", wrong))
@@ -217,7 +217,7 @@ def _matched(weights: _Weights, wanted: Mapping[str, Tensor]) -> list[tuple[str,
     ]
     if problems:
         raise EngineError(*problems)
-    return there
+    return matched
 
 
 def _empty_network(sizes: Mapping[str, Any]) -> Any:

@@ -26,8 +26,8 @@ def tier(features: Collection[str], most: str | None = None) -> str | None:
     except ImportError as error:
         _log.warning("no kernels of our own, and slower for it: %s", error)
         return None
-    found: tuple[str, ...] = products.tiers(frozenset(features))
-    for name in found[found.index(most) if most in found else 0 :]:
+    usable: tuple[str, ...] = products.tiers(frozenset(features))
+    for name in usable[usable.index(most) if most in usable else 0 :]:
         wrong = products.check(name) or attention.check(name)
         if not wrong:
             return name

@@ -30,10 +30,10 @@ def _instruction(result: Any, argument: Any, emit: Callable[[Any, Any], Any]) ->
     """A function of one number in LLVM's instructions: numpy's are calls or 64 bits wide, which no vector likes."""
 
     @intrinsic
-    def made(_context: Any, x: Any) -> Any:
+    def instruction(_context: Any, x: Any) -> Any:
         return result(argument), lambda _target, builder, _signature, values: emit(builder, values[0])
 
-    return made
+    return instruction
 
 
 def _word(value: int) -> Any:

@@ -19,12 +19,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from pipeline.engines.dia.kernels import attention_loops
-from pipeline.engines.dia.kernels.attention_loops import TOLD
+from pipeline.engines.dia.kernels.attention_loops import ROW_FIELDS
 from pipeline.engines.dia.kernels.packing import WORD, ZERO_POINT, quantize_rows
 from pipeline.engines.dia.kernels.parallel import Kernel
 from pipeline.engines.dia.kernels.vectors import GROUP, LANES
 
-Cache = tuple[Tensor, ...]
+KvCache = tuple[Tensor, ...]
 
 BLOCK = LANES  # tokens: capacities are multiples of it
 _WIDE = 64  # numbers of a head: sizes that are multiples of it have the loops of AVX512
@@ -40,7 +40,7 @@ _ATTEND: Mapping[tuple[torch.dtype, bool], Kernel] = {  # by the type of the val
 _TIERS: Mapping[str, bool] = {"amx": True, "vnni": True, "plain": False}  # tiles were no quicker than VNNI here
 
 
-def new_cache(dtype: torch.dtype, layers: int, heads: int, capacity: int, size: int) -> Cache:
+def new_cache(dtype: torch.dtype, layers: int, heads: int, capacity: int, size: int) -> KvCache:
     """Room for `capacity` tokens, a multiple of 16, in `heads` heads of `size` numbers, a multiple of 16 up to 512.
 
     The keys `[layers, heads, capacity / 16, words, 16, numbers of a word]`, a word being 4 bytes of one token. In bf16
@@ -59,7 +59,7 @@ def new_cache(dtype: torch.dtype, layers: int, heads: int, capacity: int, size: 
     return keys, values, *(torch.empty(layers, heads, capacity) for _ in range(2))
 
 
-def read_cache(cache: Cache, layer: int, length: int) -> tuple[Tensor, Tensor]:
+def read_cache(cache: KvCache, layer: int, length: int) -> tuple[Tensor, Tensor]:
     """The keys and values of the first `length` tokens as fp32, `[heads, length, size]` each."""
     heads, capacity, size = _shape(cache)
     keys, values = (part[layer].float() for part in cache[:2])
@@ -75,29 +75,29 @@ def read_cache(cache: Cache, layer: int, length: int) -> tuple[Tensor, Tensor]:
 class Rows:
     """The rows of one step: the cache, the length and the position of each. They are the same for every layer."""
 
-    told: NDArray[np.int64]  # [TOLD, M], as the kernels read it
+    row_table: NDArray[np.int64]  # [ROW_FIELDS, M], as the kernels read it
     shape: tuple[int, int]  # heads and size of the caches
     dtype: torch.dtype  # of their values
-    caches: tuple[Cache, ...]  # kept, because `told` has their addresses
+    caches: tuple[KvCache, ...]  # kept, because `row_table` has their addresses
 
     @classmethod
-    def of(cls, caches: Sequence[Cache], lengths: ArrayLike, positions: ArrayLike) -> Self:
+    def of(cls, caches: Sequence[KvCache], lengths: ArrayLike, positions: ArrayLike) -> Self:
         """Rows `[M]`, M / len(caches) consecutive ones of each cache; all caches are of one shape but for capacity.
 
         A row reads the first `lengths` tokens of its cache, and is itself at `positions`: its angle, and where `store`
         writes it. Raises ValueError where a row would read more than its cache has room for.
         """
         lengths, positions = np.asarray(lengths, np.int64), np.asarray(positions, np.int64)
-        told = np.zeros((TOLD, len(lengths)), np.int64)
+        row_table = np.zeros((ROW_FIELDS, len(lengths)), np.int64)
         of_caches = [
             (*(part.data_ptr() for part in cache), *(0,) * (4 - len(cache)), _shape(cache)[1]) for cache in caches
         ]
-        told[:5] = np.repeat(np.array(of_caches, np.int64).T, len(lengths) // len(caches), axis=1)
-        told[5], told[6] = lengths, positions
-        if (lengths > told[4]).any() or lengths.min() < 0 or positions.min() < 0:
-            raise ValueError(f"rows of {lengths.max()} tokens in caches of {told[4].min()}")
+        row_table[:5] = np.repeat(np.array(of_caches, np.int64).T, len(lengths) // len(caches), axis=1)
+        row_table[5], row_table[6] = lengths, positions
+        if (lengths > row_table[4]).any() or lengths.min() < 0 or positions.min() < 0:
+            raise ValueError(f"rows of {lengths.max()} tokens in caches of {row_table[4].min()}")
         heads, _capacity, size = _shape(caches[0])
-        return cls(told, (heads, size), caches[0][1].dtype, tuple(caches))
+        return cls(row_table, (heads, size), caches[0][1].dtype, tuple(caches))
 
 
 def store(projected: Tensor, rows: Rows, layer: int, rope: Tensor | None = None) -> None:
@@ -108,10 +108,10 @@ def store(projected: Tensor, rows: Rows, layer: int, rope: Tensor | None = None)
     """
     heads, size = rows.shape
     stride = _stride(projected, rows, 2 * heads * size)
-    if (rows.told[6] >= rows.told[4]).any():
+    if (rows.row_table[6] >= rows.row_table[4]).any():
         raise ValueError("a row is written behind the end of its cache")
     shape = (len(projected), heads, size, rows.dtype.itemsize, layer)
-    _store(*shape, projected.data_ptr(), stride, rows.told.ctypes.data, *_table(rope, rows))
+    _store(*shape, projected.data_ptr(), stride, rows.row_table.ctypes.data, *_table(rope, rows))
 
 
 def attend(query: Tensor, rows: Rows, layer: int, tier: str, rope: Tensor | None = None) -> Tensor:
@@ -127,7 +127,7 @@ def attend(query: Tensor, rows: Rows, layer: int, tier: str, rope: Tensor | None
     out = torch.empty(len(query), group * heads * size)
     shape = (len(query), group, heads, size, layer)
     kernel = _ATTEND[rows.dtype, _TIERS[tier] and size % _WIDE == 0]
-    kernel(*shape, query.data_ptr(), stride, rows.told.ctypes.data, *_table(rope, rows), out.data_ptr())
+    kernel(*shape, query.data_ptr(), stride, rows.row_table.ctypes.data, *_table(rope, rows), out.data_ptr())
     return out
 
 
@@ -141,20 +141,20 @@ def check(tier: str) -> str:
         everything = np.tile(np.arange(max(lengths)), len(lengths))
         store(projected, Rows.of(caches, everything, everything), 0)
         query = torch.randn(len(lengths), heads * group * size, generator=generator) / 4
-        made = attend(query, Rows.of(caches, lengths, lengths), 0, tier)
+        output = attend(query, Rows.of(caches, lengths, lengths), 0, tier)
         if dtype == torch.int8:
             numbers, scales = quantize_rows(query.view(-1, size))
             query = (numbers.float() - ZERO_POINT) * scales[:, None]
         for row, (cache, length) in enumerate(zip(caches, lengths, strict=True)):
             keys, values = read_cache(cache, 0, length)
             weights = (query.view(len(lengths), heads, group, size)[row] @ keys.transpose(1, 2)).softmax(-1)
-            error = (made[row] - (weights @ values).flatten()).abs().max()
+            error = (output[row] - (weights @ values).flatten()).abs().max()
             if not error < 1e-4:
                 return f"attention over {length} tokens of {size} numbers in {dtype} is off by {error:.2g}"
     return ""
 
 
-def _shape(cache: Cache) -> tuple[int, int, int]:
+def _shape(cache: KvCache) -> tuple[int, int, int]:
     """Heads, capacity and size."""
     _layers, heads, blocks, words, lanes, numbers = cache[0].shape
     return heads, blocks * lanes, words * numbers
@@ -162,7 +162,7 @@ def _shape(cache: Cache) -> tuple[int, int, int]:
 
 def _stride(x: Tensor, rows: Rows, width: int) -> int:
     """Numbers from one row of `x` to the next."""
-    wanted = (rows.told.shape[1], width)
+    wanted = (rows.row_table.shape[1], width)
     if x.shape != wanted or x.dtype != torch.float32 or x.stride(1) != 1:
         raise ValueError(f"{x.dtype} of {tuple(x.shape)} where {wanted} in fp32 are wanted, a row in one piece")
     return x.stride(0)
@@ -172,6 +172,7 @@ def _table(rope: Tensor | None, rows: Rows) -> tuple[int, int]:
     """Address of the angles, and how many positions there are."""
     if rope is None:
         return 0, 0
-    if not rope.is_contiguous() or rope.dtype != torch.float32 or rope.shape[1] <= rows.told[6].max():
-        raise ValueError(f"angles of {rope.dtype} for {rope.shape[1]} positions, and a row at {rows.told[6].max()}")
+    last = rows.row_table[6].max()
+    if not rope.is_contiguous() or rope.dtype != torch.float32 or rope.shape[1] <= last:
+        raise ValueError(f"angles of {rope.dtype} for {rope.shape[1]} positions, and a row at {last}")
     return rope.data_ptr(), rope.shape[1]

@@ -3,8 +3,8 @@
 A piece of work is one row and one head of its keys and values, with the query heads that share it. Nothing a piece
 computes depends on another piece, so a row has the same bits whatever rows there are and whoever computes them.
 
-A row is told by `TOLD` int64: the addresses of its cache's keys, of its values, and in int8 of the scales of both, laid
-out as `attention.new_cache` says; then the capacity, how many tokens the row reads, and its position.
+A row is described by `ROW_FIELDS` int64: the addresses of its cache's keys, of its values, and in int8 of the scales of
+both, laid out as `attention.new_cache` says; then the capacity, how many tokens the row reads, and its position.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pipeline.engines.dia.kernels.vectors import GROUP, LANES, LINE, TILE
 
 _ZERO_POINT = np.float32(ZERO_POINT)  # of keys in int8
 _LOWEST = np.float32(-3.4e38)
-TOLD = 7
+ROW_FIELDS = 7
 
 
 @njit
@@ -51,12 +51,12 @@ def _rotated(row: Any, table: Any, positions: Any, position: Any, out: Any) -> N
 @njit
 def store(block: Any) -> None:
     """Write the keys and values of all rows into their caches, each at its row's position, a row at a time."""
-    rows, heads, size, item, layer, source, stride, told_at, table, positions = block[1:11]
-    told = carray(llvm.at(told_at), (TOLD, rows), np.int64)
+    rows, heads, size, item, layer, source, stride, row_table_at, table, positions = block[1:11]
+    row_table = carray(llvm.at(row_table_at), (ROW_FIELDS, rows), np.int64)
     turned, rounded = np.empty(size, np.float32), np.empty(size * item, np.uint8)
     row = llvm.claim(block.ctypes.data)
     while row < rows:
-        keys, values, key_scales, value_scales, capacity, _length, position = told[:, row]
+        keys, values, key_scales, value_scales, capacity, _length, position = row_table[:, row]
         given = carray(llvm.at(source + 4 * row * stride), (2, heads, size), np.float32)
         for head in range(heads):
             token = (layer * heads + head) * capacity + position
@@ -202,9 +202,9 @@ def _named(name: str, function: Any) -> Any:
 def _over_tokens(name: str, item: int, dots: Any, units: Any, sums: Any) -> Any:
     """The loop over the tokens of a piece, in caches of `item` bytes a number, with the loops of a tier."""
 
-    def over_tokens(places: Any, following: Any, length: Any, memory: Any, heard: Any) -> None:
+    def over_tokens(places: Any, following: Any, length: Any, memory: Any, attended: Any) -> None:
         keys, values, key_scales, value_scales = places
-        group, size = heard.shape
+        group, size = attended.shape
         tile_bytes = TILE * size * item
         lines_at_once = tile_bytes // LINE // 4  # of keys: more would keep the dots from what they need themselves
         lines_of_query = (tile_bytes // LINE - lines_at_once) // group
@@ -220,7 +220,7 @@ def _over_tokens(name: str, item: int, dots: Any, units: Any, sums: Any) -> Any:
                 memory.key_scales[:count] = carray(llvm.at(key_scales + 4 * first), count, np.float32)
                 unit = units(carray(llvm.at(value_scales + 4 * first), count, np.float32), memory.value_scales)
             _weigh_tile(memory, count, keys + key_ahead + lines_at_once * LINE, lines_of_query)
-            factors, out = memory.factors.ctypes.data, heard.ctypes.data
+            factors, out = memory.factors.ctypes.data, attended.ctypes.data
             sums(values, weights, unit, factors, out, group, count, size, value_ahead)
             keys += tile_bytes
             values += tile_bytes
@@ -229,40 +229,40 @@ def _over_tokens(name: str, item: int, dots: Any, units: Any, sums: Any) -> Any:
 
 
 @njit
-def _places(told: Any, piece: Any, heads: Any, layer: Any, row_bytes: Any) -> Any:
+def _places(row_table: Any, piece: Any, heads: Any, layer: Any, row_bytes: Any) -> Any:
     """Where the keys and values of a piece are, and their scales."""
     row = piece // heads
-    first = (layer * heads + piece % heads) * told[4, row]
+    first = (layer * heads + piece % heads) * row_table[4, row]
     start, scales = first * row_bytes, 4 * first
-    return told[0, row] + start, told[1, row] + start, told[2, row] + scales, told[3, row] + scales
+    return row_table[0, row] + start, row_table[1, row] + start, row_table[2, row] + scales, row_table[3, row] + scales
 
 
 def _attention(name: str, item: int, prepare: Any, over_tokens: Any) -> Any:
     """The loop over pieces."""
 
     def attend(block: Any) -> None:
-        rows, group, heads, size, layer, query, stride, told_at, table, positions, out = block[1:12]
-        told = carray(llvm.at(told_at), (TOLD, rows), np.int64)
+        rows, group, heads, size, layer, query, stride, row_table_at, table, positions, out = block[1:12]
+        row_table = carray(llvm.at(row_table_at), (ROW_FIELDS, rows), np.int64)
         owned = np.empty(size + _memory_numbers(group, size), np.float32)
         turned, memory = owned[:size], _memory(owned.ctypes.data + 4 * size, group, size)
         pieces = rows * heads
         piece = llvm.claim(block.ctypes.data)
         while piece < pieces:
             row, following = piece // heads, llvm.claim(block.ctypes.data)
-            heard = carray(llvm.at(out + 4 * piece * group * size), (group, size), np.float32)
+            attended = carray(llvm.at(out + 4 * piece * group * size), (group, size), np.float32)
             given_at = query + 4 * (row * stride + piece % heads * group * size)
             given = carray(llvm.at(given_at), (group, size), np.float32)
             for member in range(group):
-                _rotated(given[member], table, positions, told[6, row], turned)
+                _rotated(given[member], table, positions, row_table[6, row], turned)
                 of_query = prepare(turned, memory.queries.ctypes.data, member)
                 memory.scales[member], memory.shifts[member] = of_query
-            heard[:], memory.totals[:], memory.highest[:] = np.float32(0.0), np.float32(0.0), _LOWEST
-            here = _places(told, piece, heads, layer, size * item)
-            there = _places(told, min(following, pieces - 1), heads, layer, size * item)
-            over_tokens(here, there, told[5, row], memory, heard)
-            if told[5, row] > 0:
+            attended[:], memory.totals[:], memory.highest[:] = np.float32(0.0), np.float32(0.0), _LOWEST
+            places = _places(row_table, piece, heads, layer, size * item)
+            next_places = _places(row_table, min(following, pieces - 1), heads, layer, size * item)
+            over_tokens(places, next_places, row_table[5, row], memory, attended)
+            if row_table[5, row] > 0:
                 for member in range(group):
-                    heard[member] /= memory.totals[member]
+                    attended[member] /= memory.totals[member]
             piece = following
         owned[0] = np.float32(0.0)  # it would be freed after its last use
 

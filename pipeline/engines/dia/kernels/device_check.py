@@ -53,24 +53,24 @@ def check_device(
         with torch.inference_mode():
             expected = KERNELS[name](Numbers(torch.device("cpu"), dtype, torch.float32))
             try:
-                made = kernel(Numbers(torch.device(device), dtype, dtype)).to("cpu", torch.float32)
+                output = kernel(Numbers(torch.device(device), dtype, dtype)).to("cpu", torch.float32)
             except (RuntimeError, AssertionError, TypeError) as raised:  # what torch raises for a kernel it lacks
                 wrong.append(f"{name} raised {type(raised).__name__}: {str(raised).partition('. ')[0]}")
                 continue
-        error = relative_error(made, expected)
+        error = relative_error(output, expected)
         if error > TOLERANCES[dtype]:
             wrong.append(f"{name} is off by {error:.2g}, where {TOLERANCES[dtype]:g} is allowed")
     return wrong
 
 
-def relative_error(made: Tensor, expected: Tensor) -> float:
+def relative_error(output: Tensor, expected: Tensor) -> float:
     """The largest difference between two tensors of one shape, relative to the largest value expected.
 
     Infinite where anything made is NaN or infinite.
     """
-    if not made.isfinite().all():
+    if not output.isfinite().all():
         return math.inf
-    return float((made - expected).abs().max() / expected.abs().max())
+    return float((output - expected).abs().max() / expected.abs().max())
 
 
 def _embedding(numbers: Numbers) -> Tensor:

@@ -49,9 +49,9 @@ class Int8Weight:
         largest = weight.abs().amax(1)
         scale = largest / LARGEST
         rounded = (weight / torch.where(scale > 0, scale, 1)[:, None]).round().clamp(-LARGEST, LARGEST)
-        made = rounded.to(torch.int8)
-        sums = made.sum(1, dtype=torch.int32)
-        return cls(_panels(made), scale, ZERO_POINT * sums, weight.shape[1])
+        numbers = rounded.to(torch.int8)
+        sums = numbers.sum(1, dtype=torch.int32)
+        return cls(_panels(numbers), scale, ZERO_POINT * sums, weight.shape[1])
 
     def unpack(self) -> Tensor:
         """The int8 `[outputs, inputs]`, contiguous."""

@@ -193,15 +193,15 @@ def _int8(arguments: Any) -> None:
         first, channel = piece // blocks * chunk, piece % blocks * BLOCK
         panels, last = weights + channel * size, min(count, first + chunk)
         for row in range(first, last, BLOCK_ROWS):
-            height, tiles, made = min(last - row, BLOCK_ROWS), rows + row * size, y + 4 * (row * outputs + channel)
+            height, tiles, y_at = min(last - row, BLOCK_ROWS), rows + row * size, y + 4 * (row * outputs + channel)
             if height > TILE_ROWS and row == first:
-                _first_int8(tiles, panels, sums, steps, made, 4 * outputs, height)
+                _first_int8(tiles, panels, sums, steps, y_at, 4 * outputs, height)
             elif height > TILE_ROWS:
-                _int8_block(tiles, panels, sums, steps, made, 4 * outputs, height)
+                _int8_block(tiles, panels, sums, steps, y_at, 4 * outputs, height)
             elif row == first:
-                _first_int8_half(tiles, panels, sums, steps, made, 4 * outputs, height)
+                _first_int8_half(tiles, panels, sums, steps, y_at, 4 * outputs, height)
             else:
-                _int8_half(tiles, panels, sums, steps, made, 4 * outputs, height)
+                _int8_half(tiles, panels, sums, steps, y_at, 4 * outputs, height)
             scale_sums(sums, height, y, row, channel, outputs, block[9], block[10], block[11])
         piece = claim(block.ctypes.data)
     _release()
@@ -220,15 +220,15 @@ def _bf16(arguments: Any) -> None:
         first, channel = piece // blocks * chunk, piece % blocks * BLOCK
         panels, last = weights + channel * size, min(count, first + chunk)
         for row in range(first, last, BLOCK_ROWS):
-            height, tiles, made = min(last - row, BLOCK_ROWS), rows + row * size, y + 4 * (row * outputs + channel)
+            height, tiles, y_at = min(last - row, BLOCK_ROWS), rows + row * size, y + 4 * (row * outputs + channel)
             if height > TILE_ROWS and row == first:
-                _first_bf16(tiles, panels, sums, steps, made, 4 * outputs, height)
+                _first_bf16(tiles, panels, sums, steps, y_at, 4 * outputs, height)
             elif height > TILE_ROWS:
-                _bf16_block(tiles, panels, sums, steps, made, 4 * outputs, height)
+                _bf16_block(tiles, panels, sums, steps, y_at, 4 * outputs, height)
             elif row == first:
-                _first_bf16_half(tiles, panels, sums, steps, made, 4 * outputs, height)
+                _first_bf16_half(tiles, panels, sums, steps, y_at, 4 * outputs, height)
             else:
-                _bf16_half(tiles, panels, sums, steps, made, 4 * outputs, height)
+                _bf16_half(tiles, panels, sums, steps, y_at, 4 * outputs, height)
             copy_sums(sums, height, y, row, channel, outputs)
         piece = claim(block.ctypes.data)
     _release()

@@ -58,13 +58,13 @@ def _quantize(arguments: Any) -> None:
         scales[row] = scale
         tiles = tile_at(block[6], row, steps)
         for step in range(steps):
-            made = carray(at(tiles + TILE * step), STEP, np.uint8)
+            tile = carray(at(tiles + TILE * step), STEP, np.uint8)
             numbers = carray(at(x_at + row * stride + 4 * STEP * step), STEP, np.float32)
             width = min(size - STEP * step, STEP)
             for index in range(width):
-                made[index] = np.uint8(np.int32(nearest(numbers[index] * inverse)) + _ZERO_POINT)
+                tile[index] = np.uint8(np.int32(nearest(numbers[index] * inverse)) + _ZERO_POINT)
             for index in range(width, STEP):
-                made[index] = np.uint8(ZERO_POINT)
+                tile[index] = np.uint8(ZERO_POINT)
         row = claim(block.ctypes.data)
 
 
@@ -76,13 +76,13 @@ def _round(arguments: Any) -> None:
     while row < count:
         tiles = tile_at(block[6], row, steps)
         for step in range(steps):
-            made = carray(at(tiles + TILE * step), _HALVES, np.uint16)
+            tile = carray(at(tiles + TILE * step), _HALVES, np.uint16)
             numbers = carray(at(x_at + row * stride + 4 * _HALVES * step), _HALVES, np.float32)
             width = min(size - _HALVES * step, _HALVES)
             for index in range(width):
-                made[index] = rounded_to_bf16(numbers[index])
+                tile[index] = rounded_to_bf16(numbers[index])
             for index in range(width, _HALVES):
-                made[index] = np.uint16(0)  # what is multiplied by the weight's zeros must be a number
+                tile[index] = np.uint16(0)  # what is multiplied by the weight's zeros must be a number
         row = claim(block.ctypes.data)
 
 
@@ -132,9 +132,9 @@ def _scale_panel(
             total = load(builder, builder.add(sums, builder.mul(loop.index, llvm.number(SUMS_STRIDE))), _WORDS)
             row_scale = load(builder, builder.add(row_scales, builder.mul(loop.index, llvm.number(4))), llvm.F32)
             exact = builder.sitofp(builder.sub(total, shift), _FLOATS)
-            made = builder.fmul(exact, builder.fmul(splat(builder, row_scale), scale))
+            product = builder.fmul(exact, builder.fmul(splat(builder, row_scale), scale))
             place = builder.add(y, builder.mul(loop.index, stride))
-            builder.store(made, builder.inttoptr(place, _FLOATS.as_pointer()), align=4)
+            builder.store(product, builder.inttoptr(place, _FLOATS.as_pointer()), align=4)
         return target.get_dummy_value()
 
     return types.void(*[types.int64] * 7), generate
@@ -159,9 +159,11 @@ def scale_sums(
     row_scales += 4 * row
     for side in range(2):
         start = channel + PANEL * side
-        here, from_sums = y + 4 * (row * outputs + start), sums + 4 * PANEL * side
+        place, from_sums = y + 4 * (row * outputs + start), sums + 4 * PANEL * side
         if start + PANEL <= outputs:
-            _scale_panel(from_sums, height, here, 4 * outputs, row_scales, scales + 4 * start, compensation + 4 * start)
+            _scale_panel(
+                from_sums, height, place, 4 * outputs, row_scales, scales + 4 * start, compensation + 4 * start
+            )
             continue
         width = max(outputs - start, 0)
         scale, shift = (
@@ -171,9 +173,9 @@ def scale_sums(
         for index in range(height):
             total = carray(at(from_sums + SUMS_STRIDE * index), width, np.int32)
             row_scale = carray(at(row_scales + 4 * index), 1, np.float32)[0]
-            made = carray(at(here + 4 * outputs * index), width, np.float32)
+            target = carray(at(place + 4 * outputs * index), width, np.float32)
             for lane in range(width):
-                made[lane] = np.float32(total[lane] - shift[lane]) * (row_scale * scale[lane])
+                target[lane] = np.float32(total[lane] - shift[lane]) * (row_scale * scale[lane])
 
 
 @njit
@@ -182,6 +184,6 @@ def copy_sums(sums: Any, height: Any, y: Any, row: Any, channel: Any, outputs: A
     width = min(BLOCK, outputs - channel)
     for index in range(height):
         total = carray(at(sums + SUMS_STRIDE * index), width, np.float32)
-        made = carray(at(y + 4 * ((row + index) * outputs + channel)), width, np.float32)
+        target = carray(at(y + 4 * ((row + index) * outputs + channel)), width, np.float32)
         for lane in range(width):
-            made[lane] = total[lane]
+            target[lane] = total[lane]

@@ -121,13 +121,13 @@ def _vnni(arguments: Any) -> None:
         row, channel = piece // blocks * chunk, piece % blocks * BLOCK
         panels, last = weights + channel * size, min(count, row + chunk)
         while row < last:
-            here, height = tile_at(rows, row, size // STEP), min(last - row, 8)
+            first_row, height = tile_at(rows, row, size // STEP), min(last - row, 8)
             if height > 4:
-                _vnni_8(here, panels, sums, words)
+                _vnni_8(first_row, panels, sums, words)
             elif height > 2:
-                _vnni_4(here, panels, sums, words)
+                _vnni_4(first_row, panels, sums, words)
             else:
-                _vnni_2(here, panels, sums, words)
+                _vnni_2(first_row, panels, sums, words)
             scale_sums(sums, height, y, row, channel, outputs, block[8], block[9], block[10])
             row += height
         piece = claim(block.ctypes.data)
@@ -145,11 +145,11 @@ def _plain(arguments: Any) -> None:
         row, channel = piece // blocks * chunk, piece % blocks * BLOCK
         panels, last = weights + channel * size, min(count, row + chunk)
         while row < last:
-            here, height = tile_at(rows, row, size // STEP), min(last - row, 4)
+            first_row, height = tile_at(rows, row, size // STEP), min(last - row, 4)
             if height > 1:
-                _plain_4(here, panels, sums, words)
+                _plain_4(first_row, panels, sums, words)
             else:
-                _plain_1(here, panels, sums, words)
+                _plain_1(first_row, panels, sums, words)
             scale_sums(sums, height, y, row, channel, outputs, block[8], block[9], block[10])
             row += height
         piece = claim(block.ctypes.data)

@@ -23,8 +23,8 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     x, out = _contiguous(x), torch.empty_like(x)
     if weight.dtype != torch.float32 or weight.shape != x.shape[1:] or not weight.is_contiguous():
         raise ValueError(f"a weight of {tuple(weight.shape)} in {weight.dtype} for rows of {x.shape[1]} in fp32")
-    told = np.array([eps], np.float32)
-    _norm_kernel(*x.shape, x.data_ptr(), weight.data_ptr(), told.ctypes.data, out.data_ptr())
+    epsilon = np.array([eps], np.float32)
+    _norm_kernel(*x.shape, x.data_ptr(), weight.data_ptr(), epsilon.ctypes.data, out.data_ptr())
     return out
 
 

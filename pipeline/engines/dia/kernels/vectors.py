@@ -76,10 +76,10 @@ class Code:
 
     def variables(self, kind: Any, rows: int, columns: int) -> Variables:
         """Variables `[rows][columns]`, which LLVM keeps in registers, set to zero."""
-        made = [[cgutils.alloca_once(self.builder, kind) for _ in range(columns)] for _ in range(rows)]
-        for variable in (variable for row in made for variable in row):
+        variables = [[cgutils.alloca_once(self.builder, kind) for _ in range(columns)] for _ in range(rows)]
+        for variable in (variable for row in variables for variable in row):
             self.builder.store(ir.Constant(kind, None), variable)
-        return made
+        return variables
 
     def places(self, variables: Variables, size: Any) -> Iterator[tuple[int, Any, Any]]:
         """Each of `[rows][columns]` variables: its row, itself, and where it is in fp32 rows of `size` numbers."""
@@ -174,7 +174,7 @@ def scores_by(step: Callable[..., None], kind: Any, count: int, query_bytes: int
                 code.store(dots, out, llvm.number(4 * (TILE * head + LANES * block)))
 
     @intrinsic
-    def made(_context: Any, keys: Any, query: Any, out: Any, heads: Any, blocks: Any, size: Any) -> Any:
+    def dot_products(_context: Any, keys: Any, query: Any, out: Any, heads: Any, blocks: Any, size: Any) -> Any:
         def generate(target: Any, builder: Any, _signature: Any, values: Any) -> Any:
             code = Code(builder)
             keys, query, out = (llvm.pointer(builder, value) for value in values[:3])
@@ -191,7 +191,7 @@ def scores_by(step: Callable[..., None], kind: Any, count: int, query_bytes: int
 
         return types.void(*[types.int64] * 6), generate
 
-    return made
+    return dot_products
 
 
 def _signed_parts(builder: Any, word: Any) -> list[Any]:
@@ -247,7 +247,7 @@ def sums(kind: str, columns: int) -> Any:
     vectors, some = columns // LANES, _some_columns(kind, columns)
 
     @intrinsic
-    def made(
+    def weighted_sums(
         _context: Any,
         values: Any,
         weights: Any,
@@ -282,4 +282,4 @@ def sums(kind: str, columns: int) -> Any:
 
         return types.void(types.int64, types.int64, types.float32, *[types.int64] * 6), generate
 
-    return made
+    return weighted_sums

@@ -58,7 +58,7 @@ def _whole_sums(columns: dict[int, int]) -> Any:
                     builder.store(_dot(builder, builder.load(total), four, word), total)
 
     @intrinsic
-    def made(
+    def exact_sums(
         _context: Any,
         values: Any,
         levels: Any,
@@ -91,7 +91,7 @@ def _whole_sums(columns: dict[int, int]) -> Any:
 
         return types.void(types.int64, types.int64, types.float32, *[types.int64] * 6), generate
 
-    return made
+    return exact_sums
 
 
 def _add(code: Code, totals: Variables, unit: Any, factor: Any, out: Any) -> None:

@@ -1,6 +1,8 @@
-"""Attention of the decoder over what its lanes have read: the plain kind, on whatever torch computes with.
+"""The decoder's attention over the KV cache: the plain kind, on whatever torch computes with.
 
-It is the specification. `fused.py` has the kind for CPUs, which is quicker; `pool.py` the one for GPUs.
+It is the specification. `attention_cpu.py` has the quicker kind for CPUs, `attention_cuda.py` the static one for CUDA.
+A lane is a row of the batch with a KV cache of its own: the conditional one of a take, which reads its text, or the
+unconditional one of guidance, which has none.
 """
 
 from __future__ import annotations
@@ -16,78 +18,76 @@ from torch.nn import functional
 from pipeline.engines.dia.weights.config import DiaConfig
 
 _MEASURED = 1024  # rows and tokens
-Cache = tuple[Tensor, ...]  # each `[layers, kv heads, capacity or a part of it, ...]`; what is in them is its maker's
+# Each `[layers, kv heads, capacity or a part of it, ...]`; what is in them is the affair of whoever made them.
+KvCache = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
 class Text:
-    """What the decoder reads of a text of `length` tokens: keys and values of every layer."""
+    """The KV cache of a text of `length` tokens, of every layer's cross-attention."""
 
-    cache: Cache
+    cache: KvCache
     length: int
 
 
 @dataclass(eq=False)
 class Lane:
-    """One row of the batch, with the keys and values of the `length` rows it has read.
-
-    Without a text it is the unconditional one of guidance.
-    """
+    """A row of the batch, with the KV cache of the `length` rows it has read. Unconditional without a text."""
 
     text: Text | None
-    cache: Cache
+    cache: KvCache
     length: int = 0
 
     def copy(self, other: Lane) -> None:
         """Begin with what `other`, a lane of the same kind and no greater capacity, has read."""
-        for mine, its in zip(self.cache, other.cache, strict=True):
-            mine[:, :, : its.shape[2]] = its
+        for target, source in zip(self.cache, other.cache, strict=True):
+            target[:, :, : source.shape[2]] = source
         self.length = other.length
 
 
 class Batch(Protocol):
-    """Lanes that read a number of rows each in one step. N: rows of all of them, R: of those with a text."""
+    """Lanes that read a number of rows each in one step. N: rows of all of them, R: of those with a text.
 
-    def hear(self, layer: int, mixed: Tensor) -> Tensor:
-        """Keep the keys and values of `mixed` `[N, (heads + 2 kv heads) * d]`, attend to them: `[N, heads * d]`.
+    All tensors are float32, whatever the KV cache is kept in.
+    """
 
-        All in float32, whatever keys and values are kept in.
-        """
+    def self_attention(self, layer: int, qkv: Tensor) -> Tensor:
+        """`[N, heads * d]` of `qkv` `[N, (heads + 2 kv heads) * d]`, whose keys and values enter the KV cache first."""
 
-    def read(self, layer: int, query: Tensor) -> Tensor:
-        """Attend to the texts with `query` `[R, cross heads * d]`: as much again."""
+    def cross_attention(self, layer: int, query: Tensor) -> Tensor:
+        """`[R, cross heads * d]` of `query` `[R, cross heads * d]` over the lanes' texts."""
 
 
 class Attention(Protocol):
-    """A way to keep keys and values, and to attend to them."""
+    """A kind of KV cache, and how it is attended to."""
 
     def lane(self, text: Text | None, capacity: int) -> Lane:
         """An empty lane for up to `capacity` rows."""
 
     def text(self, length: int) -> Text:
-        """A text that is still to be written."""
+        """The KV cache for a text of `length` tokens, still to be written."""
 
-    def write(self, text: Text, layer: int, mixed: Tensor) -> None:
-        """Keep the keys and values `mixed` `[T, 2 * cross kv heads * d]` of a whole text."""
+    def write_text(self, text: Text, layer: int, kv: Tensor) -> None:
+        """Put the keys and values `kv` `[T, 2 * cross kv heads * d]` of a whole text into its KV cache."""
 
     def batch(self, lanes: Sequence[Lane], rows: int) -> Batch:
-        """`lanes`, those with a text first, that are about to read `rows` rows each."""
+        """The step in which `lanes`, those with a text first, read `rows` rows each."""
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """Bytes that a row of a lane takes, and a token of a text."""
+class KvSizes:
+    """Bytes of KV cache for one row of a lane, and for one token of a text."""
 
     row: float
     token: float
 
     @classmethod
     def of(cls, attention: Attention) -> Self:
-        """Those of `attention`, which is asked for one of each."""
-        made = (attention.lane(None, _MEASURED), attention.text(_MEASURED))
-        return cls(*(sum(tensor.nbytes for tensor in part.cache) / _MEASURED for part in made))
+        """As measured on a lane and a text of `attention`."""
+        measured = (attention.lane(None, _MEASURED), attention.text(_MEASURED))
+        return cls(*(sum(tensor.nbytes for tensor in part.cache) / _MEASURED for part in measured))
 
-    def take(self, tokens: int, rows: int, lanes: int) -> int:
+    def total(self, tokens: int, rows: int, lanes: int) -> int:
         """Bytes for a text of so many tokens and `lanes` lanes of up to `rows` rows."""
         return round(tokens * self.token + lanes * rows * self.row)
 
@@ -102,23 +102,23 @@ class PlainAttention:
         self.rope, self.cross_rope = rope_tables(config, device)
 
     def lane(self, text: Text | None, capacity: int) -> Lane:
-        """Keys and values `[layers, kv heads, capacity, d]`."""
+        """An empty lane, its keys and values `[layers, kv heads, capacity, d]`."""
         decoder = self.config.decoder
         return Lane(text, self._empty(decoder.kv_heads, capacity, decoder.head_dim))
 
     def text(self, length: int) -> Text:
-        """Keys and values `[layers, cross kv heads, T, d]`."""
+        """An empty text, its keys and values `[layers, cross kv heads, T, d]`."""
         decoder = self.config.decoder
         return Text(self._empty(decoder.cross_kv_heads, length, decoder.cross_head_dim), length)
 
-    def _empty(self, heads: int, capacity: int, size: int) -> Cache:
+    def _empty(self, heads: int, capacity: int, size: int) -> KvCache:
         shape = (self.config.decoder.layers, heads, capacity, size)
         return tuple(torch.empty(shape, dtype=self._dtype, device=self._device) for _ in range(2))
 
-    def write(self, text: Text, layer: int, mixed: Tensor) -> None:
-        """Rotated by their places in the text where the network is the older one."""
+    def write_text(self, text: Text, layer: int, kv: Tensor) -> None:
+        """As `Attention.write_text`; the older network rotates keys by their places in the text."""
         decoder = self.config.decoder
-        key, value = heads_of(mixed, (decoder.cross_kv_heads,) * 2, decoder.cross_head_dim)
+        key, value = heads_of(kv, (decoder.cross_kv_heads,) * 2, decoder.cross_head_dim)
         if self.config.cross_rope:
             key = rotate(key, self.cross_rope, torch.arange(len(key), device=self._device))
         keys, values = text.cache
@@ -126,7 +126,7 @@ class PlainAttention:
         values[layer] = value.transpose(0, 1)
 
     def batch(self, lanes: Sequence[Lane], rows: int) -> Batch:
-        """Its own kind of batch."""
+        """As `Attention.batch`."""
         starts = torch.tensor([lane.length for lane in lanes], device=self._device)
         positions = (starts[:, None] + torch.arange(rows, device=self._device)).flatten()
         return _PlainBatch(self, lanes, rows, positions)
@@ -139,40 +139,40 @@ class _PlainBatch:
     rows: int
     positions: Tensor  # `[N]`
 
-    def hear(self, layer: int, mixed: Tensor) -> Tensor:
+    def self_attention(self, layer: int, qkv: Tensor) -> Tensor:
         decoder = self.attention.config.decoder
-        query, key, value = heads_of(mixed, (decoder.heads, decoder.kv_heads, decoder.kv_heads), decoder.head_dim)
+        query, key, value = heads_of(qkv, (decoder.heads, decoder.kv_heads, decoder.kv_heads), decoder.head_dim)
         query, key = (rotate(part, self.attention.rope, self.positions) for part in (query, key))
-        heard = []
+        attended = []
         rows = self.rows
         for lane, q, k, v in zip(self.lanes, query.split(rows), key.split(rows), value.split(rows), strict=True):
             end = lane.length + rows
             keys, values = lane.cache
             keys[layer, :, lane.length : end] = k.transpose(0, 1)
             values[layer, :, lane.length : end] = v.transpose(0, 1)
-            heard.append(attend(q.to(keys.dtype), keys[layer, :, :end], values[layer, :, :end], causal=rows > 1))
-        return torch.cat(heard).float()
+            attended.append(attend(q.to(keys.dtype), keys[layer, :, :end], values[layer, :, :end], causal=rows > 1))
+        return torch.cat(attended).float()
 
-    def read(self, layer: int, query: Tensor) -> Tensor:
+    def cross_attention(self, layer: int, query: Tensor) -> Tensor:
         config = self.attention.config
         (query,) = heads_of(query, (config.decoder.cross_heads,), config.decoder.cross_head_dim)
         if config.cross_rope:
             query = rotate(query, self.attention.cross_rope, self.positions[: len(query)])
         caches = [lane.text.cache for lane in self.lanes if lane.text is not None]
-        heard = [
+        attended = [
             attend(q.to(keys.dtype), keys[layer], values[layer])
             for q, (keys, values) in zip(query.split(self.rows), caches, strict=True)
         ]
-        return torch.cat(heard).float()
+        return torch.cat(attended).float()
 
 
-def heads_of(mixed: Tensor, counts: Sequence[int], size: int) -> list[Tensor]:
+def heads_of(projected: Tensor, counts: Sequence[int], size: int) -> list[Tensor]:
     """`[N, sum(counts) * size]` as one `[N, count, size]` for each of `counts`."""
-    return list(mixed.view(len(mixed), -1, size).split(list(counts), dim=1))
+    return list(projected.view(len(projected), -1, size).split(list(counts), dim=1))
 
 
 def rope_tables(config: DiaConfig, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The decoder's tables for what it has read, and for texts where they are turned."""
+    """The decoder's tables for self-attention, and for cross-attention where the network rotates there."""
     decoder = config.decoder
     longest = max(config.encoder.max_positions, decoder.max_positions)
     return (
@@ -200,12 +200,12 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, *, causal: bool = False)
     count, heads, _size = query.shape
     group = heads // len(keys)
     if count == 1:  # the heads of a group share keys, as rows of one query
-        made = functional.scaled_dot_product_attention(
+        attended = functional.scaled_dot_product_attention(
             query.reshape(1, len(keys), group, -1), keys[None], values[None], scale=1.0
         )
     else:
         keys, values = (part.repeat_interleave(group, dim=0)[None] for part in (keys, values))
-        made = functional.scaled_dot_product_attention(
+        attended = functional.scaled_dot_product_attention(
             query.transpose(0, 1)[None], keys, values, is_causal=causal, scale=1.0
         ).transpose(1, 2)
-    return made.reshape(count, -1)
+    return attended.reshape(count, -1)

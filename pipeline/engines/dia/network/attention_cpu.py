@@ -1,6 +1,6 @@
-"""Attention on a CPU in kernels of our own: one call for all lanes, over keys and values in int8 or bf16.
+"""Attention on a CPU in kernels of our own: one call for all lanes, over a KV cache in int8 or bf16.
 
-A row that reads a prompt is a row like any other, with more and more before it.
+A row of a prefill is a row like any other, with more and more before it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from pipeline.engines.dia.kernels.attention import BLOCK, Rows, attend, new_cache, store
-from pipeline.engines.dia.network.attention import Batch, Cache, Lane, Text, rope_tables
+from pipeline.engines.dia.network.attention import Batch, KvCache, Lane, Text, rope_tables
 from pipeline.engines.dia.weights.config import DiaConfig
 
 
 class FusedAttention:
-    """Keys and values of `dtype`: int8, with scales for each token, or bf16."""
+    """An `Attention` whose KV cache is of `dtype`: int8, with scales for each token, or bf16."""
 
     def __init__(self, config: DiaConfig, dtype: torch.dtype, tier: str) -> None:
         self.config = config
@@ -34,50 +34,50 @@ class FusedAttention:
         return decoder.head_dim % BLOCK == 0 and decoder.cross_head_dim % BLOCK == 0
 
     def lane(self, text: Text | None, capacity: int) -> Lane:
-        """Capacities are rounded up to whole blocks of tokens."""
+        """An empty lane; capacities are rounded up to whole blocks of tokens."""
         decoder = self.config.decoder
         return Lane(text, self._cache(decoder.kv_heads, capacity, decoder.head_dim))
 
     def text(self, length: int) -> Text:
-        """As it is for lanes."""
+        """An empty text, rounded up like lanes."""
         decoder = self.config.decoder
         return Text(self._cache(decoder.cross_kv_heads, length, decoder.cross_head_dim), length)
 
-    def _cache(self, heads: int, capacity: int, size: int) -> Cache:
+    def _cache(self, heads: int, capacity: int, size: int) -> KvCache:
         return new_cache(self._dtype, self.config.decoder.layers, heads, capacity + -capacity % BLOCK, size)
 
-    def write(self, text: Text, layer: int, mixed: Tensor) -> None:
-        """Keys are turned by their places in the text where the network is the older one."""
-        places = np.arange(text.length)
-        store(mixed, Rows.of([text.cache], places, places), layer, self.cross_rope)
+    def write_text(self, text: Text, layer: int, kv: Tensor) -> None:
+        """As `Attention.write_text`; the older network rotates keys by their places in the text."""
+        positions = np.arange(text.length)
+        store(kv, Rows.of([text.cache], positions, positions), layer, self.cross_rope)
 
     def batch(self, lanes: Sequence[Lane], rows: int) -> Batch:
-        """What is the same for every layer is found once."""
-        steps = np.arange(rows)
-        positions = np.concatenate([lane.length + steps for lane in lanes])
+        """As `Attention.batch`; what is the same for every layer is computed here, once."""
+        following = np.arange(rows)
+        positions = np.concatenate([lane.length + following for lane in lanes])
         texts = [lane.text for lane in lanes if lane.text is not None]
-        reading = positions[: rows * len(texts)]
+        with_text = positions[: rows * len(texts)]
         lengths = np.repeat([text.length for text in texts], rows)
         return _FusedBatch(
             self,
             Rows.of([lane.cache for lane in lanes], positions + 1, positions),
-            Rows.of([text.cache for text in texts], lengths, reading) if texts else None,
+            Rows.of([text.cache for text in texts], lengths, with_text) if texts else None,
         )
 
 
 @dataclass(frozen=True)
 class _FusedBatch:
     attention: FusedAttention
-    heard: Rows
-    texts: Rows | None
+    of_lanes: Rows
+    of_texts: Rows | None
 
-    def hear(self, layer: int, mixed: Tensor) -> Tensor:
+    def self_attention(self, layer: int, qkv: Tensor) -> Tensor:
         decoder = self.attention.config.decoder
         queries = decoder.heads * decoder.head_dim
-        query, projected = mixed[:, :queries], mixed[:, queries:]
-        store(projected, self.heard, layer, self.attention.rope)
-        return attend(query, self.heard, layer, self.attention.tier, self.attention.rope)
+        query, kv = qkv[:, :queries], qkv[:, queries:]
+        store(kv, self.of_lanes, layer, self.attention.rope)
+        return attend(query, self.of_lanes, layer, self.attention.tier, self.attention.rope)
 
-    def read(self, layer: int, query: Tensor) -> Tensor:
-        assert self.texts is not None
-        return attend(query, self.texts, layer, self.attention.tier, self.attention.cross_rope)
+    def cross_attention(self, layer: int, query: Tensor) -> Tensor:
+        assert self.of_texts is not None
+        return attend(query, self.of_texts, layer, self.attention.tier, self.attention.cross_rope)

@@ -115,10 +115,10 @@ class Fp8Linear:
         if not self._native:
             return functional.linear(x, (self._weight.float() * self._scales[:, None]).to(self.dtype))
         rounded, scales = to_fp8(x)
-        made: Tensor = torch._scaled_mm(
+        product: Tensor = torch._scaled_mm(
             rounded, self._weight.T, scale_a=scales[:, None], scale_b=self._scales[None], out_dtype=torch.bfloat16
         )
-        return made
+        return product
 
 
 def multiplies(weight: Tensor) -> bool:

@@ -1,8 +1,8 @@
-"""The network: a text encoder, and a decoder that reads rows of codes and says what the next row may be.
+"""The network: a text encoder, and a decoder that reads rows of codes and gives the logits of the next row.
 
 Pre-norm, no biases, attention without the usual 1/sqrt(d). The residual stream, norms, rotations and logits are in
 float32, the products in the precision of the weights. No text is padded, and nothing is computed for an empty slot.
-How products and attention are computed is their own affair.
+How products and attention are computed is not known here.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Model:
     ) -> None:
         """`state` holds the tensors by their canonical names, merged or not, and is emptied as they are taken over.
 
-        `product` makes a product of what stands there for a weight `[out, in]`. Attention is plain unless given.
+        `product` makes a matrix product of what stands there for a weight `[out, in]`. Attention is plain unless given.
         """
         merge(state)
         self.config = config
@@ -87,30 +87,30 @@ class Model:
         self._text_rope = rope_table(encoder.max_positions, encoder.head_dim, encoder.rope_theta, self.device)
         self._dtype = self._embedding.dtype
         self.attention = attention or PlainAttention(config, self._dtype, self.device)
-        self.unread = self._unread()
+        self._unconditional = self._unconditional_cross_attention()
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor) -> Tensor:
-        """The text `tokens` `[T]` as `[T, hidden]`."""
+        """The encoder's output `[T, hidden]` for the text `tokens` `[T]`."""
         config = self.config.encoder
         x = self._text_embedding[tokens].float()
         positions = torch.arange(len(tokens), device=self.device)
         for layer in self._encoder:
-            mixed = layer.qkv(self._norm(x, layer.pre_sa_norm, config.norm_eps))
-            query, key, value = heads_of(mixed, (config.heads, config.kv_heads, config.kv_heads), config.head_dim)
+            qkv = layer.qkv(self._norm(x, layer.pre_sa_norm, config.norm_eps))
+            query, key, value = heads_of(qkv, (config.heads, config.kv_heads, config.kv_heads), config.head_dim)
             query, key = (rotate(part, self._text_rope, positions).to(self._dtype) for part in (query, key))
-            heard = attend(query, key.transpose(0, 1), value.to(self._dtype).transpose(0, 1))
-            x += layer.o(heard.float())
+            attended = attend(query, key.transpose(0, 1), value.to(self._dtype).transpose(0, 1))
+            x += layer.o(attended.float())
             x += self._mlp(layer, self._norm(x, layer.post_sa_norm, config.norm_eps))
         return self._norm(x, self._encoder_norm, config.norm_eps)
 
     @torch.inference_mode()
-    def read(self, tokens: Tensor) -> Text:
-        """Encode `tokens` `[T]` and project them for every layer's cross-attention."""
+    def prefill_text(self, tokens: Tensor) -> Text:
+        """The KV cache of the text `tokens` `[T]` for every layer's cross-attention."""
         encoded = self.encode(tokens)
         text = self.attention.text(len(tokens))
         for index, layer in enumerate(self._decoder):
-            self.attention.write(text, index, layer.cross_kv(encoded))
+            self.attention.write_text(text, index, layer.cross_kv(encoded))
         return text
 
     def lane(self, text: Text | None, capacity: int) -> Lane:
@@ -119,35 +119,35 @@ class Model:
 
     @torch.inference_mode()
     def step(self, lanes: Sequence[Lane], codes: Tensor) -> Tensor:
-        """Read the next rows `codes` `[L, n, C]`, `n` of each lane, and return the last layer's `[L, n, hidden]`.
+        """The last layer's output `[L, n, hidden]` for the next rows `codes` `[L, n, C]`, `n` of each lane.
 
-        Lanes with a text come first. They all grow by `n`. More than one row at a time can be read only by lanes that
-        are empty.
+        A decode step (`n` is 1), or the prefill of lanes that are empty. Lanes with a text come first; their KV caches
+        all grow by `n`.
         """
         count, rows, _channels = codes.shape
         config = self.config.decoder
-        reading = rows * sum(lane.text is not None for lane in lanes)
+        with_text = rows * sum(lane.text is not None for lane in lanes)
         batch = self.attention.batch(lanes, rows)
         x = self.embed(codes.reshape(count * rows, -1))
         for index in range(config.layers):
-            x = self.layer(index, x, batch, reading)
+            x = self.layer(index, x, batch, with_text)
         for lane in lanes:
             lane.length += rows
         return x.view(count, rows, -1)
 
     def embed(self, codes: Tensor) -> Tensor:
-        """Rows `codes` `[N, C]` as `[N, hidden]`."""
+        """The embeddings `[N, hidden]` of rows `codes` `[N, C]`: the sum over their codebooks."""
         return self._embedding[codes + self._first_id].float().sum(1)
 
-    def layer(self, index: int, x: Tensor, batch: Batch, reading: int) -> Tensor:
-        """One layer of the decoder on `x` `[N, hidden]`, which it changes; its first `reading` rows read a text."""
+    def layer(self, index: int, x: Tensor, batch: Batch, with_text: int) -> Tensor:
+        """A layer of the decoder on `x` `[N, hidden]`, in place; its first `with_text` rows are of lanes with one."""
         layer, eps = self._decoder[index], self.config.decoder.norm_eps
-        x += layer.o(batch.hear(index, layer.qkv(self._norm(x, layer.pre_sa_norm, eps))))
-        reads, others = x[:reading], x[reading:]
-        if reading:
-            query = layer.cross_q(self._norm(reads, layer.pre_ca_norm, eps))
-            reads += layer.cross_o(batch.read(index, query))
-        others += self.unread[index]
+        x += layer.o(batch.self_attention(index, layer.qkv(self._norm(x, layer.pre_sa_norm, eps))))
+        conditional, unconditional = x[:with_text], x[with_text:]
+        if with_text:
+            query = layer.cross_q(self._norm(conditional, layer.pre_ca_norm, eps))
+            conditional += layer.cross_o(batch.cross_attention(index, query))
+        unconditional += self._unconditional[index]
         x += self._mlp(layer, self._norm(x, layer.pre_mlp_norm, eps))
         return x
 
@@ -162,20 +162,20 @@ class Model:
         return layer.down(self._gate(layer.gate_up(normed)))
 
     @torch.inference_mode()
-    def _unread(self) -> Tensor:
-        """What cross-attention gives the unconditional lane in each layer, `[layers, hidden]`.
+    def _unconditional_cross_attention(self) -> Tensor:
+        """What cross-attention adds to unconditional lanes in each layer, `[layers, hidden]`: a constant.
 
-        Its text is id 0 at every position, so all its encodings and values are the same vector, and so is any mean of
+        Their text is id 0 at every position, so all its encodings and values are the same vector, and so is any mean of
         them, whatever the query and however long the text.
         """
         config = self.config.decoder
         encoded = self.encode(torch.zeros(1, dtype=torch.long, device=self.device))
-        made = []
+        outputs = []
         for layer in self._decoder:
             _key, value = heads_of(layer.cross_kv(encoded), (config.cross_kv_heads,) * 2, config.cross_head_dim)
-            heard = value.repeat_interleave(config.cross_heads // config.cross_kv_heads, dim=1)
-            made.append(layer.cross_o(heard.reshape(1, -1)))
-        return torch.cat(made)
+            attended = value.repeat_interleave(config.cross_heads // config.cross_kv_heads, dim=1)
+            outputs.append(layer.cross_o(attended.reshape(1, -1)))
+        return torch.cat(outputs)
 
 
 def _encoder_layer(state: dict[str, Any], name: str, product: Callable[[Any], Product]) -> _EncoderLayer:

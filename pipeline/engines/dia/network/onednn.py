@@ -53,10 +53,10 @@ def _packed_int8_sums(weight: Tensor, zero_point: int) -> Product:
     packed = operators.qlinear_prepack(weight.contiguous(), None)
 
     def product(x: Tensor) -> Tensor:
-        made: Tensor = operators.qlinear_pointwise(
+        output: Tensor = operators.qlinear_pointwise(
             x, 1.0, zero_point, packed, one, zero, None, 1.0, 0, torch.float32, "none", [], ""
         )
-        return made
+        return output
 
     return product
 
@@ -94,11 +94,11 @@ class Bf16Convolution:
         """`x` `[T, in]` of bf16 to `[T', out]`."""
         image, weight, bias = _image(x), self._weight, self._bias
         if self._packed:
-            made = torch.ops.mkldnn._convolution_pointwise(image, weight, bias, *self._shape, "none", [], "")
+            output = torch.ops.mkldnn._convolution_pointwise(image, weight, bias, *self._shape, "none", [], "")
         else:
             padding, stride, dilation, groups = self._shape
-            made = functional.conv2d(image, weight, bias, stride, padding, dilation, groups)
-        rows: Tensor = made[0, :, 0].T
+            output = functional.conv2d(image, weight, bias, stride, padding, dilation, groups)
+        rows: Tensor = output[0, :, 0].T
         return rows
 
     def add_to(self, total: Tensor, x: Tensor) -> None:

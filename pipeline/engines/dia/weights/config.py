@@ -164,9 +164,9 @@ class _Fields:
 
     def only(self, *keys: str, value: str | float) -> None:
         """Refuse anything but `value` under `keys`, where one is there at all."""
-        key, found = self._first(keys, value)
-        if found != value:
-            self._expected(key, found, f"{json.dumps(value)}, the only kind this engine computes")
+        key, given = self._first(keys, value)
+        if given != value:
+            self._expected(key, given, f"{json.dumps(value)}, the only kind this engine computes")
 
     def _first(self, keys: tuple[str, ...], default: Any) -> tuple[str, Any]:
         for key in keys:
@@ -178,8 +178,8 @@ class _Fields:
         return keys[0], _MISSING if default is None else default
 
     def _expected(self, key: str, value: Any, expected: str) -> None:
-        found = "missing" if value is _MISSING else f"is {_name(value)}"
-        self.wrong(key, f"{found}; expected {expected}.")
+        state = "missing" if value is _MISSING else f"is {_name(value)}"
+        self.wrong(key, f"{state}; expected {expected}.")
 
 
 def _name(value: Any) -> str:

@@ -73,13 +73,13 @@ def choose_files(names: Collection[str], where: str) -> list[str]:
         return ["model.safetensors"]
     if not safetensors and "pytorch_model.bin" in names:
         return ["pytorch_model.bin"]
-    found = safetensors or sorted(name for name in names if name.endswith(".pth"))
-    if len(found) == 1:
-        return found
-    if not found:
+    weights = safetensors or sorted(name for name in names if name.endswith(".pth"))
+    if len(weights) == 1:
+        return weights
+    if not weights:
         what = f"there are no weights: no {INDEX_NAME}, *.safetensors, pytorch_model.bin or *.pth."
         raise EngineError(Problem(where, what, "Fetch them, or name another folder."))
-    what = f"there are several weights, and nothing tells which are meant: {', '.join(found[:4])}."
+    what = f"there are several weights, and nothing tells which are meant: {', '.join(weights[:4])}."
     raise EngineError(Problem(where, what, f"Put the wanted one into a folder of its own, beside {CONFIG_NAME}."))
 
 
@@ -110,8 +110,8 @@ class _Known:
     def __init__(self) -> None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         self._path = cache / "podcast-pipeline" / "fingerprints.json"
-        found = read_json(self._path)
-        self._hashes: dict[str, Any] = found if isinstance(found, dict) else {}
+        value = read_json(self._path)
+        self._hashes: dict[str, Any] = value if isinstance(value, dict) else {}
         self._changed = False
 
     def hash(self, file: Path) -> str:

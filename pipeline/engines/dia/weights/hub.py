@@ -62,9 +62,9 @@ def locate(name: str, kind: Kind) -> Path:
     if is_file:
         raise EngineError(Problem(name, "is a file.", "Name the folder of the weights."))
     if _HUB_ID.fullmatch(name):
-        found = _find(name)
-        if found:
-            return found[1]
+        snapshot = _find(name)
+        if snapshot:
+            return snapshot[1]
         raise EngineError(
             Problem(name, "is no folder here, and was not fetched from the hub.", f"Run: podcast weights fetch {name}")
         )
@@ -109,21 +109,21 @@ def listing() -> list[Weights]:
         folder.name.removeprefix("models--").replace("--", "/", 1)
         for folder in Path(constants.HF_HUB_CACHE).glob("models--*--*")
     }
-    found = [_describe(name, recorded.get(name)) for name in {*recorded, *cached, DEFAULT_DIA, DEFAULT_CODEC}]
-    told = (
+    known = [_describe(name, recorded.get(name)) for name in {*recorded, *cached, DEFAULT_DIA, DEFAULT_CODEC}]
+    of_interest = (
         weights
-        for weights in found
+        for weights in known
         if weights.network != "?" or weights.name in recorded or weights.name in (DEFAULT_DIA, DEFAULT_CODEC)
     )
-    return sorted(told, key=lambda weights: (weights.kind != "dia", weights.name))
+    return sorted(of_interest, key=lambda weights: (weights.kind != "dia", weights.name))
 
 
 def _describe(name: str, commit: str | None) -> Weights:
-    found = _find(name)
+    snapshot = _find(name)
     kind: Kind = "codec" if name.partition("@")[0] == DEFAULT_CODEC else "dia"
-    if found is None:
+    if snapshot is None:
         return Weights(name, kind, None, commit, 0, "codec" if kind == "codec" else "?")
-    commit, folder = found
+    commit, folder = snapshot
     config = folder / CONFIG_NAME
     value = read_json(config)
     if isinstance(value, dict) and value.get("model_type") == "dac":

@@ -60,11 +60,11 @@ def quantize(tensors: Iterable[tuple[str, Tensor]], kept: Collection[str] = KEPT
 
     `kept` are the kinds, or the names of single products, that stay bf16.
     """
-    made: State = {}
+    state: State = {}
     for name, weight in merged(tensors):
         kept_as_it_is = kind(name) is None or kind(name) in kept or name in kept
-        made[name] = as_bf16(name, weight) if kept_as_it_is else Int8Weight.pack(weight)
-    return made
+        state[name] = as_bf16(name, weight) if kept_as_it_is else Int8Weight.pack(weight)
+    return state
 
 
 def merged(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
@@ -82,10 +82,10 @@ def as_bf16(name: str, tensor: Tensor) -> Tensor:
     return tensor if name.endswith("norm.weight") else tensor.to(torch.bfloat16)
 
 
-def save(out: Path, state: State, source: Path, told: Mapping[str, Any] | None = None) -> Path:
+def save(out: Path, state: State, source: Path, notes: Mapping[str, Any] | None = None) -> Path:
     """Write `state` to a new folder `out`, with the configuration of the weights in the folder `source`.
 
-    `told` goes into the file as well, as JSON. Raises `EngineError` where `out` exists or cannot be written.
+    `notes` go into the file's metadata, as JSON. Raises `EngineError` where `out` exists or cannot be written.
     """
     named: dict[str, Tensor] = {}
     for name, weight in state.items():
@@ -94,7 +94,7 @@ def save(out: Path, state: State, source: Path, told: Mapping[str, Any] | None =
         else:
             named[name] = weight.contiguous()
     config = config_as("int8", (source / CONFIG_NAME).read_bytes(), read_config(source))
-    metadata = {"format": PACKED, "told": json.dumps(told or {})}
+    metadata = {"format": PACKED, "told": json.dumps(notes or {})}
     return write_folder(out, named, config, metadata, _ALIGNMENT)
 
 
@@ -149,7 +149,6 @@ def _shape(weight: Tensor | Int8Weight) -> tuple[int, ...]:
 
 def as_float(state: State, dtype: torch.dtype) -> State:
     """`state` with what is no int8 in `dtype`, where that is not bf16 as it is in the file."""
-
     return {
         name: weight if isinstance(weight, Int8Weight) or name.endswith("norm.weight") else weight.to(dtype)
         for name, weight in state.items()
@@ -162,8 +161,8 @@ def unpacked(state: State, dtype: torch.dtype, device: torch.device) -> State:
     def tensor(name: str, weight: Any) -> Tensor:
         if isinstance(weight, Int8Weight):
             return (weight.unpack().to(device, torch.float32) * weight.scale.to(device)[:, None]).to(dtype)
-        made: Tensor = weight.to(device, torch.float32 if name.endswith("norm.weight") else dtype)
-        return made
+        moved: Tensor = weight.to(device, torch.float32 if name.endswith("norm.weight") else dtype)
+        return moved
 
     return {name: tensor(name, weight) for name, weight in state.items()}
 
@@ -176,12 +175,12 @@ def prepare(folder: Path) -> Path:
     if packed_metadata(folder) is not None:
         return folder
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    made = cache / "podcast-pipeline" / "int8" / fingerprint(folder)[:24]
-    if not made.exists():
-        _log.warning("rounding the weights to int8, once: they are kept in %s", made)
+    rounded = cache / "podcast-pipeline" / "int8" / fingerprint(folder)[:24]
+    if not rounded.exists():
+        _log.warning("rounding the weights to int8, once: they are kept in %s", rounded)
         try:
-            convert(folder, made)
+            convert(folder, rounded)
         except EngineError:
-            if not made.exists():  # another process may have been quicker
+            if not rounded.exists():  # another process may have been quicker
                 raise
-    return made
+    return rounded

@@ -31,7 +31,7 @@ Shape = tuple[int, ...]
 
 _EMBEDDINGS = "decoder.embeddings.embed.weight"
 _HEAD = "logits_dense.weight"
-_TOLD = 4  # of any one kind of problem; weights of another size have hundreds
+_MOST_NAMED = 4  # of any one kind of problem; weights of another size have hundreds
 _AGAIN = "Fetch the weights again."
 
 
@@ -78,8 +78,8 @@ def convert(folder: Path, out: Path, dtype: torch.dtype) -> Path:
     config = read_config(folder)
     state = load_weights(folder, config, dtype, "cpu")
     named = {name if name == _HEAD else f"model.{name}": tensor for name, tensor in state.items()}
-    told = config_as(str(dtype).removeprefix("torch."), (folder / CONFIG_NAME).read_bytes(), config)
-    return write_folder(out, named, told, {"format": "pt"})
+    config_json = config_as(str(dtype).removeprefix("torch."), (folder / CONFIG_NAME).read_bytes(), config)
+    return write_folder(out, named, config_json, {"format": "pt"})
 
 
 def write_folder(
@@ -269,13 +269,13 @@ def _check(where: Path, stored: Mapping[str, _Stored], parts: Mapping[str, Mappi
     """Raise `EngineError` unless `stored` is just what `parts` asks for."""
     wanted = {name: shape for group in parts.values() for name, shape in group.items()}
     other_shape = [
-        Problem(str(found.file), f"{name} is {_shape(found.shape)}; {CONFIG_NAME} makes it {_shape(wanted[name])}.")
-        for name, found in stored.items()
-        if name in wanted and found.shape != wanted[name]
+        Problem(str(tensor.file), f"{name} is {_shape(tensor.shape)}; {CONFIG_NAME} makes it {_shape(wanted[name])}.")
+        for name, tensor in stored.items()
+        if name in wanted and tensor.shape != wanted[name]
     ]
-    problems = other_shape[:_TOLD]
-    if len(other_shape) > _TOLD:
-        problems.append(Problem(str(where), f"{len(other_shape) - _TOLD} more tensors have another shape."))
+    problems = other_shape[:_MOST_NAMED]
+    if len(other_shape) > _MOST_NAMED:
+        problems.append(Problem(str(where), f"{len(other_shape) - _MOST_NAMED} more tensors have another shape."))
     for what, names in (
         ("lacks", [name for name in wanted if name not in stored]),
         ("has besides", [name for name in stored if name not in wanted]),
@@ -290,8 +290,8 @@ def _check(where: Path, stored: Mapping[str, _Stored], parts: Mapping[str, Mappi
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
-    return (", ".join(names[:_TOLD]) or "no tensor") + more
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return (", ".join(names[:_MOST_NAMED]) or "no tensor") + more
 
 
 def _shape(shape: Shape) -> str:

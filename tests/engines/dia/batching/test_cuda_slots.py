@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pipeline.engines.dia.batching.cuda_slots import CudaStepper, Shape
+from pipeline.engines.dia.batching.cuda_slots import CudaStepper, StepShape
 from pipeline.engines.dia.batching.sampling import Sampling
 from pipeline.engines.dia.batching.scheduler import Generated, GenerationRequest, Scheduler
 from pipeline.engines.dia.network import attention
 from pipeline.engines.dia.network.attention import Attention, Lane, PlainAttention, Text
-from pipeline.engines.dia.network.attention_cuda import Store
+from pipeline.engines.dia.network.attention_cuda import StaticCache
 from pipeline.engines.dia.network.linear import Fp8Linear, Linear
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights.config import DiaConfig
@@ -88,9 +88,9 @@ class Failing(Model):
         super().__init__(LONG, dict(weights(torch.float32, 2.0)))
         self.calls.clear()
 
-    def read(self, tokens: Tensor) -> Text:
-        self.enter("read")
-        return super().read(tokens)
+    def prefill_text(self, tokens: Tensor) -> Text:
+        self.enter("prefill_text")
+        return super().prefill_text(tokens)
 
     def lane(self, text: Text | None, capacity: int) -> Lane:
         self.enter("lane")
@@ -109,13 +109,13 @@ class Failing(Model):
 def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
     """A network that is told of new stores, too, by the name of `resized`."""
     model = Failing()
-    resized = Store.resized
+    resized = StaticCache.resized
 
-    def watched(self: Store, slots: int, capacity: int) -> Store:
+    def watched(self: StaticCache, slots: int, capacity: int) -> StaticCache:
         model.enter("resized")
         return resized(self, slots, capacity)
 
-    monkeypatch.setattr(Store, "resized", watched)
+    monkeypatch.setattr(StaticCache, "resized", watched)
     return model
 
 
@@ -253,8 +253,8 @@ def test_takes_without_numbers_end_with_a_reason(kind: str) -> None:
     assert all("NaN" in one.reason and one.retry and one.codes.shape == (0, 9) for one in broken)
     assert equal(made, run(model, wanted, 3, sampling, cfg_frames))
     with torch.inference_mode():
-        stepper._step(Shape(3, 1, 1, guided=sampling.cfg_scale > 0))  # of empty slots
-    assert all(part.isfinite().all() for layer in stepper._heard.layers for part in layer)
+        stepper._step(StepShape(3, 1, 1, guided=sampling.cfg_scale > 0))  # of empty slots
+    assert all(part.isfinite().all() for layer in stepper._self_cache.layers for part in layer)
     assert equal(decode_all(scheduler, wanted[::-1]), made)
 
 
@@ -312,7 +312,7 @@ def test_a_pool_that_cannot_grow_goes_on_as_it_is(failing: Failing) -> None:
     assert scheduler.limit == 1
 
 
-@pytest.mark.parametrize("method", ["read", "resized", "logits"])
+@pytest.mark.parametrize("method", ["prefill_text", "resized", "logits"])
 def test_a_take_too_large_even_alone_is_reported(method: str, failing: Failing) -> None:
     """No other is lost to it."""
 
@@ -342,7 +342,7 @@ def test_a_take_too_large_even_alone_is_reported(method: str, failing: Failing) 
 @given(
     jobs,
     st.integers(1, 5),
-    st.sets(st.tuples(st.sampled_from(["read", "lane", "logits"]), st.integers(1, 25)), max_size=4),
+    st.sets(st.tuples(st.sampled_from(["prefill_text", "lane", "logits"]), st.integers(1, 25)), max_size=4),
 )
 def test_no_request_is_lost_whenever_memory_runs_out(
     wanted: list[GenerationRequest], limit: int, calls: set[tuple[str, int]]

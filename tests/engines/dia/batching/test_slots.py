@@ -287,7 +287,7 @@ def test_too_little_memory_halves_the_limit(error: int, caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize(
-    ("call", "room"), [(("read", 4), 3), (("lane", 7), 2), (("lane", 8), 3), (("step", 4), 2)], ids=str
+    ("call", "room"), [(("prefill_text", 4), 3), (("lane", 7), 2), (("lane", 8), 3), (("step", 4), 2)], ids=str
 )
 def test_a_take_that_finds_no_room_waits(call: tuple[str, int], room: int) -> None:
     """Those that are at it go on, and none of them begins again."""
@@ -319,7 +319,7 @@ def test_the_limit_shrinks_to_what_there_is_memory_for(caplog: pytest.LogCapture
     assert [record.args for record in caplog.records] == [(4,), (2,)]
 
 
-@pytest.mark.parametrize("method", ["read", "step"])
+@pytest.mark.parametrize("method", ["prefill_text", "step"])
 def test_a_take_too_large_even_alone_is_reported(method: str) -> None:
     """No other is lost to it, and another seed would not help."""
     wanted = requests(6, longest=10, prompts=[0])
@@ -344,7 +344,7 @@ def test_a_take_too_large_even_alone_is_reported(method: str) -> None:
 @given(
     jobs,
     st.integers(1, 5),
-    st.sets(st.tuples(st.sampled_from(["read", "lane", "step", "logits"]), st.integers(1, 25)), max_size=4),
+    st.sets(st.tuples(st.sampled_from(["prefill_text", "lane", "step", "logits"]), st.integers(1, 25)), max_size=4),
 )
 def test_no_request_is_lost_whenever_memory_runs_out(
     wanted: list[GenerationRequest], limit: int, calls: set[tuple[str, int]]
@@ -365,7 +365,7 @@ def test_what_did_not_fit_is_gone_before_anything_begins_again() -> None:
     alive: list[int] = []
 
     def fault(method: str, call: int) -> None:
-        if alive == [-1] and method == "read":
+        if alive == [-1] and method == "prefill_text":
             alive[0] = sum(lane() is not None for lane in model.lanes)
         if (method, call) == ("step", 20):
             alive.append(-1)
@@ -377,7 +377,7 @@ def test_what_did_not_fit_is_gone_before_anything_begins_again() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("no")])
-@pytest.mark.parametrize("call", [("read", 3), ("step", 9)], ids=str)
+@pytest.mark.parametrize("call", [("prefill_text", 3), ("step", 9)], ids=str)
 def test_any_other_error_is_not_taken_for_a_want_of_memory(error: Exception, call: tuple[str, int]) -> None:
     """It would come again and again."""
     model = Watched(config=QUICK)

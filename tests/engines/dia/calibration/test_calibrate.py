@@ -17,8 +17,8 @@ from pipeline.engines.dia.calibration.calibrate import (
     MOST_ERROR,
     MOST_KEPT,
     NEGLIGIBLE,
-    Heard,
     Loss,
+    Outputs,
     allowed,
     calibrate,
     compare,
@@ -190,26 +190,26 @@ def test_following_is_what_was_drawn_from() -> None:
     model = dia_fixtures.tiny()
     spoken = speak(model, FOR_ERRORS[:3], 20, "weights")
     for text in spoken:
-        heard = follow(model, text)
-        assert len(heard.scores) == int(text.drawn.sum())
+        outputs = follow(model, text)
+        assert len(outputs.scores) == int(text.drawn.sum())
         following = torch.cat([text.rows[1:], text.rows[-1:]])
         places = text.drawn.clone()
         places[-1] = False
         drawn = following[places]
-        likely = heard.likely[places[text.drawn]]
+        likely = outputs.likely[places[text.drawn]]
         torch.testing.assert_close(likely.sum(-1), torch.ones(len(drawn)))
         assert (likely.gather(1, drawn[:, None]) > 0).all()
 
 
-def heard(scores: list[list[float]], likely: list[list[float]]) -> Heard:
-    return Heard(torch.tensor(scores), torch.tensor(likely))
+def outputs(scores: list[list[float]], likely: list[list[float]]) -> Outputs:
+    return Outputs(torch.tensor(scores), torch.tensor(likely))
 
 
 def test_losses_by_hand() -> None:
     """Nothing where both are the same; finite where what was likely can no longer be drawn."""
-    right = heard([[3.0, -1.0, -2.0], [0.0, 2.0, -2.0]], [[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]])
+    right = outputs([[3.0, -1.0, -2.0], [0.0, 2.0, -2.0]], [[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]])
     assert compare([right], [right]) == Loss(0.0, 1.0, 0.0)
-    other = heard([[3.0, -1.0, -2.0], [2.0, 0.0, -2.0]], [[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
+    other = outputs([[3.0, -1.0, -2.0], [2.0, 0.0, -2.0]], [[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
     found = compare([other], [right])
     assert found.error == pytest.approx((8 / 22) ** 0.5)
     assert found.agreement == 0.5

@@ -42,7 +42,7 @@ def test_scales_change_no_bit_of_the_network(data: st.DataObject, kv_heads: int,
         both = []
         for made in (state, scaled):
             model = Model(config, {name: made[name] if "norm" in name else made[name].to(dtype) for name in made})
-            lanes = [model.lane(model.read(torch.arange(1, 12)), 7), model.lane(None, 7)]
+            lanes = [model.lane(model.prefill_text(torch.arange(1, 12)), 7), model.lane(None, 7)]
             both.append(torch.cat([model.logits(model.step([lane], rows)[0]) for lane in lanes]))
         assert both[0].isfinite().all()
         assert torch.equal(*both)

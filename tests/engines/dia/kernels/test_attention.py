@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.engines.dia.devices import cpu_features
 from pipeline.engines.dia.kernels import attention, products
-from pipeline.engines.dia.kernels.attention import Cache, Rows, attend, new_cache, read_cache, store
+from pipeline.engines.dia.kernels.attention import KvCache, Rows, attend, new_cache, read_cache, store
 from pipeline.engines.dia.kernels.packing import ZERO_POINT, quantize_rows
 from pipeline.engines.dia.network.attention import rope_table, rotate
 
@@ -43,7 +43,7 @@ class Case:
         self.seed += 1
         return torch.randn(shape, generator=torch.Generator().manual_seed(self.seed)) * 0.7
 
-    def cache(self, projected: Tensor, capacity: int | None = None) -> Cache:
+    def cache(self, projected: Tensor, capacity: int | None = None) -> KvCache:
         """A cache in which everything that is not stored is NaN or as large as can be."""
         made = new_cache(self.dtype, 2, self.heads, capacity or self.capacity, self.size)
         for part in made:
@@ -59,10 +59,10 @@ class Case:
     def queries(self, count: int) -> Tensor:
         return self.numbers(count, self.heads * self.group * self.size)
 
-    def attend(self, query: Tensor, caches: Sequence[Cache], lengths: Sequence[int], tier: str) -> Tensor:
+    def attend(self, query: Tensor, caches: Sequence[KvCache], lengths: Sequence[int], tier: str) -> Tensor:
         return attend(query, Rows.of(caches, lengths, lengths), 1, tier, self.rope)
 
-    def expected(self, query: Tensor, caches: Sequence[Cache], lengths: Sequence[int]) -> Tensor:
+    def expected(self, query: Tensor, caches: Sequence[KvCache], lengths: Sequence[int]) -> Tensor:
         """The same arithmetic in torch; what is left of the difference is the order of sums."""
         query = query.view(len(query), -1, self.size)
         if self.rope is not None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pipeline.engines.dia.network.attention import Sizes
+from pipeline.engines.dia.network.attention import KvSizes
 from pipeline.engines.dia.network.attention_cpu import FusedAttention
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights.config import parse_config
@@ -46,7 +46,7 @@ def one_thread() -> Iterator[None]:
 
 def logits(model: Model, rows: Tensor, text: bytes | None = TEXT, at_once: int = 1000) -> Tensor:
     """What `model` makes of `rows` `[n, C]`, of which it reads so many at once and the rest one by one."""
-    lane = model.lane(None if text is None else model.read(torch.tensor(list(text))), len(rows))
+    lane = model.lane(None if text is None else model.prefill_text(torch.tensor(list(text))), len(rows))
     parts = [rows[:at_once], *(row[None] for row in rows[at_once:])]
     return model.logits(torch.cat([model.step([lane], part[None])[0] for part in parts]))
 
@@ -113,10 +113,10 @@ def test_memory_is_what_lanes_and_texts_take() -> None:
     """int8 takes a little more than half of what bf16 does."""
     int8, bf16 = fused("int8", "plain"), fused("bf16", "plain")
     for model in (int8, bf16):
-        text, lane = model.read(torch.tensor(list(TEXT))), model.lane(None, 100)
+        text, lane = model.prefill_text(torch.tensor(list(TEXT))), model.lane(None, 100)
         taken = sum(part.nbytes for part in (*text.cache, *lane.cache))
-        assert taken == pytest.approx(Sizes.of(model.attention).take(len(TEXT), 100, 1), rel=0.3)
-    small, large = (Sizes.of(model.attention).take(300, 1000, 2) for model in (int8, bf16))
+        assert taken == pytest.approx(KvSizes.of(model.attention).total(len(TEXT), 100, 1), rel=0.3)
+    small, large = (KvSizes.of(model.attention).total(300, 1000, 2) for model in (int8, bf16))
     assert small < 0.8 * large
 
 

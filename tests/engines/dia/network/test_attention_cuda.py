@@ -15,8 +15,8 @@ from torch.nn import functional
 from pipeline.engines.dia.network import attention_cuda
 from pipeline.engines.dia.network.attention_cuda import (
     BLOCK,
-    Kept,
-    Store,
+    LayerCache,
+    StaticCache,
     attend_in_blocks,
     attend_in_tiles,
     steady_tile,
@@ -32,9 +32,9 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def kept(generator: torch.Generator, lanes: int, heads: int, places: int, size: int) -> Kept:
+def kept(generator: torch.Generator, lanes: int, heads: int, places: int, size: int) -> LayerCache:
     """Random keys and values."""
-    return Kept(*torch.randn(2, lanes, heads, places, size, generator=generator))
+    return LayerCache(*torch.randn(2, lanes, heads, places, size, generator=generator))
 
 
 @settings(max_examples=20)
@@ -69,7 +69,7 @@ def test_bf16_scores_are_not_rounded() -> None:
     keys[..., :2, 0], keys[..., 1, 1] = 3.0, 1.0
     values = torch.zeros_like(keys)
     values[..., 1, :] = 1.0
-    found = attend_in_blocks(query, Kept(keys, values), torch.tensor([2]), 1)
+    found = attend_in_blocks(query, LayerCache(keys, values), torch.tensor([2]), 1)
     torch.testing.assert_close(found, torch.full((1, 16), 1 / (1 + math.exp(-1))), atol=3e-3, rtol=0)
 
 
@@ -99,7 +99,7 @@ def test_fewer_lanes_attend_together_where_a_kernel_differs(monkeypatch: pytest.
 def test_a_store_keeps_its_lanes_when_it_grows_and_when_they_move(fp8: bool) -> None:
     """Both lanes of each slot, wherever they lie."""
     cpu, dtype = torch.device("cpu"), FP8 if fp8 else torch.float32
-    store = Store(2, 3, 16, 2, dtype, cpu).resized(3, 4)
+    store = StaticCache(2, 3, 16, 2, dtype, cpu).resized(3, 4)
     caches = {(slot, side): tuple(torch.randn(2, 2, 3, 4, 16)) for slot in range(3) for side in range(2)}
     for (slot, side), cache in caches.items():
         store.put(slot, side, cache, 4)

@@ -1,0 +1,71 @@
+"""Script files: several become one script, and all their problems are told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import RequestError
+from pipeline.source.readers import load_script
+from pipeline.source.script import Kind, Script, speakers
+
+
+def load(folder: Path, files: dict[str, str], kind: Kind = "podcast") -> Script:
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return load_script([(folder / name, name) for name in files], title="Job", kind=kind, cast=["Ann"])
+
+
+def test_files_follow_one_another(tmp_path: Path) -> None:
+    files = {"01_the-storm.md": "Ann: a", "02.txt": "# Two\n\nb", "three.yml": "turns: [{text: c}]"}
+    script = load(tmp_path, files)
+    assert [chapter.title for chapter in script.chapters] == ["The storm", "Two", "Three"]
+    assert speakers(script) == ["Ann"]
+
+
+def test_one_file_is_titled_by_the_job(tmp_path: Path) -> None:
+    assert load(tmp_path, {"x.md": "a"}).chapters[0].title == "Job"
+
+
+def test_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    files = {
+        "a.md": "# Silent\n\n*(wind)*\n\n# Heard\n\nx",
+        "b.yaml": "turn: []",
+        "c.docx": "x",
+        "d.md": "\n",
+        "e.md": "# T\n\n**Ann:** [laughs]",
+    }
+    with pytest.raises(RequestError) as caught:
+        load(tmp_path, files)
+    assert [str(problem).split(". ")[0] for problem in caught.value.problems] == [
+        'a.md:1: the chapter "Silent" has nothing to say',
+        'b.yaml:1: "turn" is not known here',
+        "b.yaml:1: there is no list of chapters here",
+        'c.docx: a ".docx" file cannot be a script',
+        "d.md: there is nothing to say in this file",
+        'e.md:1: the chapter "T" has nothing to say',
+    ]
+
+
+def test_a_part_title_is_enough_for_an_audiobook(tmp_path: Path) -> None:
+    script = load(tmp_path, {"a.md": "# Part One\n\n# Chapter 1\n\nText."}, "audiobook")
+    assert [len(chapter.turns) for chapter in script.chapters] == [1, 2]
+
+
+def test_no_files_are_refused() -> None:
+    with pytest.raises(RequestError, match="no script files"):
+        load_script([], title="Job", kind="podcast", cast=())
+
+
+@given(st.binary())
+def test_any_bytes_are_a_script_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    for name in ("bytes.md", "bytes.yaml"):
+        path = tmp_path_factory.getbasetemp() / name
+        path.write_bytes(data)
+        try:
+            load_script([(path, name)], title="Job", kind="audiobook", cast=())
+        except RequestError as error:
+            assert error.problems
