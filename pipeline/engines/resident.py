@@ -45,6 +45,7 @@ class Resident(Generic[E]):
         self._in_slots: dict[str, _Queued[E]] = {}  # what the engine has pulled, by a key of its own
         self._current: tuple[E, Engine] | None = None
         self._number = count()
+        # Not `threads.every`: it waits for requests, and lasts as long as the process.
         threading.Thread(target=self._work, name="engine", daemon=True).start()
 
     def speak(self, engine: E, request: Request, priority: int = 0) -> Future[Result]:

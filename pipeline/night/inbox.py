@@ -102,9 +102,9 @@ class Scene:
     drops: tuple[Drop, ...]  # in the inbox: the highest priority first, then the oldest
     claimed: Mapping[str, Drop | None]  # by job, in running/; None where a folder holds no manifest
 
-    def named_by_others(self, mine: str, known: Collection[str] = ()) -> set[str]:
-        """The companions of every job but `mine`, and but those whose manifests are `known`."""
-        claimed = [drop for name, drop in self.claimed.items() if drop is not None and name != mine]
+    def named_by_others(self, job: str, known: Collection[str] = ()) -> set[str]:
+        """The companions of every job but `job`, and but those whose manifests are `known`."""
+        claimed = [drop for name, drop in self.claimed.items() if drop is not None and name != job]
         others = [drop for drop in (*self.drops, *claimed) if drop.manifest.name not in known]
         return {companion for drop in others for companion in drop.companions}
 

@@ -188,9 +188,9 @@ class Watcher:
         self._hindrances.pop("", None)
         ours = set(self._claims)
         self._reap(scene, stop)
-        for mine in list(self._claims.values()):
-            if mine.name not in self._renders and self._drops.clock() >= mine.due_s:
-                self._go_on(mine, scene, threads)
+        for claimed in list(self._claims.values()):
+            if claimed.name not in self._renders and self._drops.clock() >= claimed.due_s:
+                self._go_on(claimed, scene, threads)
         self._take_over(scene)
         left = self._take(scene, ours)
         return left or bool(self._claims)
@@ -198,7 +198,7 @@ class Watcher:
     @property
     def _is_full(self) -> bool:
         """Whether as many are being rendered, or held up, as may be."""
-        return sum(mine.outcome is None for mine in self._claims.values()) >= self._drops.at_once
+        return sum(claimed.outcome is None for claimed in self._claims.values()) >= self._drops.at_once
 
     def _take_over(self, scene: Scene) -> None:
         """Take up what dead watchers left, at most as many as can be rendered."""
@@ -252,96 +252,96 @@ class Watcher:
             self._claims[drop.name] = taken
             self._wake.set()  # the next look finds it in running/, and goes on with it
 
-    def _go_on(self, mine: Claim, scene: Scene, threads: ThreadPoolExecutor) -> None:
+    def _go_on(self, claimed: Claim, scene: Scene, threads: ThreadPoolExecutor) -> None:
         """Deliver a claim, render it, or let it wait."""
-        drop = scene.claimed.get(mine.name)
+        drop = scene.claimed.get(claimed.name)
         if drop is None:
             what = "the manifest was taken out of running/ before it was rendered."
-            outcome = mine.outcome or Outcome(mine.name, None, f"{mine.name}: {what}")
-            self._deliver(mine, outcome, scene)
+            outcome = claimed.outcome or Outcome(claimed.name, None, f"{claimed.name}: {what}")
+            self._deliver(claimed, outcome, scene)
             return
-        companions = self._companions(mine, drop, scene)
-        if mine.outcome is not None and mine.changed(companions):
-            mine.outcome = None
-        if mine.outcome is None and drop.problems:
-            mine.outcome = outcome_of_drop(drop)
+        companions = self._companions(claimed, drop, scene)
+        if claimed.outcome is not None and claimed.changed(companions):
+            claimed.outcome = None
+        if claimed.outcome is None and drop.problems:
+            claimed.outcome = outcome_of_drop(drop)
         # What is wrong with a request may be a file that is still on its way.
-        is_wrong = mine.outcome is not None and mine.outcome.is_wrong
+        is_wrong = claimed.outcome is not None and claimed.outcome.is_wrong
         if drop.still_s < (self._drops.patience_s if is_wrong else self._drops.settle_s):
             return
         try:
-            mine.bring(companions)
+            claimed.bring(companions)
         except StorageError as error:
-            self._hold(mine, error)
+            self._hold(claimed, error)
             return
-        if mine.outcome is not None:
-            self._deliver(mine, mine.outcome, scene)
+        if claimed.outcome is not None:
+            self._deliver(claimed, claimed.outcome, scene)
             return
-        done = self._folders.done / mine.manifest.name
-        self._renders[mine.name] = future = threads.submit(self._render, mine.manifest, done)
+        done = self._folders.done / claimed.manifest.name
+        self._renders[claimed.name] = future = threads.submit(self._render, claimed.manifest, done)
         future.add_done_callback(lambda _future: self._wake.set())
 
-    def _companions(self, mine: Claim, drop: Drop, scene: Scene) -> list[str]:
+    def _companions(self, claimed: Claim, drop: Drop, scene: Scene) -> list[str]:
         """A claim's companions, without those that a manifest which came later has brought."""
-        theirs = scene.named_by_others(mine.name, mine.known)
+        theirs = scene.named_by_others(claimed.name, claimed.known)
         return [name for name in drop.companions if name not in theirs]
 
     def _reap(self, scene: Scene, stop: threading.Event) -> None:
         """Take in what has been rendered; what `stop` has ended stays a claim, for the next start."""
         for name in [name for name, future in self._renders.items() if future.done()]:
-            mine, future = self._claims[name], self._renders.pop(name)
+            claimed, future = self._claims[name], self._renders.pop(name)
             error = future.exception()
             if error is not None and not isinstance(error, Exception):
                 raise error
-            outcome = outcome_of_render(mine, None if error else future.result(), error)
+            outcome = outcome_of_render(claimed, None if error else future.result(), error)
             if stop.is_set() and outcome.error:
                 continue
-            if isinstance(error, StorageError) or (isinstance(error, EngineError) and mine.tries + 1 < _TRIES):
-                self._hold(mine, error)
+            if isinstance(error, StorageError) or (isinstance(error, EngineError) and claimed.tries + 1 < _TRIES):
+                self._hold(claimed, error)
                 continue
             drop = scene.claimed.get(name)
-            again = mine.changed(self._companions(mine, drop, scene)) if drop else []
+            again = claimed.changed(self._companions(claimed, drop, scene)) if drop else []
             if again and not stop.is_set():
                 self._drops.say(f"{name}: {', '.join(again)} changed meanwhile, so it is rendered again.")
                 continue
-            mine.outcome = outcome
+            claimed.outcome = outcome
             if not outcome.is_wrong:
-                self._deliver(mine, outcome, scene)
+                self._deliver(claimed, outcome, scene)
 
-    def _hold(self, mine: Claim, error: PodcastError) -> None:
+    def _hold(self, claimed: Claim, error: PodcastError) -> None:
         """Keep a claim that storage or engines do not let go on, and try again later."""
-        mine.tries += 1
-        if self._once and mine.tries >= _TRIES:
-            self._given_up.add(mine.name)
+        claimed.tries += 1
+        if self._once and claimed.tries >= _TRIES:
+            self._given_up.add(claimed.name)
             later = "It stays in running/, and goes on at the next start."
-            self._finish(mine, Outcome(mine.name, None, f"{error}\n{later}"))
+            self._finish(claimed, Outcome(claimed.name, None, f"{error}\n{later}"))
             return
-        mine.due_s = self._drops.clock() + self._drops.patience_s
+        claimed.due_s = self._drops.clock() + self._drops.patience_s
         hindrance = "; ".join(f"{problem.where}: {problem.what}" for problem in error.problems)
-        self._say_once(mine.name, f"{mine.name}: {hindrance} It stays in running/ and is tried again.")
+        self._say_once(claimed.name, f"{claimed.name}: {hindrance} It stays in running/ and is tried again.")
 
-    def _deliver(self, mine: Claim, outcome: Outcome, scene: Scene) -> None:
-        outcome = replace(outcome, error=mine.plain(outcome.error))
+    def _deliver(self, claimed: Claim, outcome: Outcome, scene: Scene) -> None:
+        outcome = replace(outcome, error=claimed.plain(outcome.error))
         try:
-            mine.deliver(outcome)
+            claimed.deliver(outcome)
         except StorageError as error:
-            self._hold(mine, error)
+            self._hold(claimed, error)
             return
         except OSError as error:
-            self._hold(mine, StorageError(Problem(str(error.filename), f"{error.strerror or error}.")))
+            self._hold(claimed, StorageError(Problem(str(error.filename), f"{error.strerror or error}.")))
             return
         # Looked at after the manifest has moved: of two watchers that finish together, one sees that it is the last.
         with suppress(OSError):
             scene = self._inbox.look(self._drops.clock())
-        for stayed in mine.tidy(outcome, scene.named_by_others(mine.name)):
-            self._drops.say(f"{mine.name}: {stayed}")
-        self._finish(mine, outcome)
+        for stayed in claimed.tidy(outcome, scene.named_by_others(claimed.name)):
+            self._drops.say(f"{claimed.name}: {stayed}")
+        self._finish(claimed, outcome)
 
-    def _finish(self, mine: Claim, outcome: Outcome) -> None:
+    def _finish(self, claimed: Claim, outcome: Outcome) -> None:
         """Let a claim go, and hand on how it ended."""
-        del self._claims[mine.name]
-        self._hindrances.pop(mine.name, None)
-        mine.release()
+        del self._claims[claimed.name]
+        self._hindrances.pop(claimed.name, None)
+        claimed.release()
         self._wake.set()  # there is room for another
         if self._once:
             self._outcomes.append(outcome)

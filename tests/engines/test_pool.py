@@ -226,18 +226,30 @@ def test_a_fast_worker_takes_more() -> None:
     assert taken["quick"] >= 2 * taken["slow"] > 0
 
 
-def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over 300 chunks of all lengths 90 % of all slots of all workers are busy, and none ran empty in between."""
+def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As long as chunks of all lengths are to come, every slot of every worker is busy."""
+    more = tmp_path / "more"
     monkeypatch.setenv("DOUBLE_SLOTS", "8")
-    with _doubles("steady a", "steady b") as crew:
-        requests = [request(number, "a " * (4 + number * 7 % 16)) for number in range(300)]
-        assert len(_sounds(_pool(crew).render(requests))) == 300
-        counts = crew.client.run(here)
-    assert len(counts) == 2
-    assert sum(busy for _renders, _steps, busy in counts.values()) >= 0.9 * 8 * sum(
-        steps for _renders, steps, _busy in counts.values()
-    ), counts
-    assert all(renders <= 3 for renders, _steps, _busy in counts.values()), counts
+    monkeypatch.setenv("DOUBLE_MORE", str(more))
+
+    def requests() -> Iterator[Request]:
+        for number in range(300):
+            yield request(number, "a " * (4 + number * 7 % 16))
+        more.unlink()
+
+    with _doubles("a", "b") as crew:
+        speaker = _pool(crew)
+        _sounds(speaker.render(_chunks(30)))  # now it is known how much a worker does at once
+        before = crew.client.run(here)
+        more.touch()
+        for number, result in enumerate(speaker.render(requests())):
+            assert isinstance(result, Rendered)
+            if number == 250:
+                assert more.exists()
+                after = crew.client.run(here)
+    assert len(before) == 2
+    for worker, (_renders, steps, busy) in after.items():
+        assert busy - before[worker][2] == 8 * (steps - before[worker][1]) > 0
 
 
 # Deaths

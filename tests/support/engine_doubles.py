@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from distributed import WorkerPlugin
@@ -22,6 +23,7 @@ from pipeline.errors import EngineError, Problem
 
 ANN = Voice("ann", DraftVoice())
 _STEP_S = {"quick": 0.004, "steady": 0.03, "slow": 0.2}  # by what the worker's name begins with; others take no time
+_PATIENCE_S = 30.0  # of a machine that has much else to do
 
 
 def request(key: object, text: str, *, seed: int = 1, voice: Voice = ANN) -> Request:
@@ -45,10 +47,17 @@ class Slots(ToneEngine):
     A text that begins with "break" breaks the engine, one with "poison" kills its process.
     """
 
-    def __init__(self, slots: int = 1, step_s: float = 0.0, count: Count | None = None) -> None:
+    def __init__(
+        self,
+        slots: int = 1,
+        step_s: float = 0.0,
+        count: Count | None = None,
+        more_will_come: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.slots = slots
         self.count = count or Count()
         self._step_s = step_s
+        self._more_will_come = more_will_come
 
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
         """Speak step by step."""
@@ -56,7 +65,7 @@ class Slots(ToneEngine):
         incoming = iter(requests)
         active: list[tuple[Request, int]] = []
         while True:
-            active += [(one, _words(one)) for one in islice(incoming, self.slots - len(active))]
+            self._fill(active, incoming)
             if not active:
                 return
             time.sleep(self._step_s)
@@ -68,6 +77,18 @@ class Slots(ToneEngine):
             for one in finished:
                 self.count.spoken.append(one.lines[0].text)
                 yield next(super().render([one]))
+
+    def _fill(self, active: list[tuple[Request, int]], incoming: Iterator[Request]) -> None:
+        """Fill free places. Requests that will come are waited for, but not for ever."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            active += [(one, _words(one)) for one in islice(incoming, self.slots - len(active))]
+            if len(active) == self.slots or not self._more_will_come():
+                return
+            if time.monotonic() > deadline:
+                self._more_will_come = lambda: False
+                return
+            time.sleep(0.001)
 
 
 def _words(one: Request) -> int:
@@ -89,11 +110,15 @@ def here() -> tuple[int, int, int]:
 
 
 def open_engine() -> Slots:
-    """As many slots as `DOUBLE_SLOTS` says; none at all in a worker whose name begins with "refuse"."""
+    """As many slots as `DOUBLE_SLOTS` says; none at all in a worker whose name begins with "refuse".
+
+    More requests will come as long as there is the file that `DOUBLE_MORE` names.
+    """
     if _name.startswith("refuse"):
         raise EngineError(Problem(_name, "there is nothing to speak with.", "Install it."))
     step_s = next((step_s for start, step_s in _STEP_S.items() if _name.startswith(start)), 0.0)
-    return Slots(int(os.environ.get("DOUBLE_SLOTS", "1")), step_s, HERE)
+    slots, sign = int(os.environ.get("DOUBLE_SLOTS", "1")), os.environ.get("DOUBLE_MORE")
+    return Slots(slots, step_s, HERE, Path(sign).exists if sign else lambda: False)
 
 
 class Doubles(WorkerPlugin):
