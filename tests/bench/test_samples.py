@@ -19,12 +19,14 @@ from pipeline.bench import samples
 from pipeline.bench.engine import chunks
 from pipeline.bench.random_weights import BenchWeights
 from pipeline.bench.samples import ENOUGH, QUIET, Sample, hold, in_turn, occupancy, select, timed
+from pipeline.engines.dia.batching.cuda_slots import CudaStepper
 from pipeline.engines.dia.batching.sampling import Sampling
 from pipeline.engines.dia.batching.slots import EagerStepper
 from pipeline.engines.dia.network.attention import Lane
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights.config import read_config
 from pipeline.engines.dia.weights.tensors import load_weights
+from pipeline.errors import EngineError
 
 
 @pytest.mark.parametrize(
@@ -149,6 +151,14 @@ def test_held_takes_have_read_what_a_take_reads(tiny: BenchWeights) -> None:
     for mine, other in zip(first.cache, second.cache, strict=True):
         assert mine.data_ptr() != other.data_ptr()
         assert torch.equal(mine[:, :, :9], other[:, :, :9])
+
+
+def test_static_slots_cannot_be_held(tiny: BenchWeights) -> None:
+    """CUDA's decode steps are graphs of several; it is said what can be measured there."""
+    config = read_config(tiny.dia)
+    stepper = CudaStepper(Model(config, load_weights(tiny.dia, config, torch.float32, "cpu")), Sampling())
+    with pytest.raises(EngineError, match=r"measured on a CPU.*--part render"):
+        hold(stepper, np.array([1, 65, 66]), 10, 2)
 
 
 def test_slots_of_a_long_job_are_full() -> None:
