@@ -93,23 +93,23 @@ class Answer:
     refusal: tuple[Problem, ...] = ()
 
 
-def speak(asked: WorkerRequest) -> Answer:
+def speak(work: WorkerRequest) -> Answer:
     """Speak one request; runs in a thread of a worker, beside others. Raises what breaks the engine."""
     process = _this_process()
     device = str(get_worker().name)
-    request = asked.request
-    if asked.clips is not None:
-        if missing := frozenset(process.missing(request, asked.clips)):
-            return Answer(device, process.resident.slots(asked.engine), missing=missing)
+    request = work.request
+    if work.clips is not None:
+        if missing := frozenset(process.missing(request, work.clips)):
+            return Answer(device, process.resident.slots(work.engine), missing=missing)
         request = process.local(request)
     try:
-        result = process.resident.speak(asked.engine, request, asked.priority).result()
+        result = process.resident.speak(work.engine, request, work.priority).result()
     except EngineError as error:
         _log.warning("%s", error)  # to whoever looks after this machine; the pool leaves it out
         return Answer(device, 1, refusal=error.problems)
     if isinstance(result, Rendered):
         result = replace(result, device=device, codes=None)  # codes are for those who compare engines
-    return Answer(device, process.resident.slots(asked.engine), replace(result, request=asked.request))
+    return Answer(device, process.resident.slots(work.engine), replace(result, request=work.request))
 
 
 class _Process:

@@ -136,13 +136,13 @@ def read_yaml(text: str, shown: str) -> Located:
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, shown: str) -> Problem:
-    said = f"{error.context or ''} {error.problem or ''}"
+    message = f"{error.context or ''} {error.problem or ''}"
     mark = error.problem_mark or error.context_mark
-    if error.context_mark and ("end of stream" in said or "stream end" in said):
+    if error.context_mark and ("end of stream" in message or "stream end" in message):
         mark = error.context_mark  # the line that opened the quote, not the end of the file
     where = f"{shown}:{mark.line + 1 if mark else 1}"
     for sign, what, fix in _SYNTAX_HINTS:
-        if sign in said:
+        if sign in message:
             return Problem(where, what, fix)
     what = f"this is not valid YAML ({' '.join((error.problem or 'unreadable').split())})."
     return Problem(where, what, "Check the indentation and the quotes here and on the line above.")
@@ -209,30 +209,30 @@ class _Reading:
             return ""
 
     def _mapping(self, node: yaml.MappingNode, path: YamlPath) -> dict[str, Data]:
-        found: dict[str, Data] = {}
+        mapping: dict[str, Data] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag not in _PLAIN_TAGS:
                 self._problem(line, "a key is not plain text.", "Write it as key: value.")
                 continue
             key = self._string(key_node.value, line)
-            if key in found:
+            if key in mapping:
                 first = self.lines[*path, key]
                 self._problem(line, f'"{key}" stands here twice.', f"Keep one; the first is on line {first}.")
                 continue
             self.lines[*path, key] = line
-            found[key] = self._value(value_node, (*path, key))
-        return found
+            mapping[key] = self._value(value_node, (*path, key))
+        return mapping
 
 
 def plain_problems(error: ValidationError, located: Located, model: type[BaseModel]) -> list[Problem]:
-    """One problem for each error, in the order of the file."""
+    """A problem for each error that `model` has raised on `located`, in the order of the file."""
     details = error.errors()
     wrong_inside = {detail["loc"][:1] for detail in details if len(detail["loc"]) > 1}
     problems = [
         (located.lines.get(_known(detail["loc"], located), 0), _problem(detail, located, model))
         for detail in details
-        # A list whose only item is wrong is also told to be too short; that is no news.
+        # A list whose only item is wrong is too short for pydantic as well; that is no news.
         if not (detail["type"] == "too_short" and detail["loc"] in wrong_inside)
     ]
     return [problem for _line, problem in sorted(problems, key=lambda pair: pair[0])]
@@ -260,8 +260,8 @@ def _problem(detail: ErrorDetails, located: Located, model: type[BaseModel]) -> 
         case "value_error" if isinstance(error := detail["ctx"]["error"], InvalidValueError):
             return error.at(where)
         case "string_type":
-            found = "a list" if isinstance(value, list) else "keys" if isinstance(value, dict) else "nothing"
-            return Problem(where, f'"{name}" must be text, not {found}.', "Write it on one line.")
+            kind = "a list" if isinstance(value, list) else "keys" if isinstance(value, dict) else "nothing"
+            return Problem(where, f'"{name}" must be text, not {kind}.', "Write it on one line.")
         case "model_type" | "dict_type":
             return Problem(where, f'"{name}" must hold "key: value" lines.', "See the example in README.")
         case _:

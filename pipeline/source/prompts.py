@@ -53,17 +53,17 @@ def check_prompt(pcm: Pcm, sample_rate_hz: int, transcript: str) -> list[str]:
 
 
 def prompt_problems(voice: Voice, where: str) -> list[Problem]:
-    """What `check_prompt` finds in the voice's prompt as it lies on disk, or that it cannot be read; told at `where`.
+    """What `check_prompt` has against the voice's prompt on disk, or that it cannot be read, as problems of `where`.
 
     A voice without a prompt has no problems. Reads the sound, which is slow for a whole library.
     """
     if voice.prompt is None:
         return []
     try:
-        found = _faults(*_read(voice.prompt), voice.transcript)
+        faults = _faults(*_read(voice.prompt), voice.transcript)
     except RequestError as error:
-        found = [(problem.what, problem.next) for problem in error.problems]
-    return [Problem(where, f'the prompt of the voice "{voice.name}": {what}', fix) for what, fix in found]
+        faults = [(problem.what, problem.next) for problem in error.problems]
+    return [Problem(where, f'the prompt of the voice "{voice.name}": {what}', fix) for what, fix in faults]
 
 
 def add_voice(
@@ -115,27 +115,27 @@ def _faults(pcm: Pcm, sample_rate_hz: int, transcript: str) -> list[tuple[str, s
     level_db = rms_db(pcm)
     if level_db < _SILENT_DB:
         return [("there is no sound in it.", "Give a clip of somebody speaking.")]
-    found = []
-    seconds = round(len(pcm) / sample_rate_hz, 1)  # what is told is what is compared
+    faults = []
+    seconds = round(len(pcm) / sample_rate_hz, 1)  # as it stands in messages, so that both agree
     length = f"it has {seconds:.1f} s of sound, and a prompt needs {SHORTEST_S} to {LONGEST_S} s."
     if seconds < SHORTEST_S:
-        found.append((length, "Record more."))
+        faults.append((length, "Record more."))
     if seconds > LONGEST_S:
-        found.append((length, "Cut the clip, and its transcript to the same words."))
+        faults.append((length, "Cut the clip, and its transcript to the same words."))
     clipped = np.count_nonzero(np.abs(pcm) >= FULL_SCALE)
     if clipped > _CLIPPED_SAMPLES:
-        found.append((f"it is clipped: {clipped} samples are at full scale.", "Record it again, at a lower level."))
+        faults.append((f"it is clipped: {clipped} samples are at full scale.", "Record it again, at a lower level."))
     if level_db < _QUIET_DB:
         quiet = f"it is too quiet: {level_db:.0f} dB RMS, where {_QUIET_DB:.0f} is the least."
-        found.append((quiet, "Record it again, closer or at a higher level."))
+        faults.append((quiet, "Record it again, closer or at a higher level."))
     size = len(" ".join(transcript.split()).encode(errors="replace"))
     least, most = _BYTES_PER_S
     if not size:
-        found.append(("it has no transcript.", "Give the exact words of the clip."))
+        faults.append(("it has no transcript.", "Give the exact words of the clip."))
     elif not least * seconds <= size <= most * seconds:
-        told = f"its transcript of {size} bytes cannot be the exact words of {seconds:.1f} s:"
-        found.append((f"{told} speech has {least} to {most} bytes a second.", "Give the exact words of the clip."))
-    return found
+        mismatch = f"its transcript of {size} bytes cannot be the exact words of {seconds:.1f} s:"
+        faults.append((f"{mismatch} speech has {least} to {most} bytes a second.", "Give the exact words of the clip."))
+    return faults
 
 
 def _noise(pcm: Pcm, sample_rate_hz: int, where: str) -> list[Problem]:

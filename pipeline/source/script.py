@@ -61,8 +61,8 @@ def speakers(script: Script) -> list[str]:
     return list(dict.fromkeys(turn.speaker for turn in turns if turn.speaker is not None))
 
 
-class _Writer:
-    """Makes chapters and turns of pieces; both formats write through it, so both mean the same."""
+class _Builder:
+    """Builds chapters and turns from events, for both formats, so that both mean the same."""
 
     def __init__(self, title: str, where: str, kind: Kind) -> None:
         self.chapters: list[Chapter] = []
@@ -77,7 +77,7 @@ class _Writer:
         self._turns: list[Turn] = []
         self._border: Border | None = "chapter"  # a border that is owed to the next turn, whoever speaks it
         self._pause_s: float | None = None
-        self._heard = False  # whether the current speaker has said something since being named
+        self._has_spoken = False  # whether the current speaker has said something since being named
         self.speaker = None
 
     def begin_chapter(self, title: str, where: str, *, announced: bool) -> None:
@@ -103,29 +103,29 @@ class _Writer:
             self.warnings.append(Problem(where, what, f"They are shortened to {markdown.MAX_PAUSE_S:.0f}."))
         self._pause_s = min(total, markdown.MAX_PAUSE_S)
 
-    def take(self, piece: markdown.Piece) -> None:
-        """Write down one piece."""
-        match piece.what:
+    def add(self, event: markdown.Event) -> None:
+        """Take in the next event."""
+        match event.what:
             case "chapter":
-                title = piece.text or f"Chapter {len(self.chapters) + 1}"
-                self.begin_chapter(title, piece.where, announced=bool(piece.text))
+                title = event.text or f"Chapter {len(self.chapters) + 1}"
+                self.begin_chapter(title, event.where, announced=bool(event.text))
             case "heading" | "scene":
                 self._border = self._border if self._border == "chapter" else "scene"
                 if self._kind == "audiobook":
                     self.speaker = None
-                if piece.what == "heading" and self._kind == "audiobook" and has_speech(piece.text):
-                    self._say(piece.text, piece.where)
+                if event.what == "heading" and self._kind == "audiobook" and has_speech(event.text):
+                    self._say(event.text, event.where)
                     self._border = "heading"
             case "speaker":
-                self.speaker, self._heard = piece.text, False
+                self.speaker, self._has_spoken = event.text, False
             case "paragraph":
-                if self._kind == "audiobook" and self._heard:
+                if self._kind == "audiobook" and self._has_spoken:
                     self.speaker = None
             case "pause":
-                self.add_pause(piece.pause_s, piece.where)
+                self.add_pause(event.pause_s, event.where)
             case "text":
-                self._say(piece.text, piece.where)
-                self._heard = True
+                self._say(event.text, event.where)
+                self._has_spoken = True
 
     def _say(self, text: str, where: str) -> None:
         last = self._turns[-1].speaker if self._turns else None
@@ -136,12 +136,12 @@ class _Writer:
 
 def parse_markdown(text: str, shown: str, *, title: str, kind: Kind, cast: Collection[str]) -> Script:
     """One Markdown file as a script. `title` names what stands before the first heading."""
-    pieces, warnings = markdown.read_pieces(text, shown, cast)
-    writer = _Writer(title, f"{shown}:1", kind)
-    for piece in pieces:
-        writer.take(piece)
-    writer.close_chapter()
-    return Script(tuple(writer.chapters), (*warnings, *writer.warnings))
+    events, warnings = markdown.read_events(text, shown, cast)
+    builder = _Builder(title, f"{shown}:1", kind)
+    for event in events:
+        builder.add(event)
+    builder.close_chapter()
+    return Script(tuple(builder.chapters), (*warnings, *builder.warnings))
 
 
 def parse_yaml(text: str, shown: str, *, title: str, kind: Kind, cast: Collection[str]) -> Script:
@@ -154,16 +154,16 @@ def parse_yaml(text: str, shown: str, *, title: str, kind: Kind, cast: Collectio
     reader = _YamlScript(read_yaml(text, shown), title, kind)
     reader.read()
     raise_if_any(reader.problems)
-    return Script(tuple(reader.writer.chapters), (*reader.warnings, *reader.writer.warnings))
+    return Script(tuple(reader.builder.chapters), (*reader.warnings, *reader.builder.warnings))
 
 
 class _YamlScript:
-    """Walks the data of a YAML script, writing what is right and collecting what is wrong."""
+    """Walks the data of a YAML script, building what is right and collecting what is wrong."""
 
     def __init__(self, located: Located, title: str, kind: Kind) -> None:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.writer = _Writer(title, located.where(), kind)
+        self.builder = _Builder(title, located.where(), kind)
         self._located = located
         self._title = title
 
@@ -178,7 +178,7 @@ class _YamlScript:
             self._chapters(data.get("chapters"), ("chapters",))
         else:
             self._chapters(data, ())
-        self.writer.close_chapter()
+        self.builder.close_chapter()
 
     def _problem(self, path: YamlPath, what: str, fix: str) -> None:
         self.problems.append(Problem(self._located.where(*path), what, fix))
@@ -193,27 +193,27 @@ class _YamlScript:
         if not isinstance(data, list):
             self._problem(path, f"there is no list of {of} here.", f"Write {of} as a list of mappings.")
             return []
-        found: list[tuple[YamlPath, dict[str, Data]]] = []
+        mappings: list[tuple[YamlPath, dict[str, Data]]] = []
         for index, item in enumerate(data):
             if isinstance(item, dict):
-                found.append(((*path, index), item))
+                mappings.append(((*path, index), item))
             else:
                 self._problem((*path, index), f"this is no mapping in the {of}.", "Write it as key: value.")
-        return found
+        return mappings
 
     def _chapters(self, data: Data, path: YamlPath) -> None:
-        for number, (here, chapter) in enumerate(self._list(data, path, "chapters"), start=1):
-            self._keys(chapter, here, ("title", "turns"))
-            title = self._string(chapter, here, "title")
+        for number, (chapter_path, chapter) in enumerate(self._list(data, path, "chapters"), start=1):
+            self._keys(chapter, chapter_path, ("title", "turns"))
+            title = self._string(chapter, chapter_path, "title")
             name = self._title if number == 1 else f"Chapter {number}"
             if title:
                 name = markdown.title_text(title)
-            self.writer.begin_chapter(name, self._located.where(*here), announced=title is not None)
-            self._turns(chapter.get("turns"), (*here, "turns"))
+            self.builder.begin_chapter(name, self._located.where(*chapter_path), announced=title is not None)
+            self._turns(chapter.get("turns"), (*chapter_path, "turns"))
 
     def _turns(self, data: Data, path: YamlPath) -> None:
-        for here, turn in self._list(data, path, "turns"):
-            self._turn(turn, here)
+        for turn_path, turn in self._list(data, path, "turns"):
+            self._turn(turn, turn_path)
 
     def _turn(self, turn: dict[str, Data], path: YamlPath) -> None:
         self._keys(turn, path, ("speaker", "text", "pause_s", "voice"))
@@ -223,20 +223,20 @@ class _YamlScript:
         speaker = self._string(turn, path, "speaker")
         where = self._located.where(*path, "text")
         if turn.get("pause_s") is not None:
-            self.writer.add_pause(self._pause(turn["pause_s"], (*path, "pause_s")), where)
-        pieces, warnings = markdown.body_pieces(text or "", where)
+            self.builder.add_pause(self._pause(turn["pause_s"], (*path, "pause_s")), where)
+        events, warnings = markdown.body_events(text or "", where)
         self.warnings += warnings
-        self.writer.voice = self._string(turn, path, "voice")
-        self.writer.speaker = speaker
-        for piece in pieces:
-            if speaker is not None and piece.what == "speaker":
-                what = f"the text names [{piece.text}], and the turn has a speaker."
+        self.builder.voice = self._string(turn, path, "voice")
+        self.builder.speaker = speaker
+        for event in events:
+            if speaker is not None and event.what == "speaker":
+                what = f"the text names [{event.text}], and the turn has a speaker."
                 self._problem((*path, "text"), what, "Remove one of the two.")
-            elif speaker is None or piece.what != "paragraph":
-                if speaker is not None and piece.what == "text":
-                    self.writer.speaker = speaker  # a turn keeps its speaker across its own scene breaks
-                self.writer.take(piece)
-        self.writer.voice = None
+            elif speaker is None or event.what != "paragraph":
+                if speaker is not None and event.what == "text":
+                    self.builder.speaker = speaker  # a turn keeps its speaker across its own scene breaks
+                self.builder.add(event)
+        self.builder.voice = None
 
     def _string(self, data: dict[str, Data], path: YamlPath, key: str) -> str | None:
         """The text at `key`, or None when there is none; an empty one or a list is a problem."""
@@ -262,7 +262,7 @@ class _YamlScript:
 
 
 def load_script(paths: Sequence[tuple[Path, str]], *, title: str, kind: Kind, cast: Collection[str]) -> Script:
-    """The script in one or more files, each a path and its name to show; all problems are told at once."""
+    """The script in one or more files, each a path and its name to show. Raises `RequestError` with all problems."""
     chapters: list[Chapter] = []
     warnings: list[Problem] = []
     problems: list[Problem] = []

@@ -1,6 +1,6 @@
-"""Markdown: a script's text, line by line, into pieces in the order they are heard.
+"""Markdown: a script's text, line by line, as events in the order they are heard.
 
-In: the text of a Markdown file, or of one turn of a YAML script. Out: `Piece`s (headings, scene breaks,
+In: the text of a Markdown file, or of one turn of a YAML script. Out: `Event`s (headings, scene breaks,
 labels, pauses, display text) with their places. Knows no chapters, borders or kinds: `script` makes those.
 """
 
@@ -23,8 +23,8 @@ from pipeline.source.spoken import text as texts
 MAX_PAUSE_S = 60.0
 
 
-class Piece(NamedTuple):
-    """One thing a line says: a heading and its text, a speaker and the name, a pause and its length."""
+class Event(NamedTuple):
+    """What a parser meets next: a heading and its text, a speaker and the name, a pause and its length."""
 
     what: Literal["chapter", "heading", "scene", "speaker", "paragraph", "text", "pause"]
     text: str
@@ -102,21 +102,21 @@ def _bracketed(inner: str) -> str:
     return texts.nearest_tag(note) or inner
 
 
-def read_pieces(text: str, shown: str, cast: Collection[str]) -> tuple[list[Piece], list[Problem]]:
-    """The pieces of a whole Markdown file, and the warnings about what is not read."""
+def read_events(text: str, shown: str, cast: Collection[str]) -> tuple[list[Event], list[Problem]]:
+    """The events of a whole Markdown file, and the warnings about what is not read."""
     problems: list[Problem] = []
     lines = _source_lines(text, shown, problems)
     reader = _Reader(lambda line: f"{shown}:{line}", _labels(lines, cast), problems)
     reader.read(lines)
-    return reader.pieces, problems
+    return reader.events, problems
 
 
-def body_pieces(text: str, where: str) -> tuple[list[Piece], list[Problem]]:
-    """The pieces of one turn's text in a YAML script: the same rules, but no labels and no chapters."""
+def body_events(text: str, where: str) -> tuple[list[Event], list[Problem]]:
+    """The events of one turn's text in a YAML script: the same rules, but no labels and no chapters."""
     problems: list[Problem] = []
     reader = _Reader(lambda _: where, None, problems)
     reader.read(_clean(text, lambda _: where, problems).split("\n"))
-    return reader.pieces, problems
+    return reader.events, problems
 
 
 def _clean(text: str, place: Callable[[int], str], problems: list[Problem]) -> str:
@@ -212,7 +212,7 @@ class _Reader:
     """Reads lines one by one; a paragraph's lines wait until the paragraph ends."""
 
     def __init__(self, place: Callable[[int], str], labels: frozenset[str] | None, problems: list[Problem]) -> None:
-        self.pieces: list[Piece] = []
+        self.events: list[Event] = []
         self._place = place
         self._labels = labels  # None: the text of a turn, in which nothing is a label or a chapter
         self._problems = problems
@@ -226,7 +226,7 @@ class _Reader:
         self._table = False
 
     def read(self, lines: list[str]) -> None:
-        """Turn all lines into pieces."""
+        """Turn all lines into events."""
         for line in lines:
             if "]:" in line and (match := _REFERENCE.fullmatch(line.strip())):
                 self._references[normalizeReference(match[1])] = {"href": match[2], "title": ""}
@@ -270,7 +270,7 @@ class _Reader:
             self._add_heading(source, 1, self._begin)
         elif first in "-*_" and _RULE.fullmatch(stripped):
             self._flush()
-            self.pieces.append(Piece("scene", "", self._place(number)))
+            self.events.append(Event("scene", "", self._place(number)))
         elif stripped.startswith("[^") and "]:" in stripped:
             self._flush()
             self._footnote = True
@@ -294,7 +294,7 @@ class _Reader:
         title = title_text(source, self._references)
         is_chapter = level == 1 and self._labels is not None
         where = self._place(number)
-        self.pieces.append(Piece("chapter" if is_chapter else "heading", title, where))
+        self.events.append(Event("chapter" if is_chapter else "heading", title, where))
 
     def _table_row(self, stripped: str, number: int, lines: list[str]) -> bool:
         if not self._table:
@@ -325,7 +325,7 @@ class _Reader:
             return
         if self._labels is not None and ":" in content and (label := self._label(content)):
             self._flush()
-            self.pieces.append(Piece("speaker", label[0], self._place(number)))
+            self.events.append(Event("speaker", label[0], self._place(number)))
             content = label[1]
         self._add_line(content, number)
 
@@ -352,7 +352,7 @@ class _Reader:
         text = plain("\n".join(self._waiting), self._references)
         self._waiting = []
         where = self._place(self._begin)
-        self.pieces.append(Piece("paragraph", "", where))
+        self.events.append(Event("paragraph", "", where))
         if "[" in text:
             text = self._cut_at_brackets(text, where)
         self._say(text, where)
@@ -360,7 +360,7 @@ class _Reader:
     def _say(self, text: str, where: str) -> None:
         text = " ".join(text.split())
         if texts.has_speech(text) or texts.has_tag(text):
-            self.pieces.append(Piece("text", text, where))
+            self.events.append(Event("text", text, where))
 
     def _cut_at_brackets(self, text: str, where: str) -> str:
         """Emit everything up to the last pause or dialogue tag; return what follows it."""
@@ -370,7 +370,7 @@ class _Reader:
             kept, at = _joined(kept, text[at : match.start()]), match.end()
             if inner in ("S1", "S2"):
                 self._say(kept, where)
-                self.pieces.append(Piece("speaker", inner, where))
+                self.events.append(Event("speaker", inner, where))
                 kept = ""
             elif inner.lower().startswith("pause"):
                 self._say(kept, where)
@@ -387,7 +387,7 @@ class _Reader:
             if not 0 <= seconds <= MAX_PAUSE_S:
                 what = f"the pause [{inner}] is not between 0 and {MAX_PAUSE_S:.0f} seconds."
                 self._problems.append(Problem(where, what, "It is shortened to fit."))
-            self.pieces.append(Piece("pause", "", where, min(max(seconds, 0.0), MAX_PAUSE_S)))
+            self.events.append(Event("pause", "", where, min(max(seconds, 0.0), MAX_PAUSE_S)))
         elif inner.lower() != "pause":
             what = f"the pause [{inner}] is not understood and left out."
             self._problems.append(Problem(where, what, "Write it as [pause 1.5s]."))

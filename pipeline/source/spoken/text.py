@@ -139,7 +139,7 @@ def has_tag(text: str) -> bool:
 
 def unknown_tags(text: str) -> list[str]:
     """What looks like a non-verbal tag and is none: one word or two in brackets that say what somebody does."""
-    return [found for found in _LIKE_A_TAG.findall(text) if not _TAG.fullmatch(found)] if "(" in text else []
+    return [note for note in _LIKE_A_TAG.findall(text) if not _TAG.fullmatch(note)] if "(" in text else []
 
 
 def nearest_tag(note: str) -> str:
@@ -168,7 +168,7 @@ def sentences(display: str) -> list[str]:
     A tag, dash or other word without letters that follows a stop stays with the sentence before it.
     """
     parts = words(display)
-    found: list[str] = []
+    result: list[str] = []
     start = after = 0
     for index in [place for place, part in enumerate(parts) if part[-1] in _LAST_OF_STOPPED]:
         if index < after or not _stopped(parts[index]):
@@ -178,11 +178,11 @@ def sentences(display: str) -> list[str]:
             stop = stop if parts[after].strip(".") else "..."  # "Wait . . . what"
             after += 1
         if after < len(parts) and _ends(stop, parts[after], first=index == start):
-            found.append(" ".join(parts[start:after]))
+            result.append(" ".join(parts[start:after]))
             start = after
     if parts:
-        found.append(" ".join(parts[start:]))
-    return found
+        result.append(" ".join(parts[start:]))
+    return result
 
 
 def _clings(word: str) -> bool:
@@ -230,7 +230,7 @@ def _ends_after_abbreviation(stem: str, after: str, begin: str, *, goes_on: bool
 
 def clauses(sentence: str) -> list[str]:
     """The sentence cut after commas, semicolons, colons and dashes; joining with spaces gives it back."""
-    found: list[str] = []
+    result: list[str] = []
     current: list[str] = []
     has_words = False  # a cut before any word would leave a clause of punctuation alone
     for word in words(sentence):
@@ -238,11 +238,11 @@ def clauses(sentence: str) -> list[str]:
         has_words = has_words or _SPEECH.search(word) is not None
         core = word.rstrip(_CLOSERS)
         if has_words and (word == "-" or (core and core[-1] in _CLAUSE_ENDS)):
-            found.append(" ".join(current))
+            result.append(" ".join(current))
             current, has_words = [], False
     if current:
-        found.append(" ".join(current))
-    return found
+        result.append(" ".join(current))
+    return result
 
 
 def _languages() -> Iterator[tuple[str, frozenset[str]]]:
