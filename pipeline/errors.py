@@ -5,7 +5,7 @@ PodcastError            anything this package raises on purpose
 ├── StorageError        the disk is full or not writable; finished takes are kept (exit code 1)
 └── EngineError         an engine cannot start, or cannot render what it was given (exit code 1)
 
-InvalidValueError       a value is wrong, found where its place is not known: the caller makes a `Problem` of it
+InvalidValueError       a value is wrong; whoever knows its place makes a `Problem` of it
 StoppedError            nobody waits for this thread's results any more
 """
 

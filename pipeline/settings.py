@@ -43,7 +43,7 @@ def _voice_folders(value: Any) -> Any:
 
 
 def _whole_path(where: str) -> str:
-    """A folder or file by its whole path, as workers may have been started in another folder; a hub id as it is."""
+    """The absolute path of a folder or file, as workers may run in another folder; a hub id as it is."""
     return str(Path(where).absolute()) if Path(where).exists() else where
 
 
@@ -51,9 +51,9 @@ FilesOrHub = Annotated[str, AfterValidator(_whole_path)]
 
 
 class Settings(BaseSettings):
-    """What this machine is told in `PODCAST_<FIELD>`, where nothing is the same as not set, or by options of the CLI.
+    """Each field is an environment variable `PODCAST_<FIELD>`; an empty one counts as unset.
 
-    The descriptions are the options' help.
+    The command line has options for some: the descriptions are their help.
     """
 
     model_config = SettingsConfigDict(frozen=True, env_prefix=_PREFIX, env_ignore_empty=True)
@@ -93,9 +93,9 @@ class Settings(BaseSettings):
 
 
 def load_settings(**options: Any) -> Settings:
-    """The settings of this process: fields that are given here (not None), then the environment, then defaults.
+    """The settings of this process: fields in `options` that are not None, then the environment, then the defaults.
 
-    Raises `RequestError` for all that are wrong, each at its option or its variable.
+    Raises `RequestError` with a problem for each that is wrong, placed at its option or its variable.
     """
     given = {name: value for name, value in options.items() if value is not None}
     try:

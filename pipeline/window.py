@@ -49,7 +49,7 @@ class Window:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> CoreSchema:
-        """For pydantic, a field of this type holds text, or what `parse_window` has made of it already."""
+        """Pydantic reads text, with `parse_window`, or takes a `Window` as it is; it writes text."""
         text = core_schema.no_info_after_validator_function(parse_window, core_schema.str_schema())
         return core_schema.no_info_wrap_validator_function(
             lambda value, parse: value if isinstance(value, cls) else parse(value),
@@ -73,7 +73,7 @@ def parse_window(text: str) -> Window:
 
 
 class Admission:
-    """Whether a job may start chunks now, and whether it should stop; made once for each job and asked by its stages.
+    """Whether a job may start chunks now, and whether it should stop: one for each job, for all its stages.
 
     `stop` is set by other threads. `on_closed` is called at every look while `window` is closed: with the time it
     opens, and whether this is the first look since it closed.

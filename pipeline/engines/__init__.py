@@ -223,7 +223,7 @@ TRAITS: Mapping[str, Traits] = {
 
 
 def engine_workers(name: str, machine: DiaMachine) -> tuple[Worker, ...]:
-    """The worker processes that suit the engine called `name` here; none where it does not care, or cannot run."""
+    """The worker processes that suit the engine called `name` on `machine`; none where any do, or it cannot run."""
     traits = TRAITS[name]
     module = importlib.import_module(traits.module) if traits.needs_workers else None
     return cast(tuple[Worker, ...], module.engine_workers(machine)) if module is not None else ()

@@ -2,7 +2,7 @@
 
 In: checked jobs. Out: a report for each. A few run side by side, so that no device stands idle while one job's files
 are encoded; the rest wait, by priority and then in the order they came. What a job may do to the devices is Dask's
-business; what it may do to the disk and the clock is looked at here.
+business; whether the disk has room for it and its window is open is checked in this module.
 """
 
 from __future__ import annotations
@@ -37,12 +37,15 @@ _log = logging.getLogger(__name__)
 
 
 def in_this_process(job: Job) -> Engine:
-    """In this process."""
+    """The engine that the job was opened with."""
     return job.engine
 
 
 class Bulk:
-    """What the jobs of a process share: devices, a board, and one turn at a time to join and encode."""
+    """What the jobs of a process share: devices, a board, and a lock so that one at a time joins and encodes.
+
+    `engine_for` gives each job its engine; `devices_stop` ends what that has in flight.
+    """
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class Bulk:
         self._stopped = False
 
     def add(self, job: Job) -> None:
-        """Show a job that waits."""
+        """Put a job that waits on the board."""
         self.board.add(JobStatus(job.name, job.manifest.title, "waits", job.audio_s, job.manifest.priority))
 
     def render(self, job: Job, on_progress: OnProgress, stage: RunStage = in_place) -> Report:
@@ -84,30 +87,30 @@ class Bulk:
             if self._stopped:
                 raise StoppedError
             if self._check_disk:
-                _see_room(job)
+                _check_disk_space(job)
             return render_job(replace(job, engine=self._engine_for(job)), conditions)
         finally:
             self._stops.discard(admission.stop)
             self.board.remove(job.name)
 
     def is_open(self, job: Job) -> bool:
-        """Whether its chunks may be started now."""
+        """Whether the job's window is open now."""
         window = self._window_of(job)
         return window is None or window.wait_s(self._clock()) == 0
 
     def stop(self) -> None:
-        """End every job that runs, as soon as it can; what is finished stays."""
+        """Have every job raise `StoppedError` as soon as it can, and those to come at once; finished takes stay."""
         self._stopped = True
         self._devices_stop.set()
         for stop in list(self._stops):
             stop.set()
 
     def _window_of(self, job: Job) -> Window | None:
-        """That of this run, or the job's own."""
+        """The window of this run, else the manifest's."""
         return self.settings.window or job.manifest.window
 
     def _admission(self, job: Job) -> Admission:
-        """By the job's window; while it is closed the board says so."""
+        """What lets the job's chunks start; while its window is closed the board and the log say so."""
         window = self._window_of(job)
 
         def on_closed(opens: datetime, is_first: bool) -> None:
@@ -119,8 +122,8 @@ class Bulk:
         return Admission(window, clock=self._clock, on_closed=on_closed)
 
 
-def _see_room(job: Job) -> None:
-    """See that the disk will hold the job. Raises `StorageError` where it will not, or cannot be looked at."""
+def _check_disk_space(job: Job) -> None:
+    """Raise `StorageError` where the disk is too small for the job, or cannot be looked at."""
     with storage_errors(job.workspace.root):
         problem = check_room(job, estimate(job))
     if problem is not None:
@@ -169,7 +172,10 @@ def pool_engines(crew: Crew, settings: Settings) -> EngineFor:
 
 
 def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress]) -> Iterator[tuple[Job, JobOutcome]]:
-    """Render `jobs`, yielding each as it ends. One that fails does not end the others; an interruption ends all."""
+    """Render `jobs`, yielding each with its outcome as it ends. One that fails does not end the others.
+
+    `bar` gives each job's progress bar by its name. An error in the caller, such as Ctrl-C, stops all.
+    """
     for job in jobs:
         bulk.add(job)
     # Those outside their window last: they would hold the places of others while they sleep.

@@ -34,10 +34,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Job:
-    """A checked request: everything that is to be done, and nothing done yet.
+    """A manifest that was checked with all it names: what is to be rendered, by which voices, into which folder.
 
     `owner` is where its manifest belongs: in a drop folder, not where it lies while it is rendered. `shared` is the
-    URL of a store that other machines fill too.
+    URL of a store of takes that other machines fill too.
     """
 
     manifest: Manifest
@@ -59,7 +59,7 @@ class Job:
 
     @functools.cached_property
     def store(self) -> TakeStore:
-        """Its takes on disk."""
+        """The finished takes on disk."""
         return self._store(self.workspace.takes)
 
     @functools.cached_property

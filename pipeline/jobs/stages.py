@@ -34,14 +34,14 @@ OnProgress = Callable[[str, float, float], None]  # stage, done, total
 
 
 class RunStage(Protocol):
-    """Runs one stage of a job and gives back what it made."""
+    """How a stage of a job is run."""
 
     def __call__(self, name: str, work: Callable[[], T], /) -> T:
-        """Do `work`, under `name`."""
+        """Call `work`, the stage called `name`, and return its result."""
 
 
 def in_place(_name: str, work: Callable[[], T]) -> T:
-    """Run a stage here and now."""
+    """Call the stage in this thread."""
     return work()
 
 
@@ -135,7 +135,7 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
 
 
 def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list[ChapterAudio]:
-    """Join every chapter that has a take to be heard, with gaps for the others; remove what earlier runs left."""
+    """Join every chapter that has a take to deliver, with gaps for missing ones; remove files of earlier runs."""
     takes = done.delivered
     whole = [index for index, plans in job.takes_by_chapter.items() if any(plan.key in takes for plan in plans)]
     joined = 0
@@ -158,7 +158,7 @@ def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list
 
 
 def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditions) -> list[Deliverable]:
-    """Make every file the manifest asks for."""
+    """Encode, tag and measure every file the manifest asks for, in the order of the presets."""
     narrator = job.casting.roles[None].voice.name if None in job.speakers else ""
     total = len(job.script.chapters)
     orders = plan_orders(job.manifest, chapters, total, narrator, job.cover, job.workspace)
@@ -185,7 +185,7 @@ def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditio
 
 
 def _claim(job: Job) -> None:
-    """See that the folder belongs to this manifest, and not to one of the same name elsewhere."""
+    """Write into the folder which manifest it belongs to. Raises `RequestError` where that is another one."""
     record = job.workspace.record
     owner_path = str(job.owner.resolve())
     held = read_json(record)

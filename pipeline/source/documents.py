@@ -226,13 +226,13 @@ class _Reading:
 
 
 def plain_problems(error: ValidationError, located: Located, model: type[BaseModel]) -> list[Problem]:
-    """One problem for each error, in the order of the file."""
+    """A problem for each error that `model` has raised on `located`, in the order of the file."""
     details = error.errors()
     wrong_inside = {detail["loc"][:1] for detail in details if len(detail["loc"]) > 1}
     problems = [
         (located.lines.get(_known(detail["loc"], located), 0), _problem(detail, located, model))
         for detail in details
-        # A list whose only item is wrong is also told to be too short; that is no news.
+        # A list whose only item is wrong is too short for pydantic as well; that is no news.
         if not (detail["type"] == "too_short" and detail["loc"] in wrong_inside)
     ]
     return [problem for _line, problem in sorted(problems, key=lambda pair: pair[0])]

@@ -53,7 +53,7 @@ def check_prompt(pcm: Pcm, sample_rate_hz: int, transcript: str) -> list[str]:
 
 
 def prompt_problems(voice: Voice, where: str) -> list[Problem]:
-    """What `check_prompt` finds in the voice's prompt as it lies on disk, or that it cannot be read; told at `where`.
+    """What `check_prompt` has against the voice's prompt on disk, or that it cannot be read, as problems of `where`.
 
     A voice without a prompt has no problems. Reads the sound, which is slow for a whole library.
     """
@@ -116,7 +116,7 @@ def _faults(pcm: Pcm, sample_rate_hz: int, transcript: str) -> list[tuple[str, s
     if level_db < _SILENT_DB:
         return [("there is no sound in it.", "Give a clip of somebody speaking.")]
     faults = []
-    seconds = round(len(pcm) / sample_rate_hz, 1)  # what is told is what is compared
+    seconds = round(len(pcm) / sample_rate_hz, 1)  # as it stands in messages, so that both agree
     length = f"it has {seconds:.1f} s of sound, and a prompt needs {SHORTEST_S} to {LONGEST_S} s."
     if seconds < SHORTEST_S:
         faults.append((length, "Record more."))

@@ -61,7 +61,7 @@ Library = Mapping[str, VoiceEntry]
 
 @dataclass(frozen=True)
 class Role:
-    """The voice of one speaker, and whether nobody asked for it."""
+    """The voice of one speaker, and whether it is a default one, as the manifest names none."""
 
     voice: Voice
     default: bool

@@ -1,4 +1,4 @@
-"""The Dia engine as the rest of the program sees it. Weights are found here; torch loads when it first renders."""
+"""The Dia engine behind the door: it finds and checks weights at once, and loads torch when it first renders."""
 
 from __future__ import annotations
 
