@@ -37,7 +37,7 @@ from pipeline.errors import EngineError
 from pipeline.files import read_record
 from pipeline.takes.store import TakeStore
 from tests.support.commands import PODCAST, MakeJob
-from tests.support.engine_doubles import ANN, Doubles, here, request
+from tests.support.engine_doubles import ANN, Doubles, request
 from tests.support.processes import WAIT_S, until
 
 BOB = Voice("bob", DraftVoice("m3", rate_wpm=150, pitch=30))
@@ -226,18 +226,24 @@ def test_a_fast_worker_takes_more() -> None:
     assert taken["quick"] >= 2 * taken["slow"] > 0
 
 
-def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over 300 chunks of all lengths 90 % of all slots of all workers are busy, and none ran empty in between."""
+def test_more_is_on_its_way_than_fills_all_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So none runs empty while the next chunk travels: from the first result on, until no chunk is left."""
     monkeypatch.setenv("DOUBLE_SLOTS", "8")
-    with _doubles("steady a", "steady b") as crew:
-        requests = [request(number, "a " * (4 + number * 7 % 16)) for number in range(300)]
-        assert len(_sounds(_pool(crew).render(requests))) == 300
-        counts = crew.client.run(here)
-    assert len(counts) == 2
-    assert sum(busy for _renders, _steps, busy in counts.values()) >= 0.9 * 8 * sum(
-        steps for _renders, steps, _busy in counts.values()
-    ), counts
-    assert all(renders <= 3 for renders, _steps, _busy in counts.values()), counts
+    pulled = 0
+
+    def incoming() -> Iterator[Request]:
+        nonlocal pulled
+        for number in range(300):
+            pulled += 1
+            yield request(number, "a " * (4 + number * 7 % 16))
+
+    with _doubles("a", "b") as crew:
+        speaker = _pool(crew)
+        _sounds(speaker.render(_chunks(4)))  # now it is known how much a worker does at once
+        assert speaker.slots > 2 * 8
+        for done, _result in enumerate(speaker.render(incoming()), 1):
+            assert pulled == 300 or pulled - done == speaker.slots - 1
+    assert done == 300
 
 
 # Deaths

@@ -33,7 +33,6 @@ def request(key: object, text: str, *, seed: int = 1, voice: Voice = ANN) -> Req
 class Count:
     """What slots engines have done in this process."""
 
-    renders: int = 0  # calls, which end when nothing waits
     steps: int = 0
     busy: int = 0  # slots, summed over the steps
     spoken: list[str] = field(default_factory=list)
@@ -52,7 +51,6 @@ class Slots(ToneEngine):
 
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
         """Speak step by step."""
-        self.count.renders += 1
         incoming = iter(requests)
         active: list[tuple[Request, int]] = []
         while True:
@@ -79,13 +77,7 @@ def _words(one: Request) -> int:
     return len(text.split())
 
 
-HERE = Count()
 _name = ""
-
-
-def here() -> tuple[int, int, int]:
-    """What this process has counted: calls, steps, busy slots."""
-    return HERE.renders, HERE.steps, HERE.busy
 
 
 def open_engine() -> Slots:
@@ -93,7 +85,7 @@ def open_engine() -> Slots:
     if _name.startswith("refuse"):
         raise EngineError(Problem(_name, "there is nothing to speak with.", "Install it."))
     step_s = next((step_s for start, step_s in _STEP_S.items() if _name.startswith(start)), 0.0)
-    return Slots(int(os.environ.get("DOUBLE_SLOTS", "1")), step_s, HERE)
+    return Slots(int(os.environ.get("DOUBLE_SLOTS", "1")), step_s)
 
 
 class Doubles(WorkerPlugin):
