@@ -20,6 +20,10 @@ _ROWS = 4096  # that a weight is packed for; any number of them has the same ord
 def float_product(weight: Tensor, rows: int) -> Product:
     """`x @ weight.T` for `weight` `[N, K]` of fp32 or bf16 and `x` `[rows, K]` of the same type."""
     if not packs(weight):
+        if weight.device.type == "cpu" and weight.dtype == torch.bfloat16:
+            # By torch's own product of bf16 a row's bits depend on where it lies, with 3 or 6 threads on a CPU that has
+            # AVX-512 and no bf16.
+            return lambda x: functional.linear(x.float(), weight.float()).to(weight.dtype)
         return lambda x: functional.linear(x, weight)
     operators = torch.ops.mkldnn
     packed = operators._reorder_linear_weight(weight, rows)
