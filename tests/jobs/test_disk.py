@@ -120,12 +120,3 @@ def test_an_output_below_a_file_is_told(make_job: MakeJob, settings: Settings, t
         assert check_room(job, estimate(job)) is None
     except StorageError as error:
         assert "file" in str(error)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 kB"), (1, "1 kB"), (40_000_000, "40 MB"), (3_240_000_000, "3.2 GB"), (1_500_000_000_000, "1.5 TB")],
-)
-def test_sizes_for_people(count: int, text: str) -> None:
-    """In the units that disks are sold in."""
-    assert size_text(count) == text
