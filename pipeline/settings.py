@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         description="Folders of voices, before the usual ones; the first voice of a name wins.",
     )
     jobs: PositiveInt = Field(
-        default_factory=usable_cores, le=256, description="Chapters and files worked on at once. [default: cores]"
+        default_factory=usable_cores, description="Chapters and files worked on at once. [default: cores]"
     )
     weights: FilesOrHub | None = Field(
         None, description="Dia's weights: a folder or a hub id. [default: nari-labs/Dia-1.6B-0626]"
@@ -112,7 +112,7 @@ def _problem(detail: ErrorDetails, options: dict[str, Any]) -> Problem:
             return error.at(where)
         case "literal_error":
             return Problem(where, f'"{value}" is unknown.', f"Set it to one of: {', '.join(get_args(Kernels))}.")
-        case "int_parsing" | "greater_than":
+        case "int_parsing" | "int_parsing_size" | "greater_than":
             return Problem(where, f'"{value}" is no whole number above 0.', "Set it to one, or unset it.")
         case _:
             message = f"{detail['msg'][0].lower()}{detail['msg'][1:]}"

@@ -35,15 +35,17 @@ class _SettingOption(click.Option):
         return super().get_help_record(ctx)
 
 
-def setting_option(flag: str, name: str, metavar: str) -> Callable[[F], F]:
+def setting_option(
+    flag: str, name: str, metavar: str, value_type: click.ParamType[Any] | None = None
+) -> Callable[[F], F]:
     """The option `flag`, which goes before the field `name` of `Settings`."""
-    return click.option(flag, name, metavar=metavar, cls=_SettingOption)
+    return click.option(flag, name, metavar=metavar, type=value_type, cls=_SettingOption)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
 outside_option = click.option("--allow-outside", is_flag=True, help="Let paths leave the manifest's folder.")
 output_option = setting_option("--out", "output", "FOLDER")
-jobs_option = setting_option("--jobs", "jobs", "COUNT")
+jobs_option = setting_option("--jobs", "jobs", "COUNT", click.IntRange(1, 256))
 weights_option = setting_option("--weights", "weights", "WHERE")
 device_option = setting_option("--device", "device", "NAMES")
 takes_option = setting_option("--takes", "takes", "URL")
