@@ -67,7 +67,7 @@ class ChapterAudio:
 
     @property
     def audio_s(self) -> float:
-        """Its length."""
+        """Seconds of sound."""
         return self.frames / self.sample_rate_hz
 
 

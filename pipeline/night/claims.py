@@ -23,7 +23,8 @@ import filelock
 from pipeline.errors import PodcastError, Problem, RequestError
 from pipeline.files import atomic_path, atomic_write, file_hash
 from pipeline.jobs.report import Report, write_report
-from pipeline.night.inbox import Drop, Folders, companions_in, manifest_in
+from pipeline.night.inbox import Drop, companions_in, manifest_in
+from pipeline.workspace import Folders
 
 _LOCK = ".lock"
 _MEND = "Mend it and drop it into inbox/ again."
