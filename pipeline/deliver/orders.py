@@ -52,7 +52,7 @@ class Order:
 
     @property
     def audio_s(self) -> float:
-        """How long it will be."""
+        """Seconds the file will last, with head, gaps and tail."""
         return self.timeline.duration_s
 
     @property

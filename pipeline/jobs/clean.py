@@ -28,7 +28,7 @@ _LEFT = re.compile(r"[0-9a-f]{32}\.(?:flac|json)\.damaged|\.[0-9a-f]{32}\.\d+\.t
 
 @dataclass(frozen=True)
 class UnusedFile:
-    """A file nobody needs."""
+    """A file that no manifest refers to, and its size."""
 
     path: Path
     bytes: int
@@ -44,7 +44,7 @@ class JobCleaning:
 
     @property
     def bytes(self) -> int:
-        """What its files take."""
+        """Bytes of its files."""
         return sum(file.bytes for file in self.files)
 
 
@@ -57,11 +57,11 @@ class Cleaning:
 
     @property
     def bytes(self) -> int:
-        """What all of it takes."""
+        """Bytes of the files of all jobs."""
         return sum(job.bytes for job in self.jobs)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """What `podcast clean --json` prints."""
         return {
             "bytes": self.bytes,
             "jobs": [

@@ -95,7 +95,7 @@ def _growth(files: dict[Path, int]) -> int:
 
 
 def _expected(job: Job, index: int) -> ChapterAudio:
-    """A chapter as it will be, as far as that can be told from its text."""
+    """A chapter as it will be, as far as its text gives it away."""
     chapter = job.script.chapters[index]
     plans = job.takes_by_chapter.get(index, ())
     pieces = sum(len(plan.chunk.pieces) for plan in plans)

@@ -36,7 +36,7 @@ class Disk:
 
     @property
     def total(self) -> int:
-        """Bytes of all three."""
+        """Takes, chapters and deliverables together."""
         return self.takes + self.chapters + self.deliverables
 
 
@@ -76,7 +76,7 @@ class JobNight:
         return "look" if self.report.status == "partial" or self.ears or self.report.gaps else "done"
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The job as `digest.json` has it."""
         return {
             "name": self.name,
             "title": self.report.title,
@@ -153,7 +153,7 @@ class Digest:
         return line[0].upper() + line[1:]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The object that `digest.json` holds."""
         devices = {name: asdict(work) | {"speed_x": work.speed_x} for name, work in self.devices.items()}
         return {
             "since": self.since.isoformat(),

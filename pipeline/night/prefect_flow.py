@@ -2,7 +2,7 @@
 
 The flow runs the same stages as `podcast render`, each as a task, and shows a progress artifact while it runs, and the
 report and the digest when it ends. Its takes are spoken by the Dask workers of its task runner: those of `podcast
-serve` or of the cluster it is told of, else workers of its own. The files on disk are the truth: Prefect's own result
+serve` or of the cluster in its settings, else workers of its own. The files on disk are the truth: Prefect's own result
 cache is off, and a flow run that died is simply run again.
 """
 
