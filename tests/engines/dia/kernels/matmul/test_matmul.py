@@ -154,7 +154,7 @@ def test_tiers_are_what_the_cpu_and_its_kernel_allow(monkeypatch: pytest.MonkeyP
     """Never more than LLVM knows of, and no tiles without permission."""
     assert tiers(frozenset()) == ("plain",)
     assert tiers(frozenset({"neon", "dotprod"})) == ("plain",)
-    monkeypatch.setattr(product_amx, "permitted", lambda: False)
+    monkeypatch.setattr(amx, "permitted", lambda: False)
     assert "amx" not in tiers(devices.cpu_features())
 
 
