@@ -35,7 +35,7 @@ _SECRETS = (
 
 
 def redact(text: str) -> str:
-    """`text` with `***` for every secret in it that can be told by its place.
+    """`text` with `***` for every secret in it that its place gives away.
 
     Those are user and password in an address, signatures in its query, bearer tokens, and what is assigned to a name
     that speaks of a key, secret, token or password.

@@ -1,4 +1,4 @@
-"""A job's folder: where everything in it lies, and which process has it.
+"""A job's folder: where everything in it lies, and which process has it; and the folders of a drop folder.
 
 output/<job>/
   takes/<key>.flac + .json             finished takes: the job's checkpoint
@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
@@ -33,7 +35,7 @@ def job_name(manifest: Path) -> str:
 
 
 class Workspace:
-    """The folder of one job."""
+    """The paths in the folder of one job, and its lock."""
 
     def __init__(self, output: Path, job: str) -> None:
         self.job = job
@@ -43,6 +45,7 @@ class Workspace:
         self.chapters = self.root / "chapters"
         self.deliverables = self.root / "deliverables.json"
         self.report = self.root / "report.json"
+        self.summary = self.root / "report.md"
         self.record = self.root / "job.json"
         self._lock = self.root / ".lock"
         self._holder = self.root / ".lock.json"
@@ -105,10 +108,60 @@ class Workspace:
         return Problem(str(self.root), f"{who} is rendering this job.", "Wait for it, or stop it first.")
 
 
-def workspaces(output: Path) -> dict[str, Workspace]:
-    """Every job there is in an output folder, by its name; what a link leads to is somewhere else."""
+def workspaces(
+    output: Path, file: Callable[[Workspace], Path] = lambda workspace: workspace.record
+) -> dict[str, Workspace]:
+    """Every job in an output folder that has `file`, by its name. Links are left out: they lead somewhere else."""
     if not output.is_dir():
         return {}
     folders = sorted(path for path in output.iterdir() if path.is_dir() and not path.is_symlink())
     by_name = {path.name: Workspace(output, path.name) for path in folders}
-    return {name: workspace for name, workspace in by_name.items() if workspace.record.is_file()}
+    return {name: workspace for name, workspace in by_name.items() if file(workspace).is_file()}
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The four folders of a drop folder."""
+
+    root: Path
+
+    @classmethod
+    def around(cls, manifest: Path) -> Folders:
+        """Those of the drop folder in one of whose folders a manifest lies."""
+        return cls(manifest.parent.parent)
+
+    @property
+    def inbox(self) -> Path:
+        """Where manifests are dropped."""
+        return self.root / "inbox"
+
+    @property
+    def running(self) -> Path:
+        """A folder for each manifest that is claimed."""
+        return self.root / "running"
+
+    @property
+    def done(self) -> Path:
+        """What was rendered."""
+        return self.root / "done"
+
+    @property
+    def failed(self) -> Path:
+        """What was not, each with its `.error.txt`."""
+        return self.root / "failed"
+
+    def create(self) -> None:
+        """Make those that are missing. Raises `OSError`."""
+        for folder in (self.inbox, self.running, self.done, self.failed):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def prepare(self) -> None:
+        """Make all four, and see that files can be written there. Raises `RequestError`."""
+        for folder in (self.inbox, self.running, self.done, self.failed):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                what = f"the drop folder cannot be used ({error.strerror or error})."
+                raise RequestError(Problem(str(folder), what, "Make it writable, or name another folder.")) from None

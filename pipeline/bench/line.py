@@ -1,6 +1,6 @@
 """Benchmarks: the whole line as a user runs it, each step a process of its own.
 
-Machines are shared and noisy, so everything is run several times and the median is told.
+Machines are shared and noisy, so everything is run several times and the median is reported.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _WORDS_PER_CHUNK = 39  # of this text, at about 190 bytes a chunk
 
 @dataclass(frozen=True)
 class _CommandRun:
-    """One finished command."""
+    """A command that has ended: its time, the memory it took, what it printed."""
 
     wall_s: float
     peak_mb: float
@@ -189,7 +189,7 @@ def _cpu() -> str:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The results for people."""
+    """The results as a table for a terminal, each with its goal."""
     episode, book, long, plan = (results[name] for name in ("episode", "book", "chapter_2h", "plan"))
     rows = [
         ("podcast --help", f"{results['help_s']:.2f} s", "0.3 s"),

@@ -77,7 +77,7 @@ def _run(task: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, A
 
 
 def _load(task: Mapping[str, Any]) -> dict[str, Any]:
-    """What the process does."""
+    """Load the engine, and measure time and memory: what `_run` starts a process for."""
     sound, machine = DiaSound(precision=task["precision"]), DiaMachine(**task["machine"])
     folder = Path(task["weights"])
     with timed() as timer:

@@ -51,8 +51,8 @@ def random_weights(
 ) -> BenchWeights:
     """The random weights of `size` in `folder`, the user's cache unless given; made where they are not there yet.
 
-    `on_progress` is told the parts that are done, and how many there are. Raises `EngineError` where the disk is too
-    small or cannot be written.
+    `on_progress` is called with the parts that are done, and how many there are. Raises `EngineError` where the disk is
+    too small or cannot be written.
     """
     home = (folder or cache_folder()) / f"{size}-1"  # raise the number where what is made changes
     weights = BenchWeights(home, home / "dac")

@@ -117,7 +117,7 @@ def _over_time(samples: Sequence[float]) -> dict[str, Any]:
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """The results for people."""
+    """The results as a table for a terminal."""
     machine = results["machine"]
     return "\n".join(
         [

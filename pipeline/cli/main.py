@@ -41,9 +41,12 @@ from pipeline.cli.weights import weights
 from pipeline.errors import PodcastError, Problem, RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.jobs.bulk import Bulk
     from pipeline.jobs.job import Job
     from pipeline.jobs.report import Report
+    from pipeline.takes.chunks import ChunkPiece
 
 _SHOWN_CHUNKS = 40
 
@@ -300,7 +303,7 @@ podcast.add_command(weights)
 podcast.add_command(bench)
 
 
-def _speakers(pieces: Any) -> list[str]:
+def _speakers(pieces: Iterable[ChunkPiece]) -> list[str]:
     from pipeline.source.voices import NARRATOR
 
     return list(dict.fromkeys(piece.speaker or NARRATOR for piece in pieces))

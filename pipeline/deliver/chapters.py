@@ -1,7 +1,7 @@
 """Chapters: takes trimmed and joined, with the time of everything that is said.
 
 In: the finished takes of a chapter. Out: a 24-bit FLAC at the engine's rate, neither levelled nor mastered, and a
-`ChapterAudio` that knows when each turn is heard. A take that is not there leaves a gap, which is marked in the text.
+`ChapterAudio` with the time of each turn. A take that is not there leaves a gap, which is marked in the text.
 Knows no presets, tags or encoders.
 """
 
@@ -34,7 +34,7 @@ _SENTENCE_S, _CLAUSE_S, _WORD_S = 0.35, 0.18, 0.05
 
 @dataclass(frozen=True)
 class TurnTime:
-    """When a turn is heard, in seconds from the chapter's start."""
+    """When a turn is spoken, in seconds from the chapter's start."""
 
     start_s: float
     end_s: float
@@ -67,7 +67,7 @@ class ChapterAudio:
 
     @property
     def audio_s(self) -> float:
-        """Its length."""
+        """Seconds of sound."""
         return self.frames / self.sample_rate_hz
 
 

@@ -31,13 +31,13 @@ class Cover:
 
     @property
     def suffix(self) -> str:
-        """Of its file name."""
+        """The suffix of its file name, with the dot."""
         return ".png" if self.mime == "image/png" else ".jpg"
 
 
 @dataclass(frozen=True)
 class Order:
-    """One file to make."""
+    """A file that a manifest asks for, and all that decides what will be in it."""
 
     path: Path
     preset: Preset
@@ -52,7 +52,7 @@ class Order:
 
     @property
     def audio_s(self) -> float:
-        """How long it will be."""
+        """Seconds the file will last, with head, gaps and tail."""
         return self.timeline.duration_s
 
     @property

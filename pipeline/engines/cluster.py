@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -293,10 +293,13 @@ def _facing(address: str) -> str:
         return str(probe.getsockname()[0])
 
 
-def configured(address: str) -> Any:
+def configured(address: str) -> AbstractContextManager[object]:
     """A block in which Dask has the configuration of this package; on loopback `address` needs no encryption."""
     plain = is_loopback(address) and not address.startswith("tls:")
-    return dask.config.set(CONFIG | ({"distributed.comm.require-encryption": False} if plain else {}))
+    configuration: AbstractContextManager[object] = dask.config.set(
+        CONFIG | ({"distributed.comm.require-encryption": False} if plain else {})
+    )
+    return configuration
 
 
 def check_address(address: str, role: str) -> None:

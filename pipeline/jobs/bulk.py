@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pipeline.engines import TRAITS, DiaMachine, Engine
 from pipeline.errors import PodcastError, Problem, StoppedError, StorageError
 from pipeline.files import storage_errors
-from pipeline.jobs.disk import check_room, estimate
+from pipeline.jobs.disk import disk_problem, estimate
 from pipeline.jobs.job import Job
 from pipeline.jobs.report import Report
 from pipeline.jobs.stages import Conditions, OnProgress, RunStage, in_place, render_job
@@ -125,7 +125,7 @@ class Bulk:
 def _check_disk_space(job: Job) -> None:
     """Raise `StorageError` where the disk is too small for the job, or cannot be looked at."""
     with storage_errors(job.workspace.root):
-        problem = check_room(job, estimate(job))
+        problem = disk_problem(job, estimate(job))
     if problem is not None:
         raise StorageError(problem)
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pipeline.errors import PodcastError, Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.files import read_json, read_record, storage_errors
-from pipeline.workspace import Workspace, job_name, workspaces
+from pipeline.workspace import Folders, Workspace, job_name, workspaces
 
 KeysOf = Callable[[Path, str], Set[str]]  # a manifest and an engine: keys of its takes and auditions
 
@@ -28,7 +28,7 @@ _LEFT = re.compile(r"[0-9a-f]{32}\.(?:flac|json)\.damaged|\.[0-9a-f]{32}\.\d+\.t
 
 @dataclass(frozen=True)
 class UnusedFile:
-    """A file nobody needs."""
+    """A file that no manifest refers to, and its size."""
 
     path: Path
     bytes: int
@@ -44,7 +44,7 @@ class JobCleaning:
 
     @property
     def bytes(self) -> int:
-        """What its files take."""
+        """Bytes of its files."""
         return sum(file.bytes for file in self.files)
 
 
@@ -57,11 +57,11 @@ class Cleaning:
 
     @property
     def bytes(self) -> int:
-        """What all of it takes."""
+        """Bytes of the files of all jobs."""
         return sum(job.bytes for job in self.jobs)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """What `podcast clean --json` prints."""
         return {
             "bytes": self.bytes,
             "jobs": [
@@ -152,11 +152,11 @@ def _used(workspace: Workspace, keys_of: KeysOf) -> tuple[Set[str], Problem | No
 
 def _moved(manifest: Path) -> Path | None:
     """Where a manifest of a drop folder is, which belongs into `done/` only once all of it is."""
-    drop = manifest.parent.parent
-    places = (drop / "inbox", drop / "failed", drop / "running" / job_name(manifest))
-    with storage_errors(drop):
-        there = [place / manifest.name for place in places if (place / manifest.name).is_file()]
-    return there[0] if there and manifest.parent.name == "done" else None
+    folders = Folders.around(manifest)
+    places = (folders.inbox, folders.failed, folders.running / job_name(manifest))
+    with storage_errors(folders.root):
+        moved = [place / manifest.name for place in places if (place / manifest.name).is_file()]
+    return moved[0] if moved and manifest.parent == folders.done else None
 
 
 def _keys(folder: Path, manifest: Path, engine: str, keys_of: KeysOf) -> Set[str]:

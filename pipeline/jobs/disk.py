@@ -1,4 +1,4 @@
-"""Room: how much a job will need on the disk, told before it starts.
+"""Disk: how much space a job will need, estimated before it starts.
 
 In: a checked job. Out: bytes, a little more than will be used, as lengths are known only once something is rendered.
 What is finished already needs nothing.
@@ -32,8 +32,8 @@ _MARGIN, _LEAST_MARGIN = 0.05, 50_000_000
 
 
 @dataclass(frozen=True)
-class Room:
-    """Bytes a job will add to the disk."""
+class DiskEstimate:
+    """Bytes that a job will add to the disk, by what they are for."""
 
     takes: int
     chapters: int
@@ -42,12 +42,12 @@ class Room:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """What the disk has to have free, without a margin."""
         return self.takes + self.chapters + self.deliverables + self.temporary
 
 
-def estimate(job: Job) -> Room:
-    """What is missing of a job, in bytes."""
+def estimate(job: Job) -> DiskEstimate:
+    """The space that the missing takes and files of a job will need; nothing for those that are finished."""
     finished = TakeStore(job.workspace.takes).keys()  # not of a shared store: what is fetched needs room as well
     missing = [plan for plan in job.takes if plan.key not in finished]
     pcm_rate = job.engine.sample_rate_hz * _PCM_BYTES
@@ -64,14 +64,14 @@ def estimate(job: Job) -> Room:
         if not order.path.is_file() or any(chapter.path in joined for chapter in order.chapters):
             delivered[order.path] = _delivered_bytes(order)
     replaced = [size for path, size in (joined | delivered).items() if path.is_file()]
-    return Room(takes, _growth(joined), _growth(delivered), max(replaced, default=0))
+    return DiskEstimate(takes, _growth(joined), _growth(delivered), max(replaced, default=0))
 
 
-def check_room(job: Job, room: Room) -> Problem | None:
+def disk_problem(job: Job, estimated: DiskEstimate) -> Problem | None:
     """What to say where the disk has too little room. Raises `StorageError` where the disk cannot be asked."""
-    if not room.total:
+    if not estimated.total:
         return None
-    needed = room.total + max(round(room.total * _MARGIN), _LEAST_MARGIN)
+    needed = estimated.total + max(round(estimated.total * _MARGIN), _LEAST_MARGIN)
     folder = job.workspace.root
     with storage_errors(folder):
         free = shutil.disk_usage(_nearest(folder)).free
@@ -95,7 +95,7 @@ def _growth(files: dict[Path, int]) -> int:
 
 
 def _expected(job: Job, index: int) -> ChapterAudio:
-    """A chapter as it will be, as far as that can be told from its text."""
+    """A chapter as it will be, as far as its text gives it away."""
     chapter = job.script.chapters[index]
     plans = job.takes_by_chapter.get(index, ())
     pieces = sum(len(plan.chunk.pieces) for plan in plans)

@@ -40,6 +40,6 @@ def progress_bars() -> Iterator[Callable[[str], OnProgress]]:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[OnProgress]:
-    """The bars of one title."""
+    """The progress callback of one job: a bar for each of its stages."""
     with progress_bars() as bar:
         yield bar(title)

@@ -103,7 +103,7 @@ class Report(BaseModel):
         return sum(work.audio_s for work in self.devices.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON of it."""
+        """The object that `report.json` holds."""
         return self.model_dump(mode="json")
 
     @field_serializer("devices")

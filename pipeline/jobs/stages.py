@@ -1,4 +1,4 @@
-"""Rendering: a job's stages in their order, from takes to the report.
+"""Stages: what a job goes through, in order, from takes to the report.
 
 In: a checked `Job`. Out: its files and a `Report`, resuming from whatever takes are there. Every way to run a job, the
 command, the drop folder and the Prefect flow, comes through here.

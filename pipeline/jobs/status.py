@@ -92,7 +92,7 @@ class Board:
                 (self._folder / f"{self._name}.lock").unlink(missing_ok=True)
 
     def add(self, status: JobStatus) -> None:
-        """A job that waits."""
+        """Put a job on the board."""
         with self._lock:
             self._entries[status.job] = _Entry(status)
 
@@ -102,7 +102,7 @@ class Board:
             self._waiting = tuple(waiting)
 
     def progress(self, job: str, stage: str, done: float, total: float) -> None:
-        """How far a job is."""
+        """Note how much of a stage of a job is done."""
         with self._lock:
             if (entry := self._entries.get(job)) is not None:
                 whole, now = share_done(stage, done, total), time.monotonic()
@@ -111,14 +111,14 @@ class Board:
                 entry.status = replace(entry.status, state="runs", stage=stage, done=whole, note="")
 
     def sleeps(self, job: str, note: str) -> None:
-        """A job outside its window."""
+        """Note that a job is outside its window."""
         with self._lock:
             if (entry := self._entries.get(job)) is not None:
                 entry.begun = None
                 entry.status = replace(entry.status, state="sleeps", note=note, eta_s=None)
 
     def remove(self, job: str) -> None:
-        """A job that has ended."""
+        """Take a job that has ended off the board."""
         with self._lock:
             self._entries.pop(job, None)
 

@@ -23,7 +23,8 @@ import filelock
 from pipeline.errors import PodcastError, Problem, RequestError
 from pipeline.files import atomic_path, atomic_write, file_hash
 from pipeline.jobs.report import Report, write_report
-from pipeline.night.inbox import Drop, Folders, companions_in, manifest_in
+from pipeline.night.inbox import Drop, companions_in, manifest_in
+from pipeline.workspace import Folders
 
 _LOCK = ".lock"
 _MEND = "Mend it and drop it into inbox/ again."
@@ -46,7 +47,7 @@ def outcome_of_drop(drop: Drop) -> Outcome:
 
 @dataclass
 class Claim:
-    """A manifest that is ours."""
+    """A manifest that this watcher has taken, and what has become of it so far."""
 
     name: str
     manifest: Path
@@ -59,7 +60,7 @@ class Claim:
 
     @property
     def folder(self) -> Path:
-        """Its folder in running/."""
+        """Where the manifest and copies of its companions lie while it is rendered."""
         return self.folders.running / self.name
 
     def plain(self, text: str) -> str:
@@ -102,7 +103,7 @@ class Claim:
         """
         stayed: list[str] = []
         failed = self.folders.failed
-        own = (*_papers(self.name), self.manifest.name)
+        own = (*_result_names(self.name), self.manifest.name)
         if not outcome.error and any((failed / name).exists() for name in own):  # it has been mended
             left = set(_files(self.folder)) - companions_in(failed, self.manifest.name)
             for name in (*own, *sorted(left)):
@@ -213,14 +214,14 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def _papers(name: str) -> tuple[str, ...]:
+def _result_names(name: str) -> tuple[str, ...]:
     return f"{name}.error.txt", f"{name}.report.json", f"{name}.report.md"
 
 
 def _write_report(target: Path, outcome: Outcome) -> None:
     """The report for machines and for people, in place of an earlier drop's."""
-    for paper in _papers(outcome.name):
-        (target / paper).unlink(missing_ok=True)
+    for result in _result_names(outcome.name):
+        (target / result).unlink(missing_ok=True)
     if outcome.report is not None:
         write_report(target / f"{outcome.name}.report.json", outcome.report)
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pipeline.errors import Problem
 from pipeline.jobs.report import Report, read_report
 from pipeline.takes.render import HERE, DeviceWork, Ear
+from pipeline.workspace import Folders, Workspace, workspaces
 
 _LONGEST_ERROR = 10_000  # characters of an error text
 
@@ -35,7 +36,7 @@ class Disk:
 
     @property
     def total(self) -> int:
-        """Bytes of all three."""
+        """Takes, chapters and deliverables together."""
         return self.takes + self.chapters + self.deliverables
 
 
@@ -75,7 +76,7 @@ class JobNight:
         return "look" if self.report.status == "partial" or self.ears or self.report.gaps else "done"
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The job as `digest.json` has it."""
         return {
             "name": self.name,
             "title": self.report.title,
@@ -152,7 +153,7 @@ class Digest:
         return line[0].upper() + line[1:]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The object that `digest.json` holds."""
         devices = {name: asdict(work) | {"speed_x": work.speed_x} for name, work in self.devices.items()}
         return {
             "since": self.since.isoformat(),
@@ -175,9 +176,9 @@ def make_digest(
 
     `failed_folder` has the drop folder's `<name>.error.txt`; `waiting` names what still lies in the inbox.
     """
-    folders = sorted(path for path in output.glob("*/") if (path / "report.json").is_file() and not path.is_symlink())
-    disks = {folder: disk_used(folder) for folder in folders}
-    nights = (_read(folder, disks[folder]) for folder in folders)
+    jobs_there = workspaces(output, lambda workspace: workspace.report).values()
+    disks = {workspace: disk_used(workspace) for workspace in jobs_there}
+    nights = (_read(workspace, disk) for workspace, disk in disks.items())
     jobs = {night.name: night for night in nights if night and since < night.finished_at <= now}
     failures = {failure.name: failure for failure in _failures(failed_folder) if since < failure.at <= now}
     for name in failures.keys() & jobs.keys():  # a job that is partial has a report and an error text, of one run
@@ -207,20 +208,21 @@ def latest_digest(output: Path, folder: Path | None = None, hours: float = 24) -
     since = now - timedelta(hours=hours)
     if folder is None:
         return make_digest(output, since=since, now=now)
-    return make_digest(output, since=since, now=now, failed_folder=folder / "failed", waiting=names_waiting(folder))
+    failed, waiting = Folders(folder).failed, names_waiting(folder)
+    return make_digest(output, since=since, now=now, failed_folder=failed, waiting=waiting)
 
 
 def names_waiting(folder: Path) -> list[str]:
     """File names of what lies in a drop folder's inbox. None is opened, so scripts in YAML are among them."""
-    return sorted(path.name for path in (folder / "inbox").glob("[!.]*.y*ml"))
+    return sorted(path.name for path in Folders(folder).inbox.glob("[!.]*.y*ml"))
 
 
-def disk_used(folder: Path) -> Disk:
-    """What the files in a job's folder use; links are not followed."""
+def disk_used(workspace: Workspace) -> Disk:
+    """What the files of a job use; links are not followed."""
     sizes = {"takes": 0, "chapters": 0, "deliverables": 0}
-    for place, _folders, names in os.walk(folder):
-        first = next(iter(Path(place).relative_to(folder).parts), "")
-        part = {"takes": "takes", "voices": "takes", "chapters": "chapters"}.get(first, "deliverables")
+    parts = {workspace.takes: "takes", workspace.voices: "takes", workspace.chapters: "chapters"}
+    for place, _folders, names in os.walk(workspace.root):
+        part = next((part for folder, part in parts.items() if Path(place).is_relative_to(folder)), "deliverables")
         for name in names:
             try:
                 sizes[part] += (Path(place) / name).lstat().st_size
@@ -229,23 +231,23 @@ def disk_used(folder: Path) -> Disk:
     return Disk(**sizes)
 
 
-def _read(folder: Path, disk: Disk) -> JobNight | None:
+def _read(workspace: Workspace, disk: Disk) -> JobNight | None:
     """A job's last run; None where its report is none."""
-    path = folder / "report.json"
-    report = read_report(path)
+    folder = workspace.root
+    report = read_report(workspace.report)
     if report is None:
         return None
     try:
-        written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        written_at = datetime.fromtimestamp(workspace.report.stat().st_mtime, UTC)
         finished_at = (report.finished_at or written_at).astimezone()
     except (OSError, ValueError, OverflowError):  # it was there a moment ago; no year of this calendar
         return None
     return JobNight(
-        name=folder.name,
+        name=workspace.job,
         report=report,
         finished_at=finished_at,
         ears=tuple(replace(ear, take=_inside(folder, ear.take)) for ear in report.ears),
-        summary=_inside(folder, "report.md"),
+        summary=_inside(folder, workspace.summary.name),
         files=tuple(name for file in report.deliverables if (name := _inside(folder, file.path))),
         disk=disk,
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from pipeline.errors import Problem, RequestError
 from pipeline.source.documents import read_text, read_yaml
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.window import Window
-from pipeline.workspace import job_name
+from pipeline.workspace import Folders, job_name
 
 MANIFEST_SUFFIXES = (".yaml", ".yml")
 VOICES = "voices"
@@ -31,49 +30,6 @@ _PASSING_SUFFIXES = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".c
 
 FileStamp = tuple[int, int]  # bytes, nanoseconds
 Stamp = tuple[tuple[str, FileStamp | None], ...]  # of a manifest and all that it names
-
-
-@dataclass(frozen=True)
-class Folders:
-    """The four folders of a drop folder."""
-
-    root: Path
-
-    @property
-    def inbox(self) -> Path:
-        """Where manifests are dropped."""
-        return self.root / "inbox"
-
-    @property
-    def running(self) -> Path:
-        """A folder for each manifest that is claimed."""
-        return self.root / "running"
-
-    @property
-    def done(self) -> Path:
-        """What was rendered."""
-        return self.root / "done"
-
-    @property
-    def failed(self) -> Path:
-        """What was not, each with its `.error.txt`."""
-        return self.root / "failed"
-
-    def create(self) -> None:
-        """Make those that are missing. Raises `OSError`."""
-        for folder in (self.inbox, self.running, self.done, self.failed):
-            folder.mkdir(parents=True, exist_ok=True)
-
-    def prepare(self) -> None:
-        """Make all four, and see that files can be written there. Raises `RequestError`."""
-        for folder in (self.inbox, self.running, self.done, self.failed):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryFile(dir=folder):
-                    pass
-            except OSError as error:
-                what = f"the drop folder cannot be used ({error.strerror or error})."
-                raise RequestError(Problem(str(folder), what, "Make it writable, or name another folder.")) from None
 
 
 @dataclass(frozen=True)

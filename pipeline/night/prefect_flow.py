@@ -2,7 +2,7 @@
 
 The flow runs the same stages as `podcast render`, each as a task, and shows a progress artifact while it runs, and the
 report and the digest when it ends. Its takes are spoken by the Dask workers of its task runner: those of `podcast
-serve` or of the cluster it is told of, else workers of its own. The files on disk are the truth: Prefect's own result
+serve` or of the cluster in its settings, else workers of its own. The files on disk are the truth: Prefect's own result
 cache is off, and a flow run that died is simply run again.
 """
 
@@ -45,6 +45,7 @@ from pipeline.night.page import digest_markdown, write_digest
 from pipeline.night.watch import EVERY_ENGINE, DropFolder, render_with, watch
 from pipeline.settings import Settings, load_settings
 from pipeline.threads import every
+from pipeline.workspace import Folders
 
 T = TypeVar("T")
 
@@ -89,7 +90,7 @@ def podcast(
             bulk.add(job)
             report = bulk.render(job, on_progress, _as_task)
         create_markdown_artifact(summary(report), key="report", description=f"{job.name}: {report.status}")
-        _digest_artifact(settings.output, belongs.parent.parent if belongs else None)
+        _digest_artifact(settings.output, Folders.around(belongs).root if belongs else None)
         if report.status != "done":
             raise PodcastError(*report.problems)
         return report.as_dict()

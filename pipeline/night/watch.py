@@ -26,10 +26,11 @@ from pipeline.jobs.stages import OnProgress
 from pipeline.jobs.status import Board, JobStatus
 from pipeline.night.claims import Claim, Outcome, claim, outcome_of_drop, outcome_of_render, take_over
 from pipeline.night.digest import latest_digest, names_waiting
-from pipeline.night.inbox import Drop, Folders, Inbox, Scene, noticing
+from pipeline.night.inbox import Drop, Inbox, Scene, noticing
 from pipeline.night.page import write_digest
 from pipeline.settings import Settings
 from pipeline.threads import every
+from pipeline.workspace import Folders
 
 Render = Callable[[Path, Path], Report]  # the manifest, and its path when it is done
 

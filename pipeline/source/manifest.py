@@ -148,7 +148,7 @@ def load_manifest(path: Path, *, allow_outside: bool = False) -> tuple[Manifest,
     """The manifest in `path` and all that is wrong with it.
 
     Keys with problems stand at their defaults in the manifest, so that what refers to the others can still be checked
-    and told in the same breath. Raises `RequestError` where the file cannot be read as YAML at all.
+    and reported with them. Raises `RequestError` where the file cannot be read as YAML at all.
     """
     located = read_yaml(read_text(path, str(path)), str(path))
     if not isinstance(located.data, dict):

@@ -108,7 +108,7 @@ class ScriptWriter:
         self._pause_s = min(total, MAX_PAUSE_S)
 
     def take(self, piece: Piece) -> None:
-        """Write down one piece."""
+        """Add what a piece says: a chapter, a speaker, a pause or words."""
         match piece.what:
             case "chapter":
                 title = piece.text or f"Chapter {len(self.chapters) + 1}"

@@ -80,7 +80,7 @@ class TakesDone:
 
     @property
     def rendered(self) -> int:
-        """Takes that are new."""
+        """How many takes this run rendered."""
         return len(self.takes) - self.reused
 
     @property
@@ -185,7 +185,7 @@ def render_takes(
 
     A take with faults (`limits`: the seconds a byte may last) is tried again with other seeds, up to `attempts` times,
     while the others go on; then the best is kept and flagged. A chunk that fails is reported and the others go on.
-    `finished` is what `find_takes` gave, where that was asked before; `on_take` is not told of those again. Where
+    `finished` is what `find_takes` gave, where that was asked before; `on_take` is not called for those again. Where
     `admission` lets no chunks be started it waits, and what is begun is finished. Whatever ends this early, a stop or
     an error of `on_take`, the takes saved so far are kept.
     """

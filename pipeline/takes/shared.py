@@ -101,7 +101,7 @@ def open_shared(url: str) -> tuple[Any, str]:
 
 
 def check_shared(url: str) -> Problem | None:
-    """Why `url` cannot be a store for takes, if that can be told without the network."""
+    """Why `url` cannot be a store for takes, as far as that is known without the network."""
     try:
         open_shared(url)
     except Exception as error:  # each kind of store has errors of its own

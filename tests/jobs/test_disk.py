@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StorageError
-from pipeline.jobs.disk import Room, check_room, estimate
+from pipeline.jobs.disk import DiskEstimate, disk_problem, estimate
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
@@ -94,14 +94,14 @@ def test_too_little_room_is_told_with_what_to_do(make_job: MakeJob, settings: Se
     """Against the nearest folder that is there already; a job that needs nothing may have none."""
     job = open_job(make_job(), settings.model_copy(update={"output": settings.output / "not/yet"}), engine="tone")
     free = shutil.disk_usage(settings.output.parent).free
-    assert check_room(job, estimate(job)) is None
-    problem = check_room(job, Room(takes=2 * free, chapters=0, deliverables=0, temporary=0))
+    assert disk_problem(job, estimate(job)) is None
+    problem = disk_problem(job, DiskEstimate(takes=2 * free, chapters=0, deliverables=0, temporary=0))
     assert problem is not None
     assert str(problem).startswith(f"{job.workspace.root}: about {size_text(round(2.1 * free))} are needed and ")
     assert str(problem).endswith(
         " are free. Make room, choose another folder with --out, or try all the same with --no-disk-check."
     )
-    assert check_room(job, Room(0, 0, 0, 0)) is None
+    assert disk_problem(job, DiskEstimate(0, 0, 0, 0)) is None
     assert not settings.output.exists()
 
 
@@ -109,7 +109,7 @@ def test_a_margin_is_left(make_job: MakeJob, settings: Settings) -> None:
     """A disk that would be full to the last byte is too small."""
     job = open_job(make_job(), settings, engine="tone")
     free = shutil.disk_usage(settings.output.parent).free
-    assert check_room(job, Room(free - 10_000_000, 0, 0, 0)) is not None
+    assert disk_problem(job, DiskEstimate(free - 10_000_000, 0, 0, 0)) is not None
 
 
 def test_an_output_below_a_file_is_told(make_job: MakeJob, settings: Settings, tmp_path: Path) -> None:
@@ -117,6 +117,6 @@ def test_an_output_below_a_file_is_told(make_job: MakeJob, settings: Settings, t
     (tmp_path / "file").touch()
     job = open_job(make_job(), settings.model_copy(update={"output": tmp_path / "file/output"}), engine="tone")
     try:
-        assert check_room(job, estimate(job)) is None
+        assert disk_problem(job, estimate(job)) is None
     except StorageError as error:
         assert "file" in str(error)

@@ -26,10 +26,11 @@ from pipeline.jobs.report import Report
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.jobs.status import Board
 from pipeline.night.claims import Outcome
-from pipeline.night.inbox import Drop, Folders, Inbox
+from pipeline.night.inbox import Drop, Inbox
 from pipeline.night.watch import DropFolder, Watcher, watch
 from pipeline.settings import Settings
 from pipeline.window import parse_window
+from pipeline.workspace import Folders
 
 if TYPE_CHECKING:
     from tests.support.commands import SCRIPT

@@ -21,7 +21,7 @@ YAML_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def load_script(paths: Sequence[tuple[Path, str]], *, title: str, kind: Kind, cast: Collection[str]) -> Script:
-    """The script in one or more files, each a path and its name to show; all problems are told at once."""
+    """The script in one or more files, each a path and its name to show. Raises `RequestError` with all problems."""
     chapters: list[Chapter] = []
     warnings: list[Problem] = []
     problems: list[Problem] = []

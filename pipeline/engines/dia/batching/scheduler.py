@@ -48,7 +48,7 @@ class Generated:
 
     @classmethod
     def failed(cls, request: GenerationRequest, reason: str, *, retry: bool = False) -> Generated:
-        """No codes."""
+        """The result of a request that came to nothing, and why."""
         return cls(request.key, request.prompt[:0], reason, retry)
 
 

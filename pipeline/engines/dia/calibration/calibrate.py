@@ -36,6 +36,7 @@ from pipeline.engines.dia.network.model import Model, Product
 from pipeline.engines.dia.weights import packed
 from pipeline.engines.dia.weights.config import DiaConfig, read_config
 from pipeline.engines.dia.weights.fingerprint import packed_metadata
+from pipeline.engines.dia.weights.packed import State
 from pipeline.engines.dia.weights.tensors import read_weights
 from pipeline.errors import EngineError, Problem
 
@@ -51,7 +52,6 @@ NEGLIGIBLE = 0.02
 MOST_KEPT = 1 / 3
 _MIXED = 0.01  # of the right distribution into another: what cannot be drawn from that one would diverge infinitely
 
-State = dict[str, Any]  # as in `packed`
 OnStage = Callable[[str], None]
 
 

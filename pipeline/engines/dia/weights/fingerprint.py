@@ -133,7 +133,7 @@ class _Known:
         return digest
 
     def save(self) -> None:
-        """Keep what was found anew."""
+        """Write the new hashes into the cache file, beside those of others."""
         if not self._changed:
             return
         try:

@@ -118,8 +118,8 @@ def attend(query: Tensor, rows: Rows, layer: int, tier: str, rope: Tensor | None
     """softmax(query keys) values for each row: fp32 `[M, heads * size]` to as much; the scale of the scores is 1.
 
     The query is turned by `rope` first, as keys are in `store`. As many query heads, one after the other, share a head
-    of the cache as there are more of them. A row of no tokens hears zeros; NaN in a query, or in a key or a value that
-    its row reads, makes NaN of all it could have changed. `tier` is one of `matmul.tiers`.
+    of the cache as there are more of them. The result of a row with no tokens is zeros; NaN in a query, or in a key or
+    a value that its row reads, makes NaN of all it could have changed. `tier` is one of `matmul.tiers`.
     """
     heads, size = rows.shape
     group = query.shape[1] // (heads * size)

@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from pipeline.engines.dia import devices
 from pipeline.engines.dia.kernels import matmul as products
-from pipeline.engines.dia.kernels.matmul import amx as product_amx
 from pipeline.engines.dia.kernels.matmul import bf16_linear, check, int8_linear, tiers
 from pipeline.engines.dia.kernels.packing import Bf16Weight, Int8Weight, quantize_rows
 from tests.support import dia_fixtures
@@ -155,7 +154,7 @@ def test_tiers_are_what_the_cpu_and_its_kernel_allow(monkeypatch: pytest.MonkeyP
     """Never more than LLVM knows of, and no tiles without permission."""
     assert tiers(frozenset()) == ("plain",)
     assert tiers(frozenset({"neon", "dotprod"})) == ("plain",)
-    monkeypatch.setattr(product_amx, "permitted", lambda: False)
+    monkeypatch.setattr(amx, "permitted", lambda: False)
     assert "amx" not in tiers(devices.cpu_features())
 
 
