@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from pipeline.engines.dia import devices
 from pipeline.engines.dia.kernels import matmul as products
-from pipeline.engines.dia.kernels.matmul import bf16_linear, check, int8_linear, tiers
+from pipeline.engines.dia.kernels.matmul import amx, bf16_linear, check, int8_linear, tiers
 from pipeline.engines.dia.kernels.packing import Bf16Weight, Int8Weight, quantize_rows
 from tests.support import dia_fixtures
 
