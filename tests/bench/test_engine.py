@@ -109,6 +109,7 @@ def test_an_unknown_device_is_told() -> None:
     assert suited("cpu")[-1] in ("bf16", "fp32")
 
 
+@pytest.mark.slow
 def test_the_commands_run(tmp_path: Path) -> None:
     """As a user runs them: one JSON object on stdout, and a table without --json."""
     env = {"XDG_CACHE_HOME": str(tmp_path), "PODCAST_KERNELS": "torch"}

@@ -16,6 +16,7 @@ LOAD_KEYS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_loading_is_measured_in_a_process_of_its_own(tiny: BenchWeights) -> None:
     """Nothing is left in the cache, and a process that fails says why."""
     machine = DiaMachine(device="cpu", kernels="torch", slots=2)

@@ -71,6 +71,7 @@ def sounds(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_the_quickstart_renders_and_is_found_finished(tmp_path: Path) -> None:
     """All its files, by the command, on nothing but a folder of weights; the second time nothing is made."""
     manifest = REPOSITORY / "manifests" / "quickstart.yaml"
@@ -88,6 +89,7 @@ def test_the_quickstart_renders_and_is_found_finished(tmp_path: Path) -> None:
     assert json.loads(again.stdout)["takes"]["reused"] == report["takes"]["total"]
 
 
+@pytest.mark.slow
 def test_takes_are_the_same_bytes_elsewhere_and_after_losing_some(
     make_job: MakeJob, dia: Settings, tmp_path: Path
 ) -> None:

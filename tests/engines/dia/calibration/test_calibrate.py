@@ -236,6 +236,7 @@ def test_what_is_allowed(loss: Loss, bf16: Loss, wanted: bool) -> None:
 TORCH = {"PODCAST_KERNELS": "torch"}
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_folder_and_tells_machines(tmp_path: Path) -> None:
     """A second time into the same folder is refused at once, and so are weights that are int8 already."""
     tiny_dia.write_transformers(tmp_path / "weights", SMALL, tiny_dia.make_state(SMALL))

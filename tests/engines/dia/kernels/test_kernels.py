@@ -54,8 +54,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("without", "told"),
     [
         ({}, ""),
-        ({"PODCAST_KERNELS": "plain"}, ""),
-        ({"PODCAST_KERNELS": "torch"}, ""),
+        pytest.param({"PODCAST_KERNELS": "plain"}, "", marks=pytest.mark.slow),
+        pytest.param({"PODCAST_KERNELS": "torch"}, "", marks=pytest.mark.slow),
         ({"PYTHONPATH": "no numba"}, "no kernels of our own, and slower for it: there is no numba here"),
         pytest.param(
             {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2", "XDG_CACHE_HOME": "/dev/null"},
