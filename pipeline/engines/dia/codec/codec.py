@@ -32,8 +32,8 @@ WINDOW = 172  # frames, 2 s
 class Codec:
     """Nine codebooks of 1,024 entries, 86.13 frames a second.
 
-    The same codes give the same samples, bit for bit, on the same machine: nothing is chosen by timing, and every take
-    is decoded alone.
+    The same codes give the same samples, bit for bit, on the same machine with the same number of threads: nothing is
+    chosen by timing, and every take is decoded alone.
     """
 
     def __init__(self, network: Any, decoder: PlainDecoder | RowsDecoder, device: torch.device) -> None:

@@ -1,7 +1,9 @@
 """Arithmetic on single numbers that LLVM turns into vectors where a loop calls it.
 
-NaN and infinity are kept: nothing here may assume that there are none. What is rounded to int8 or bf16 has the same
-bits on every machine, because nothing before it is contracted or reordered.
+NaN and infinity are kept: nothing here may assume that there are none. Nothing is left for LLVM to reorder or contract:
+it compiles a function anew in every function that calls it, and might choose otherwise each time, so that the process
+which compiles a kernel and those which find it in the cache would compute other bits. What is rounded to int8 or bf16
+has the same bits on every machine.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from pipeline.engines.dia.kernels import llvm
 from pipeline.engines.dia.kernels.packing import LARGEST, TINIEST
 
-REORDERED = {"contract", "reassoc", "nsz"}  # sums in the order that vectors like
+SUMMED = 64  # numbers that `total` adds side by side
 
 _INFINITY = np.int32(0x7F800000)
 _TINIEST, _LARGEST = np.float32(TINIEST), np.float32(LARGEST)
@@ -81,7 +84,43 @@ power_of_two = _instruction(types.float32, types.float32, _power_of_two)  # for 
 rounded_to_bf16 = _instruction(types.uint16, types.float32, _bf16)  # its bits, half to even, as torch rounds
 
 
-@njit(fastmath={"contract"})
+@intrinsic
+def _fused(_context: Any, x: Any, y: Any, z: Any) -> Any:
+    """x * y + z in fp32, rounded once where the CPU has an instruction for it and twice elsewhere."""
+
+    def generate(_target: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.call(llvm.function(builder, "llvm.fmuladd.f32", llvm.F32, [llvm.F32] * 3), values)
+
+    return types.float32(types.float32, types.float32, types.float32), generate
+
+
+@intrinsic
+def total(_context: Any, first: Any, shares: Any) -> Any:
+    """The sum of `shares` times `SUMMED` numbers in fp32 from the address `first` on.
+
+    Numbers `SUMMED` places apart are added one after the other, and the `SUMMED` sums then by halves.
+    """
+    wide = ir.VectorType(llvm.F32, SUMMED)
+
+    def generate(_target: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        sums = cgutils.alloca_once_value(builder, ir.Constant(wide, [0.0] * SUMMED))
+        with cgutils.for_range(builder, values[1]) as loop:
+            place = builder.add(values[0], builder.mul(loop.index, llvm.number(4 * SUMMED)))
+            numbers = builder.load(builder.inttoptr(place, wide.as_pointer()), align=4)
+            builder.store(builder.fadd(builder.load(sums), numbers), sums)
+        vector = builder.load(sums)
+        for half in (SUMMED >> level for level in range(1, SUMMED.bit_length())):
+            low, high = (
+                builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(llvm.I32, half), list(lanes)))
+                for lanes in (range(half), range(half, 2 * half))
+            )
+            vector = builder.fadd(low, high)
+        return builder.extract_element(vector, _word(0))
+
+    return types.float32(types.int64, types.int64), generate
+
+
+@njit
 def exponential(x: Any) -> Any:
     """e to the power of the fp32 `x`, no greater than 88, within 2e-7 of it; 0 where `x` is below -64.
 
@@ -90,13 +129,13 @@ def exponential(x: Any) -> Any:
     of the least relative error.
     """
     n = nearest((x if x > _SMALLEST else _SMALLEST) * _LOG2_E)  # a number even where x is none
-    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
+    r = _fused(-n, _LN2_LOW, x - n * _LN2_HIGH)
     p = np.float32(8.312501428e-3)
-    p = p * r + np.float32(4.189033179e-2)
-    p = p * r + np.float32(0.1666711539)
-    p = p * r + np.float32(0.4999923031)
-    p = p * r + np.float32(1.0)
-    p = p * r + np.float32(1.0)
+    p = _fused(p, r, np.float32(4.189033179e-2))
+    p = _fused(p, r, np.float32(0.1666711539))
+    p = _fused(p, r, np.float32(0.4999923031))
+    p = _fused(p, r, np.float32(1.0))
+    p = _fused(p, r, np.float32(1.0))
     return np.float32(0.0) if x < _SMALLEST else p * power_of_two(n)
 
 

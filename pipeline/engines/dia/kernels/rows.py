@@ -11,7 +11,7 @@ from numba import carray, njit, types
 from numba.extending import intrinsic
 from torch import Tensor
 
-from pipeline.engines.dia.kernels.arithmetic import REORDERED, exponential
+from pipeline.engines.dia.kernels.arithmetic import SUMMED, exponential, total
 from pipeline.engines.dia.kernels.llvm import F32, I16, I32, at, claim, function
 from pipeline.engines.dia.kernels.parallel import Kernel
 
@@ -43,17 +43,13 @@ def _contiguous(x: Tensor) -> Tensor:
     return x.contiguous()
 
 
-@njit(fastmath=REORDERED, error_model="numpy")
-def _mean_square(x: Any) -> Any:
-    total = np.float32(0.0)
-    for index in range(len(x)):
-        total += x[index] * x[index]
-    return total / np.float32(len(x))
-
-
 @njit(error_model="numpy")
-def _norm_row(x: Any, weight: Any, eps: Any, out: Any) -> None:
-    factor = np.float32(1.0) / np.sqrt(_mean_square(x) + eps)
+def _norm_row(x: Any, weight: Any, eps: Any, squares: Any, out: Any) -> None:
+    """`squares` is memory for those of `x`, a multiple of `SUMMED`, with zeros behind the last."""
+    for index in range(len(x)):
+        squares[index] = x[index] * x[index]
+    mean = total(squares.ctypes.data, len(squares) // SUMMED) / np.float32(len(x))
+    factor = np.float32(1.0) / np.sqrt(mean + eps)
     for index in range(len(x)):
         out[index] = x[index] * factor * weight[index]
 
@@ -70,11 +66,13 @@ def _norm(arguments: Any) -> None:
     block = carray(arguments, 7, np.int64)
     rows, size = block[1], block[2]
     weight, eps = carray(at(block[4]), size, np.float32), carray(at(block[5]), 1, np.float32)[0]
+    squares = np.zeros(size + -size % SUMMED, np.float32)
     row = claim(block.ctypes.data)
     while row < rows:
         x, out = carray(at(block[3]), (rows, size), np.float32), carray(at(block[6]), (rows, size), np.float32)
-        _norm_row(x[row], weight, eps, out[row])
+        _norm_row(x[row], weight, eps, squares, out[row])
         row = claim(block.ctypes.data)
+    squares[0] = np.float32(0.0)  # it would be freed after its last use
 
 
 def _gate(arguments: Any) -> None:

@@ -90,6 +90,36 @@ def test_int8_speaks_on_machines_that_have_less(
     assert told in done.stderr
 
 
+_HASHES = """
+import hashlib, numpy as np, torch
+from pipeline.engines.dia import kernels
+from pipeline.engines.dia.devices import cpu_features
+from pipeline.engines.dia.kernels import attention, rows
+draw = torch.Generator().manual_seed(0)
+tier = kernels.tier(cpu_features())
+made = [rows.rms_norm(torch.randn(4, 300, generator=draw), torch.randn(300, generator=draw), 1e-5)]
+made += [rows.silu_gate(torch.randn(4, 300, generator=draw))]
+for dtype in (torch.int8, torch.bfloat16):
+    cache, places = attention.new_cache(dtype, 1, 2, 192, 64), np.arange(190)
+    attention.store(torch.randn(190, 256, generator=draw), attention.Rows.of([cache], places, places), 0)
+    query = torch.randn(190, 512, generator=draw) / 4
+    made += [attention.attend(query, attention.Rows.of([cache], places + 1, places), 0, tier)]
+print(hashlib.sha256(torch.cat([part.flatten() for part in made]).numpy().tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_the_process_that_compiles_kernels_computes_the_same_bits_as_the_next(tmp_path: Path) -> None:
+    """What is compiled anew and what comes from the cache: else a take would differ from the one made after a crash."""
+    env = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    first, second = (
+        subprocess.run([sys.executable, "-c", _HASHES], env=env, check=True, capture_output=True, text=True).stdout
+        for _time in range(2)
+    )
+    assert first == second
+    assert len(first) == 65
+
+
 def test_nothing_is_compiled_at_import(tmp_path: Path) -> None:
     """The engine and its kernels load without an entry in numba's cache."""
     modules = ("runtime", "network.attention_cpu", "kernels.matmul")

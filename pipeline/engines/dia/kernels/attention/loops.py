@@ -16,12 +16,13 @@ from numba import carray, njit
 
 from pipeline.engines.dia.kernels import llvm
 from pipeline.engines.dia.kernels.arithmetic import (
-    REORDERED,
+    SUMMED,
     exponential,
     from_ordered,
     ordered,
     round_to_int8,
     rounded_to_bf16,
+    total,
 )
 from pipeline.engines.dia.kernels.attention import vectors, vnni
 from pipeline.engines.dia.kernels.attention.vectors import GROUP, LANES, LINE, TILE
@@ -116,23 +117,25 @@ def _as_fp32(row: Any, at: Any, member: Any) -> Any:
     return np.float32(1.0), np.float32(0.0)
 
 
-@njit(fastmath=REORDERED)
-def _weigh(scores: Any, shift: Any, scale: Any, key_scales: Any, value_scales: Any, highest: Any) -> Any:
-    """Turn the dots of one query in a tile into weights of its values, in units of e to the highest score yet.
+@njit
+def _weigh(scores: Any, count: Any, of_query: Any, key_scales: Any, value_scales: Any, highest: Any) -> Any:
+    """Turn the dots `[TILE]` of one query with `count` tokens into weights of their values, zeros behind the last.
 
-    Returns that score and the sum of the weights.
+    They are in units of e to the highest score yet. Returns that score and the sum of the weights.
     """
+    shift, scale = of_query
     top = ordered(highest)
-    for index in range(len(scores)):
+    for index in range(count):
         scores[index] = (scores[index] - shift) * (scale * key_scales[index])
         top = max(top, ordered(scores[index]))
     highest = from_ordered(top)
-    total = np.float32(0.0)
-    for index in range(len(scores)):
-        weight = exponential(scores[index] - highest)
-        total += weight
-        scores[index] = weight * value_scales[index]
-    return highest, total
+    for index in range(count):
+        scores[index] = exponential(scores[index] - highest)
+    scores[count:] = np.float32(0.0)
+    summed = total(scores.ctypes.data, TILE // SUMMED)
+    for index in range(count):
+        scores[index] *= value_scales[index]
+    return highest, summed
 
 
 @njit
@@ -175,19 +178,18 @@ def _memory_numbers(group: Any, size: Any) -> Any:
 
 @njit
 def _weigh_tile(memory: Any, count: Any, ahead: Any, lines: Any) -> None:
-    """Turn the dots of a tile into weights, with zeros behind the last of `count` tokens, and add them up.
+    """Turn the dots of a tile of `count` tokens into weights, and add them up.
 
     So that the memory is not idle meanwhile, `lines` cache lines from `ahead` on are fetched for each query.
     """
     for member in range(len(memory.weights)):
         vectors.fetch(ahead + member * lines * LINE, lines)
-        scores, before = memory.weights[member], memory.highest[member]
-        of_query = memory.shifts[member], memory.scales[member]
-        highest, total = _weigh(scores[:count], *of_query, memory.key_scales, memory.value_scales, before)
+        before, of_query = memory.highest[member], (memory.shifts[member], memory.scales[member])
+        of_tile = memory.key_scales, memory.value_scales
+        highest, summed = _weigh(memory.weights[member], count, of_query, *of_tile, before)
         factor = exponential(before - highest)
         memory.highest[member], memory.factors[member] = highest, factor
-        memory.totals[member] = memory.totals[member] * factor + total
-        scores[count:] = np.float32(0.0)
+        memory.totals[member] = memory.totals[member] * factor + summed
 
 
 def _named(name: str, function: Any) -> Any:

@@ -71,8 +71,8 @@ class Code:
 
     def fused(self, x: Any, y: Any, z: Any) -> Any:
         """x * y + z, in one instruction where the CPU has it."""
-        product = self.builder.fmul(x, y, flags=("contract",))
-        return self.builder.fadd(product, z, flags=("contract",))
+        name = f"llvm.fmuladd.v{LANES}f32"
+        return self.builder.call(llvm.function(self.builder, name, FLOATS, [FLOATS] * 3), [x, y, z])
 
     def variables(self, kind: Any, rows: int, columns: int) -> Variables:
         """Variables `[rows][columns]`, which LLVM keeps in registers, set to zero."""
