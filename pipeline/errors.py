@@ -85,3 +85,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if close:
         return f'Did you mean "{lowered[close[0]]}"?'
     return f"Known: {', '.join(names)}." if names else "There are none."
+
+
+def reason(error: BaseException) -> str:
+    """The first line of the innermost cause, without its full stop: libraries wrap errors in others that say less."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).splitlines() or [""])[0][:200].rstrip(".") or type(error).__name__

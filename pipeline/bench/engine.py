@@ -33,11 +33,11 @@ from pipeline.engines.dia.weights.config import DiaConfig, read_config
 from pipeline.engines.dia.weights.hub import DEFAULT_CODEC, locate
 from pipeline.engines.dia.weights.tensors import expected_shapes
 from pipeline.errors import EngineError, Problem
+from pipeline.jobs.stages import OnProgress
 
 FRAMES_PER_S = SAMPLE_RATE_HZ / HOP
 PRECISIONS = ("int8", "bf16", "fp32")
 PARTS = ("load", "steps", "render", "occupancy")
-OnProgress = Callable[[str, float, float], None]  # a stage, what is done of it, and all of it
 
 _SENTENCE = "The evening was calm, and a light wind moved over the fields while we talked about the day behind us. "
 _TEXT_BYTES = 300  # of the text that is read while single steps are measured

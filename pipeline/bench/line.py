@@ -129,7 +129,9 @@ def _plan(folder: Path, runs: int) -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    return {"cores": usable_cores(), "cpu": _cpu(), "python": platform.python_version()}
+    from pipeline.engines.dia.devices import cpu_model  # noqa: PLC0415 - torch takes a second to load
+
+    return {"cores": usable_cores(), "cpu": cpu_model(), "python": platform.python_version()}
 
 
 def dialogue(words: int, seed: int = 0) -> str:
@@ -177,15 +179,6 @@ def _podcast(folder: Path, *arguments: str | Path) -> _CommandRun:
         stdout.seek(0)
         kilobyte = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes
         return _CommandRun(wall_s, usage.ru_maxrss * kilobyte / 1e6, stdout.read())
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def table(results: dict[str, Any]) -> str:

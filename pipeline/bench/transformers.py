@@ -23,7 +23,7 @@ from pipeline.bench.random_weights import BenchWeights
 from pipeline.bench.samples import in_turn
 from pipeline.engines.dia.codec.dac_import import import_torchaudio
 from pipeline.engines.dia.codec.weights import CODEBOOK_SIZE, CODEBOOKS, HOP, SAMPLE_RATE_HZ, load_network
-from pipeline.errors import EngineError, Problem
+from pipeline.errors import EngineError, Problem, reason
 
 BATCHES = (4, 8, 16)  # beyond that it gains nothing on a CPU
 _GUIDANCE, _TEMPERATURE, _TOP_P, _TOP_K = 3.0, 1.2, 0.95, 45
@@ -98,7 +98,7 @@ class _Decoder:
         try:
             self._model: Any = library.DiaForConditionalGeneration.from_pretrained(weights.dia, dtype=torch.bfloat16)
         except (OSError, ValueError, RuntimeError) as error:
-            what = f"transformers cannot read them: {str(error).splitlines()[0]}"
+            what = f"transformers cannot read them: {reason(error)}."
             raise EngineError(Problem(str(weights.dia), what, "Leave --weights out.")) from None
         config = self._model.config
         eos = config.decoder_config.eos_token_id

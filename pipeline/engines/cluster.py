@@ -30,7 +30,7 @@ from distributed.utils import LoopRunner
 from pipeline.engines import DiaMachine, DiaSound, Engine, Failed, Rendered, Request, open_engine
 from pipeline.engines.devices import Worker, visible_gpu
 from pipeline.engines.resident import Resident
-from pipeline.errors import EngineError, Problem, RequestError
+from pipeline.errors import EngineError, Problem, RequestError, reason
 from pipeline.files import atomic_write
 from pipeline.settings import load_settings
 
@@ -192,7 +192,7 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
                     workers=specification, scheduler=scheduler, loop=loop, silence_logs=logging.CRITICAL
                 )
             except (RuntimeError, OSError, TimeoutError) as error:
-                what = f"they did not start ({str(error).splitlines()[0][:200]})."
+                what = f"they did not start ({reason(error)})."
                 hint = "Run the same command again; if it is always so, name fewer with --device."
                 raise EngineError(Problem("workers", what, hint)) from None
         try:
@@ -328,13 +328,6 @@ def check_address(address: str, role: str) -> None:
     if url.scheme == "tcp" and security.require_encryption and not is_loopback(address):
         what = "this is not encrypted, and DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION asks for that."
         raise RequestError(Problem(address, what, "Write tls:// instead, of a scheduler that speaks it."))
-
-
-def reason(error: BaseException) -> str:
-    """The first line of the innermost error: Dask wraps errors in others that say less."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return (str(error).splitlines() or [""])[0][:200].rstrip(".") or type(error).__name__
 
 
 def is_loopback(address: str) -> bool:

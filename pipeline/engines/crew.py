@@ -18,9 +18,9 @@ from distributed.comm.core import CommClosedError
 from distributed.utils import silence_logging_cmgr
 
 from pipeline.engines import TRAITS, DiaMachine, Request, Voice, engine_workers
-from pipeline.engines.cluster import check_address, configured, is_loopback, local_cluster, reason
+from pipeline.engines.cluster import check_address, configured, is_loopback, local_cluster
 from pipeline.engines.devices import Worker, parse_devices, share_cores
-from pipeline.errors import EngineError, Problem
+from pipeline.errors import EngineError, Problem, reason
 from pipeline.files import file_hash
 from pipeline.settings import Settings, load_settings
 

@@ -186,9 +186,9 @@ def devices() -> tuple[Device, ...]:
             present.append(Device(f"cuda:{index}", gpu.name, gpu.total_memory, bf16, fp8))
     if torch.backends.mps.is_available():
         bf16 = torch.backends.mps.is_macos_or_newer(14, 0)
-        present.append(Device("mps", _cpu_model(), torch.mps.recommended_max_memory(), bf16))
+        present.append(Device("mps", cpu_model(), torch.mps.recommended_max_memory(), bf16))
     bf16 = torch.backends.mkldnn.is_available() and not _BF16_FEATURES.isdisjoint(cpu_features())
-    present.append(Device("cpu", _cpu_model(), memory().total, bf16))
+    present.append(Device("cpu", cpu_model(), memory().total, bf16))
     if torch.xpu.is_available():
         for index in range(torch.xpu.device_count()):
             intel = torch.xpu.get_device_properties(index)
@@ -275,7 +275,8 @@ def _control_groups(root: Path, controller: str) -> Iterator[Path]:
             yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(mount))
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """The name of the processor."""
     named = re.search(r"^model name\s*: (.+)$", _read(_ROOT / "proc/cpuinfo"), re.MULTILINE)
     model = named[1] if named else _sysctl().get("machdep.cpu.brand_string", "")
     return model or platform.processor() or platform.machine()
