@@ -77,6 +77,7 @@ def test_many_chunks_have_a_voice_prompt_where_there_is_time(tiny: BenchWeights)
     assert named["bf16, end to end"] is None
 
 
+@pytest.mark.slow
 def test_the_engine_is_measured_beside_transformers(tiny: BenchWeights) -> None:
     """The same weights, its best batch, and a figure from end to end."""
     found = run_few(tiny, parts=("render",), against=True)

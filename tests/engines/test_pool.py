@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -34,11 +33,8 @@ from pipeline.engines.devices import Worker
 from pipeline.engines.pool import Pool
 from pipeline.engines.tone import ToneEngine
 from pipeline.errors import EngineError
-from pipeline.files import read_record
-from pipeline.takes.store import TakeStore
-from tests.support.commands import PODCAST, MakeJob
 from tests.support.engine_doubles import ANN, Doubles, here, request
-from tests.support.processes import WAIT_S, until
+from tests.support.processes import until
 
 BOB = Voice("bob", DraftVoice("m3", rate_wpm=150, pitch=30))
 
@@ -340,67 +336,7 @@ def test_without_a_worker_that_can_the_reason_is_told() -> None:
         list(_pool(crew).render(_chunks(10)))
 
 
-# Ends
-
-
-@contextmanager
-def _command(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`podcast`, which is killed in the end."""
-    command = [str(PODCAST), *arguments, "--engine", "tone"]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def _workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
-
-
-LONG = "# One\n\n" + "\n\n---\n\n".join(f"Scene {number} is long enough to last." for number in range(4000)) + "\n"
-
-
-@pytest.fixture
-def under_way(make_job: MakeJob, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
-    """A render on two workers that has made some takes and is far from its end, and its workers."""
-    make_job(LONG)
-    takes = tmp_path / "output" / "job" / "takes"
-    with _command(tmp_path, "render", "job.yaml", "--device", "cpu:2x1") as process:
-        until(lambda: process.poll() is not None or len(list(takes.glob("*.json"))) > 5)
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        workers = _workers_of(process)
-        assert sum("spawn_main" in " ".join(worker.cmdline()) for worker in workers) == 2
-        yield process, workers
-
-
-@pytest.mark.slow
-def test_killing_the_command_leaves_no_worker(
-    under_way: tuple[subprocess.Popen[str], list[psutil.Process]], tmp_path: Path
-) -> None:
-    """Nor a damaged take: all that are there are whole."""
-    process, workers = under_way
-    process.send_signal(signal.SIGKILL)
-    process.wait(WAIT_S)
-    _gone, alive = psutil.wait_procs(workers, timeout=WAIT_S)
-    assert not alive
-    store = TakeStore(tmp_path / "output" / "job" / "takes")
-    keys = store.keys()
-    assert len(keys) > 5
-    assert all(read_record(store.folder / f"{key}.json") and store.find(key) for key in keys)
-
-
-@pytest.mark.slow
-def test_ctrl_c_ends_it_all(under_way: tuple[subprocess.Popen[str], list[psutil.Process]]) -> None:
-    """With a word on how to go on, and no traceback."""
-    process, workers = under_way
-    process.send_signal(signal.SIGINT)
-    _out, said = process.communicate(timeout=WAIT_S)
-    assert process.returncode == 130
-    assert "Run the same command to go on." in said
-    assert "Traceback" not in said
-    _gone, alive = psutil.wait_procs(workers, timeout=WAIT_S)
-    assert not alive
+# Memory
 
 
 @pytest.mark.slow

@@ -3,149 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from hypothesis import given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
 
 from pipeline.errors import EngineError, Problem, RequestError, StorageError
 from pipeline.jobs.job import open_job
 from pipeline.jobs.report import Report
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.jobs.status import Board
-from pipeline.night.claims import Outcome
-from pipeline.night.inbox import Drop, Inbox
 from pipeline.night.watch import DropFolder, Watcher, watch
 from pipeline.settings import Settings
 from pipeline.window import parse_window
-from pipeline.workspace import Folders
-
-if TYPE_CHECKING:
-    from tests.support.commands import SCRIPT
-    from tests.support.processes import WAIT_S, until
-else:  # pytest puts this folder on the path, and some packages install a `tests` of their own
-    from tests.support.commands import SCRIPT
-    from tests.support.processes import WAIT_S, until
-
-REPORT = Report(job="one", title="A test", status="done", audio_s=0, wall_s=0, speed_x=0)
-
-
-@dataclass
-class Shop:
-    """A drop folder, and a watcher whose renders say what they read."""
-
-    folder: Path
-    rendered: list[tuple[str, str]] = field(default_factory=list)  # manifest, its script as it was read
-    said: list[str] = field(default_factory=list)
-    finished: list[Outcome] = field(default_factory=list)
-    during: Callable[[Path], object] = lambda _manifest: None
-    status: Literal["done", "partial"] = "done"
-    problems: list[Problem] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.inbox.mkdir(parents=True)
-
-    @property
-    def inbox(self) -> Path:
-        return self.folder / "inbox"
-
-    def drop(self, name: str, text: str | None = "Hello.", *, script: str | list[str] = "", **keys: Any) -> Path:
-        """Put a manifest into the inbox, after its script where that has a text."""
-        named = script or f"{name.partition('.')[0]}.md"
-        if text is not None:
-            (self.inbox / str(named)).write_text(text)
-        manifest = self.inbox / (name if "." in name else f"{name}.yaml")
-        manifest.write_text(json.dumps({"title": "A test", "script": named} | keys))
-        return manifest
-
-    def render(self, manifest: Path, done: Path) -> Report:
-        """Stands where a job is rendered."""
-        assert done.parent == self.folder / "done"
-        assert manifest.name == done.name
-        named = json.loads(manifest.read_text())["script"]
-        self.rendered.append((manifest.name, (manifest.parent / named).read_text()))
-        self.during(manifest)
-        return REPORT.model_copy(update={"status": self.status, "problems": tuple(self.problems)})
-
-    def drops(self, **options: Any) -> DropFolder:
-        """With what a watcher is given."""
-        output, window = self.folder.parent / "output", options.pop("window", None)
-        settings = Settings(output=output, voices=(), jobs=1, window=window)
-        options = {"at_once": 1, "settle_s": 0.03, "patience_s": 0.3} | options
-        return DropFolder(self.folder, settings, self.said.append, **options)
-
-    def watcher(self, **options: Any) -> Watcher:
-        return Watcher(self.drops(**options), self.render, self.finished.append)
-
-    def drain(self, **options: Any) -> list[Outcome]:
-        return self.watcher(**options).run(threading.Event(), once=True)
-
-    def waiting(self) -> list[Drop]:
-        """What lies in the inbox, the next one first."""
-        return list(Inbox(Folders(self.folder)).look(0.0).drops)
-
-    def files(self, *where: str) -> list[str]:
-        root = self.folder.joinpath(*where)
-        return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-
-    def error(self, name: str) -> str:
-        return (self.folder / "failed" / f"{name}.error.txt").read_text()
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path / "drop")
-
-
-class Running:
-    """A watcher that runs in a thread while the block lasts."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=watcher.run, args=(self.stop,))
-
-    def __enter__(self) -> Running:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.stop.set()
-        self.thread.join(WAIT_S)
-        assert not self.thread.is_alive()
-
-
-def test_a_manifest_moves_to_done_with_all_it_names(shop: Shop) -> None:
-    """A manifest, its script, cover and voices end in done/ with the report, and nothing stays behind."""
-    (shop.inbox / "cover.jpg").write_bytes(b"picture")
-    (shop.inbox / "voices" / "ann").mkdir(parents=True)
-    (shop.inbox / "voices" / "ann" / "voice.yaml").write_text("description: Ann\n")
-    shop.drop("one", cover="cover.jpg")
-
-    assert shop.drain() == [Outcome("one", REPORT)]
-
-    assert shop.files() == [
-        "done/cover.jpg",
-        "done/one.md",
-        "done/one.report.json",
-        "done/one.report.md",
-        "done/one.yaml",
-        "done/voices/ann/voice.yaml",
-    ]
-    assert list((shop.folder / "running").iterdir()) == []
-    assert json.loads((shop.folder / "done" / "one.report.json").read_text())["status"] == "done"
-    assert shop.finished == [Outcome("one", REPORT)]
+from tests.support.commands import SCRIPT
+from tests.support.processes import WAIT_S, until
+from tests.support.shop import REPORT, Running, Shop
 
 
 def test_a_script_may_come_after_its_manifest(shop: Shop) -> None:
@@ -226,69 +101,6 @@ def test_a_later_manifest_keeps_its_own_script(shop: Shop) -> None:
     assert shop.files("inbox") == []
 
 
-def test_two_manifests_share_a_script(shop: Shop) -> None:
-    """A script stays in the inbox until the last manifest that names it is through."""
-    shop.drop("one", "Shared", script="both.md")
-    shop.drop("two", None, script="both.md")
-    left: list[bool] = []
-    shop.during = lambda _manifest: left.append((shop.inbox / "both.md").exists())
-    shop.drain()
-    assert shop.rendered == [("one.yaml", "Shared"), ("two.yaml", "Shared")]
-    assert left == [True, True]
-    assert shop.files("inbox") == []
-    assert (shop.folder / "done" / "both.md").read_text() == "Shared"
-
-
-@pytest.mark.parametrize("what", ["inbox script", "running manifest", "running folder"])
-def test_files_are_removed_while_they_are_rendered(shop: Shop, what: str) -> None:
-    """Whatever somebody takes away meanwhile, the render goes on, its outcome is told, and the watcher lives."""
-    shop.drop("one")
-
-    def remove(manifest: Path) -> None:
-        if what == "inbox script":
-            (shop.inbox / "one.md").unlink()
-        elif what == "running manifest":
-            manifest.unlink()
-        else:
-            for path in manifest.parent.iterdir():
-                path.unlink()
-            manifest.parent.rmdir()
-
-    shop.during = remove
-    (outcome,) = shop.drain()
-    assert outcome.error == ""
-    assert "done/one.report.json" in shop.files()
-    assert ("done/one.yaml" in shop.files()) == (what == "inbox script")
-    assert list((shop.folder / "running").iterdir()) == []
-    shop.during = lambda _manifest: None
-    shop.drop("two")
-    shop.drain()
-    assert "done/two.yaml" in shop.files()
-
-
-def test_work_in_flight_is_taken_up_at_the_next_start(shop: Shop) -> None:
-    """What a stopped watcher was rendering stays in running/, and the next one takes it up first."""
-    running = Running(shop.watcher())
-
-    def stopped(_manifest: Path) -> None:
-        running.stop.wait(WAIT_S)
-        raise RuntimeError("stopped")
-
-    shop.during = stopped
-    shop.drop("one", "Long")
-    with running:
-        until(lambda: shop.rendered)
-    assert shop.finished == []
-    assert shop.files("running") == ["one/.lock", "one/one.md", "one/one.yaml"]
-
-    (shop.inbox / "one.md").unlink()  # the copy is what counts
-    shop.during = lambda _manifest: None
-    shop.drain()
-    assert shop.rendered == [("one.yaml", "Long")] * 2
-    assert "done/one.yaml" in shop.files()
-    assert shop.said == ["one: taken up where it was left."]
-
-
 @pytest.mark.parametrize("poll", [False, True])
 def test_a_running_watcher_notices_what_comes(shop: Shop, poll: bool) -> None:
     """With the system's events or by polling, a manifest is found that is renamed into the folder."""
@@ -350,16 +162,6 @@ def test_as_many_at_once_as_asked(shop: Shop) -> None:
         shop.drop(f"job{number}")
     assert len(shop.drain(at_once=2)) == 6
     assert most == [2]
-
-
-def test_the_higher_priority_goes_first(shop: Shop) -> None:
-    """What waits is taken by priority, then in the order in which it came."""
-    for number, name in enumerate(("late", "early", "urgent")):
-        manifest = shop.drop(name, priority=9 if name == "urgent" else 0)
-        os.utime(manifest, (1000 - number, 1000 - number))
-    assert [drop.name for drop in shop.waiting()] == ["urgent", "early", "late"]
-    shop.drain()
-    assert [name for name, _text in shop.rendered] == ["urgent.yaml", "early.yaml", "late.yaml"]
 
 
 def test_what_sleeps_holds_no_place(shop: Shop) -> None:
@@ -432,79 +234,6 @@ def test_an_error_of_the_program_fails_its_manifest_only(shop: Shop) -> None:
     assert "done/two.yaml" in shop.files()
 
 
-@pytest.mark.parametrize("moved", [True, False])
-def test_a_partial_job_fails_and_its_success_clears_failed(shop: Shop, moved: bool) -> None:
-    """A job that is not all done goes to failed/ with its report; once it succeeds nothing of that is left."""
-    (shop.inbox / "shared.md").write_text("Of another.")
-    shop.drop("other", None, script=["shared.md", "gone.md"])
-    shop.drain()
-    shop.status = "partial"
-    shop.problems = [Problem("one.md:1", "take 3 is silent.", "Listen.")]
-    shop.drop("one")
-    (outcome,) = shop.drain()
-    assert outcome.error == "one.md:1: take 3 is silent. Listen."
-    assert shop.files("failed") == [
-        "one.error.txt", "one.md", "one.report.json", "one.report.md", "one.yaml",
-        "other.error.txt", "other.yaml", "shared.md",
-    ]  # fmt: skip
-    for name in ("one.md", "one.yaml"):
-        (Path.replace if moved else shutil.copyfile)(shop.folder / "failed" / name, shop.inbox / name)
-    shop.status = "done"
-    assert [outcome.error for outcome in shop.drain()] == [""]
-    assert shop.files("failed") == ["other.error.txt", "other.yaml", "shared.md"]
-    assert shop.files("done") == ["one.md", "one.report.json", "one.report.md", "one.yaml"]
-
-
-def test_what_cannot_be_delivered_is_not_rendered_again(shop: Shop) -> None:
-    """Where done/ does not take the job it is told, and delivered later without another render."""
-    (shop.folder / "done" / "one.yaml").mkdir(parents=True)
-    shop.drop("one")
-    with Running(shop.watcher(patience_s=0.01)):
-        until(lambda: shop.said)
-        assert "It stays in running/ and is tried again." in shop.said[0]
-        (shop.folder / "done" / "one.yaml").rmdir()
-        until(lambda: shop.finished)
-    assert len(shop.rendered) == 1
-    assert "done/one.yaml" in shop.files()
-
-
-def test_what_is_no_manifest_is_left_alone(shop: Shop) -> None:
-    """Hidden and half-written files and scripts in YAML stay where they are."""
-    names = [".one.yaml", ".one.yaml.X8f3Qa", "two.yaml.part", "three.yaml~", "four.yaml.crdownload", "notes.txt"]
-    for name in names:
-        (shop.inbox / name).write_text("title: x\nscript: x.md\n")
-    (shop.inbox / "chapters.yaml").write_text("chapters: [{turns: [{text: Hello}]}]\n")
-    (shop.inbox / "list.yml").write_text("- turns: [{text: Hello}]\n")
-    (shop.inbox / "folder.yaml").mkdir()
-    assert shop.waiting() == []
-    assert shop.drain() == []
-    assert len(shop.files("inbox")) == len(names) + 2
-
-    shop.drop("five", None, script="chapters.yaml")
-    assert [outcome.name for outcome in shop.drain()] == ["five"]
-    assert "done/chapters.yaml" in shop.files()
-
-
-def test_nothing_outside_the_folder_is_taken(shop: Shop, tmp_path: Path) -> None:
-    """A path or link that leaves the inbox fails its manifest, and what it leads to is neither read nor moved."""
-    secret = tmp_path / "secret.md"
-    secret.write_text("Secret.")
-    (shop.inbox / "link.md").symlink_to(secret)
-    (shop.inbox / "linked.yaml").symlink_to(tmp_path / "manifest.yaml")
-    (tmp_path / "manifest.yaml").write_text('{"title": "x", "script": "one.md"}')
-    for name, script in (("up", "../../secret.md"), ("whole", str(secret)), ("link", "link.md")):
-        shop.drop(name, None, script=script)
-    errors = {outcome.name: outcome.error for outcome in shop.drain()}
-    assert all("is outside the manifest's folder." in errors[name] for name in ("up", "whole", "link"))
-    assert "the manifest is a link." in errors["linked"]
-    assert shop.rendered == []
-    assert [path for path in (shop.folder / "failed").rglob("*.md") if not path.is_symlink()] == []
-
-    shop.drop("whole", None, script=str(secret))
-    assert [outcome.error for outcome in shop.drain(allow_outside=True)] == [""]
-    assert secret.read_text() == "Secret."
-
-
 def test_a_folder_that_cannot_be_used(tmp_path: Path, settings: Settings) -> None:
     """A watcher whose folder is a file says so, and what to do, before it begins."""
     (tmp_path / "drop").write_text("a file")
@@ -558,150 +287,3 @@ def test_what_becomes_of_the_folder_is_said_shown_and_summed_up(shop: Shop) -> N
     digest = json.loads((drops.settings.output / "digest.json").read_text())
     assert [failure["name"] for failure in digest["failures"]] == ["two"]
     assert digest["waiting"] == ["late.yaml"]
-
-
-# Settling
-
-Step = tuple[str, float]
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("wait"), st.floats(0, 3)),
-        st.tuples(st.just("script"), st.floats(-1e9, 4e9)),
-        st.tuples(st.just("manifest"), st.floats(-1e9, 4e9)),
-        st.tuples(st.just("look"), st.just(0.0)),
-    ),
-    max_size=40,
-)
-
-
-@examples(max_examples=80)
-@given(steps)
-def test_only_what_lies_still_is_taken(tmp_path_factory: pytest.TempPathFactory, walk: list[Step]) -> None:
-    """Whatever the files' times say, nothing is ready that changed of late, and all is that has been seen unchanged."""
-    shop = Shop(tmp_path_factory.mktemp("settle") / "drop")
-    files = {"manifest": shop.drop("one"), "script": shop.inbox / "one.md"}
-    inbox, settle_s = Inbox(Folders(shop.folder)), 2.0
-    now = changed = 1000.0
-    seen: float | None = None  # the first look since the last change
-    for what, value in [*walk, ("look", 0.0), ("wait", settle_s), ("look", 0.0)]:
-        if what == "wait":
-            now += value
-        elif what == "look":
-            seen = now if seen is None else seen
-            (drop,) = inbox.look(now).drops
-            if drop.ready(settle_s, patience_s=60):
-                assert now - changed >= settle_s
-            if now - seen >= settle_s:
-                assert drop.ready(settle_s, patience_s=60)
-        else:
-            with files[what].open("a") as file:
-                file.write("\n")
-            os.utime(files[what], (value, value))
-            changed, seen = now, None
-
-
-# Several processes
-
-WATCHER = """
-import os, sys, threading, time
-from pathlib import Path
-from pipeline.jobs.report import Report
-from pipeline.night.watch import DropFolder, Watcher
-from pipeline.settings import Settings
-
-folder, log, busy_s = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
-
-def render(manifest, done):
-    mark = log.with_name(manifest.name + ".busy")
-    with log.open("a") as file:
-        try:
-            os.kill(int(mark.read_text()), 0)
-            file.write(f"clash {manifest.name} {os.getpid()}\\n")
-        except (OSError, ValueError):
-            file.write(f"begun {manifest.name} {os.getpid()}\\n")
-    mark.write_text(str(os.getpid()))
-    assert (manifest.parent / "shared.md").read_text() == "Shared."
-    time.sleep(busy_s)
-    mark.unlink()
-    return Report(title="A test", status="done", audio_s=0, wall_s=0, speed_x=0)
-
-settings = Settings(output=folder / "output", voices=(), jobs=1)
-watcher = Watcher(DropFolder(folder, settings, print, at_once=2, settle_s=0.05, patience_s=30), render)
-log.with_name(f"ready-{os.getpid()}").touch()
-while not log.with_name("go").exists():
-    time.sleep(0.01)
-watcher.run(threading.Event(), once=True)
-"""
-
-
-def start(shop: Shop, log: Path, busy_s: float) -> subprocess.Popen[str]:
-    """Begin a watcher in a process of its own."""
-    command = [sys.executable, "-c", WATCHER, str(shop.folder), str(log), str(busy_s)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-
-
-def let_go(log: Path, *watchers: subprocess.Popen[str]) -> None:
-    """Let them begin at the same time."""
-
-    def alive() -> None:
-        assert [watcher.poll() for watcher in watchers] == [None] * len(watchers)
-
-    until(lambda: len(list(log.parent.glob("ready-*"))) == len(watchers), alive)
-    log.with_name("go").touch()
-
-
-def end(*processes: subprocess.Popen[str]) -> None:
-    for process in processes:
-        told = process.communicate(timeout=WAIT_S)[1]
-        assert process.returncode == 0, told
-
-
-def begun(log: Path) -> list[tuple[str, str]]:
-    """The manifest and the process of every render, none of which may meet another."""
-    lines = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
-    assert [line for line in lines if line[0] == "clash"] == []
-    return [(name, pid) for _what, name, pid in lines]
-
-
-def drop_all(shop: Shop, count: int) -> set[str]:
-    """So many manifests that share a script, all there at once."""
-    return {shop.drop(f"job{n:03d}", None if n else "Shared.", script="shared.md").name for n in range(count)}
-
-
-def assert_all_done(shop: Shop, manifests: set[str]) -> None:
-    assert shop.files("inbox") == []
-    assert list((shop.folder / "running").iterdir()) == []
-    assert {name for name in shop.files("done") if name.endswith(".yaml")} == manifests
-    assert shop.files("failed") == []
-
-
-@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
-def test_two_watchers_render_nothing_twice(shop: Shop, tmp_path: Path, count: int) -> None:
-    """Of two processes that watch one folder each takes a part, and every manifest is rendered exactly once."""
-    manifests, log = drop_all(shop, count), tmp_path / "log"
-    two = start(shop, log, 0.01), start(shop, log, 0.01)
-    let_go(log, *two)
-    end(*two)
-    assert sorted(name for name, _pid in begun(log)) == sorted(manifests)
-    assert len({pid for _name, pid in begun(log)}) == 2
-    assert_all_done(shop, manifests)
-
-
-@pytest.mark.slow
-def test_a_watcher_is_killed_and_nothing_is_lost(shop: Shop, tmp_path: Path) -> None:
-    """After kill -9 of one of two watchers every manifest is done, and only what it had in hand is begun again."""
-    manifests, log = drop_all(shop, 200), tmp_path / "log"
-    victim, other = start(shop, log, 0.02), start(shop, log, 0.02)
-    let_go(log, victim, other)
-    until(lambda: sum(pid == str(victim.pid) for _name, pid in begun(log)) > 10)
-    victim.send_signal(signal.SIGKILL)
-    victim.communicate(timeout=WAIT_S)
-    end(start(shop, log, 0.02), other)
-    renders = begun(log)
-    assert {name for name, _pid in renders} == manifests
-    names = [name for name, _pid in renders]
-    twice = {name for name in names if names.count(name) > 1}
-    first = dict(reversed(renders))
-    assert len(twice) <= 2
-    assert {first[name] for name in twice} <= {str(victim.pid)}
-    assert_all_done(shop, manifests)

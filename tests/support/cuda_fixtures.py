@@ -20,7 +20,6 @@ from pipeline.engines.dia.network.attention_cuda import BLOCK, LayerCache, atten
 from pipeline.engines.dia.network.model import Model
 from tests.support.dia_fixtures import CONFIG, QUICK, by_key
 
-UNGUIDED = Sampling(cfg_scale=0)
 GREEDY = Sampling(temperature=0)
 # Takes of several blocks of rows and of text.
 LONG = replace(

@@ -29,7 +29,9 @@ from tests.support import tiny_dia
 
 _TINY = tiny_dia.config_dict(encoder={"num_hidden_layers": 1}, decoder={"num_hidden_layers": 2})
 CONFIG = parse_config(_TINY, "tiny")
+LAST = max(CONFIG.delays)  # rows from the first codebook's end to the last one's
 USUAL = Sampling()
+UNGUIDED = Sampling(cfg_scale=0)
 QUICK = replace(CONFIG, delays=(0, 3, 1, 2, 2, 0, 1, 3, 1))  # a take is done 3 rows after its end, not 15
 V1_CONFIG = replace(CONFIG, network="v1")
 V1 = Sampling(temperature=1.3, top_k=35, from_guided=True)

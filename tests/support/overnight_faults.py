@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 
 from tests.support.commands import PODCAST
+from tests.support.faults import finished_takes
 from tests.support.processes import WAIT_S, free_port, until
-from tests.whole.test_faults import finished_takes
 
 _MARK = "PODCAST_FAULT_SUITE"
 

@@ -15,11 +15,9 @@ import pytest
 
 from tests.conftest import SUMMARIES
 from tests.engines.dia.test_engine import write_weights
+from tests.support.faults import Disk, made, prose, render_here, scenes, takes_of, temporaries
 from tests.support.overnight_faults import CLOCK, Command, Ledger, Stage, Wire, Work, python
 from tests.support.processes import WAIT_S, free_port, until
-from tests.whole.test_faults import disk, made, prose, render_here, scenes, takes_of, temporaries
-
-__all__ = ["disk"]  # a fixture
 
 pytestmark = pytest.mark.slow
 
@@ -323,7 +321,7 @@ def test_prefect_and_what_it_runs_are_killed(
 
 
 def test_the_disk_is_full_or_read_only(
-    stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]], disk: Callable[[str], Path]
+    stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]], disk: Disk
 ) -> None:
     """The command ends with code 1 and says so; with room again it goes on where it was."""
     script = scenes(60)

@@ -264,7 +264,7 @@ def test_say_gives_the_codes_of_a_line(weights: Path, tmp_path: Path) -> None:
     """`--temperature 0` gives the same whatever the seed, and the codes are those of the sound."""
     found = []
     for seed in (1, 2):
-        command = ("say", "[S1] A line for comparing.", "--out", "x.wav", "--engine", "dia", "--weights", weights)
+        command = ("say", "[S1] So it is.", "--out", "x.wav", "--engine", "dia", "--weights", weights)
         more = ("--temperature", "0", "--codes", "x.npy", "--seed", seed)
         result = run_podcast(*command, *map(str, more), cwd=tmp_path)
         assert result.returncode == 0, result.stderr
@@ -278,6 +278,7 @@ def test_say_gives_the_codes_of_a_line(weights: Path, tmp_path: Path) -> None:
     assert "sound without codes" in refused.stderr
 
 
+@pytest.mark.slow
 def test_auditions_to_choose_from_become_a_voice(weights: Path, tmp_path: Path) -> None:
     """Several performances of one voice, the first being the one that jobs use."""
     command = ("voices", "audition", "ada", "--takes", "3", "--weights", weights, "--json")

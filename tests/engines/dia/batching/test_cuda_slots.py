@@ -23,22 +23,12 @@ from pipeline.engines.dia.network.attention_cuda import StaticCache
 from pipeline.engines.dia.network.linear import Fp8Linear, Linear
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights.config import DiaConfig
-from tests.support import dia_fixtures
-from tests.support.cuda_fixtures import (
-    GREEDY,
-    LONG,
-    PLAIN,
-    UNGUIDED,
-    Watched,
-    attend_alike,
-    decode_all,
-    long_requests,
-    static,
-)
+from tests.support.cuda_fixtures import GREEDY, LONG, PLAIN, Watched, attend_alike, decode_all, long_requests, static
 from tests.support.dia_fixtures import (
     CONFIG,
     NO_MEMORY,
     QUICK,
+    UNGUIDED,
     USUAL,
     V1,
     V1_CONFIG,
@@ -54,6 +44,8 @@ from tests.support.dia_fixtures import (
     weights,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 KINDS: dict[str, tuple[DiaConfig, Sampling, int | None]] = {
     "usual": (CONFIG, USUAL, None),
     "quick": (QUICK, USUAL, None),
@@ -64,13 +56,6 @@ KINDS: dict[str, tuple[DiaConfig, Sampling, int | None]] = {
     "greedy": (QUICK, GREEDY, None),
 }
 kinds = pytest.mark.parametrize("kind", KINDS)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """A tiny network is no faster with more, and much slower where other tests run beside it."""
-    with dia_fixtures.threads(1):
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,136 @@
+"""A full disk: it is told of wherever it fills up, no take is lost, and with more room the rest is made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.support.commands import run_podcast
+from tests.support.faults import Disk, finished_takes, made, prose, render, render_here, takes_of, temporaries
+
+
+def make_job_with_cover(folder: Path, preset: str) -> None:
+    """A job whose cover is a good part of its deliverable, so that tagging needs room of its own."""
+    picture = BytesIO()
+    Image.effect_noise((500, 500), 100).save(picture, format="PNG")
+    (folder / "cover.png").write_bytes(picture.getvalue())
+    (folder / "job.md").write_text(prose(50, chapters=2))
+    (folder / "job.yaml").write_text(
+        f"title: A test\nscript: job.md\ncover: cover.png\ndeliver: [{{preset: {preset}, files: one}}]\n"
+    )
+
+
+def assert_told_that_the_disk_is_full(ended: subprocess.CompletedProcess[str]) -> None:
+    assert ended.returncode == 1, ended.stderr
+    assert "Traceback" not in ended.stderr, ended.stderr
+    (line,) = ended.stderr.splitlines()
+    assert "the disk is full." in line
+    assert "Make room or choose another folder with --out, then run the same command again" in line
+    assert ended.stdout == ""
+
+
+def fill_then_make_room(folder: Path, disk: Disk, limit: str, reference: dict[str, str]) -> int:
+    """Run into the limit, twice; then make room, finish, and see that nothing was lost. Returns the takes kept."""
+    job = folder / "disk" / "job"
+    shutil.rmtree(job)
+    disk(limit)
+    ended = run_podcast(
+        "render", "job.yaml", "--engine", "tone", "--out", "disk", "--json", "--no-disk-check", cwd=folder
+    )
+    assert_told_that_the_disk_is_full(ended)
+    assert [path for path in temporaries(job) if path.suffix in (".flac", ".mp3", ".m4b", ".wav")] == []
+    kept = finished_takes(job)
+
+    disk("size=200m,nr_inodes=1000")
+    render_here(folder, "disk")
+
+    assert takes_of(job)["reused"] == len(kept), limit
+    assert {key: value for key, value in finished_takes(job).items() if key in kept} == kept
+    assert made(job) == reference, limit
+    assert temporaries(job) == []
+    return len(kept)
+
+
+def test_the_disk_is_full_before_the_deliverables(tmp_path: Path, disk: Disk) -> None:
+    """Where the disk fills up with takes or chapters, the message says so, and with more room the rest is made."""
+    make_job_with_cover(tmp_path, "podcast")
+    disk("size=200m,nr_inodes=1000")
+    job = render_here(tmp_path, "disk")
+    reference, total = made(job), takes_of(job)["total"]
+    page = os.sysconf("SC_PAGE_SIZE")
+    board = 3 * page  # of `podcast status`, while the command runs
+    takes, chapters = used_by(job / "takes") + board, used_by(job / "chapters")
+
+    kept = [
+        fill_then_make_room(tmp_path, disk, f"size={size}", reference)
+        for size in (
+            page,
+            page * 4,
+            takes - board - page,
+            takes + page * 2,
+            takes + chapters // 2,
+            takes + chapters - page,
+        )
+    ]
+
+    assert kept[0] == 0
+    assert 0 < kept[2] < total
+    assert kept[3:] == [total] * 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["podcast", "m4b", "wav", "flac"])
+def test_the_disk_is_full_among_the_deliverables(preset: str, tmp_path: Path, disk: Disk) -> None:
+    """Where the disk fills up while a file is encoded or tagged, the message says so, and no take is lost."""
+    make_job_with_cover(tmp_path, preset)
+    place = disk("size=200m,nr_inodes=1000")
+    job = render_here(tmp_path, "disk")
+    reference, total = made(job), takes_of(job)["total"]
+    (sound,) = (path for path in job.glob("*/*/*/A test.*") if path.suffix in (".mp3", ".m4b", ".wav", ".flac"))
+    before = shutil.disk_usage(place).used - sound.stat().st_size
+    for part in (0.02, 0.3, 0.5, 0.7, 0.9, 0.98):
+        limit = before + round(sound.stat().st_size * part)
+        assert fill_then_make_room(tmp_path, disk, f"size={limit}", reference) == total
+
+
+def used_by(folder: Path) -> int:
+    """Bytes of a folder's files as a file system counts them."""
+    return sum(path.stat().st_blocks * 512 for path in folder.iterdir())
+
+
+@pytest.mark.slow
+def test_a_disk_that_takes_no_more_files(tmp_path: Path, disk: Disk) -> None:
+    """A file system that has run out of inodes is told of as a full disk, wherever that happens."""
+    make_job_with_cover(tmp_path, "podcast")
+    disk("size=200m,nr_inodes=1000")
+    job = render_here(tmp_path, "disk")
+    reference = made(job)
+    files = sum(1 for _path in (tmp_path / "disk").rglob("*"))
+    for inodes in range(5, files - 2, 2):
+        fill_then_make_room(tmp_path, disk, f"size=200m,nr_inodes={inodes}", reference)
+
+
+def test_a_disk_that_becomes_read_only(tmp_path: Path, disk: Disk) -> None:
+    """A file system that is read-only is told of, with code 1, for a new job as for one with work left."""
+    make_job_with_cover(tmp_path, "podcast")
+    disk("size=200m")
+    job = render(tmp_path, "disk")
+    kept = finished_takes(job)
+    (tmp_path / "job.md").write_text(prose(70, chapters=2, seed=2))
+    for name in ("job", "other"):
+        (tmp_path / f"{name}.yaml").write_text((tmp_path / "job.yaml").read_text())
+        disk("size=200m,ro")
+        ended = run_podcast("render", f"{name}.yaml", "--engine", "tone", "--out", "disk", cwd=tmp_path)
+        assert ended.returncode == 1, ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert "the file system is read-only." in ended.stderr
+        assert len(ended.stderr.splitlines()) == 1
+    disk("size=200m,rw")
+    render(tmp_path, "disk")
+    assert {key: value for key, value in finished_takes(job).items() if key in kept} == kept
