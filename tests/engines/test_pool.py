@@ -40,6 +40,8 @@ from tests.support.commands import PODCAST, MakeJob
 from tests.support.engine_doubles import ANN, Doubles, here, request
 from tests.support.processes import WAIT_S, until
 
+pytestmark = pytest.mark.slow
+
 BOB = Voice("bob", DraftVoice("m3", rate_wpm=150, pitch=30))
 
 
@@ -255,7 +257,6 @@ def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 # Deaths
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [("a",), ("a", "b")])
 def test_chunks_that_kill_their_worker_are_given_up(workers: tuple[str, ...]) -> None:
     """Two of sixty do: those alone fail, after they have died alone; one that breaks the engine is treated alike."""
@@ -290,7 +291,6 @@ def test_a_chunk_has_its_chances(doubles: Crew, monkeypatch: pytest.MonkeyPatch)
     assert least <= tried["bad"] <= least + 1
 
 
-@pytest.mark.slow
 def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
     """Two workers are killed in the midst of it: everything comes back once, with the same bytes."""
     requests = _chunks(400, words=30)
@@ -308,7 +308,6 @@ def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
     assert sounds == _sounds(ToneEngine().render(requests))
 
 
-@pytest.mark.slow
 def test_a_worker_that_stands_still_holds_up_nobody(doubles: Crew) -> None:
     """All come that are not its own, and those when it moves again."""
     requests = _chunks(300, words=30)
@@ -374,7 +373,6 @@ def under_way(make_job: MakeJob, tmp_path: Path) -> Iterator[tuple[subprocess.Po
         yield process, workers
 
 
-@pytest.mark.slow
 def test_killing_the_command_leaves_no_worker(
     under_way: tuple[subprocess.Popen[str], list[psutil.Process]], tmp_path: Path
 ) -> None:
@@ -390,7 +388,6 @@ def test_killing_the_command_leaves_no_worker(
     assert all(read_record(store.folder / f"{key}.json") and store.find(key) for key in keys)
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_it_all(under_way: tuple[subprocess.Popen[str], list[psutil.Process]]) -> None:
     """With a word on how to go on, and no traceback."""
     process, workers = under_way
@@ -403,7 +400,6 @@ def test_ctrl_c_ends_it_all(under_way: tuple[subprocess.Popen[str], list[psutil.
     assert not alive
 
 
-@pytest.mark.slow
 def test_memory_stays_flat() -> None:
     """A thousand chunks leave nothing behind, neither in the workers nor in the process that sends them."""
     with _doubles("a", "b") as crew:

@@ -61,6 +61,7 @@ def installed_with(names: tuple[str, ...]) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_it_is_rehearsed_with_the_packages_it_names() -> None:
     """Every check has findings, none fails, and nothing is loaded beside those packages and what they bring."""
     there = installed_with(NAMED)

