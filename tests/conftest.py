@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections import Counter
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 hypothesis.settings.register_profile("podcast", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("podcast")
 
+# Those that take minutes, the longest first.
+LONGEST = (
+    "whole/test_overnight_faults.py",
+    "night/test_prefect_flow.py",
+    "whole/test_faults.py",
+    "whole/test_full_disk.py",
+    "engines/dia/test_engine.py",
+    "whole/test_docs.py",
+    "whole/test_hosts.py",
+    "whole/test_dia_parity.py",
+    "whole/test_networks.py",
+    "engines/test_pool.py",
+)
 SUMMARIES = pytest.StashKey[list[str]]()
 # Where it names a file, tests that are named there fail where they would be skipped.
 REQUIRED = os.environ.get("TESTS_REQUIRED")
@@ -51,9 +63,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files first that have most slow tests: at the end, one process would be at them while others are idle."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    """Put the longest files first: at the end, one process would be at them while the others have nothing."""
+    places = {Path(__file__).parent / file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -9,6 +9,7 @@ from pipeline.bench.random_weights import BenchWeights
 from pipeline.bench.table import codec_table
 
 
+@pytest.mark.slow
 def test_the_codec_is_measured(tiny: BenchWeights) -> None:
     """Both ways, in both precisions."""
     found = bench_codec(

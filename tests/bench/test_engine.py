@@ -46,6 +46,7 @@ def test_chunks_are_as_long_as_real_ones() -> None:
     assert all(10 < len(text) / seconds < 20 for text, seconds in made)
 
 
+@pytest.mark.slow
 def test_an_engine_is_measured(tiny: BenchWeights) -> None:
     """Steps, chunks from text to sound and the scheduler; the table names machine and goals."""
     found = run_few(tiny, parts=("steps", "render", "occupancy"), occupancy_chunks=10)
@@ -65,6 +66,7 @@ def test_an_engine_is_measured(tiny: BenchWeights) -> None:
     assert all(goal.value is None for goal in goals(found) if "end to end" in goal.name)  # it was too quick for that
 
 
+@pytest.mark.slow
 def test_many_chunks_have_a_voice_prompt_where_there_is_time(tiny: BenchWeights) -> None:
     """And as many as were asked for."""
     found = run_few(tiny, max_seconds=0.5, parts=("render",), quick=False, chunks=3)

@@ -42,6 +42,7 @@ def test_render_prints_the_report_and_writes_it(make_job: MakeJob, tmp_path: Pat
     assert "0 rendered, 4 reused" in again.stderr
 
 
+@pytest.mark.slow
 def test_several_manifests_end_with_the_digest(make_job: MakeJob, tmp_path: Path) -> None:
     """Its page is named on stderr; stdout is the list of reports. One manifest has its report alone."""
     make_job(name="one")

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -35,6 +36,8 @@ from pipeline.engines.tone import ToneEngine
 from pipeline.errors import EngineError
 from tests.support.engine_doubles import ANN, Doubles, here, request
 from tests.support.processes import until
+
+pytestmark = pytest.mark.slow
 
 BOB = Voice("bob", DraftVoice("m3", rate_wpm=150, pitch=30))
 
@@ -251,7 +254,6 @@ def test_slots_stay_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 # Deaths
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [("a",), ("a", "b")])
 def test_chunks_that_kill_their_worker_are_given_up(workers: tuple[str, ...]) -> None:
     """Two of sixty do: those alone fail, after they have died alone; one that breaks the engine is treated alike."""
@@ -286,7 +288,6 @@ def test_a_chunk_has_its_chances(doubles: Crew, monkeypatch: pytest.MonkeyPatch)
     assert least <= tried["bad"] <= least + 1
 
 
-@pytest.mark.slow
 def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
     """Two workers are killed in the midst of it: everything comes back once, with the same bytes."""
     requests = _chunks(400, words=30)
@@ -304,7 +305,6 @@ def test_what_a_killed_worker_had_comes_again(doubles: Crew) -> None:
     assert sounds == _sounds(ToneEngine().render(requests))
 
 
-@pytest.mark.slow
 def test_a_worker_that_stands_still_holds_up_nobody(doubles: Crew) -> None:
     """All come that are not its own, and those when it moves again."""
     requests = _chunks(300, words=30)
@@ -339,9 +339,11 @@ def test_without_a_worker_that_can_the_reason_is_told() -> None:
 # Memory
 
 
-@pytest.mark.slow
 def test_memory_stays_flat() -> None:
-    """A thousand chunks leave nothing behind, neither in the workers nor in the process that sends them."""
+    """Chunks leave nothing behind, neither in the workers nor in the process that sends them.
+
+    What leaks does so every time; what a process keeps for itself it takes once or twice.
+    """
     with _doubles("a", "b") as crew:
         speaker = _pool(crew)
 
@@ -349,11 +351,10 @@ def test_memory_stays_flat() -> None:
             pids = (os.getpid(), *crew.client.run(os.getpid).values())
             return {pid: psutil.Process(pid).memory_info().rss for pid in pids}
 
-        for _warm in range(2):
-            assert sum(isinstance(result, Rendered) for result in speaker.render(_chunks(100, words=60))) == 100
-        before = used()
-        assert sum(isinstance(result, Rendered) for result in speaker.render(iter(_chunks(1000, words=60)))) == 1000
-        after = used()
-    assert after.keys() == before.keys()
-    for pid in before:
-        assert after[pid] - before[pid] < 40e6, f"{before[pid] / 1e6:.0f} MB became {after[pid] / 1e6:.0f} MB"
+        readings = [used()]
+        for _round in range(4):
+            assert sum(isinstance(result, Rendered) for result in speaker.render(iter(_chunks(500, words=60)))) == 500
+            readings.append(used())
+    for pid in readings[0]:
+        megabytes = [reading[pid] / 1e6 for reading in readings]
+        assert min(after - before for before, after in pairwise(megabytes)) < 10, megabytes

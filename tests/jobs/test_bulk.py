@@ -202,6 +202,7 @@ def test_an_interruption_ends_all_and_keeps_their_takes(
         assert report.takes.reused == count
 
 
+@pytest.mark.slow
 def test_jobs_side_by_side_on_real_workers(make: Callable[..., Job], settings: Settings) -> None:
     """Make the takes they would have made alone, in this process."""
     jobs = [make("a"), make("b", priority=1), make("c")]

@@ -120,14 +120,13 @@ def _flip(data: bytes) -> bytes:
 @pytest.mark.parametrize("suffix", [".flac", ".json"])
 @pytest.mark.parametrize("damage", [_cut, _flip])
 def test_a_take_that_is_damaged_there_is_rendered_and_replaced(
-    job: Job, bucket: str, tmp_path: Path, suffix: str, damage: Any
+    job: Job, tmp_path: Path, suffix: str, damage: Any
 ) -> None:
     """It alone; a third machine then fetches all."""
-    url = f"{bucket}/takes"
+    url = (tmp_path / "shared").as_uri()
     first = render_takes(job.takes, job.engine, _machine(tmp_path, "one", url))
-    path, system = f"{bucket}/takes/{job.takes[2].key}{suffix}", _s3()
-    whole = system.cat_file(path)
-    system.pipe_file(path, damage(whole))
+    path = tmp_path / "shared" / f"{job.takes[2].key}{suffix}"
+    path.write_bytes(damage(path.read_bytes()))
     second = render_takes(job.takes, job.engine, _machine(tmp_path, "two", url))
     assert (second.rendered, second.reused, second.unshared) == (1, 3, None)
     third = render_takes(job.takes, job.engine, _machine(tmp_path, "three", url))

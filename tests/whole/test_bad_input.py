@@ -296,6 +296,7 @@ def test_the_real_command_refuses_as_well(tmp_path: Path, make_job: MakeJob) -> 
         assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_one_broken_manifest_does_not_stop_the_others(tmp_path: Path, make_job: MakeJob) -> None:
     """Of several manifests the sound ones are rendered, the broken one is told of, and stdout stays JSON."""
     make_job(name="first")

@@ -46,6 +46,8 @@ from tests.support.dia_reference import (
     some_rows,
 )
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = {"none": (0, 0, 0), "equal": (20, 20, 20), "ragged": (5, 0, 17)}
 
 
@@ -317,9 +319,8 @@ LARGER = tiny_dia.config_dict(
 )
 
 
-@pytest.mark.slow
 def test_larger_network() -> None:
-    """129 million parameters over 500 frames: the same codes, and logits that do not drift apart."""
+    """129 million parameters: logits that do not drift apart over 500 frames, and the same codes over 250."""
     state = tiny_dia.make_state(LARGER, seed=1)
     for name in state:
         if "q_proj" in name:  # scores grow with the root of the head size; these are as soft as the tiny network's
@@ -331,8 +332,8 @@ def test_larger_network() -> None:
     theirs = reference_logits(reference, text, rows, unconditional=True)
     assert _difference(engine_logits(model, None, rows), theirs) < TOLERANCE
     prompts = _prompts((0,))
-    expected = reference_greedy(reference, [text], prompts, 500, 3.0)
-    assert len(expected.codes[0]) == 500
+    expected = reference_greedy(reference, [text], prompts, 250, 3.0)
+    assert len(expected.codes[0]) == 250
     assert expected.margin > 10 * DECISIVE
-    (codes,) = engine_greedy(model, [text], prompts, 500, 3.0)
+    (codes,) = engine_greedy(model, [text], prompts, 250, 3.0)
     np.testing.assert_array_equal(codes, expected.codes[0])

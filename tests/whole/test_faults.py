@@ -83,7 +83,6 @@ def test_a_job_is_rendered_by_one_process_at_a_time(tmp_path: Path, make_job: Ma
     assert temporaries(job) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "number"), [("draft", signal.SIGINT), ("draft", signal.SIGTERM), ("tone", signal.SIGINT)]
 )
@@ -120,7 +119,6 @@ def test_a_stop_while_takes_are_made(engine: str, number: signal.Signals, tmp_pa
     assert temporaries(job) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "number"),
     [("podcast", signal.SIGINT), ("podcast", signal.SIGTERM), ("m4b", signal.SIGINT), ("flac", signal.SIGINT)],
@@ -149,7 +147,6 @@ def test_a_stop_while_files_are_encoded(preset: str, number: signal.Signals, tmp
     assert made(job) == reference
 
 
-@pytest.mark.slow
 def test_a_stop_before_anything_has_begun(tmp_path: Path, make_job: MakeJob) -> None:
     """Ctrl-C while the command is still reading and checking ends with 130 and without a traceback."""
     make_job(prose(20_000, chapters=20), deliver=["wav"])
@@ -183,7 +180,6 @@ def processes_of(session: int) -> list[psutil.Process]:
 KILLS = 50
 
 
-@pytest.mark.slow
 def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, make_job: MakeJob) -> None:
     """Killed at 50 random moments, a job renders no finished take again and ends in the same bytes as undisturbed."""
     make_job(prose(160, chapters=4), deliver=["podcast", "m4b"])

@@ -60,8 +60,8 @@ def test_a_sentence_of_5000_words_is_rendered(podcast: Podcast, make_job: MakeJo
     chunks = json.loads(answer.out)["chunks"]
     assert " ".join(chunk["text"] for chunk in chunks).split() == [*words[:-1], f"{words[-1]}."]
     assert max(len(chunk["text"].encode()) for chunk in chunks) <= 300
-    short = make_job(f"# One\n\n{' '.join(words[:500])}.\n", deliver=["podcast"])
-    assert render(podcast, short, engine="draft")["takes"]["total"] > 10
+    short = make_job(f"# One\n\n{' '.join(words[:200])}.\n", deliver=["podcast"])
+    assert render(podcast, short, engine="draft")["takes"]["total"] > 4
 
 
 def test_control_characters_and_emoji_are_not_spoken(podcast: Podcast, make_job: MakeJob) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import required_tests
+from tests.conftest import LONGEST, required_tests
 from tests.support.commands import REPOSITORY
 
 BIN = Path(sys.executable).parent
@@ -48,8 +48,9 @@ def test_a_test_file_bears_the_name_of_the_file_it_tests() -> None:
             assert (folder / f"{name}.py").is_file() or name == folder.name, path
 
 
-def test_required_tests_are_there() -> None:
-    """A name that no test has would require nothing."""
+def test_tests_that_are_named_are_there() -> None:
+    """A name that none has would require nothing, and put nothing first."""
+    assert all((REPOSITORY / "tests" / file).is_file() for file in LONGEST)
     for test in required_tests(REPOSITORY / "tests" / "required.txt"):
         file, name = test.split("::")
         assert f"\ndef {name}(" in (REPOSITORY / file).read_text(encoding="utf-8"), test

@@ -104,6 +104,7 @@ def test_takes_are_the_same_bytes_elsewhere_and_after_losing_some(
     assert sounds(render(make_job, dia, LONG)[0].workspace.root) == whole
 
 
+@pytest.mark.slow
 def test_a_doubtful_take_is_tried_again_and_named(make_job: MakeJob, dia: Settings) -> None:
     """Tiny weights say nothing, and stop long before their text could be over."""
     job, report = render(make_job, dia)
@@ -260,6 +261,7 @@ def test_a_take_is_as_long_as_its_codes_and_no_longer_than_asked(weights: Path, 
     assert len(made.codes) <= 8
 
 
+@pytest.mark.slow
 def test_say_gives_the_codes_of_a_line(weights: Path, tmp_path: Path) -> None:
     """`--temperature 0` gives the same whatever the seed, and the codes are those of the sound."""
     found = []
@@ -291,6 +293,7 @@ def test_auditions_to_choose_from_become_a_voice(weights: Path, tmp_path: Path) 
     assert len(sounds) == 3
 
 
+@pytest.mark.slow
 def test_converted_weights_speak(weights: Path, make_job: MakeJob, dia: Settings, tmp_path: Path) -> None:
     """The command writes a folder that renders a job like any other."""
     result = run_podcast("weights", "convert", weights, tmp_path / "converted", cwd=tmp_path)

@@ -44,7 +44,7 @@ from tests.support.dia_fixtures import (
     weights,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 KINDS: dict[str, tuple[DiaConfig, Sampling, int | None]] = {
     "usual": (CONFIG, USUAL, None),

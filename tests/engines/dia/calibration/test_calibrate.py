@@ -112,6 +112,7 @@ def test_weights_without_outliers_are_allowed_as_they_are(tmp_path: Path) -> Non
     assert json.loads(metadata["told"]) == {"calibration": told}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["norms", "inside"])
 def test_outliers_that_can_be_moved_are_mended(where: str, tmp_path: Path) -> None:
     """Plain int8 fails; with scales it passes, without a product in bf16, and what is written is what was measured."""
@@ -255,6 +256,7 @@ def test_the_command_writes_a_folder_and_tells_machines(tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_the_command_tells_people_and_what_to_do_where_int8_is_refused(tmp_path: Path) -> None:
     """A line for each kind, and the verdict; the folder is there, for who asks for int8."""
     state = tiny_dia.make_state(SMALL)
@@ -270,6 +272,7 @@ def test_the_command_tells_people_and_what_to_do_where_int8_is_refused(tmp_path:
     assert packed.load(tmp_path / "int8", PARSED)
 
 
+@pytest.mark.slow
 def test_keys_and_values_are_measured_as_kernels_keep_them(tmp_path: Path) -> None:
     """Where there are kernels: attention over int8 costs less than the products in int8, and more than nothing."""
     heads = {"head_dim": 32, "cross_head_dim": 32}

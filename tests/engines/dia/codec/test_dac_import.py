@@ -11,6 +11,7 @@ import pytest
 from tests.support.dac_fixtures import problems
 
 
+@pytest.mark.slow
 def test_the_package_imports_whatever_torch_is_built_for_and_transformers_after_it() -> None:
     """torchaudio stays the real one, for other libraries; what somebody's failed import of it left does no harm."""
     program = """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,9 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def decibels(sound: Pcm, other: Pcm) -> float:
-    """The level of `sound` over what `other` differs from it by."""
-    return float(10 * np.log10(np.mean(sound.astype(np.float64) ** 2) / np.mean((sound - other) ** 2)))
+    """The level of `sound` over what `other` differs from it by; infinite where that is nothing."""
+    noise = np.mean((sound - other).astype(np.float64) ** 2)
+    return float(10 * np.log10(np.mean(sound.astype(np.float64) ** 2) / noise)) if noise else math.inf
 
 
 @pytest.mark.parametrize("made", ["package", "wide"])
@@ -52,30 +54,25 @@ def test_bf16_without_numba_or_packed_weights_sounds_the_same(wide: Path, monkey
         assert decibels(usual, pcm) > 30
 
 
-def test_in_bf16_windows_change_no_bit(package: Path) -> None:
-    """Each window leaves out what its samples do not depend on, and nothing else."""
-    codec, codes = load_codec(package, dtype=torch.bfloat16), codes_of(WINDOW + 30)
-    latent = codec._network.quantizer.from_codes(torch.from_numpy(codes.T.astype(np.int64))[None])[0]
-    for count in (1, 2, 3):
-        with threads(count), torch.inference_mode():
-            whole = codec._decoder(latent, 0, len(codes)).numpy()
-            for begin, end in ((0, 30), (60, 70), (180, len(codes))):
-                np.testing.assert_array_equal(codec._decoder(latent, begin, end), whole[begin * HOP : end * HOP])
-        with threads(count):
-            np.testing.assert_array_equal(codec.decode(codes), whole)
-
-
 @pytest.mark.parametrize("made", ["package", "wide"])
-def test_in_bf16_other_threads_change_no_more_than_the_rounding(made: str, request: pytest.FixtureRequest) -> None:
-    """oneDNN goes through layers that are narrower than the real ones otherwise with another number of threads."""
-    codec, codes = load_codec(request.getfixturevalue(made), dtype=torch.bfloat16), codes_of(WINDOW)
-    with threads(1):
-        alone = codec.decode(codes)
-    for count in (2, 3, 5):
-        with threads(count):
-            sound = codec.decode(codes)
-        assert np.abs(alone - sound).max() < 0.05
-        assert np.array_equal(alone, sound) or decibels(alone, sound) > 30
+def test_in_bf16_windows_and_threads_change_no_more_than_rounding(made: str, request: pytest.FixtureRequest) -> None:
+    """Each window leaves out what its samples do not depend on, and nothing else.
+
+    Where layers are narrower than the real ones, oneDNN may sum in another order at another number of rows or threads.
+    """
+    codec, codes = load_codec(request.getfixturevalue(made), dtype=torch.bfloat16), codes_of(WINDOW + 30)
+    latent = codec._network.quantizer.from_codes(torch.from_numpy(codes.T.astype(np.int64))[None])[0]
+    with torch.inference_mode():
+        expected = codec._decoder(latent, 0, len(codes)).numpy()
+    for count in (1, 2, 3, 5):
+        with threads(count), torch.inference_mode():
+            pieces = {(0, len(codes)): codec.decode(codes)}
+            for begin, end in ((0, 30), (60, 70), (180, len(codes))):
+                pieces[begin, end] = codec._decoder(latent, begin, end).numpy()
+        for (begin, end), piece in pieces.items():
+            whole = expected[begin * HOP : end * HOP]
+            assert np.abs(whole - piece).max() < 0.05
+            assert np.array_equal(whole, piece) or decibels(whole, piece) > 30
 
 
 def test_units_computed_in_other_pieces_sound_the_same(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from tests.support import tiny_dac
 from tests.support.dac_fixtures import codes_of, noise, problems
 
 
+@pytest.mark.slow
 def test_what_transformers_saves_is_read(folder: Path, codec: Codec, tmp_path: Path) -> None:
     transformers = importlib.import_module("transformers")
     transformers.DacModel.from_pretrained(folder).save_pretrained(tmp_path)

@@ -56,7 +56,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({}, ""),
         pytest.param({"PODCAST_KERNELS": "plain"}, "", marks=pytest.mark.slow),
         pytest.param({"PODCAST_KERNELS": "torch"}, "", marks=pytest.mark.slow),
-        ({"PYTHONPATH": "no numba"}, "no kernels of our own, and slower for it: there is no numba here"),
+        pytest.param(
+            {"PYTHONPATH": "no numba"},
+            "no kernels of our own, and slower for it: there is no numba here",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2", "XDG_CACHE_HOME": "/dev/null"},
             "they cannot be kept in /dev/null",

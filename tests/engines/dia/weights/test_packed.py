@@ -135,6 +135,7 @@ def test_other_weights_are_rounded_once_and_found_again(
     assert (made / "model.safetensors").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_the_command_converts(source: Path, tmp_path: Path) -> None:
     """To int8, but for what is to be kept; what it does not know, and what is there already, is refused."""
     out = tmp_path / "out"

@@ -187,6 +187,7 @@ def reference() -> Any:
     return importlib.import_module("transformers").DiaForConditionalGeneration
 
 
+@pytest.mark.slow
 def test_what_transformers_saves_loads(reference: Any, tmp_path: Path) -> None:
     model = reference(reference.config_class(**CONFIG))
     named = {name if name == "logits_dense.weight" else f"model.{name}": tensor for name, tensor in STATE.items()}
@@ -210,6 +211,7 @@ def test_a_converted_folder_loads_as_its_source_does(written: str, tmp_path: Pat
     assert written_as_it_was == (written == "v1")
 
 
+@pytest.mark.slow
 def test_transformers_reads_a_converted_folder(reference: Any, tmp_path: Path) -> None:
     source = tiny_dia.write_nari(tmp_path / "source", CONFIG, STATE)
     model = reference.from_pretrained(convert(source, tmp_path / "out", torch.float32))
