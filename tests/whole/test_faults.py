@@ -21,6 +21,8 @@ from tests.support.commands import PODCAST, MakeJob, run_podcast
 from tests.support.faults import finished_takes, made, prose, render, render_here, scenes, takes_of, temporaries
 from tests.support.processes import WAIT_S, until
 
+pytestmark = pytest.mark.slow
+
 STOPPED = re.compile(r"job: stopped; (\d+) of (\d+) takes are finished and kept\. Run the same command to go on\.")
 
 
@@ -56,7 +58,6 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-@pytest.mark.slow
 def test_a_job_is_rendered_by_one_process_at_a_time(tmp_path: Path, make_job: MakeJob) -> None:
     """A second render of a running job ends with exit code 2 and names the process that has it."""
     make_job(prose(4000))

@@ -14,6 +14,8 @@ from PIL import Image
 from tests.support.commands import run_podcast
 from tests.support.faults import Disk, finished_takes, made, prose, render, render_here, takes_of, temporaries
 
+pytestmark = pytest.mark.slow
+
 
 def make_job_with_cover(folder: Path, preset: str) -> None:
     """A job whose cover is a good part of its deliverable, so that tagging needs room of its own."""
@@ -84,7 +86,6 @@ def test_the_disk_is_full_before_the_deliverables(tmp_path: Path, disk: Disk) ->
     assert kept[3:] == [total] * 3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["podcast", "m4b", "wav", "flac"])
 def test_the_disk_is_full_among_the_deliverables(preset: str, tmp_path: Path, disk: Disk) -> None:
     """Where the disk fills up while a file is encoded or tagged, the message says so, and no take is lost."""
@@ -104,7 +105,6 @@ def used_by(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in folder.iterdir())
 
 
-@pytest.mark.slow
 def test_a_disk_that_takes_no_more_files(tmp_path: Path, disk: Disk) -> None:
     """A file system that has run out of inodes is told of as a full disk, wherever that happens."""
     make_job_with_cover(tmp_path, "podcast")
