@@ -171,7 +171,6 @@ def test_length_cap(max_frames: int) -> None:
         np.testing.assert_array_equal(codes, theirs)
 
 
-@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     configs(),
