@@ -75,32 +75,34 @@ def peaks_above(pcm: Pcm, floor: float) -> Pcm:
     frames = len(pcm) - 2 * REACH
     count = -(-frames // _PART)
     padded = np.pad(pcm, (0, (count + 1) * _PART - len(pcm)))
-    tops = np.maximum.reduceat(np.abs(padded), np.arange(0, len(padded), _PART))
+    largest = np.abs(padded)
+    tops = np.maximum.reduceat(largest, np.arange(0, len(padded), _PART))
     tops = np.maximum(tops[:-1], tops[1:])  # a part's neighbours lie in itself and the next
-    parts = sliding_window_view(padded, _PART + 2 * REACH)[::_PART][:count]
     hot = np.flatnonzero(tops * _FIR_GAIN > floor)
-    # BLAS is the fastest way to see which parts matter, but no more than that: the last bits of a row of its products
+    parts = sliding_window_view(padded, _PART + 2 * REACH)[::_PART]
+    # BLAS is the fastest way to see which points matter, but no more than that: the last bits of a row of its products
     # depend on how many rows there are and which one it is (with OpenBLAS's Haswell kernels in 268 of 399 cases).
-    screened = np.abs(parts[hot] @ _FIR_OF_PART).max(axis=1, initial=0)
-    hot = hot[np.maximum(screened, tops[hot]) > floor - _SCREEN_ERROR * tops[hot]]
-    peaks = np.zeros((count, _PART), np.float32)
-    peaks[hot] = _peaks(parts[hot])
+    screened = parts[hot] @ _FIR_OF_PART
+    np.abs(screened, out=screened)
+    part, column = np.divmod(np.flatnonzero(screened > floor - _SCREEN_ERROR * tops[hot, None]), screened.shape[1])
+    point, at = np.divmod(column, _PART)
+    at += hot[part] * _PART
+    point, at = point[at < frames], at[at < frames]
+    peaks = largest[REACH : REACH + frames]
+    np.maximum.at(peaks, at, _between(padded, at, point))
     peaks[peaks <= floor] = 0
-    return peaks.reshape(-1)[:frames]
+    return peaks
 
 
-def _peaks(parts: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The largest magnitude at and after each sample of `parts` `[N, REACH + _PART + REACH]`, `[N, _PART]`.
+def _between(pcm: Pcm, at: NDArray[np.intp], point: NDArray[np.intp]) -> Pcm:
+    """The magnitude at `point` `[N]` after sample `REACH + at` `[N]` of `pcm`, `[N]`.
 
     Product by product and sum by sum, in one order: the same bits on every processor, whatever N is.
     """
-    peaks = np.abs(parts[:, REACH:-REACH])
-    for fir in _FIR:
-        between = parts[:, 1 : 1 + _PART] * fir[0]
-        for tap in range(1, len(fir)):
-            between += parts[:, 1 + tap : 1 + tap + _PART] * fir[tap]
-        np.maximum(peaks, np.abs(between, out=between), out=peaks)
-    return peaks
+    total = np.zeros(len(at), np.float32)
+    for tap, factors in enumerate(_FIR.T):
+        total += pcm[at + (1 + tap)] * factors[point]
+    return np.abs(total)
 
 
 class Meter:
