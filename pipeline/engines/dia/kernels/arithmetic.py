@@ -86,12 +86,9 @@ rounded_to_bf16 = _instruction(types.uint16, types.float32, _bf16)  # its bits, 
 
 @intrinsic
 def _fused(_context: Any, x: Any, y: Any, z: Any) -> Any:
-    """x * y + z in fp32, rounded once where the CPU has an instruction for it and twice elsewhere."""
-
-    def generate(_target: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        return builder.call(llvm.function(builder, "llvm.fmuladd.f32", llvm.F32, [llvm.F32] * 3), values)
-
-    return types.float32(types.float32, types.float32, types.float32), generate
+    """As `llvm.fused`."""
+    signature = types.float32(types.float32, types.float32, types.float32)
+    return signature, lambda _target, builder, _signature, values: llvm.fused(builder, *values)
 
 
 @intrinsic

@@ -23,6 +23,12 @@ def function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
 
 
+def fused(builder: Any, x: Any, y: Any, z: Any) -> Any:
+    """x * y + z of fp32 numbers or vectors, rounded once where the CPU has an instruction for it, else twice."""
+    kind = f"v{x.type.count}f32" if isinstance(x.type, ir.VectorType) else "f32"
+    return builder.call(function(builder, f"llvm.fmuladd.{kind}", x.type, [x.type] * 3), [x, y, z])
+
+
 def number(value: int) -> Any:
     """An int64 constant."""
     return ir.Constant(I64, value)

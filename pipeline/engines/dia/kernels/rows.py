@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from pipeline.engines.dia.kernels.arithmetic import SUMMED, exponential, total
-from pipeline.engines.dia.kernels.llvm import F32, I16, I32, at, claim, function
+from pipeline.engines.dia.kernels.llvm import F32, I16, I32, at, claim, function, fused
 from pipeline.engines.dia.kernels.parallel import Kernel
 
 _MOST = np.float32(88.0)  # what `exponential` takes
@@ -109,9 +109,6 @@ def _snake(_context: Any, x: Any, y: Any, scale: Any, inverse: Any) -> Any:
         def bits(number: int) -> Any:
             return ir.Constant(whole, [number] * LANES)
 
-        def multiply_add(a: Any, b: Any, c: Any) -> Any:
-            return builder.call(function(builder, f"llvm.fmuladd.v{LANES}f32", real, [real] * 3), [a, b, c])
-
         wide = builder.shl(builder.zext(load(values[0], short), whole), bits(16))
         number = builder.bitcast(wide, real)
         turns = builder.fmul(number, load(values[2], real))
@@ -120,9 +117,9 @@ def _snake(_context: Any, x: Any, y: Any, scale: Any, inverse: Any) -> Any:
         square = builder.fmul(turns, turns)
         sine = ir.Constant(real, [_SINE[-1]] * LANES)
         for coefficient in _SINE[-2::-1]:
-            sine = multiply_add(sine, square, ir.Constant(real, [coefficient] * LANES))
+            sine = fused(builder, sine, square, ir.Constant(real, [coefficient] * LANES))
         sine = builder.fmul(sine, square)
-        result = builder.bitcast(multiply_add(sine, load(values[3], real), number), whole)
+        result = builder.bitcast(fused(builder, sine, load(values[3], real), number), whole)
         even = builder.and_(builder.lshr(result, bits(16)), bits(1))  # to the nearest, and of two to the even one
         result = builder.lshr(builder.add(result, builder.add(even, bits(0x7FFF))), bits(16))
         builder.store(builder.trunc(result, short), builder.inttoptr(values[1], short.as_pointer()), align=2)

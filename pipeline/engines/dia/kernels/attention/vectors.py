@@ -69,11 +69,6 @@ class Code:
             total = self.builder.add(total, self.builder.mul(value, llvm.number(factor)))
         return total
 
-    def fused(self, x: Any, y: Any, z: Any) -> Any:
-        """x * y + z, in one instruction where the CPU has it."""
-        name = f"llvm.fmuladd.v{LANES}f32"
-        return self.builder.call(llvm.function(self.builder, name, FLOATS, [FLOATS] * 3), [x, y, z])
-
     def variables(self, kind: Any, rows: int, columns: int) -> Variables:
         """Variables `[rows][columns]`, which LLVM keeps in registers, set to zero."""
         variables = [[cgutils.alloca_once(self.builder, kind) for _ in range(columns)] for _ in range(rows)]
@@ -152,7 +147,7 @@ def scores(kind: str, blocks: int) -> Any:
             for part in range(count):
                 factor = code.spread(query, code.offset(4 * part, (size, 4 * head)), llvm.F32)
                 for number, total in zip(numbers, row, strict=True):
-                    code.builder.store(code.fused(factor, number[part], code.builder.load(total)), total)
+                    code.builder.store(llvm.fused(code.builder, factor, number[part], code.builder.load(total)), total)
 
     return scores_by(step, FLOATS, count, 4, blocks)
 
@@ -228,7 +223,7 @@ def _some_columns(kind: str, columns: int) -> Callable[..., None]:
                         weights, code.offset(4 * (TILE * head + part), (loop.index, 4 * span)), llvm.F32
                     )
                     for number, total in zip(numbers, row, strict=True):
-                        builder.store(code.fused(weight, number[part], builder.load(total)), total)
+                        builder.store(llvm.fused(code.builder, weight, number[part], builder.load(total)), total)
 
     return some
 

@@ -100,10 +100,10 @@ def _add(code: Code, totals: Variables, unit: Any, factor: Any, out: Any) -> Non
     byte = ir.Constant(FLOATS, [256.0] * LANES)
     for column, levels in enumerate(zip(*totals, strict=True)):
         high, middle, low = (builder.sitofp(builder.load(level), FLOATS) for level in levels)
-        total = code.fused(code.fused(high, byte, middle), byte, low)
+        total = llvm.fused(code.builder, llvm.fused(code.builder, high, byte, middle), byte, low)
         place = llvm.number(4 * LANES * column)
         before = builder.fmul(factor, code.load(out, place, FLOATS))
-        code.store(code.fused(unit, total, before), out, place)
+        code.store(llvm.fused(code.builder, unit, total, before), out, place)
 
 
 _sums_of_levels = _whole_sums({HEADS: 32, 1: 64})
