@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import av
 import av.audio
@@ -25,6 +25,7 @@ import av.error
 import numpy as np
 import soundfile
 from av.codec.context import Flags
+from numpy.typing import NDArray
 
 from pipeline.audio import ChapterMark, Format, Pcm
 from pipeline.audio.mp3 import Mp3Writer
@@ -279,7 +280,7 @@ def decode(path: Path) -> Iterator[Pcm]:
         if _for_soundfile(path) or _is_mp3(path):  # libsndfile's MP3 decoder works in blocks, PyAV's in small frames
             with soundfile.SoundFile(path) as file:
                 for block in file.blocks(BLOCK, dtype="float32", always_2d=True):
-                    yield np.ascontiguousarray(block.mean(axis=1, dtype=np.float32))
+                    yield _mixed(block.T)
             return
         with av.open(os.fspath(path)) as container:
             stream = _audio_stream(path, container)
@@ -302,9 +303,13 @@ def _decoded(container: av.container.InputContainer, stream: av.audio.AudioStrea
 def _mono(frame: av.AudioFrame | None) -> Pcm:
     if frame is None:
         return np.zeros(0, np.float32)
-    samples = frame.to_ndarray()  # [channels, T]
+    return _mixed(frame.to_ndarray())
+
+
+def _mixed(samples: NDArray[Any]) -> Pcm:
+    """The mean of all channels, `[channels, T]` -> `[T]`."""
     mono: Pcm = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
-    return mono
+    return np.ascontiguousarray(mono)
 
 
 def _first(frames: int | None, blocks: Iterator[Pcm]) -> Iterator[Pcm]:

@@ -74,35 +74,39 @@ def peaks_above(pcm: Pcm, floor: float) -> Pcm:
     """
     frames = len(pcm) - 2 * REACH
     count = -(-frames // _PART)
-    padded = np.pad(pcm, (0, (count + 1) * _PART - len(pcm)))
-    largest = np.abs(padded)
-    tops = np.maximum.reduceat(largest, np.arange(0, len(padded), _PART))
+    padded = np.zeros((count + 1) * _PART, np.float32)
+    padded[: len(pcm)] = pcm
+    tops = np.maximum.reduceat(np.abs(padded), np.arange(0, len(padded), _PART))
     tops = np.maximum(tops[:-1], tops[1:])  # a part's neighbours lie in itself and the next
     hot = np.flatnonzero(tops * _FIR_GAIN > floor)
-    parts = sliding_window_view(padded, _PART + 2 * REACH)[::_PART]
-    # BLAS is the fastest way to see which points matter, but no more than that: the last bits of a row of its products
+    peaks = np.zeros(count * _PART, np.float32)
+    if not len(hot):
+        return peaks[:frames]
+    parts = sliding_window_view(padded, _PART + 2 * REACH)[::_PART][hot]
+    least = np.maximum(np.abs(parts[:, REACH:-REACH]), floor)  # what a point must exceed to matter
+    peaks.reshape(count, _PART)[hot] = np.where(least > floor, least, 0)
+    # BLAS is the fastest way to see which points matter, and no more than that: the last bits of a row of its products
     # depend on how many rows there are and which one it is (with OpenBLAS's Haswell kernels in 268 of 399 cases).
-    screened = parts[hot] @ _FIR_OF_PART
+    screened = parts @ _FIR_OF_PART
     np.abs(screened, out=screened)
-    part, column = np.divmod(np.flatnonzero(screened > floor - _SCREEN_ERROR * tops[hot, None]), screened.shape[1])
-    point, at = np.divmod(column, _PART)
+    screened = screened.reshape(len(hot), _OVERSAMPLING - 1, _PART)
+    error = _SCREEN_ERROR * tops[hot, None]
+    least = np.maximum(least, screened.max(axis=1) - error) - error  # the largest of a sample's points is among them
+    part, point, at = np.unravel_index(np.flatnonzero(screened > least[:, None]), screened.shape)
     at += hot[part] * _PART
-    point, at = point[at < frames], at[at < frames]
-    peaks = largest[REACH : REACH + frames]
-    np.maximum.at(peaks, at, _between(padded, at, point))
-    peaks[peaks <= floor] = 0
-    return peaks
+    between = _between(padded, at, point)
+    matter = between > floor
+    np.maximum.at(peaks, at[matter], between[matter])
+    return peaks[:frames]
 
 
 def _between(pcm: Pcm, at: NDArray[np.intp], point: NDArray[np.intp]) -> Pcm:
     """The magnitude at `point` `[N]` after sample `REACH + at` `[N]` of `pcm`, `[N]`.
 
-    Product by product and sum by sum, in one order: the same bits on every processor, whatever N is.
+    The sum is made product by product in one order: the same bits on every processor, whatever N is.
     """
-    total = np.zeros(len(at), np.float32)
-    for tap, factors in enumerate(_FIR.T):
-        total += pcm[at + (1 + tap)] * factors[point]
-    return np.abs(total)
+    around = sliding_window_view(pcm, 2 * REACH)[at + 1]
+    return np.abs(np.cumsum(around * _FIR[point], axis=1)[:, -1])
 
 
 class Meter:
@@ -172,7 +176,6 @@ class Meter:
         joined = np.concatenate([self._edge, pcm])
         self._edge = joined[-2 * REACH :]
         if len(joined) > 2 * REACH:
-            self._peak = max(self._peak, float(np.abs(joined[REACH:-REACH]).max()))  # first: it spares most of the rest
             self._peak = max(self._peak, float(peaks_above(joined, self._peak).max()))
 
 
