@@ -21,7 +21,7 @@ from pipeline.engines import (
     open_engine,
 )
 from pipeline.errors import EngineError
-from tests.support.hosts import write_weights
+from tests.support.tiny_weights import write_weights
 
 ANN, BOB = Voice("ann", DraftVoice("f2")), Voice("bob", DraftVoice("m3", rate_wpm=150, pitch=30))
 ENGINES = ["tone", "draft"]

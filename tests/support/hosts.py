@@ -19,9 +19,9 @@ import psutil
 import pytest
 import soundfile
 
-from tests.support import tiny_dac, tiny_dia
 from tests.support.commands import PODCAST
 from tests.support.processes import WAIT_S, until
+from tests.support.tiny_weights import write_weights
 
 DASK = Path(sys.executable).with_name("dask")
 # How soon a peer that is silent is given up, instead of 30 s: the least that Dask takes.
@@ -231,15 +231,7 @@ def write_dia_job(host: Host) -> Path:
     soundfile.write(voice / "prompt.flac", np.clip(noise, -1, 1), 44_100, subtype="PCM_24")
     body = {"description": "d", "consent": "made by a generator", "prompt": "prompt.flac"}
     (voice / "voice.yaml").write_text(json.dumps(body | {"transcript": "One two three four five six seven eight."}))
-    return write_weights(host.folder / "weights")
-
-
-def write_weights(folder: Path, seed: int = 0) -> Path:
-    """Of Dia and its codec, a few megabytes."""
-    config = tiny_dia.config_dict(encoder={"max_position_embeddings": 1024}, decoder={"max_position_embeddings": 3072})
-    tiny_dia.write_transformers(folder, config, tiny_dia.make_state(config, seed, eos_bias=1.0))
-    tiny_dac.write_transformers(folder / "dac")
-    return folder
+    return write_weights(host.folder / "weights", eos_bias=1.0)
 
 
 def sounds(job: Path) -> dict[str, str]:

@@ -22,9 +22,9 @@ from tests.support.hosts import (
     takes_of,
     write_dia_job,
     write_job,
-    write_weights,
 )
 from tests.support.processes import WAIT_S
+from tests.support.tiny_weights import write_weights
 
 pytestmark = pytest.mark.slow
 PORT = 8786  # of the scheduler, in a network of its own
@@ -96,7 +96,7 @@ def test_a_pulled_cable_costs_nothing(lan: Lan) -> None:
 def test_dia_speaks_elsewhere_with_a_voice_that_is_only_here(lan: Lan, tmp_path: Path) -> None:
     """Prompts travel, weights do not, and a worker with other weights is left out."""
     weights = write_dia_job(lan.main)
-    good, other = shutil.copytree(weights, tmp_path / "good"), write_weights(tmp_path / "other", seed=1)
+    good, other = shutil.copytree(weights, tmp_path / "good"), write_weights(tmp_path / "other", seed=1, eos_bias=1.0)
     one, two = lan.worker("one", "--weights", good), lan.worker("two", "--weights", other)
     for worker in (one, two):
         worker.wait_for("has joined")

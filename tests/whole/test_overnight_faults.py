@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SUMMARIES
-from tests.engines.dia.test_engine import write_weights
 from tests.support.faults import Disk, made, prose, render_here, scenes, takes_of, temporaries
 from tests.support.overnight_faults import CLOCK, Command, Ledger, Stage, Wire, Work, python
 from tests.support.processes import WAIT_S, free_port, until
+from tests.support.tiny_weights import write_weights
 
 pytestmark = pytest.mark.slow
 

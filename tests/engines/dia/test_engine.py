@@ -23,29 +23,14 @@ from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
 from pipeline.source.voices import load_library
 from pipeline.takes.plan import explain
-from tests.support import tiny_dac, tiny_dia
 from tests.support.commands import PODCAST, REPOSITORY, MakeJob, run_podcast
+from tests.support.tiny_weights import write_weights
 
 HOP = 512
-POSITIONS: dict[str, Any] = {
-    "encoder": {"max_position_embeddings": 1024},
-    "decoder": {"max_position_embeddings": 3072},
-}
 SHORT = "**Ann:** The lamp is lit before the ships come home, and nobody on the quay says a word about it.\n\n"
 BOTH = SHORT + "**Bob:** Nobody has to. Everybody can see the light, and what it means to those who are out there.\n\n"
 BRIEF = {"max_seconds": 1}
 LONG = f"# One\n\n{BOTH * 2}# Two\n\n{BOTH}"
-
-
-def write_weights(folder: Path, *, seed: int = 0, eos_bias: float = 2.0, nan: bool = False) -> Path:
-    """A model that ends its takes by itself, the sooner the larger `eos_bias`, with its codec beside it."""
-    config = tiny_dia.config_dict(**POSITIONS)
-    state = tiny_dia.make_state(config, seed, eos_bias=eos_bias)
-    if nan:
-        state["decoder.norm.weight"][0] = float("nan")
-    tiny_dia.write_transformers(folder, config, state)
-    tiny_dac.write_transformers(folder / "dac")
-    return folder
 
 
 @pytest.fixture(scope="session")
