@@ -10,6 +10,12 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
+def timestamp(time_ms: int, point: str = ".") -> str:
+    """`01:02:03.456`, with `point` before the milliseconds."""
+    seconds, millis = divmod(time_ms, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{point}{millis:03d}"
+
+
 def size_text(count: int) -> str:
     """Bytes for people: `3.2 GB`, `40 MB`, `12 kB`."""
     for unit, factor in (("TB", 1e12), ("GB", 1e9)):

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from pipeline.audio import Pcm
 
-_FULL_SCALE = 2**23
+_STEPS = 2**23  # from silence to full scale, in 24 bits
 _BLOCK = 1 << 16
 
 
 def quantize(pcm: Pcm) -> NDArray[np.int32]:
     """`pcm` as 24-bit integers in the upper bytes of 32, which is how soundfile takes them."""
-    scaled = pcm * np.float32(_FULL_SCALE)  # a power of two: exact, as all that follows is in 24 bits of mantissa
+    scaled = pcm * np.float32(_STEPS)  # a power of two: exact, as all that follows is in 24 bits of mantissa
     np.rint(scaled, out=scaled)
-    np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1, out=scaled)
+    np.clip(scaled, -_STEPS, _STEPS - 1, out=scaled)
     return scaled.astype(np.int32) << 8
 
 

@@ -39,12 +39,17 @@ def limit(blocks: Iterable[Pcm], sample_rate_hz: int, ceiling_dbtp: float) -> It
         if not len(hot):
             return inner
         gain = np.ones_like(around)
-        for group in np.split(hot, np.flatnonzero(np.diff(hot) > 4 * reach) + 1):  # most of speech is not near a peak
-            near = slice(max(group[0] - 2 * reach, 0), group[-1] + 2 * reach + 1)
-            needed = np.floor(ceiling / np.maximum(around[near], ceiling) * _UNIT).astype(np.int64)
-            lowest = minimum_filter1d(needed, 2 * reach + 1, mode="nearest")
-            triangle = _sums(_sums(lowest, reach + 1), reach + 1)
-            gain[near] = triangle / ((reach + 1) ** 2 * _UNIT)
+        stretches = _near(hot, 2 * reach, len(around))
+        # Side by side they are one: each begins and ends with what needs no limiting, as far as the sums reach.
+        highest = np.maximum(np.concatenate([around[stretch] for stretch in stretches]), ceiling)
+        needed = np.floor(ceiling / highest * _UNIT).astype(np.int64)
+        lowest = minimum_filter1d(needed, 2 * reach + 1, mode="nearest")
+        gains = _sums(_sums(lowest, reach + 1), reach + 1) / ((reach + 1) ** 2 * _UNIT)
+        at = 0
+        for stretch in stretches:
+            length = stretch.stop - stretch.start
+            gain[stretch] = gains[at : at + length]
+            at += length
         first = margin - REACH - 1
         return inner * gain[first : first + len(inner)]
 
@@ -56,6 +61,14 @@ def limit(blocks: Iterable[Pcm], sample_rate_hz: int, ceiling_dbtp: float) -> It
     held = np.concatenate([held, np.zeros(margin, np.float32)])
     if len(held) > 2 * margin:
         yield limited(held)
+
+
+def _near(hot: NDArray[np.intp], distance: int, length: int) -> list[slice]:
+    """What lies no further than `distance` from one of `hot`, as slices of `length`."""
+    ends = np.flatnonzero(np.diff(hot) > 2 * distance)
+    first = np.maximum(hot[np.append(0, ends + 1)] - distance, 0)
+    after = np.minimum(hot[np.append(ends, -1)] + distance + 1, length)
+    return [slice(*pair) for pair in zip(first.tolist(), after.tolist(), strict=True)]
 
 
 def _sums(values: NDArray[np.int64], width: int) -> NDArray[np.int64]:

@@ -34,6 +34,7 @@ from pipeline.engines.dia.weights.hub import DEFAULT_CODEC, locate
 from pipeline.engines.dia.weights.tensors import expected_shapes
 from pipeline.errors import EngineError, Problem
 from pipeline.jobs.stages import OnProgress
+from pipeline.words import size_text
 
 FRAMES_PER_S = SAMPLE_RATE_HZ / HOP
 PRECISIONS = ("int8", "bf16", "fp32")
@@ -226,7 +227,7 @@ def _groups(bench: _Bench) -> list[tuple[str, ...]]:
     problems = [
         Problem(
             "memory",
-            f"{what} takes about {count / 1e9:.1f} GB, and {available / 1e9:.1f} GB are free.",
+            f"{what} takes about {size_text(count)}, and {size_text(int(available))} are free.",
             "Ask for fewer --slots or another --precision.",
         )
         for what, count in needed.items()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.bench.random_weights import BenchWeights, cache_folder
+from pipeline.bench.random_weights import BenchWeights
 from pipeline.bench.samples import hold, timed
 from pipeline.engines import DiaMachine, DiaSound
 from pipeline.engines.dia.batching.text import tokens
@@ -24,6 +24,7 @@ from pipeline.engines.dia.codec.codec import CODEBOOKS, WINDOW
 from pipeline.engines.dia.runtime import Loaded, Runtime
 from pipeline.engines.dia.weights.config import read_config
 from pipeline.errors import EngineError, Problem
+from pipeline.files import cache_folder
 
 _STATUS = Path("/proc/self/status")
 
@@ -46,7 +47,7 @@ def measure_loading(
         "text": text,
     }
     if first:
-        home = cache_folder()
+        home = cache_folder() / "bench"
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".first-", dir=home) as empty:
             environment = os.environ | {"XDG_CACHE_HOME": empty}

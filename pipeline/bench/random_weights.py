@@ -26,6 +26,8 @@ from pipeline.engines.dia.weights.config import CONFIG_NAME, DiaConfig, parse_co
 from pipeline.engines.dia.weights.fingerprint import INDEX_NAME
 from pipeline.engines.dia.weights.tensors import expected_shapes
 from pipeline.errors import EngineError, Problem
+from pipeline.files import cache_folder
+from pipeline.words import size_text
 
 Size = Literal["full", "tiny"]
 
@@ -41,11 +43,6 @@ class BenchWeights:
     codec: Path
 
 
-def cache_folder() -> Path:
-    """Where benchmarks keep what they make."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "podcast-pipeline" / "bench"
-
-
 def random_weights(
     size: Size, folder: Path | None = None, on_progress: Callable[[float, float], None] = lambda _done, _total: None
 ) -> BenchWeights:
@@ -54,7 +51,7 @@ def random_weights(
     `on_progress` is called with the parts that are done, and how many there are. Raises `EngineError` where the disk is
     too small or cannot be written.
     """
-    home = (folder or cache_folder()) / f"{size}-1"  # raise the number where what is made changes
+    home = (folder or cache_folder() / "bench") / f"{size}-1"  # raise the number where what is made changes
     weights = BenchWeights(home, home / "dac")
     if home.is_dir():
         return weights
@@ -135,7 +132,7 @@ def _check_room(folder: Path, size: Size) -> None:
     existing = next(path for path in (folder, *folder.parents) if path.is_dir())
     free = shutil.disk_usage(existing).free
     if free < 1.1 * needed:
-        what = f"random weights take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free."
+        what = f"random weights take {size_text(needed)}, and {size_text(free)} are free."
         raise EngineError(Problem(str(folder), what, "Make room, or set XDG_CACHE_HOME to a folder on another disk."))
 
 

@@ -16,6 +16,7 @@ from pipeline.engines import DiaMachine, DraftVoice, Failed, Line, Request, Voic
 from pipeline.errors import PodcastError
 from pipeline.settings import Settings
 from pipeline.source.voices import load_library
+from pipeline.words import size_text
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _output(folder: Path) -> str:
         parent = parent.parent
     with tempfile.TemporaryFile(dir=parent):
         pass
-    return f"{folder.absolute()} is writable, {shutil.disk_usage(parent).free / 1e9:.0f} GB free"
+    return f"{folder.absolute()} is writable, {size_text(shutil.disk_usage(parent).free)} free"
 
 
 def _cluster(address: str) -> str:

@@ -11,6 +11,7 @@ import click
 
 from pipeline.cli.options import DONE, SOME_FAILED, json_option, machine_settings, print_json, tell
 from pipeline.errors import Problem, RequestError
+from pipeline.words import size_text
 
 
 @click.group()
@@ -31,7 +32,7 @@ def list_weights(as_json: bool) -> int:
         return DONE
     for entry in entries:
         where = (
-            f"{entry.bytes / 1e9:.1f} GB in {entry.path}"
+            f"{size_text(entry.bytes)} in {entry.path}"
             if entry.path
             else f"not here: podcast weights fetch {entry.name}"
         )

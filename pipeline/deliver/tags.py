@@ -26,6 +26,7 @@ from PIL import Image
 
 from pipeline.audio import ChapterMark
 from pipeline.errors import Problem, RequestError
+from pipeline.words import timestamp
 
 UTF16 = id3.Encoding.UTF16  # the only Unicode of ID3v2.3
 FRONT_COVER = 3  # picture type in ID3 and FLAC
@@ -142,10 +143,7 @@ def tag_flac(path: Path, tags: Tags, chapters: Sequence[ChapterMark]) -> None:
         "LANGUAGE": language_code(tags.language),
     }
     for number, mark in enumerate(chapters, 1):
-        seconds, millis = divmod(round(mark.start_s * 1000), 1000)
-        texts[f"CHAPTER{number:03d}"] = (
-            f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{millis:03d}"
-        )
+        texts[f"CHAPTER{number:03d}"] = timestamp(round(mark.start_s * 1000))
         texts[f"CHAPTER{number:03d}NAME"] = mark.title
     file.tags.clear()
     file.tags.extend((name, text) for name, text in texts.items() if text)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.audio import ChapterMark
+from pipeline.words import timestamp
 
 VTT_LINE = 65  # characters
 SRT_LINE = 32
@@ -53,7 +54,7 @@ def to_vtt(cues: Sequence[Cue]) -> str:
         for start_s, end_s, lines in _timed_parts(cue, words, first, VTT_LINE):
             start_ms, clock_ms = _after(clock_ms, start_s, end_s)
             text = "\n".join(lines)
-            out.append(f"{_clock(start_ms, '.')} --> {_clock(clock_ms, '.')}\n{span}{text}\n")
+            out.append(f"{timestamp(start_ms, '.')} --> {timestamp(clock_ms, '.')}\n{span}{text}\n")
     return "\n".join(out)
 
 
@@ -74,7 +75,7 @@ def to_srt(cues: Sequence[Cue]) -> str:
         for start_s, end_s, lines in _timed_parts(cue, words, SRT_LINE, SRT_LINE):
             start_ms, clock_ms = _after(clock_ms, start_s, end_s)
             text = "\n".join(lines)
-            out.append(f"{len(out) + 1}\n{_clock(start_ms, ',')} --> {_clock(clock_ms, ',')}\n{text}\n")
+            out.append(f"{len(out) + 1}\n{timestamp(start_ms, ',')} --> {timestamp(clock_ms, ',')}\n{text}\n")
     return "\n".join(out)
 
 
@@ -178,9 +179,3 @@ def _after(clock_ms: int, start_s: float, end_s: float) -> tuple[int, int]:
     """The cue's times in milliseconds: not before the last one's end, and at least 1 ms long."""
     start_ms = max(clock_ms, round(start_s * 1000))
     return start_ms, max(start_ms + 1, round(end_s * 1000))
-
-
-def _clock(time_ms: int, point: str) -> str:
-    """HH:MM:SS.mmm with `point` before the milliseconds."""
-    seconds, millis = divmod(time_ms, 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{point}{millis:03d}"

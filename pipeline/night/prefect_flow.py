@@ -69,11 +69,14 @@ def podcast(
     allow_outside: bool = False,
     inbox: str | None = None,
     owner: str | None = None,
+    at_once: int | None = None,
+    poll: bool = False,
 ) -> dict[str, Any]:
     """Render one manifest and return its report, or all that lies in the drop folder `inbox` and return the digest.
 
     Paths are relative to the folder the deployment is served from; `owner` is where the manifest belongs, if that is
-    not where it lies. Raises `PodcastError` where not everything is "done"; the finished takes are kept either way.
+    not where it lies; `at_once` and `poll` are as in `DropFolder`. Raises `PodcastError` where not everything is
+    "done"; the finished takes are kept either way.
     """
     settings = load_settings(output=out or None, jobs=jobs or None)
     log_to(settings.output, f"flow-{os.getpid()}")
@@ -82,7 +85,10 @@ def podcast(
             what = "a run needs either a manifest or an inbox."
             raise RequestError(Problem("podcast/render", what, "Set one of the two parameters."))
         if inbox is not None:
-            return _render_inbox(Path(inbox), settings, allow_outside=allow_outside)
+            watched = at_once or AT_ONCE
+            return _render_inbox(
+                DropFolder(Path(inbox), settings, _log.info, watched, poll=poll, allow_outside=allow_outside)
+            )
         assert manifest is not None
         belongs = Path(owner) if owner else None
         job = open_job(Path(manifest), settings, engine=engine, allow_outside=allow_outside, owner=belongs)
@@ -96,12 +102,11 @@ def podcast(
         return report.as_dict()
 
 
-def _render_inbox(folder: Path, settings: Settings, *, allow_outside: bool) -> dict[str, Any]:
-    drops = DropFolder(folder, settings, _log.info, allow_outside=allow_outside)
-    with _bulk(settings, EVERY_ENGINE) as bulk:
-        render = render_with(bulk, lambda _title: lambda _stage, _done, _total: None, allow_outside=allow_outside)
+def _render_inbox(drops: DropFolder) -> dict[str, Any]:
+    with _bulk(drops.settings, EVERY_ENGINE, drops.at_once) as bulk:
+        render = render_with(bulk, lambda _title: lambda _stage, _done, _total: None, allow_outside=drops.allow_outside)
         outcomes = watch(drops, render, bulk.board, threading.Event(), once=True)
-    digest = _digest_artifact(settings.output, folder)
+    digest = _digest_artifact(drops.settings.output, drops.root)
     problems = [Problem(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
     if problems:
         raise PodcastError(*problems)
@@ -109,7 +114,7 @@ def _render_inbox(folder: Path, settings: Settings, *, allow_outside: bool) -> d
 
 
 @contextmanager
-def _bulk(settings: Settings, engines: Collection[str]) -> Iterator[Bulk]:
+def _bulk(settings: Settings, engines: Collection[str], at_once: int = AT_ONCE) -> Iterator[Bulk]:
     """On the workers of this flow's task runner, unless one job on a light engine has them to itself anyway."""
     board = Board(settings.output)
     with board.open():
@@ -121,7 +126,7 @@ def _bulk(settings: Settings, engines: Collection[str]) -> Iterator[Bulk]:
         assert isinstance(context.task_runner, DaskTaskRunner)
         with crew_of(context.task_runner.client) as crew:
             yield Bulk(
-                settings, board, engine_for=pool_engines(crew, settings), at_once=AT_ONCE, devices_stop=crew.stop
+                settings, board, engine_for=pool_engines(crew, settings), at_once=at_once, devices_stop=crew.stop
             )
 
 

@@ -107,7 +107,9 @@ def serve(service: Service) -> None:
 def _serve(service: Service, api: str) -> None:
     """Serve, again after a time without a server."""
     drops = service.drops
-    inbox = {"inbox": str(drops.root.resolve())} if drops is not None and service.cron else {}
+    inbox: dict[str, Any] = {}
+    if drops is not None and service.cron:
+        inbox = {"inbox": str(drops.root.resolve()), "at_once": drops.at_once, "poll": drops.poll}
     while True:
         deployment = podcast.to_deployment(
             name=service.name,

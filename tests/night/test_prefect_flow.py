@@ -267,13 +267,14 @@ def test_a_run_may_render_a_whole_inbox(served: Served) -> None:
 
 @pytest.mark.slow
 def test_a_cron_run_renders_the_inbox_and_nothing_before_it(tmp_path: Path) -> None:
-    """The schedule is the deployment's; by it, and not when it is dropped, a manifest is rendered."""
+    """The schedule is the deployment's, as is what `--at-once` and `--poll` say of the folder."""
     write_show(tmp_path / "night/inbox", "show")
-    with serving(tmp_path, "--watch", "night", "--cron", "* * * * *") as served:
+    with serving(tmp_path, "--watch", "night", "--cron", "* * * * *", "--at-once", "5", "--poll") as served:
         until((tmp_path / "night/done/show.report.json").is_file, served.said.read_text)
         assert "by the schedule * * * * *" in served.said.read_text()
         assert "watching" not in served.said.read_text()
-        assert "* * * * *" in served.prefect("deployment", "inspect", "podcast/render").stdout
+        deployment = served.prefect("deployment", "inspect", "podcast/render").stdout
+        assert all(said in deployment for said in ("* * * * *", "'at_once': 5", "'poll': True"))
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from pipeline.engines.dia.loader import attention
 from pipeline.engines.dia.network.attention import KvSizes, PlainAttention
 from pipeline.engines.dia.runtime import SHARE_OF_MEMORY, set_threads
 from pipeline.engines.dia.weights.config import read_config
+from pipeline.words import size_text
 
 _TEXT, _ROWS = 300, 2000  # bytes and rows of a long take, 20 s
 
@@ -28,11 +29,11 @@ def describe(machine: DiaMachine, weights: Path | None) -> list[tuple[str, str]]
     tier = kernels.tier(cpu_features(), machine.kernels)
     return [
         *(
-            (f"device {one.name}", f"{one.model}, {_gb(one.memory_bytes)}, {', '.join(one.precisions)}")
+            (f"device {one.name}", f"{one.model}, {size_text(one.memory_bytes)}, {', '.join(one.precisions)}")
             for one in present
         ),
         ("threads", f"{set_threads()} of {threads()} physical cores; OMP_NUM_THREADS sets them"),
-        ("memory", f"{_gb(usable.available)} of {_gb(usable.total)} available"),
+        ("memory", f"{size_text(usable.available)} of {size_text(usable.total)} available"),
         ("instruction sets", " ".join(sorted(cpu_features())) or "none known"),
         ("kernels", f"{tier or 'none of our own, torch alone'}; PODCAST_KERNELS holds them to less"),
         ("dia runs on", " ".join([f"{choice.device} in {choice.precision}: {choice.why}.", *choice.warnings])),
@@ -52,7 +53,3 @@ def _slots(weights: Path, limit: int | None, tier: str | None) -> list[tuple[str
         line = f"{count} takes of 20 s at once, {bytes_each / 1e6:.0f} MB each; PODCAST_SLOTS sets them"
         lines.append((f"slots in {precision}", line))
     return lines
-
-
-def _gb(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"

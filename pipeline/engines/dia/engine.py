@@ -20,7 +20,7 @@ from pipeline.errors import EngineError, Problem
 if TYPE_CHECKING:
     from pipeline.engines.dia.runtime import Runtime
 
-_VERSION = 2  # raised whenever this folder changes what a take sounds like
+_VERSION = 3  # raised whenever this folder changes what a take sounds like
 _TRANSCRIPT_BYTES = 330  # two of them and a chunk fit the encoder's 1,024
 
 

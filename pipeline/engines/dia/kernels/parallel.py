@@ -11,7 +11,6 @@ import ctypes
 import functools
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,8 @@ from typing import Any
 import numba
 import torch
 from numba import types
+
+from pipeline.files import cache_folder
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def _cache() -> Iterator[bool]:
 
     False where that folder cannot be written.
     """
-    before, folder = numba.config.CACHE_DIR, _cache_folder()
+    before, folder = numba.config.CACHE_DIR, _kernels_folder()
     if folder is None:
         yield False
         return
@@ -86,12 +87,11 @@ def _cache() -> Iterator[bool]:
 
 
 @functools.cache
-def _cache_folder() -> Path | None:
+def _kernels_folder() -> Path | None:
     """Where it is; made, and compiling announced, the first time."""
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
     named = hashlib.sha256(sources + numba.__version__.encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "podcast-pipeline" / "kernels" / named
+    folder = cache_folder() / "kernels" / named
     if folder.exists():
         return folder
     _log.warning("compiling kernels for this CPU, once: this takes about half a minute")

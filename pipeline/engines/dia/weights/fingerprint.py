@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from pipeline.engines.dia.weights.config import CONFIG_NAME
 from pipeline.errors import EngineError, Problem, StorageError
-from pipeline.files import file_hash, read_json, write_json
+from pipeline.files import cache_folder, file_hash, read_json, write_json
 
 INDEX_NAME = "model.safetensors.index.json"
 PACKED = "podcast-int8"  # what the metadata of a file of packed weights says its format is
@@ -108,8 +107,7 @@ class _Known:
     """Hashes found before. It is only a cache: where it cannot be read or written, everything is hashed again."""
 
     def __init__(self) -> None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        self._path = cache / "podcast-pipeline" / "fingerprints.json"
+        self._path = cache_folder() / "fingerprints.json"
         value = read_json(self._path)
         self._hashes: dict[str, Any] = value if isinstance(value, dict) else {}
         self._changed = False

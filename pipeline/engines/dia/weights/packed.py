@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from pipeline.engines.dia.weights.config import CONFIG_NAME, DiaConfig, read_con
 from pipeline.engines.dia.weights.fingerprint import PACKED, fingerprint, packed_metadata
 from pipeline.engines.dia.weights.tensors import config_as, expected_shapes, is_part, merge, read_weights, write_folder
 from pipeline.errors import EngineError, Problem
+from pipeline.files import cache_folder
 
 _log = logging.getLogger(__name__)
 
@@ -174,8 +174,7 @@ def prepare(folder: Path) -> Path:
     """
     if packed_metadata(folder) is not None:
         return folder
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    rounded = cache / "podcast-pipeline" / "int8" / fingerprint(folder)[:24]
+    rounded = cache_folder() / "int8" / fingerprint(folder)[:24]
     if not rounded.exists():
         _log.warning("rounding the weights to int8, once: they are kept in %s", rounded)
         try:
