@@ -1,4 +1,4 @@
-"""Numbers as people read them: lengths of time and sizes."""
+"""Numbers as people read them: lengths of time, sizes, and how many there are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ def clock(seconds: float) -> str:
     whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 chapter`, `1,200 chapters`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def timestamp(time_ms: int, point: str = ".") -> str:

@@ -1,4 +1,4 @@
-"""Sound: files in and out, levels, small cuts. What more than one part needs to name it stands here."""
+"""Sound: files in and out, levels, small cuts. Here are the types that other packages share."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _FADE_S = 0.005
 
 
 def trim(pcm: Pcm, sample_rate_hz: int) -> tuple[int, int]:
-    """First and last frame (exclusive) of what is heard in `pcm` `[T]`; all of it where nothing is heard."""
+    """The sample where sound begins in `pcm` `[T]`, and the one after its end; `(0, T)` where all of it is silent."""
     peak_db = decibels(float(np.abs(pcm).max(initial=0)))
     threshold_db = max(peak_db - _BELOW_PEAK_DB, _QUIETEST_DB)
     samples = (np.clip(pcm, -1, 1) * np.float64(2**31 - 1)).astype("<i4")

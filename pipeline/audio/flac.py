@@ -70,7 +70,7 @@ class FlacWriter:
         self.frames += len(pcm)
 
     def close(self) -> None:
-        """Finish the file, and see that all of it is there: libsndfile is silent about a full disk."""
+        """Finish the file and check its length: libsndfile is silent about a full disk."""
         try:
             self._file.close()
             if self.frames and soundfile.info(self._path).frames != self.frames:

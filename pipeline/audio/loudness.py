@@ -22,7 +22,7 @@ _HOP_S = 0.1  # a quarter of BS.1770's gating block
 _FLOOR_HOPS = 5  # noise floor: the quietest half second
 _OVERSAMPLING = 4
 REACH = 10  # input samples on either side that an interpolated one depends on
-# The interpolation filter of scipy.signal.resample_poly (Kaiser window), one row for each point between two samples:
+# The interpolation filter of scipy.signal.resample_poly (Kaiser window, here not normalised), one row for each point between two samples:
 # point p of sample t is `_FIR[p] @ pcm[t - REACH + 1 : t + REACH + 1]`.
 _FIR = np.stack(
     [
@@ -67,9 +67,9 @@ def amplitude(decibel: float) -> float:
 
 
 def peaks_above(pcm: Pcm, floor: float) -> Pcm:
-    """The largest magnitude from each sample up to the next, four times oversampled; 0 where that is not above `floor`.
+    """For each sample the peak from it up to the next, four times oversampled; 0 where that is not above `floor`.
 
-    `pcm` `[T + 2 * REACH]` brings its neighbours on both sides; the answer is `[T]`. Most of speech is too quiet to
+    `pcm` `[T + 2 * REACH]` has `REACH` more samples on either side; the answer is `[T]`. Most of speech is too quiet to
     matter, and leaving it out makes this ten times as fast. What is left out changes no bit of the rest.
     """
     frames = len(pcm) - 2 * REACH

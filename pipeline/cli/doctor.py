@@ -16,7 +16,7 @@ from pipeline.engines import DiaMachine, DraftVoice, Failed, Line, Request, Voic
 from pipeline.errors import PodcastError
 from pipeline.settings import Settings
 from pipeline.source.voices import load_library
-from pipeline.words import size_text
+from pipeline.words import counted, size_text
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,9 @@ def _devices(settings: Settings) -> Iterator[Finding]:
         workers = plan_workers(settings, ("draft", "dia"))
         device = workers[0].device if settings.device else None
         machine = replace(DiaMachine.of(settings), device=device)
-        names = ", ".join(f"{one.name} ({one.threads} threads)" if one.threads else one.name for one in workers)
+        names = ", ".join(
+            f"{one.name} ({counted(one.threads, 'thread')})" if one.threads else one.name for one in workers
+        )
         yield Finding("workers", True, f"{names}; --device and PODCAST_DEVICE name others")
         yield from [Finding(name, True, line) for name, line in describe(machine, _located(settings.weights))]
     except PodcastError as error:

@@ -183,7 +183,7 @@ def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool,
     """Tell what would be rendered or reused, and why. Loads no engine and changes nothing."""
     from pipeline.jobs.job import open_job
     from pipeline.takes.plan import explain
-    from pipeline.words import clock
+    from pipeline.words import clock, counted
 
     gc.disable()  # a hundred thousand chunks, none of them garbage: looking for it takes a third of the time
     settings = machine_settings(**options)
@@ -216,8 +216,8 @@ def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool,
         return DONE
     warn(job.warnings)
     click.echo(
-        f"{job.name}: {len(job.script.chapters)} chapters, {len(job.takes)} chunks, "
-        f"about {clock(job.audio_s)} of audio ({job.audio_s / 3600:.2f} h)"
+        f"{job.name}: {counted(len(job.script.chapters), 'chapter')}, {counted(len(job.takes), 'chunk')}, "
+        f"about {clock(job.audio_s)} of audio"
     )
     rendering_s = sum(take.estimated_s for take, _reason in to_render)
     click.echo(f"render {len(to_render)} (about {clock(rendering_s)}), reuse {len(job.takes) - len(to_render)}")

@@ -91,7 +91,7 @@ class DeliveryRecord:
         write_record(self._workspace.deliverables, {"files": self._records})
 
     def name(self, path: Path) -> str:
-        """As the record and the report have it: relative to the job's folder."""
+        """`path` relative to the job's folder, as the record and the report have it."""
         return path.relative_to(self._workspace.root).as_posix()
 
 

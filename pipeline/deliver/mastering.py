@@ -34,7 +34,7 @@ _LIMIT_MARGIN_DB = {"mp3": 0.8, "m4b": 0.8, "wav": 0.05, "flac": 0.05}  # what e
 
 @dataclass(frozen=True)
 class Master:
-    """How a file is to be made loud."""
+    """The gain and the true-peak limit that make a file as loud as its preset asks."""
 
     gain_db: float
     limit_dbtp: float
@@ -112,7 +112,7 @@ def correct(master: Master, levels: Levels, preset: Preset) -> Master | None:
 
 
 def mastering(preset: Preset) -> Hashable:
-    """What of a preset decides how the stream sounds before it is encoded."""
+    """The fields of a preset that shape the stream before it is encoded; presets equal in them share one master."""
     return (
         preset.sample_rate_hz,
         preset.lufs,

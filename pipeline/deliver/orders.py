@@ -57,7 +57,7 @@ class Order:
 
     @property
     def mastering(self) -> Hashable:
-        """Orders of one mastering differ only in how the same stream is encoded."""
+        """Groups orders: those with an equal value are encodings of one mastered stream."""
         return (tuple(chapter.path for chapter in self.chapters), mastering(self.preset))
 
     @property

@@ -30,7 +30,7 @@ _CLAUSE_END = re.compile(r".*[,;:—–،、，；][\"'”’»)\]]*(?= |$)")
 
 @dataclass(frozen=True)
 class Cue:
-    """One piece of speech, rendered in one go: its place in the file, who says it, and the text as shown."""
+    """What a transcript shows at one time: from when to when, who speaks, and the text."""
 
     start_s: float
     end_s: float

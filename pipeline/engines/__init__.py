@@ -120,7 +120,7 @@ class DiaSound:
 
 @dataclass(frozen=True)
 class DiaMachine:
-    """Where Dia runs, and on which files; every machine has its own. What is None is left to what is there.
+    """Where Dia runs, and on which files; every machine has its own. None: found out on the machine.
 
     `weights` and `codec` are a folder or a hub id. `slots` takes are generated at once. `kernels` holds the CPU's
     kernels to no more than it names: "amx", "vnni", "plain" or "torch".
@@ -145,7 +145,7 @@ DEFAULT_SOUND, THIS_MACHINE = DiaSound(), DiaMachine()
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a chunk an engine speaks well, in bytes of UTF-8."""
+    """The range of lengths, in bytes of UTF-8, at which an engine speaks a chunk well."""
 
     min_bytes: int = 80
     max_bytes: int = 300
@@ -196,7 +196,7 @@ class Traits:
     audition: str = ""  # what a voice without a prompt is made to say once, to have one
     languages: frozenset[str] = frozenset()  # those it was made for; none: `Engine.check` knows
     budget: Budget = Budget()
-    seconds_per_byte: tuple[float, float] | None = None  # a take outside is not the text it was given; None: unknown
+    seconds_per_byte: tuple[float, float] | None = None  # how long a take may be for its text; None: unknown
 
 
 # Plain, about six seconds, and different enough in its sounds to show a voice.
@@ -223,7 +223,7 @@ TRAITS: Mapping[str, Traits] = {
 
 
 def engine_workers(name: str, machine: DiaMachine) -> tuple[Worker, ...]:
-    """The worker processes that suit the engine called `name` on `machine`; none where any do, or it cannot run."""
+    """The workers that suit the engine called `name` on `machine`; empty where any will do, or it cannot run."""
     traits = TRAITS[name]
     module = importlib.import_module(traits.module) if traits.needs_workers else None
     return cast(tuple[Worker, ...], module.engine_workers(machine)) if module is not None else ()

@@ -1,4 +1,4 @@
-"""Worker processes, one for each device, each with an engine that stays loaded; Dask starts them and looks after them.
+"""Worker processes, one for each device, each with an engine that stays loaded; Dask starts them, dead ones again.
 
 In: devices, or the address of a Dask scheduler. Out: a cluster on loopback for as long as it is needed, or a worker
 that joins a cluster. `speak` is what runs inside a worker. Dask's protocol executes pickles: whoever reaches a
@@ -53,7 +53,7 @@ CONFIG = {
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """Which engine workers open, each on its own device; it must come to the same `fingerprint` there.
+    """Which engine workers open, each on its own device; a worker with another `fingerprint` is refused.
 
     `weights` and `codec` are the job's where workers see the same files; None: each worker has its own.
     """

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pipeline.errors import Problem
 from pipeline.jobs.report import Report, read_report
 from pipeline.takes.render import HERE, DeviceWork, Ear
+from pipeline.words import counted
 from pipeline.workspace import Folders, Workspace, workspaces
 
 _LONGEST_ERROR = 10_000  # characters of an error text
@@ -144,7 +145,7 @@ class Digest:
         parts = ["no jobs ran"]
         if count["jobs"]:
             whole = count["done"] == count["jobs"]
-            jobs = f"{count['jobs']} job{'s' * (count['jobs'] != 1)} done"
+            jobs = f"{counted(count['jobs'], 'job')} done"
             parts = [("all " if whole and count["jobs"] > 1 else "" if whole else f"{count['done']} of ") + jobs]
         parts += [f"{count['look']} need{'s' * (count['look'] == 1)} you"] if count["look"] else []
         parts += [f"{count['failed']} failed"] if count["failed"] else []

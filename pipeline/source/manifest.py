@@ -54,12 +54,12 @@ class Dia(BaseModel):
 def _expand_preset(value: Any) -> Any:
     """`podcast`, or a mapping with a preset's name and the fields it overrides."""
     overrides: dict[str, Any] = {"preset": value} if isinstance(value, str) else value
-    if not isinstance(overrides, Mapping):
+    name = overrides.get("preset") if isinstance(overrides, Mapping) else None
+    if not isinstance(name, str):
         what = 'a preset is a name, or a mapping with "preset: name".'
         raise InvalidValueError(what, "Write for example: deliver: [podcast]")
-    name = overrides.get("preset")
     if name not in PRESETS:
-        raise InvalidValueError(f'no preset "{name}".', did_you_mean(str(name), PRESETS))
+        raise InvalidValueError(f'no preset "{name}".', did_you_mean(name, PRESETS))
     base = PRESETS[name].model_dump()
     if "lufs" in overrides or "rms_db" in overrides:  # a level of the other kind replaces the preset's own
         base |= {"lufs": None, "rms_db": None}
@@ -144,12 +144,13 @@ class Manifest(BaseModel):
         return self._path.parent / name
 
 
-def load_manifest(path: Path, *, allow_outside: bool = False) -> tuple[Manifest, list[Problem]]:
+def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Manifest, list[Problem]]:
     """The manifest in `path` and all that is wrong with it.
 
     Keys with problems stand at their defaults in the manifest, so that what refers to the others can still be checked
     and reported with them. Raises `RequestError` where the file cannot be read as YAML at all.
     """
+    path = Path(path)
     located = read_yaml(read_text(path, str(path)), str(path))
     if not isinstance(located.data, dict):
         raise RequestError(
@@ -157,6 +158,7 @@ def load_manifest(path: Path, *, allow_outside: bool = False) -> tuple[Manifest,
         )
     data = {key: value for key, value in located.data.items() if value is not None}
     problems: list[Problem] = []
+    kept = data
     try:
         manifest = Manifest.model_validate(data)
     except ValidationError as error:
@@ -165,6 +167,11 @@ def load_manifest(path: Path, *, allow_outside: bool = False) -> tuple[Manifest,
         kept = {key: value for key, value in data.items() if key not in wrong}
         manifest = Manifest.model_validate({"title": "untitled", "script": [""]} | kept)
     manifest._located, manifest._path = located, path
+    problems += [
+        Problem(manifest.where("script", index), "no script is named here.", "Write the name of a file.")
+        for index, name in enumerate(manifest.script)
+        if not name and "script" in kept
+    ]
     if not allow_outside:
         problems += _outside(manifest)
     return manifest, problems

@@ -84,7 +84,7 @@ class _Unit:
 
 
 def sayer(language: str, *, tags: bool) -> Say:
-    """Turns display text into what an engine is given: no letters that its language cannot speak.
+    """A function from display text to what an engine is given: without letters that its language cannot speak.
 
     `tags`: the engine speaks non-verbal tags such as (laughs); others lose them.
     """

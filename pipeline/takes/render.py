@@ -40,7 +40,7 @@ class DeviceWork:
 
 @dataclass(frozen=True)
 class MissingTake:
-    """A take that its chapter does without."""
+    """A take that is missing from its chapter, and why."""
 
     problem: Problem
     why: str  # it is missing, without its place: "it came out silent."
@@ -48,7 +48,7 @@ class MissingTake:
 
 @dataclass(frozen=True)
 class Ear:
-    """A take that needs a person's ears: even its best attempt has faults. It is delivered, or left out for them."""
+    """A take for a person to listen to: even its best attempt has faults. It is delivered, or left out for them."""
 
     take: str  # its file, relative to the job's folder
     where: str = ""  # in the script
@@ -232,12 +232,12 @@ def render_takes(
 
 
 def not_rendered(plan: PlannedTake, why: str, advice: str) -> MissingTake:
-    """The take of `plan`, which came to nothing."""
+    """The `MissingTake` for a `plan` that was not rendered."""
     return MissingTake(Problem(plan.where, f'"{plan.text[:60]}" was not rendered: {why}', advice), why)
 
 
 def leave_out_faulty(done: TakesDone) -> TakesDone:
-    """The same, but takes with faults are missing instead of delivered."""
+    """`done` with its faulty takes missing instead of delivered."""
     advice = "Change the text or the seed, or have it as it is with on_failure: best."
     missing = dict(done.missing)
     for key, ear in done.ears.items():

@@ -1,7 +1,8 @@
 """Store: the folder of finished takes, which are the job's checkpoint, and a copy of it that machines share.
 
 A take is finished if and only if its two files are in the folder: its sound and, written last, its JSON. There is no
-other state. A shared store (`shared.py`) only fills the folder and is filled from it; where it fails the work goes on.
+other state; `plan.py` computes the key that names them. A shared store (`shared.py`) only fills the folder and is
+filled from it; where it fails the work goes on.
 """
 
 from __future__ import annotations

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import RequestError
-from pipeline.source.manifest import Manifest, load_manifest
-from pipeline.source.presets import PRESETS
+from pipeline.source.manifest import Dia, Manifest, Pauses, load_manifest
+from pipeline.source.presets import PRESETS, Preset
 
 
 def _load(folder: Path, text: str) -> tuple[Manifest, list[str]]:
@@ -69,7 +71,7 @@ def test_a_preset_can_be_changed(tmp_path: Path) -> None:
             "m.yaml:3: a level is given twice or not at all.",
         ),
         ("deliver: {preset: m4b, bitrate: 3}", 'm.yaml:3: unknown key "bitrate". Did you mean "bitrate_kbps"?'),
-        ("deliver: {bitrate_kbps: 64}", 'm.yaml:3: no preset "None"'),
+        ("deliver: {bitrate_kbps: 64}", "m.yaml:3: a preset is a name"),
         ("pauses: {turns: 1}", 'm.yaml:3: unknown key "turns". Did you mean "turn_s"?'),
         ("pauses: {turn_s: 99}", 'm.yaml:3: "pauses.turn_s"'),
         ("on_failure: gaps", 'm.yaml:3: "gaps" is no on_failure. Did you mean "gap"?'),
@@ -84,6 +86,26 @@ def test_each_problem_has_its_line_and_its_next_step(tmp_path: Path, line: str, 
     _manifest, problems = _load(tmp_path, f"title: T\nscript: a.md\n{line}\n")
     assert len(problems) == 1
     assert problems[0].startswith(problem)
+
+
+_NAMES = st.sampled_from([*Manifest.model_fields, *Preset.model_fields, *Pauses.model_fields, *Dia.model_fields])
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | _NAMES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES | st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(key=st.sampled_from([*Manifest.model_fields]), value=_VALUES)
+def test_whatever_a_key_holds_is_taken_or_told(tmp_path_factory: pytest.TempPathFactory, key: str, value: Any) -> None:
+    """With the place, or at the file where it is no YAML at all."""
+    path = tmp_path_factory.mktemp("manifest") / "m.yaml"
+    path.write_text(json.dumps({"title": "T", "script": "a.md"} | {key: value}), encoding="utf-8")
+    try:
+        _manifest, problems = load_manifest(path)
+    except RequestError as error:
+        problems = [*error.problems]
+    assert all(problem.where.startswith(f"{path}:1") for problem in problems)
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

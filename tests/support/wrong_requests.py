@@ -102,6 +102,8 @@ WRONG = [
     wrong("title too long", f"title: {'x' * 501}\nscript: job.md\n", ("job.yaml:1", '"title"')),
     wrong("script a mapping", "title: A test\nscript: {a: b}\n", ("job.yaml:2", "must be text")),
     wrong("script an empty list", "title: A test\nscript: []\n", ("job.yaml:2", '"script"')),
+    wrong("script empty", 'title: A test\nscript: ""\n', ("job.yaml:2", "no script is named")),
+    wrong("a script empty", 'title: A test\nscript:\n  - job.md\n  - " "\n', ("job.yaml:4", "no script is named")),
     wrong("script a folder", "title: A test\nscript: .\n", (".", "")),
     wrong("seed a word", f"{HEAD}seed: many\n", ("job.yaml:3", "'many'")),
     wrong("seed negative", f"{HEAD}seed: -1\n", ("job.yaml:3", "'-1'")),
@@ -118,6 +120,7 @@ WRONG = [
     wrong("deliver nothing", f"{HEAD}deliver: []\n", ("job.yaml:3", '"deliver"')),
     wrong("preset unknown", f"{HEAD}deliver: [podcats]\n", ("job.yaml:3", 'Did you mean "podcast"?')),
     wrong("preset a list", f"{HEAD}deliver:\n  - [podcast]\n", ("job.yaml:4", "a preset is a name")),
+    wrong("preset's name a list", f"{HEAD}deliver:\n  - preset: [m4b]\n", ("job.yaml:4", "a preset is a name")),
     wrong("preset twice", f"{HEAD}deliver: [m4b, m4b]\n", ("job.yaml:3", "named twice")),
     wrong(
         "two levels",

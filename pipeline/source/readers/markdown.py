@@ -1,7 +1,8 @@
 """Markdown: a script's text, line by line, into pieces in the order they are heard.
 
-In: the text of a Markdown file, or of one turn of a YAML script. Out: `Piece`s (headings, scene breaks,
-labels, pauses, display text) with their places. Knows no chapters, borders or kinds: `script` makes those.
+In: the text of a Markdown file, or of one turn of a YAML script. Out: `Piece`s (headings, scene breaks, labels, pauses,
+display text) with their places; time stamps are recognised here, and left out. Knows no chapters, borders or kinds:
+`script` makes those.
 """
 
 from __future__ import annotations
