@@ -22,8 +22,8 @@ _HOP_S = 0.1  # a quarter of BS.1770's gating block
 _FLOOR_HOPS = 5  # noise floor: the quietest half second
 _OVERSAMPLING = 4
 REACH = 10  # input samples on either side that an interpolated one depends on
-# The interpolation filter of scipy.signal.resample_poly (Kaiser window, here not normalised), one row for each point between two samples:
-# point p of sample t is `_FIR[p] @ pcm[t - REACH + 1 : t + REACH + 1]`.
+# The interpolation filter of scipy.signal.resample_poly (Kaiser window, here not normalised), one row for each point
+# between two samples: point p of sample t is `_FIR[p] @ pcm[t - REACH + 1 : t + REACH + 1]`.
 _FIR = np.stack(
     [
         (np.kaiser(2 * REACH * _OVERSAMPLING + 1, 5.0) * np.sinc(np.arange(-REACH, REACH + 0.1, 1 / _OVERSAMPLING)))[
