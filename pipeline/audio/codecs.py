@@ -309,7 +309,7 @@ def _mono(frame: av.AudioFrame | None) -> Pcm:
 def _mixed(samples: NDArray[Any]) -> Pcm:
     """The mean of all channels, `[channels, T]` -> `[T]`."""
     mono: Pcm = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
-    return np.ascontiguousarray(mono)
+    return mono
 
 
 def _first(frames: int | None, blocks: Iterator[Pcm]) -> Iterator[Pcm]:

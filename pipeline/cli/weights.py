@@ -96,7 +96,7 @@ def convert_weights(source: str, folder: Path, precision: str, keep: tuple[str, 
 @click.option("--frames", default=128, show_default=True, type=click.IntRange(1), help="Of each text.")
 @json_option
 def calibrate_weights(source: str, folder: Path, frames: int, as_json: bool) -> int:
-    """Write weights in int8, and measure how near that comes to fp32.
+    """Write weights in int8, and measure how near they come to bf16.
 
     The network speaks some texts in fp32; bf16 and int8 follow it, and what int8 loses is lessened where it can be.
     The folder says how it came out: where int8 is too far off, it is used only if it is asked for. Takes minutes, and

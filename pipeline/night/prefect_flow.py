@@ -85,10 +85,10 @@ def podcast(
             what = "a run needs either a manifest or an inbox."
             raise RequestError(Problem("podcast/render", what, "Set one of the two parameters."))
         if inbox is not None:
-            watched = at_once or AT_ONCE
-            return _render_inbox(
-                DropFolder(Path(inbox), settings, _log.info, watched, poll=poll, allow_outside=allow_outside)
+            drops = DropFolder(
+                Path(inbox), settings, _log.info, at_once or AT_ONCE, poll=poll, allow_outside=allow_outside
             )
+            return _render_inbox(drops)
         assert manifest is not None
         belongs = Path(owner) if owner else None
         job = open_job(Path(manifest), settings, engine=engine, allow_outside=allow_outside, owner=belongs)
