@@ -76,7 +76,8 @@ def peaks_above(pcm: Pcm, floor: float) -> Pcm:
     count = -(-frames // _PART)
     padded = np.zeros((count + 1) * _PART, np.float32)
     padded[: len(pcm)] = pcm
-    tops = np.maximum.reduceat(np.abs(padded), np.arange(0, len(padded), _PART))
+    # Without their sign, floats compare as their bits do, and numpy finds the largest integer twice as fast.
+    tops = np.maximum.reduceat(np.abs(padded).view(np.int32), np.arange(0, len(padded), _PART)).view(np.float32)
     tops = np.maximum(tops[:-1], tops[1:])  # a part's neighbours lie in itself and the next
     hot = np.flatnonzero(tops * _FIR_GAIN > floor)
     peaks = np.zeros(count * _PART, np.float32)
@@ -164,11 +165,11 @@ class Meter:
     def _look(self, pcm: Pcm) -> None:
         """Find the peak, and the first and the last sound above room tone."""
         self._find_peak(pcm)
-        loud = (pcm > self._loud) | (pcm < -self._loud)
-        if loud.any():
+        loud = (np.abs(pcm) > self._loud).tobytes()  # bytes are searched from the end without a copy, arrays are not
+        if 1 in loud:
             if self._first_loud is None:
-                self._first_loud = self._frames + int(loud.argmax())
-            self._last_loud = self._frames + len(loud) - int(loud[::-1].argmax())
+                self._first_loud = self._frames + loud.find(1)
+            self._last_loud = self._frames + loud.rfind(1) + 1
         self._frames += len(pcm)
 
     def _find_peak(self, pcm: Pcm) -> None:
