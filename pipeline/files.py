@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import unicodedata
 from collections.abc import Iterator
@@ -43,7 +44,8 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = _STORAGE_ERRNOS.get(error.errno or 0, f"{error.strerror or error}.")
-        hint = "Make room or choose another folder with --out"
+        hint = "See to the disk" if error.errno == errno.EIO else "Make room"
+        hint += " or choose another folder with --out"
         raise StorageError(
             Problem(str(path), reason, f"{hint}, then run the same command again: finished takes are kept.")
         ) from error
@@ -51,10 +53,10 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place, whole and on disk, when the block ends well."""
-    # Of this process alone: watchers that share a folder may write the same file at the same moment.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    """A new, empty file beside `path` that takes its place, whole and on disk, when the block ends well."""
+    temporary = _temporary(path)
     with storage_errors(path):
+        temporary.touch(exist_ok=False)  # O_EXCL: nor does it follow a link that somebody has put there
         try:
             yield temporary
             with temporary.open("rb+") as written:
@@ -63,6 +65,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside `path` that takes its name when the block ends well. Raises `OSError`, also if `path` is."""
+    temporary = _temporary(path)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside `path` that no thread, process or machine uses besides, and nobody can foresee."""
+    return path.with_name(f".{path.stem}.{secrets.token_hex(8)}.tmp{path.suffix}")
 
 
 def atomic_write(path: Path, data: bytes) -> None:
@@ -105,6 +124,17 @@ def read_record(path: Path) -> dict[str, Any] | None:
 def content_key(parts: Any) -> str:
     """SHA-256 over the canonical JSON of `parts`, 32 hexadecimal digits (128 bits)."""
     return hashlib.sha256(_CANONICAL.encode(parts).encode()).hexdigest()[:32]
+
+
+def read_failure(path: Path) -> OSError | None:
+    """What the operating system says on reading the file to its end, which libsndfile and FFmpeg do not hand on."""
+    try:
+        with path.open("rb") as file:
+            while file.read(1 << 20):
+                pass
+    except OSError as error:
+        return error
+    return None
 
 
 def file_hash(path: Path) -> str | None:

@@ -17,32 +17,61 @@ from pipeline.errors import Problem
 FILES, FILE_BYTES = 5, 1_000_000  # of one name: the file that is written, and those before it
 HIDDEN = "***"
 
-_NAME = r"(?:key|secret|token|password|passwd|signature|credentials?)"
-_VALUE = r"""(?:"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\S+)"""
-_SECRETS = (
-    # scheme://user:secret@host; a secret may hold slashes, but what begins as a port does not begin a secret.
-    (re.compile(r"(?<=://)(?:[^\s/@:]*:(?!\d+/)\S*|[^\s/@]+)@"), f"{HIDDEN}@"),
-    (re.compile(r"(?i)\b(bearer\s+)\S+"), rf"\1{HIDDEN}"),
-    (re.compile(r"(?i)(\bauthorization[\"']?\s*[=:]\s*[\"']?\w+\s+)\S+"), rf"\1{HIDDEN}"),
-    # ?X-Amz-Signature=…&sig=… of a signed address
-    (re.compile(rf"(?i)([?&](?:[\w.-]*{_NAME}[\w.-]*|sig)=)[^\s&]+"), rf"\1{HIDDEN}"),
-    # AWS_SECRET_ACCESS_KEY=…, password='…', {{"secret": "…"}}; a plain "key" is what takes have
-    (
-        re.compile(rf"(?i)(?<![\w-])([\w-]*(?:[_-]key|secret|token|password|passwd)[\w-]*[\"']?\s*[=:]\s*){_VALUE}"),
-        rf"\1{HIDDEN}",
-    ),
+# What a name speaks of whose value is nobody's business. A plain "key" is what takes have.
+_PRIVATE = (
+    r"(?:[_-]key|(?-i:[a-z]Key)|apikey|secret|token|passw|passphrase|pwd|auth[_-]?string|credential|signature"
+    r"|session[_-]?id)"
 )
+# Names are looked at first, then taken whole (`++` gives nothing back): a hostile text costs no more than its length.
+_NAME = rf"(?=[\w-]*{_PRIVATE})[\w-]++"
+_IN_QUERY = rf"(?:(?=[\w.-]*(?:{_PRIVATE}|key))[\w.-]++|sig)"
+_VALUE = r"""(?:"(?:\\.|[^"\\\n])*+"|'(?:\\.|[^'\\\n])*+'|\S+)"""
+_SECRETS = tuple(
+    (re.compile(pattern), instead)
+    for pattern, instead in (
+        (r"(?s)(-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----).*?(?=-----END |\Z)", rf"\1{HIDDEN}"),
+        # Headers, to the end of the line: their values have many forms.
+        (r"(?i)(?<!\w)((?:proxy-)?authorization|(?:set-)?cookie)([\"']?\s*+[=:]\s*+)\S[^\n]*+", rf"\1\2{HIDDEN}"),
+        (r"\b((?i:bearer)\s++|Basic\s++(?=[A-Za-z0-9+/]{8}))\S++", rf"\1{HIDDEN}"),
+        # ?X-Amz-Signature=…&sig=… of a signed address
+        (rf"(?i)([?&]{_IN_QUERY}=)[^\s&]++", rf"\1{HIDDEN}"),
+        # AWS_SECRET_ACCESS_KEY=…, password='…', {{"secret": "…"}}, --password …
+        (rf"(?i)(?<![\w?&-])({_NAME}[\"']?\s*+[=:]\s*+){_VALUE}", rf"\1{HIDDEN}"),
+        (rf"(?i)(?<![\w-])(--{_NAME}\s++){_VALUE}", rf"\1{HIDDEN}"),
+        # Tokens that tell by themselves what they are: of Prefect, Hugging Face, GitHub, GitLab, Slack, AWS, JWT, ….
+        (r"\b(pn[ub]_|gh[oprsu]_|github_pat_|glpat-|xox[abeoprs]-|sk-|npm_|pypi-)[\w-]{8,}+", rf"\1{HIDDEN}"),
+        (r"\b(hf_|AKIA|ASIA|eyJ)[A-Za-z0-9]{10,}+[\w.-]*+", rf"\1{HIDDEN}"),
+    )
+)
+_PORT = re.compile(r"[^:]*:\d+\Z")
 
 
 def redact(text: str) -> str:
-    """`text` with `***` for every secret in it that its place gives away.
+    """`text` with `***` for every secret in it that its place or its form gives away, in time linear in its length.
 
-    Those are user and password in an address, signatures in its query, bearer tokens, and what is assigned to a name
-    that speaks of a key, secret, token or password.
+    Those are user and password in an address, signatures in its query, the values of headers that authorize, what is
+    given to a name that speaks of a key, secret, token or password, private keys, and well-known kinds of tokens.
     """
+    text = re.sub(r"\S++", lambda word: _without_user(word[0]) if "@" in word[0] else word[0], text)
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text
+
+
+def _without_user(word: str) -> str:
+    """`***` for `user:secret` in each `scheme://user:secret@host`. The secret may hold slashes, as people write it.
+
+    Of `http://host:80/me@example.org` nothing is hidden: there a port is more likely.
+    """
+    first, *rest = word.split("://")
+    parts = [first]
+    for part in rest:
+        authority = part.partition("/")[0]
+        is_web = re.search(r"(?:http|ws)s?\Z", parts[-1][-5:]) is not None
+        has_user = "@" in authority or (":" in authority and not (is_web and _PORT.match(authority)))
+        _hidden, at, host = part.rpartition("@")
+        parts.append(f"{HIDDEN}@{host}" if has_user and at else part)
+    return "://".join(parts)
 
 
 def log_to(output: Path, name: str) -> Problem | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.files import atomic_path, atomic_write, content_key, read_json, safe_name, write_json
+from pipeline.errors import StorageError
+from pipeline.files import atomic_folder, atomic_path, atomic_write, content_key, read_json, safe_name, write_json
 
 
 @given(st.text())
@@ -58,6 +60,42 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         raise ZeroDivisionError
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_many_threads_may_write_one_file_at_once(tmp_path: Path) -> None:
+    """None takes another's temporary file, and what is there at the end is one of theirs, whole."""
+    path = tmp_path / "cover.jpg"
+    contents = [bytes([number]) * 50_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        for _written in threads.map(lambda content: [atomic_write(path, content) for _again in range(20)], contents):
+            pass
+    assert path.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_under_the_temporary_name_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can foresee the name; who guesses it all the same wins nothing."""
+    monkeypatch.setattr("secrets.token_hex", lambda _bytes: "guessed")
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / ".report.guessed.tmp.json").symlink_to(victim)
+    with pytest.raises(StorageError):
+        atomic_write(tmp_path / "report.json", b"{}")
+    assert victim.read_text() == "mine"
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    """And never in place of one that is there."""
+    with atomic_folder(tmp_path / "weights") as temporary:
+        (temporary / "a").write_text("a")
+        assert not (tmp_path / "weights").exists()
+    assert (tmp_path / "weights/a").read_text() == "a"
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "other") as temporary:
+        raise ZeroDivisionError
+    with pytest.raises(OSError, match="not empty"), atomic_folder(tmp_path / "weights"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
 
 
 def test_json_round_trips_and_garbage_reads_as_none(tmp_path: Path) -> None:

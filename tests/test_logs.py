@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,11 +53,49 @@ def test_a_secret_in_a_place_for_secrets_never_comes_out(secret: str, before: st
         (f"Authorization: Bearer {secret}", secret),
         (f"authorization: Basic {secret}", secret),
         (f"'Authorization': 'token {secret}'", secret),
+        (f"Set-Cookie: session={secret}; Path=/", secret),
+        (f"postgresql://u:80/{in_address}@host/db", in_address),
+        (f"DefaultEndpointsProtocol=https;AccountKey={in_query}==;EndpointSuffix=x", in_query),
+        (f"PREFECT_API_AUTH_STRING={secret}", secret),
+        (f"authorization={secret}", secret),
+        (f"pwd={secret}", secret),
+        (f"podcast --password {secret}", secret),
     ):
         told = redact(f"{before} {place} {after}")
         assert hidden not in told
         assert "***" in told
         assert told.startswith(before)
+
+
+@pytest.mark.parametrize(
+    ("token", "secret"),
+    [
+        ("pnu_0123456789abcdef0123456789abcdef0123", "0123456789"),
+        ("hf_ABCDEFGHabcdefghABCDEFGHabcdefgh12", "ABCDEFGH"),
+        ("ghp_0123456789abcdefABCDEF0123456789abcd", "0123456789"),
+        ("AKIAIOSFODNN7EXAMPLE", "IOSFODNN7"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl", "c2lnbmF0dXJl"),
+        ("Basic YWRtaW46c2VjcmV0", "YWRtaW46c2VjcmV0"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAKC\n-----END RSA PRIVATE KEY-----", "IBAAKC"),
+    ],
+)
+def test_what_is_a_secret_by_its_form_never_comes_out(token: str, secret: str) -> None:
+    """Wherever it stands."""
+    for line in (token, f"got {token} from there", f"({token})", f'"{token}"'):
+        assert secret not in redact(line)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["://a:", "token", "password=\"", "key-", "&key", "bearer ", "--token ", "-----BEGIN PRIVATE KEY-----", "hf_", "a@",
+     "authorization", "x=\\\"", " ", "://", "secret=' "],
+)  # fmt: skip
+def test_redaction_costs_no_more_than_the_length_of_a_text(part: str) -> None:
+    """A million characters take half a second of processor time; with a step for each pair it would be hours."""
+    text = part * (1_000_000 // len(part))
+    started = time.process_time()
+    redact(text)
+    assert time.process_time() - started < 60
 
 
 @given(plain)

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from pipeline.audio import ChapterMark, Format, Pcm
 from pipeline.audio.mp3 import Mp3Writer
+from pipeline.files import read_failure
 
 BLOCK = 65536  # samples the reader hands out at a time
 # RIFF holds sizes in 32 bits. The tag chunk with its cover comes on top of the samples.
@@ -108,6 +109,7 @@ class _AacWriter:
         self._chapters = chapters
         self._bandwidth_hz = bandwidth_hz
         self._samples = 0  # handed to the encoder
+        self._failure: OSError | None = None
 
     def __enter__(self) -> Self:
         options = {
@@ -116,7 +118,7 @@ class _AacWriter:
             # The edit list counts in this unit; in the default, milliseconds, the end misses its sample.
             "movie_timescale": str(self._rate_hz),
         }
-        with _os_errors(self._path):
+        with self._writing():
             self._container = av.open(os.fspath(self._path), "w", format="ipod", options=options)
             # Measured 2.3 times as fast as the default coder, "twoloop".
             coder = {"aac_coder": "fast"}
@@ -143,7 +145,7 @@ class _AacWriter:
 
     def write(self, block: Pcm) -> None:
         if block.size:
-            with _os_errors(self._path):
+            with self._writing():
                 self._encode(np.clip(block, -1, 1).astype(np.float32, copy=False))
 
     def _encode(self, pcm: Pcm) -> None:
@@ -162,10 +164,22 @@ class _AacWriter:
             with contextlib.suppress(av.error.FFmpegError):
                 self._container.close()
             return
-        with _os_errors(self._path), self._container:
+        with self._writing(), self._container:
             if not self._samples:
                 raise ValueError(f"{self._path}: no audio was written")
             self._container.mux(self._stream.encode(None))
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raise what fails as `OSError`, and again at every later call: FFmpeg crashes where it is to go on."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            with _os_errors(self._path):
+                yield
+        except OSError as error:
+            self._failure = error
+            raise
 
 
 class _SoundFileWriter:
@@ -350,8 +364,10 @@ def _for_soundfile(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn what the libraries raise for a file they cannot read into `ValueError`."""
+    """Turn what the libraries raise for a file they cannot read into the system's `OSError`, or else `ValueError`."""
     try:
         yield
     except (soundfile.LibsndfileError, av.error.FFmpegError) as error:
+        if (failure := read_failure(path)) is not None:
+            raise failure from error
         raise ValueError(f"{path}: not sound that can be read ({error})") from error

@@ -7,6 +7,7 @@ import hashlib
 import io
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from pipeline.audio import Pcm
+from pipeline.files import read_failure, storage_errors
 
 _STEPS = 2**23  # from silence to full scale, in 24 bits
 _BLOCK = 1 << 16
@@ -40,16 +42,31 @@ def pcm_hash(samples: NDArray[np.int32]) -> str:
 
 
 def read(path: Path) -> Pcm:
-    """All samples `[T]`, full scale 1.0."""
-    pcm, _rate = soundfile.read(path, dtype="float32", always_2d=False)
-    return np.asarray(pcm)
+    """All samples `[T]`, full scale 1.0. Raises `StorageError` where they cannot be read."""
+    return np.concatenate([np.zeros(0, np.float32), *read_blocks(path)])
 
 
 def read_blocks(path: Path) -> Iterator[Pcm]:
-    """The samples in blocks of about a second and a half."""
-    with soundfile.SoundFile(path) as file:
-        while len(block := file.read(_BLOCK, dtype="float32")):
+    """The samples in blocks of about a second and a half. Raises `StorageError` where they cannot be read."""
+    with storage_errors(path), _reading(path), soundfile.SoundFile(path) as file:
+        for start in range(0, file.frames, _BLOCK):
+            block = file.read(_BLOCK, dtype="float32")
+            if len(block) < min(_BLOCK, file.frames - start):  # libsndfile takes a failed read for the end
+                raise _disk_error(path)
             yield block
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except soundfile.LibsndfileError as error:
+        raise _disk_error(path) from error
+
+
+def _disk_error(path: Path) -> OSError:
+    """The system's own error; a file of ours that it reads without one is damaged, for which the disk answers."""
+    return read_failure(path) or OSError(errno.EIO, "cannot be read", str(path))
 
 
 class FlacWriter:

@@ -7,7 +7,6 @@ folder, in the formats real ones have, and are made once.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from pipeline.engines.dia.weights.config import CONFIG_NAME, DiaConfig, parse_co
 from pipeline.engines.dia.weights.fingerprint import INDEX_NAME
 from pipeline.engines.dia.weights.tensors import expected_shapes
 from pipeline.errors import EngineError, Problem
-from pipeline.files import cache_folder
+from pipeline.files import atomic_folder, cache_folder
 from pipeline.words import size_text
 
 Size = Literal["full", "tiny"]
@@ -55,19 +54,16 @@ def random_weights(
     weights = BenchWeights(home, home / "dac")
     if home.is_dir():
         return weights
-    temporary = home.with_name(f".{home.name}.{os.getpid()}.tmp")
     try:
         _check_room(home.parent, size)
-        (temporary / "dac").mkdir(parents=True)
-        _write_dia(temporary, config_dict(size), on_progress)
-        _write_codec(temporary / "dac" / "weights.pth", size)
-        temporary.rename(home)
+        with atomic_folder(home) as temporary:
+            (temporary / "dac").mkdir()
+            _write_dia(temporary, config_dict(size), on_progress)
+            _write_codec(temporary / "dac" / "weights.pth", size)
     except (OSError, SafetensorError) as error:
         if not home.is_dir():  # another process may have been quicker
             what = f"cannot be written: {error}."
             raise EngineError(Problem(str(home), what, "Make room, or set XDG_CACHE_HOME to another folder.")) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return weights
 
 

@@ -22,7 +22,7 @@ from pipeline.audio.codecs import Probe, Writer, decode, open_writer, probe
 from pipeline.audio.loudness import SILENCE_DB, Levels, measure
 from pipeline.deliver.chapters import ChapterAudio
 from pipeline.deliver.mastering import TOLERANCE, Master, Timeline, correct, level, master_blocks, solve, target
-from pipeline.deliver.orders import Order
+from pipeline.deliver.orders import Cover, Order
 from pipeline.deliver.tags import tag_flac, tag_m4b, tag_mp3, tag_wav
 from pipeline.deliver.transcript import Cue, chapters_json, to_json, to_srt, to_vtt
 from pipeline.files import atomic_path, atomic_write, file_hash, read_record, storage_errors, write_record
@@ -104,6 +104,16 @@ class _PendingFile:
     marks: Sequence[ChapterMark]
     sound: Probe | None = None
     levels: Levels | None = None
+
+
+def write_covers(orders: Iterable[Order], cover: Cover | None) -> None:
+    """The cover, once in each folder that files go to. Raises `StorageError`."""
+    if cover is None:
+        return
+    for folder in sorted({order.path.parent for order in orders}):
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(folder / f"cover{cover.suffix}", cover.data)
 
 
 def deliver(
@@ -284,7 +294,7 @@ def _tag(file: _PendingFile) -> None:
 
 
 def _write_sidecars(order: Order) -> None:
-    """Transcripts in three formats, chapters as JSON, and the cover in the folder."""
+    """Transcripts in three formats, and chapters as JSON."""
     lay = order.timeline
     cues = [
         Cue(start_s + cue.start_s, start_s + cue.end_s, cue.speaker, cue.text)
@@ -294,6 +304,3 @@ def _write_sidecars(order: Order) -> None:
     texts = (to_vtt(cues), to_srt(cues), to_json(cues), chapters_json(chapter_marks(order.chapters, lay)))
     for suffix, text in zip(_SIDECARS, texts, strict=True):
         atomic_write(order.path.with_suffix(suffix), text.encode())
-    if order.tags.cover is not None:
-        suffix = ".png" if order.tags.cover_mime == "image/png" else ".jpg"
-        atomic_write(order.path.parent / f"cover{suffix}", order.tags.cover)

@@ -23,7 +23,7 @@ KeysOf = Callable[[Path, str], Set[str]]  # a manifest and an engine: keys of it
 T = TypeVar("T")
 
 _TAKE = re.compile(r"([0-9a-f]{32})\.(?:flac|json)")
-_LEFT = re.compile(r"[0-9a-f]{32}\.(?:flac|json)\.damaged|\.[0-9a-f]{32}\.\d+\.tmp\.(?:flac|json)")
+_LEFT = re.compile(r"[0-9a-f]{32}\.(?:flac|json)\.damaged|\.[0-9a-f]{32}\.[0-9a-f]+\.tmp\.(?:flac|json)")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pipeline.deliver.chapters import ChapterAudio, join_chapter
-from pipeline.deliver.export import Deliverable, DeliveryRecord, deliver
+from pipeline.deliver.export import Deliverable, DeliveryRecord, deliver, write_covers
 from pipeline.deliver.orders import Order, plan_orders
 from pipeline.errors import Problem, RequestError
 from pipeline.files import read_json, write_json
@@ -171,6 +171,7 @@ def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditio
         done_s += seconds
         conditions.on_progress("deliverables", min(done_s, total_s), total_s)
 
+    write_covers(orders, job.cover)
     record = DeliveryRecord(job.workspace)
     together: dict[Hashable, list[Order]] = {}
     for order in orders:

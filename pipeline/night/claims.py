@@ -21,7 +21,7 @@ from pathlib import Path
 import filelock
 
 from pipeline.errors import PodcastError, Problem, RequestError
-from pipeline.files import atomic_path, atomic_write, file_hash
+from pipeline.files import atomic_path, atomic_write, file_hash, storage_errors
 from pipeline.jobs.report import Report, write_report
 from pipeline.night.inbox import Drop, companions_in, manifest_in
 from pipeline.workspace import Folders
@@ -209,8 +209,9 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    with atomic_path(target) as temporary:
+    with storage_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(target) as temporary:
         shutil.copyfile(source, temporary)
 
 

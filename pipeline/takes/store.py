@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.audio import Pcm, flac
 from pipeline.engines import Rendered, Span
 from pipeline.errors import Problem
-from pipeline.files import atomic_write, clear_way, file_hash, read_record, set_aside, write_record
+from pipeline.files import atomic_write, clear_way, content_key, file_hash, read_record, set_aside, write_record
 from pipeline.takes.shared import SharedStore, whole_takes
 
 _COPIES = 4  # at once: they wait for the network, not for a core
@@ -160,7 +160,7 @@ class TakeStore:
         if not json_path.exists():
             return None
         record = read_record(json_path)
-        if record is not None and file_hash(sound) == record["file_sha256"]:
+        if record is not None and content_key(record.get("parts")) == key and file_hash(sound) == record["file_sha256"]:
             spans = record["spans"]
             return Take(
                 key=key,

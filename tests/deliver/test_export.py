@@ -106,6 +106,19 @@ def test_chapter_marks_stand_where_the_chapters_sound(render: Render) -> None:
         assert marks[1] == pytest.approx(onset / 44_100, abs=0.02)
 
 
+def test_a_cover_that_many_files_share_is_written_once(make_job: MakeJob, settings: Settings, tmp_path: Path) -> None:
+    """Six chapters' files are made at the same time in one folder."""
+    from PIL import Image
+
+    Image.effect_noise((300, 300), 100).save(tmp_path / "cover.png")
+    script = "\n\n".join(f"# Chapter {number}\n\nIt is short." for number in range(6))
+    path = make_job(script, kind="audiobook", cover="cover.png", deliver=["acx"])
+    report = render_job(open_job(path, settings, engine="tone"), Conditions(jobs=6))
+    assert report.status == "done", report.problems
+    (cover,) = (settings.output / "job").rglob("cover.png")
+    assert cover.read_bytes() == (tmp_path / "cover.png").read_bytes()
+
+
 def test_tags_are_those_that_shelves_read(render: Render, tmp_path: Path) -> None:
     """Album, author, narrator, series, track, year, cover; ID3 in its version 2.3."""
     from PIL import Image

@@ -40,6 +40,23 @@ def test_a_damaged_take_is_noticed_and_set_aside(job: Job, damage: str) -> None:
         assert sound.with_name(sound.name + ".damaged").exists()
 
 
+def test_takes_that_were_exchanged_are_not_taken_for_each_other(job: Job) -> None:
+    """Both are whole, and each says whose it is: the name of a file proves nothing."""
+    first = render_takes(job.takes, job.engine, job.store)
+    one, other = (plan.key for plan in job.takes[:2])
+    for suffix in (".flac", ".json"):
+        a, b = (job.store.folder / f"{key}{suffix}" for key in (one, other))
+        a.rename(held := a.with_name("held"))
+        b.rename(a)
+        held.rename(b)
+    assert job.store.find(one) is None
+    again = render_takes(job.takes, job.engine, job.store)
+    assert again.rendered == 2
+    assert {key: take.pcm_sha256 for key, take in again.takes.items()} == {
+        key: take.pcm_sha256 for key, take in first.takes.items()
+    }
+
+
 def test_a_store_that_is_not_there_has_no_takes(tmp_path: Path) -> None:
     """As before the first render."""
     assert TakeStore(tmp_path / "nowhere").keys() == set()

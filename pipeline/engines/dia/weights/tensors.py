@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from pipeline.engines.dia.weights.config import CONFIG_NAME, DiaConfig, read_config
 from pipeline.engines.dia.weights.fingerprint import weight_files
 from pipeline.errors import EngineError, Problem
+from pipeline.files import atomic_folder
 
 Layout = Literal["transformers", "nari"]
 Shape = tuple[int, ...]
@@ -92,24 +93,20 @@ def write_folder(
     """
     if out.exists():
         raise EngineError(Problem(str(out), "exists already.", "Name a folder that does not exist."))
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    file = temporary / "model.safetensors"
     try:
-        temporary.mkdir(parents=True)
-        save_file(named, file, metadata=metadata)
-        if beyond := (8 + _header_bytes(file)) % alignment:  # safetensors has no word for it, but its header may grow
-            save_file(named, file, metadata=metadata | {"_": " " * (alignment - beyond - len(',"_":""'))})
-        (temporary / CONFIG_NAME).write_bytes(config)
-        shutil.copymode(temporary / CONFIG_NAME, file)  # safetensors makes it private
-        with file.open("rb+") as written:
-            os.fsync(written.fileno())
-        temporary.rename(out)
+        with atomic_folder(out) as temporary:
+            file = temporary / "model.safetensors"
+            save_file(named, file, metadata=metadata)
+            if beyond := (8 + _header_bytes(file)) % alignment:  # safetensors cannot align, but its header may grow
+                save_file(named, file, metadata=metadata | {"_": " " * (alignment - beyond - len(',"_":""'))})
+            (temporary / CONFIG_NAME).write_bytes(config)
+            shutil.copymode(temporary / CONFIG_NAME, file)  # safetensors makes it private
+            with file.open("rb+") as written:
+                os.fsync(written.fileno())
     except (OSError, SafetensorError) as error:
         raise EngineError(
             Problem(str(out), f"cannot be written: {error}.", "Make room, or name another folder.")
         ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return out
 
 
