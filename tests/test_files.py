@@ -66,9 +66,13 @@ def test_many_threads_may_write_one_file_at_once(tmp_path: Path) -> None:
     """None takes another's temporary file, and what is there at the end is one of theirs, whole."""
     path = tmp_path / "cover.jpg"
     contents = [bytes([number]) * 50_000 for number in range(8)]
+
+    def write_again_and_again(content: bytes) -> None:
+        for _time in range(20):
+            atomic_write(path, content)
+
     with ThreadPoolExecutor(8) as threads:
-        for _written in threads.map(lambda content: [atomic_write(path, content) for _again in range(20)], contents):
-            pass
+        list(threads.map(write_again_and_again, contents))
     assert path.read_bytes() in contents
     assert list(tmp_path.iterdir()) == [path]
 

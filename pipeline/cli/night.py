@@ -115,9 +115,12 @@ def worker(scheduler: str, device: str, host: str | None, name: str | None, weig
 
 @click.command()
 @output_option
+@click.option("--prefect", is_flag=True, help="Tell where Prefect's page is instead, and its password.")
 @json_option
-def status(output: Path | None, as_json: bool) -> int:
+def status(output: Path | None, prefect: bool, as_json: bool) -> int:
     """Tell what runs and what waits, with an ETA each."""
+    if prefect:
+        return _prefect_status(as_json)
     from pipeline.jobs.status import read_status, status_table
 
     processes = read_status(machine_settings(output=output).output)
@@ -181,6 +184,19 @@ def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delet
         done = "removed" if delete else "unused (podcast clean --delete removes them)"
         click.echo(f"{size_text(cleaning.bytes)} {done}")
     return SOME_FAILED if cleaning.skipped else DONE
+
+
+def _prefect_status(as_json: bool) -> int:
+    from pipeline.night.prefect_server import configured_api, password
+
+    api, secret = configured_api(), password()
+    if as_json:
+        print_json({"api": api, "password": secret})
+    elif api is None:
+        click.echo("no Prefect server is configured (podcast serve starts one)")
+    else:
+        click.echo(f"page: {api.removesuffix('/api')}\npassword: {secret or 'none'}")
+    return DONE
 
 
 def _prefect_is_configured() -> bool:

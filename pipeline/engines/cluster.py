@@ -1,8 +1,9 @@
 """Worker processes, one for each device, each with an engine that stays loaded; Dask starts them, dead ones again.
 
 In: devices, or the address of a Dask scheduler. Out: a cluster on loopback for as long as it is needed, or a worker
-that joins a cluster. `speak` is what runs inside a worker. Dask's protocol executes pickles: whoever reaches a
-scheduler can run code, so nothing listens beyond loopback unless it is told to, and TLS is Dask's own.
+that joins a cluster. `speak` is what runs inside a worker. Dask's protocol executes pickles: whoever is let in by a
+scheduler can run code, so a cluster of ours listens on loopback alone and lets in only who has the certificate that was
+made for it; other users of the machine have not. A cluster of the user's own has the TLS that they give it.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import dask
 from distributed import Nanny, Scheduler, Security, SpecCluster, get_worker
+from distributed import Worker as DaskWorker
 from distributed.core import Status
 from distributed.gc import disable_gc_diagnosis
 from distributed.utils import LoopRunner
@@ -35,6 +38,7 @@ from pipeline.files import atomic_write
 from pipeline.settings import load_settings
 
 LOOPBACK = "127.0.0.1"
+_ROLES = ("scheduler", "worker", "client")
 _REJOIN_S = 2.0
 _CLOSE_S = 5.0
 _STARTS = 4
@@ -48,6 +52,7 @@ CONFIG = {
     # A worker that dies again while it starts must not be given up; its nanny goes on starting it.
     "distributed.deploy.lost-worker-timeout": "365 days",
     "distributed.comm.timeouts.connect": "10s",
+    "distributed.dashboard.link": "",  # there is none
 }
 
 
@@ -165,6 +170,21 @@ def _open(spec: EngineSpec) -> Engine:
     return engine
 
 
+class _Scheduler(Scheduler):
+    """Without Dask's HTTP server, which asks nobody for a certificate."""
+
+    def start_http_server(self, *_arguments: object, **_options: object) -> None:
+        """Start none; clients want to know its port all the same."""
+        self.services["dashboard"] = SimpleNamespace(port=0, stop=lambda: None)
+
+
+class _Worker(DaskWorker):
+    """The same for a worker."""
+
+    def start_http_server(self, *_arguments: object, **_options: object) -> None:
+        """Start none."""
+
+
 class _Nanny(Nanny):
     """Looks after one worker process; one that dies while it starts is started again, as one that dies later is."""
 
@@ -178,13 +198,15 @@ class _Nanny(Nanny):
 
 @contextmanager
 def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
-    """Start one process for each of `workers`, on loopback; gives the scheduler's address and ends them all."""
+    """Start one process for each of `workers`, on loopback; gives the scheduler's address and ends them all.
+
+    Within the block this process has the cluster's certificate, in Dask's configuration.
+    """
     specification = {worker.name: {"cls": _Nanny, "options": _nanny_options(worker, LOOPBACK)} for worker in workers}
-    # Dask's page needs an address of its own even where there is none: its usual port may be another's.
-    options = {"host": LOOPBACK, "port": 0, "dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
-    scheduler = {"cls": Scheduler, "options": options}
+    options = {"protocol": "tls", "host": LOOPBACK, "port": 0, "dashboard": False}
+    scheduler = {"cls": _Scheduler, "options": options}
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Prefect has every logger speak
-    with configured(LOOPBACK), _loop_without_ctrl_c() as loop:
+    with dask.config.set(CONFIG | _new_certificate()), _loop_without_ctrl_c() as loop:
         # A cluster that is interrupted half way does not know how to close: it is stopped when it is there.
         with _blocked(signal.SIGINT, signal.SIGTERM):
             try:
@@ -201,6 +223,28 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
         finally:
             with suppress(Exception):
                 cluster.close(timeout=_CLOSE_S)
+
+
+def _new_certificate() -> dict[str, Any]:
+    """Dask's configuration for TLS with a certificate that nobody else has; it stays in memory."""
+    made = Security.temporary()
+    roles = {
+        f"distributed.comm.tls.{role}.{part}": getattr(made, f"tls_{role}_{part}")
+        for role in _ROLES
+        for part in ("cert", "key")
+    }
+    return {"distributed.comm.tls.ca-file": made.tls_ca_file, "distributed.comm.require-encryption": True} | roles
+
+
+def certificate_environment() -> dict[str, str]:
+    """The variables by which a process of ours gets the certificate that Dask's configuration has here."""
+    names = ["ca-file", *(f"{role}.{part}" for role in _ROLES for part in ("cert", "key"))]
+    values = {name: dask.config.get(f"distributed.comm.tls.{name}") for name in names}
+    return {
+        "DASK_DISTRIBUTED__COMM__TLS__" + name.upper().replace(".", "__").replace("-", "_"): str(value)
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 @contextmanager
@@ -235,6 +279,7 @@ def _nanny_options(worker: Worker, host: str) -> dict[str, Any]:
         "memory_limit": 0,  # the engine minds its memory itself
         "dashboard": False,
         "silence_logs": logging.CRITICAL,
+        "worker_class": _Worker,
     }
 
 

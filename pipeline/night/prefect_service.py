@@ -9,54 +9,44 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 from uuid import UUID
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
-import psutil
 from prefect import serve as serve_deployments
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.client.schemas.objects import DeploymentStatus, FlowRun, State, StateType
-from prefect.context import refresh_global_settings_context
 from prefect.deployments import run_deployment
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 from tzlocal import get_localzone_name
 
-from pipeline.engines.cluster import check_address, local_cluster
+from pipeline.engines.cluster import certificate_environment, check_address, local_cluster
 from pipeline.engines.crew import plan_workers
 from pipeline.errors import EngineError, PodcastError, Problem, StoppedError
 from pipeline.jobs.report import Report, read_report
 from pipeline.jobs.status import Board
+from pipeline.night import prefect_server
 from pipeline.night.claims import Outcome
 from pipeline.night.prefect_flow import PROBLEMS, SERVED_BY, error_of, podcast
 from pipeline.night.watch import EVERY_ENGINE, DropFolder, Render, watch
 from pipeline.settings import Settings
-from pipeline.threads import every
 from pipeline.workspace import Workspace, job_name
 
 T = TypeVar("T")
 
-LOCAL_API = "http://127.0.0.1:4200/api"
-_SERVER_START_S = 300.0  # of a machine that has much else to do
-_ANSWER_S = 10.0  # as well; where nobody listens, that is known at once
 _LOOK_S = 2.0
 _SILENT_S = 60.0  # a flow run that runs, without a live process that holds its job, is dead
 _TRIES = 5  # of flow runs that die
@@ -82,22 +72,22 @@ def serve(service: Service) -> None:
     """
     if service.settings.cluster is not None:
         check_address(service.settings.cluster, "client")
-    configured = PREFECT_API_URL.value()
-    api = str(configured or LOCAL_API).rstrip("/")
+    configured = prefect_server.configured_api()
+    api = configured or prefect_server.LOCAL_API
     stop = threading.Event()
-    _ensure_server(api, service.say, stop)
-    if not configured:
-        # Without an address every `prefect` command would start a server of its own, beside this one.
-        _prefect("config", "set", f"PREFECT_API_URL={api}")
-        service.say(f"your Prefect profile now has PREFECT_API_URL={api}; undo: prefect config unset PREFECT_API_URL")
     os.environ["PREFECT_API_URL"] = api
-    refresh_global_settings_context()  # in all threads: one that did not know it would start one more server
+    prefect_server.ensure_server(api, service.say, stop)
+    if configured is None:
+        # Without an address every `prefect` command would start a server of its own, beside this one.
+        prefect_server.set_in_profile({"PREFECT_API_URL": api})
+        service.say(f"your Prefect profile now has PREFECT_API_URL={api}; undo: prefect config unset PREFECT_API_URL")
     with ExitStack() as stack:
         address = service.settings.cluster
         if address is None:
             address = stack.enter_context(local_cluster(plan_workers(service.settings, EVERY_ENGINE)))
-        os.environ.update(service.settings.environment() | {"PODCAST_CLUSTER": address, SERVED_BY: str(os.getpid())})
-        stack.enter_context(_keeping_server(api, service.say, stop))
+        os.environ.update(service.settings.environment() | certificate_environment())
+        os.environ.update({"PODCAST_CLUSTER": address, SERVED_BY: str(os.getpid())})
+        stack.enter_context(prefect_server.keeping_server(api, service.say, stop))
         stack.callback(stop.set)
         if service.drops is not None and service.cron is None:
             stack.enter_context(_watching(service, service.drops, stop))
@@ -127,7 +117,7 @@ def _serve(service: Service, api: str) -> None:
         except Exception as error:  # Prefect's runner gives up when its server is away for long
             _log.warning("serving broke off: %s", error)
             service.say("the Prefect server is away; waiting for it")
-            while not _answers(api):
+            while not prefect_server.answers(api):
                 time.sleep(_LOOK_S)
 
 
@@ -170,10 +160,10 @@ def deployment_answers(say: Callable[[str], None]) -> bool:
 
     Whoever serves it tells Prefect when it ends; one that was killed is missed after a minute.
     """
-    api = PREFECT_API_URL.value()
-    if not api:
+    api = prefect_server.configured_api()
+    if api is None:
         return False
-    if not _answers(str(api).rstrip("/")):
+    if not prefect_server.answers(api):
         say(f"the Prefect API at {api} does not answer: rendering in this process")
         return False
     try:
@@ -270,68 +260,3 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_ino
-
-
-@contextmanager
-def _keeping_server(api: str, say: Callable[[str], None], stop: threading.Event) -> Iterator[None]:
-    """Start the local server again when it has died: when it has not answered twice."""
-    silent = 0
-
-    def look() -> None:
-        nonlocal silent
-        silent = 0 if _answers(api) else silent + 1
-        if silent > 1:
-            _ensure_server(api, say, stop)
-
-    with every(_LOOK_S, look):
-        yield
-
-
-def _ensure_server(api: str, say: Callable[[str], None], stop: threading.Event) -> None:
-    """See that a Prefect API answers at `api`; a local one is started on loopback if none does.
-
-    After `stop` it is not waited for. Raises `PodcastError` where none is to be had.
-    """
-    if _answers(api):
-        return
-    place = urlsplit(api)
-    if place.hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise PodcastError(Problem(api, "the Prefect server does not answer.", "Start it, or unset PREFECT_API_URL."))
-    say(f"starting a Prefect server on {api}; stop it with: prefect server stop")
-    if not _server_lives():  # else Prefect takes what a killed one left for a server that runs
-        with suppress(OSError):
-            _server_record().unlink()
-    _prefect("server", "start", "--background", "--host", "127.0.0.1", "--port", str(place.port or 4200))
-    deadline = time.monotonic() + _SERVER_START_S
-    while not _answers(api) and not stop.wait(0.25):
-        if time.monotonic() > deadline or not _server_lives():
-            hint = "See why with: prefect server start --host 127.0.0.1"
-            raise PodcastError(Problem(api, "a local Prefect server did not start.", hint))
-
-
-def _server_record() -> Path:
-    """The file in which Prefect notes the process of a server in the background."""
-    return Path(PREFECT_HOME.value()) / "server.pid"
-
-
-def _server_lives() -> bool:
-    """Whether the process of that record is a server still: its number may be another process's by now."""
-    try:
-        return any("prefect" in word for word in psutil.Process(int(_server_record().read_text())).cmdline())
-    except (OSError, ValueError, psutil.Error):
-        return False
-
-
-def _prefect(*arguments: str) -> None:
-    """Run the `prefect` command; its words go to stderr, as stdout is for machines."""
-    # In a session of its own: a Ctrl-C in the terminal ends `podcast serve`, and not the server that outlives it.
-    command = [sys.executable, "-m", "prefect", *arguments]
-    subprocess.run(command, check=False, stdout=sys.stderr.fileno(), start_new_session=True)
-
-
-def _answers(api: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{api}/health", timeout=_ANSWER_S):  # noqa: S310 - the address is the user's own
-            return True
-    except (OSError, ValueError):
-        return False

@@ -1,12 +1,18 @@
-"""The address of a scheduler."""
+"""The address of a scheduler, and who is let in there."""
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import subprocess
+import sys
 
+import psutil
 import pytest
 
-from pipeline.engines.cluster import check_address
+from pipeline.engines.cluster import certificate_environment, check_address, local_cluster
+from pipeline.engines.devices import share_cores
 from pipeline.errors import RequestError
 
 
@@ -15,3 +21,66 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     """With the form of one that is."""
     with pytest.raises(RequestError, match=re.escape(f'the scheduler: "{address}" is not its address. Write one such')):
         check_address(address, "client")
+
+
+# What another process of this machine makes of the scheduler at an address, with the variables it is given.
+CLIENT = """
+import sys
+from distributed import Client
+try:
+    with Client(sys.argv[1], timeout=10, set_as_default=False) as client:
+        print("let in", client.submit(int, "7").result(10))
+except Exception as error:
+    print("refused", type(error).__name__)
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_lets_in_only_who_has_its_certificate() -> None:
+    """Whoever is let in can run code: no client without the certificate, with another, or without encryption."""
+
+    def visit(address: str, certificate: dict[str, str]) -> str:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("DASK_")} | certificate
+        command = [sys.executable, "-c", CLIENT, address]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    workers = share_cores(1, threads=1)
+    with local_cluster(workers):
+        another = certificate_environment()
+    with local_cluster(workers) as address:
+        own = certificate_environment()
+        assert address.startswith("tls://127.0.0.1:")
+        assert visit(address, own).startswith("let in 7")
+        for address_tried, certificate in ((address, {}), (address, another), (address.replace("tls", "tcp"), {})):
+            assert visit(address_tried, certificate).startswith("refused")
+        for host, port in _listening():
+            assert host == "127.0.0.1"
+            assert not _answers_in_the_open(port)
+        secret = own["DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY"].splitlines()[1]
+        assert not [process.pid for process in psutil.process_iter() if secret in " ".join(_arguments(process))]
+
+
+def _listening() -> set[tuple[str, int]]:
+    """Where this process and its children listen."""
+    me = psutil.Process()
+    family = {me.pid, *(child.pid for child in me.children(recursive=True))}
+    found = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.pid in family]
+    assert len(found) >= 3  # scheduler, nanny, worker
+    return {(connection.laddr.ip, connection.laddr.port) for connection in found if connection.laddr}
+
+
+def _answers_in_the_open(port: int) -> bytes:
+    """What is said to somebody who asks for a page, unencrypted."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        try:
+            return b"".join(iter(lambda: connection.recv(1000), b""))
+        except ConnectionError:
+            return b""
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

@@ -1,0 +1,190 @@
+"""The local Prefect server of `podcast serve`: started where there is none, and started again when it dies.
+
+Whoever is let in by a Prefect server can have its flow runs execute anything, as the user who serves them: another user
+of the machine, or a page that is open in a browser. So ours asks for a password, which is random, lies in the user's
+Prefect profile and is readable by them alone, and lets no web page but its own ask anything.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic
+from urllib.parse import urlsplit
+
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+import filelock
+import psutil
+from prefect.client.orchestration import get_client
+from prefect.context import refresh_global_settings_context
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_HOME, PREFECT_PROFILES_PATH, get_current_settings, update_current_profile
+
+from pipeline.errors import PodcastError, Problem
+from pipeline.threads import every
+
+LOCAL_API = "http://127.0.0.1:4200/api"
+_START_S = 300.0  # of a machine that has much else to do
+_ANSWER_S = 10.0  # as well; where nobody listens, that is known at once
+_LOOK_S = 2.0
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_UNAUTHORIZED = 401
+
+
+def configured_api() -> str | None:
+    """The API that Prefect's settings name."""
+    url = get_current_settings().api.url
+    return None if url is None else str(url).rstrip("/")
+
+
+def password() -> str | None:
+    """What Prefect's commands send to the API that is configured, `user:password`."""
+    secret = get_current_settings().api.auth_string
+    return None if secret is None else secret.get_secret_value()
+
+
+@contextmanager
+def keeping_server(api: str, say: Callable[[str], None], stop: threading.Event) -> Iterator[None]:
+    """Start the local server again when it has died: when it has not answered twice."""
+    silent = 0
+
+    def look() -> None:
+        nonlocal silent
+        silent = 0 if answers(api) else silent + 1
+        if silent > 1:
+            ensure_server(api, say, stop)
+
+    with every(_LOOK_S, look):
+        yield
+
+
+def ensure_server(api: str, say: Callable[[str], None], stop: threading.Event) -> None:
+    """See that a Prefect API answers at `api`; a local one is started on loopback if none does.
+
+    After `stop` it is not waited for. Raises `PodcastError` where none is to be had.
+    """
+    home = Path(PREFECT_HOME.value())
+    home.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(home / "podcast-serve.lock"):  # two at once would give it two passwords
+        refresh_global_settings_context()  # another may have set one
+        if answers(api):
+            _check_password(api, say)
+            return
+        place = urlsplit(api)
+        if place.hostname not in _LOOPBACK:
+            hint = "Start it, or unset PREFECT_API_URL."
+            raise PodcastError(Problem(api, "the Prefect server does not answer.", hint))
+        say(f"starting a Prefect server on {api}; stop it with: prefect server stop")
+        if not _server_lives():  # else Prefect takes what a killed one left for a server that runs
+            with suppress(OSError):
+                _server_record().unlink()
+        _start(place.port or 4200, _ensured_password(say))
+        deadline = monotonic() + _START_S
+        while not answers(api) and not stop.wait(0.25):
+            if monotonic() > deadline or not _server_lives():
+                hint = "See why with: prefect server start --host 127.0.0.1"
+                raise PodcastError(Problem(api, "a local Prefect server did not start.", hint))
+
+
+def answers(api: str) -> bool:
+    """Whether a Prefect server is there; its health is no secret."""
+    try:
+        with urllib.request.urlopen(f"{api}/health", timeout=_ANSWER_S):  # noqa: S310 - the address is the user's own
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def set_in_profile(settings: Mapping[str, str]) -> None:
+    """Set Prefect's `settings` in the profile in use, as `prefect config set` does, and let nobody else read it.
+
+    Not by that command: what stands in its arguments, every user of the machine can see.
+    """
+    profiles = Path(PREFECT_PROFILES_PATH.value())
+    if profiles.exists():
+        profiles.chmod(0o600)
+    update_current_profile({name: value for name, value in settings.items()})  # noqa: C416 - its keys' type is wider
+    profiles.chmod(0o600)
+    os.environ.update(settings)
+    refresh_global_settings_context()  # in all threads: one that did not know the address would start a server
+
+
+def _ensured_password(say: Callable[[str], None]) -> str:
+    """The password of a server of ours: the one that is configured, or else a new one, in the profile from now on."""
+    configured = password() or _server_password()
+    secret = configured or f"podcast:{secrets.token_urlsafe(24)}"
+    if password() is None:
+        set_in_profile({"PREFECT_API_AUTH_STRING": secret, "PREFECT_SERVER_API_AUTH_STRING": secret})
+        say("your Prefect profile now has the server's password; see it with: podcast status --prefect")
+    return secret
+
+
+def _server_password() -> str | None:
+    secret = get_current_settings().server.api.auth_string
+    return None if secret is None else secret.get_secret_value()
+
+
+def _start(port: int, secret: str) -> None:
+    """Start a server in the background; its words go to stderr, as stdout is for machines."""
+    command = [sys.executable, "-m", "prefect", "server", "start", "--background"]
+    environment = os.environ | {
+        "PREFECT_SERVER_API_AUTH_STRING": secret,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
+    }
+    subprocess.run(
+        [*command, "--host", "127.0.0.1", "--port", str(port)],
+        check=False,
+        stdout=sys.stderr.fileno(),
+        env=environment,
+        start_new_session=True,  # a Ctrl-C in the terminal ends `podcast serve`, and not the server that outlives it
+    )
+
+
+def _check_password(api: str, say: Callable[[str], None]) -> None:
+    """Tell of a server without a password; raise `PodcastError` where it has another than the profile."""
+    try:
+        with get_client(sync_client=True) as client:
+            client.read_flows(limit=1)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code == _UNAUTHORIZED:
+            hint = "Set PREFECT_API_AUTH_STRING to its password, or stop it with: prefect server stop"
+            raise PodcastError(
+                Problem(api, "the Prefect server does not take your profile's password.", hint)
+            ) from None
+    if urlsplit(api).hostname in _LOOPBACK and not _asks_for_password(api):
+        danger = "so that every user of this machine, and every page in a browser here, can run code as you"
+        hint = "Stop it with: prefect server stop; podcast serve then starts one with a password."
+        say(f"note: the Prefect server on {api} has no password, {danger}. {hint}")
+
+
+def _asks_for_password(api: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{api}/admin/version", timeout=_ANSWER_S):  # noqa: S310 - as above
+            return False
+    except urllib.error.HTTPError as error:
+        return error.code == _UNAUTHORIZED
+    except (OSError, ValueError):
+        return True
+
+
+def _server_record() -> Path:
+    """The file in which Prefect notes the process of a server in the background."""
+    return Path(PREFECT_HOME.value()) / "server.pid"
+
+
+def _server_lives() -> bool:
+    """Whether the process of that record is a server still: its number may be another process's by now."""
+    try:
+        return any("prefect" in word for word in psutil.Process(int(_server_record().read_text())).cmdline())
+    except (OSError, ValueError, psutil.Error):
+        return False
