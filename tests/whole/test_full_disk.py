@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.audio import ChapterMark, Format
+from pipeline.audio.codecs import open_writer
 from tests.support.commands import run_podcast
 from tests.support.faults import Disk, finished_takes, made, prose, render, render_here, takes_of, temporaries
 
@@ -98,6 +102,41 @@ def test_the_disk_is_full_among_the_deliverables(preset: str, tmp_path: Path, di
     for part in (0.02, 0.3, 0.5, 0.7, 0.9, 0.98):
         limit = before + round(sound.stat().st_size * part)
         assert fill_then_make_room(tmp_path, disk, f"size={limit}", reference) == total
+
+
+@pytest.mark.parametrize("format", ["mp3", "m4b", "wav", "flac"])
+def test_forty_sizes_of_a_full_disk_end_no_encoder_in_a_crash(format: Format, tmp_path: Path, disk: Disk) -> None:
+    """Blocks keep coming after the first write that fails, as those do that wait for an encoder."""
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 44_100 * 20).astype(np.float32)
+    blocks = np.array_split(noise, 16)
+    place = disk("size=200m")
+    marks = [ChapterMark("One", 0, 10), ChapterMark("Two", 10, 20)]
+
+    def write() -> int:
+        """Bytes written, or minus the number of the error that the caller gets."""
+        failure: OSError | None = None
+        path = place / f"sound.{format}"
+        try:
+            with open_writer(path, format, 44_100, 96, chapters=marks) as writer:
+                for block in blocks:
+                    try:
+                        writer.write(block)
+                    except OSError as error:
+                        failure = failure or error
+                if failure is not None:
+                    raise failure
+        except OSError as error:
+            return -(error.errno or 0)
+        return path.stat().st_size
+
+    whole = write()
+    pages = -(-whole // os.sysconf("SC_PAGE_SIZE"))
+    for part in range(40):
+        (place / f"sound.{format}").unlink()
+        disk(f"size={max(pages * part // 40, 1) * os.sysconf('SC_PAGE_SIZE')}")
+        assert write() == -errno.ENOSPC
+    disk("size=200m")
+    assert write() == whole
 
 
 def used_by(folder: Path) -> int:
