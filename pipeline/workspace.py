@@ -1,13 +1,14 @@
 """A job's folder: where everything in it lies, and which process has it; and the folders of a drop folder.
 
 output/<job>/
-  takes/<key>.flac + .json             finished takes: the job's checkpoint
+  takes/<key>.flac + .json             finished takes: the job's checkpoint, whatever its title
   voices/<key>.flac + .json            auditions: the prompts of voices that bring none
   chapters/01 - Title.flac + .json     joined takes, with the time of every turn
   <preset>/<Author>/<Title>/…          deliverables
   deliverables.json                    how each of them was made
   report.json  report.md
-  job.json                             whose folder this is: the manifest, and the engines it was rendered with
+  job.json                             whose these are: title, author, series and part, and the manifests that have them
+  <title>/                             the same, from chapters/ on, of a second title that a manifest of this name had
   .lock  .lock.json                    held by the process that renders, and which one that is
 """
 
@@ -18,41 +19,88 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import filelock
 
 from pipeline.errors import Problem, RequestError
-from pipeline.files import read_json, safe_name, storage_errors, write_json
+from pipeline.files import content_key, read_json, safe_name, storage_errors, write_json
 
 _PATIENCE_S = 0.2  # of `lock`, with a process that only looks whether the lock is free
+_RESERVED = {"auditions", "digest.html", "digest.json", "logs"}  # what else lies in the output folder
 
 
 def job_name(manifest: Path) -> str:
-    """The name of a manifest's job, and of its folder."""
-    return safe_name(manifest.stem)
+    """The name of a manifest's job, and of its folder; not one of those that lie beside the jobs' folders."""
+    name = safe_name(manifest.stem)
+    return f"_{name}" if name.casefold() in _RESERVED else name
+
+
+@dataclass(frozen=True)
+class Production:
+    """What is made: manifests that agree in this are the same production, wherever they lie."""
+
+    title: str
+    author: str = ""
+    series: str = ""
+    part: str = ""
 
 
 class Workspace:
-    """The paths in the folder of one job, and its lock."""
+    """The paths in the folder of one job, and its lock.
 
-    def __init__(self, output: Path, job: str) -> None:
-        self.job = job
-        self.root = output / job
+    `root` is what all manifests of a name share, `home` what belongs to one production: the root itself for the first
+    that was rendered there, a folder in it (`title`) for another.
+    """
+
+    def __init__(self, output: Path, name: str, title: str = "") -> None:
+        self.root = output / name
+        self.home = self.root / title
+        self.job = self.home.relative_to(output).as_posix()
         self.takes = self.root / "takes"
         self.voices = self.root / "voices"
-        self.chapters = self.root / "chapters"
-        self.deliverables = self.root / "deliverables.json"
-        self.report = self.root / "report.json"
-        self.summary = self.root / "report.md"
-        self.record = self.root / "job.json"
+        self.chapters = self.home / "chapters"
+        self.deliverables = self.home / "deliverables.json"
+        self.report = self.home / "report.json"
+        self.summary = self.home / "report.md"
+        self.record = self.home / "job.json"
         self._lock = self.root / ".lock"
         self._holder = self.root / ".lock.json"
+
+    @property
+    def production(self) -> Production | None:
+        """Whose `home` is; None where nobody is known to have it."""
+        record = read_json(self.record)
+        if not isinstance(record, dict) or "title" not in record:  # older versions kept none
+            return None
+        return Production(*(str(record.get(part.name, "")) for part in fields(Production)))
+
+    def of(self, production: Production) -> Workspace:
+        """The workspace of a production in the same folder: the one it has, or else the first that is free."""
+        title = safe_name(production.title)
+        names = ("", title, f"{title} ({content_key(asdict(production))[:8]})")
+        there = [Workspace(self.root.parent, self.root.name, name) for name in names]
+        own = (workspace for workspace in there if workspace.production == production)
+        free = (workspace for workspace in there if workspace._is_free(production.title))
+        return next(own, None) or next(free, there[-1])
+
+    def _is_free(self, title: str) -> bool:
+        """Whether nothing is there yet; in the root there may be takes, and what an older version made of `title`."""
+        if self.home != self.root:
+            return not os.path.lexists(self.home)
+        report = read_json(self.report)
+        return self.production is None and (not isinstance(report, dict) or report.get("title", title) == title)
 
     def chapter(self, number: int, title: str) -> Path:
         """The sound of a chapter."""
         return self.chapters / f"{number:02d} - {safe_name(title)}.flac"
+
+    def others(self) -> list[Workspace]:
+        """Those of further productions in the same folder."""
+        titles = [Workspace(self.root.parent, self.root.name, folder.name) for folder in _folders(self.root)]
+        return [workspace for workspace in titles if workspace.record.is_file()]
 
     def create(self) -> None:
         """Make the folders. Raises `StorageError` where that cannot be done."""
@@ -61,18 +109,23 @@ class Workspace:
                 folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, wait: Callable[[], None] | None = None) -> Iterator[None]:
         """Hold the job. Raises `RequestError` naming the holder if another process has it.
 
-        The lock is the operating system's, so it is gone with its process however that ended.
+        With `wait`, which is called again and again meanwhile and may raise, it waits for the holder instead. The lock
+        is the operating system's, so it is gone with its process however that ended.
         """
-        self.create()
+        with storage_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self._lock, timeout=_PATIENCE_S)
         with storage_errors(self.root):
-            try:
-                lock.acquire()
-            except filelock.Timeout:
-                raise RequestError(self._held()) from None
+            while not lock.is_locked:
+                try:
+                    lock.acquire()
+                except filelock.Timeout:
+                    if wait is None:
+                        raise RequestError(self._held()) from None
+                    wait()
         try:
             for left in self.root.rglob(".*.tmp*"):  # of a process that was killed while writing
                 left.unlink(missing_ok=True)
@@ -111,12 +164,26 @@ class Workspace:
 def workspaces(
     output: Path, file: Callable[[Workspace], Path] = lambda workspace: workspace.record
 ) -> dict[str, Workspace]:
-    """Every job in an output folder that has `file`, by its name. Links are left out: they lead somewhere else."""
-    if not output.is_dir():
-        return {}
-    folders = sorted(path for path in output.iterdir() if path.is_dir() and not path.is_symlink())
-    by_name = {path.name: Workspace(output, path.name) for path in folders}
+    """Every production in an output folder that has `file`, by its name (`dune`, or `dune/Another title`).
+
+    Links are left out: they lead somewhere else.
+    """
+    roots = [Workspace(output, folder.name) for folder in _folders(output)]
+    by_name = {workspace.job: workspace for root in roots for workspace in (root, *root.others())}
     return {name: workspace for name, workspace in by_name.items() if file(workspace).is_file()}
+
+
+def manifests_of(record: Any) -> list[Path]:
+    """The manifests that a job.json names."""
+    named = record.get("manifests") or [record.get("manifest")] if isinstance(record, dict) else []  # older: one
+    return [Path(name) for name in named if isinstance(name, str)]
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder, without links."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
 
 
 @dataclass(frozen=True)

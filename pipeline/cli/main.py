@@ -105,7 +105,7 @@ def render(
     with Ctrl-C whenever you like; the same command goes on where it stopped.
     """
     from pipeline.jobs.bulk import open_bulk
-    from pipeline.jobs.job import open_job
+    from pipeline.jobs.job import apart, open_job
 
     settings = machine_settings(**options)
     opened: list[Job] = []
@@ -118,12 +118,13 @@ def render(
             wrong += 1
     if not opened:
         return WRONG_REQUEST
+    opened = apart(opened)
     engines = {job.traits.name for job in opened}
     alone, check_disk = len(opened) == 1, not no_disk_check
     with open_bulk(settings, engines, at_once=at_once, alone=alone, check_disk=check_disk) as bulk:
         reports, failed, refused = _render_all(opened, bulk)
     if as_json and reports:
-        rows = [reports[job.name].as_dict() for job in opened if job.name in reports]
+        rows = [reports[job.owner].as_dict() for job in opened if job.owner in reports]
         print_json(rows[0] if len(manifests) == 1 else rows)
     if not reports and not failed:
         return WRONG_REQUEST
@@ -133,13 +134,13 @@ def render(
     return DONE if whole else SOME_FAILED
 
 
-def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[str, Report], int, int]:
-    """Reports by job, and how many jobs ended without one, failed or refused."""
+def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[Path, Report], int, int]:
+    """Reports by manifest, and how many jobs ended without one, failed or refused."""
     from pipeline.jobs.bulk import render_jobs
     from pipeline.jobs.progress import progress_bars
     from pipeline.jobs.report import summary
 
-    reports: dict[str, Report] = {}
+    reports: dict[Path, Report] = {}
     failed = refused = 0
     try:
         with progress_bars() as bar:
@@ -149,12 +150,13 @@ def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[str, Report], int, in
                     refused += isinstance(outcome, RequestError)  # another process holds it
                     failed += not isinstance(outcome, RequestError)
                     continue
-                reports[job.name] = outcome
+                reports[job.owner] = outcome
                 click.echo(summary(outcome), err=True)
-                click.echo(f"{job.workspace.root}/", err=True)
+                for item in outcome.deliverables:
+                    click.echo(job.workspace.root / item.path, err=True)
     except KeyboardInterrupt:
         for job in jobs:
-            if job.name not in reports:
+            if job.owner not in reports:
                 kept = len(job.store.keys() & {plan.key for plan in job.takes})
                 what = f"stopped; {kept} of {len(job.takes)} takes are finished and kept."
                 tell([Problem(job.name, what, "Run the same command to go on.")])

@@ -181,6 +181,9 @@ def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delet
             if job.note is not None:
                 tell([job.note])
             click.echo(f"{job.folder.name}: {len(job.files)} files, {size_text(job.bytes)}")
+            for file in job.files:
+                if file.path.parent.parent != job.folder:  # no take: a finished file, which somebody may miss
+                    click.echo(f"  {file.path}")
         done = "removed" if delete else "unused (podcast clean --delete removes them)"
         click.echo(f"{size_text(cleaning.bytes)} {done}")
     return SOME_FAILED if cleaning.skipped else DONE

@@ -75,17 +75,45 @@ class DeliveryRecord:
             self._records[deliverable.path] = record
             self._write()
 
-    def sweep(self, orders: Iterable[Order]) -> None:
-        """Remove the files of earlier runs that no order asks for, unless somebody changed them since."""
-        names = {self.name(order.path) for order in orders}
+    def settle(self, orders: Iterable[Order]) -> list[str]:
+        """After a run that is done: remove what earlier runs made by the same presets and no order asks for any more.
+
+        What other presets made stays, as `leftovers`; what somebody changed since stays too. Returns what was removed.
+        """
+        orders = list(orders)
+        names, presets = {self.name(order.path) for order in orders}, {order.preset.preset for order in orders}
+        removed = []
         for name in sorted(self._records.keys() - names):
-            path = self._workspace.root / name
-            if file_hash(path) == self._records[name]["sha256"]:
-                with storage_errors(path):
-                    for left in (path, *(path.with_suffix(suffix) for suffix in _SIDECARS)):
-                        left.unlink(missing_ok=True)
-            del self._records[name]
+            if self._records[name]["deliverable"]["preset"] in presets:
+                for path in self._intact(name):
+                    with storage_errors(path):
+                        path.unlink(missing_ok=True)
+                    removed.append(self.name(path))
+                del self._records[name]
+            else:
+                self._records[name]["is_left_over"] = True
+        for name in names:
+            self._records[name].pop("is_left_over", None)
         self._write()
+        return removed
+
+    def leftovers(self, *, everything: bool = False) -> list[Path]:
+        """Files that the last run that was done had no order for; or all that are on record."""
+        names = (name for name, record in self._records.items() if everything or record.get("is_left_over"))
+        return [path for name in sorted(names) for path in self._intact(name)]
+
+    def has_files(self) -> bool:
+        """Whether a file on record is there."""
+        return any((self._workspace.root / name).is_file() for name in self._records)
+
+    def _intact(self, name: str) -> list[Path]:
+        """A file and what lies beside it, if it is there as it was made, and within the job's folder."""
+        path = self._workspace.root / name
+        is_inside = path.resolve().is_relative_to(self._workspace.home.resolve())
+        if not is_inside or path.is_symlink() or file_hash(path) != self._records[name]["sha256"]:
+            return []
+        beside = (path.with_suffix(suffix) for suffix in _SIDECARS)
+        return [path, *(sidecar for sidecar in beside if sidecar.is_file())]
 
     def _write(self) -> None:
         write_record(self._workspace.deliverables, {"files": self._records})

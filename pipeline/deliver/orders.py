@@ -87,7 +87,7 @@ def plan_orders(
     orders = []
     whole = len(chapters) == total_chapters
     for preset in manifest.deliver:
-        folder = workspace.root / preset.preset / book_folder(manifest)
+        folder = workspace.home / preset.preset / book_folder(manifest)
         in_one = preset.files == "one" or (preset.files is None and manifest.kind == "podcast")
         if in_one and whole:
             number = _number(manifest.part)

@@ -227,13 +227,13 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
 
 def _new_certificate() -> dict[str, Any]:
     """Dask's configuration for TLS with a certificate that nobody else has; it stays in memory."""
-    made = Security.temporary()
+    security = Security.temporary()
     roles = {
-        f"distributed.comm.tls.{role}.{part}": getattr(made, f"tls_{role}_{part}")
+        f"distributed.comm.tls.{role}.{part}": getattr(security, f"tls_{role}_{part}")
         for role in _ROLES
         for part in ("cert", "key")
     }
-    return {"distributed.comm.tls.ca-file": made.tls_ca_file, "distributed.comm.require-encryption": True} | roles
+    return {"distributed.comm.tls.ca-file": security.tls_ca_file, "distributed.comm.require-encryption": True} | roles
 
 
 def certificate_environment() -> dict[str, str]:

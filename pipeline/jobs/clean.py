@@ -1,7 +1,7 @@
-"""Clean: takes and auditions that no manifest refers to any more.
+"""Clean: takes and auditions that no manifest refers to any more, and finished files of earlier titles and presets.
 
 In: the output folder, and a way to ask a manifest which takes it has. Out: a list; nothing is removed until that is
-asked for, and then only what is still unused. Chapters, deliverables, reports and all that is not known here stay.
+asked for, and then only what is still unused. Chapters, reports and all that is not known here stay.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipeline.deliver.export import DeliveryRecord
 from pipeline.errors import PodcastError, Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.files import read_json, read_record, storage_errors
-from pipeline.workspace import Folders, Workspace, job_name, workspaces
+from pipeline.source.manifest import load_manifest
+from pipeline.workspace import Folders, Workspace, job_name, manifests_of, workspaces
 
 KeysOf = Callable[[Path, str], Set[str]]  # a manifest and an engine: keys of its takes and auditions
 
@@ -82,7 +84,7 @@ def find_unused(output: Path, keys_of: KeysOf, jobs: Sequence[str] = ()) -> Clea
 
     `keys_of` may raise `PodcastError`; that job is left alone. Raises `RequestError` for a name that is no job here.
     """
-    there = workspaces(output)
+    there = {each.root.name: Workspace(output, each.root.name) for each in workspaces(output).values()}
     raise_if_any(
         [Problem(str(output), f'no job "{job}".', did_you_mean(job, there)) for job in jobs if job not in there]
     )
@@ -131,23 +133,36 @@ def _remove(job: JobCleaning, keys_of: KeysOf) -> JobCleaning:
 
 
 def _used(workspace: Workspace, keys_of: KeysOf) -> tuple[Set[str], Problem | None]:
-    """The keys that the job's manifest refers to, and what is odd about it."""
-    folder, record = workspace.root, read_json(workspace.record)
-    name = record.get("manifest") if isinstance(record, dict) else None
-    if not isinstance(name, str):
+    """The keys that the job's manifests refer to, and what is odd about them."""
+    folder = workspace.root
+    named = [manifests_of(read_json(each.record)) for each in (workspace, *workspace.others())]
+    if not all(named):
         what = "its job.json cannot be read, so that nobody knows what it needs."
         raise RequestError(Problem(str(folder), what, "Render it again, then clean."))
-    manifest = Path(name)
+    used: set[str] = set()
+    gone: list[Path] = []
+    for manifest in sorted({manifest for manifests in named for manifest in manifests}):
+        if _is_there(folder, manifest):
+            used.update(*(_keys(folder, manifest, engine, keys_of) for engine in sorted(_engines(workspace))))
+        else:
+            gone.append(manifest)
+    if used or not gone:
+        return used, None
+    return used, Problem(str(folder), f"its manifest {gone[0]} is gone, so all its takes are unused.")
+
+
+def _is_there(folder: Path, manifest: Path) -> bool:
+    """Whether a manifest of the job in `folder` is where it was. Raises `RequestError` where it may come back."""
     with storage_errors(manifest):
         there, reachable = manifest.is_file(), manifest.parent.is_dir()
     if there:
-        return set().union(*(_keys(folder, manifest, engine, keys_of) for engine in sorted(_engines(workspace)))), None
+        return True
     if not reachable:  # a drive that is not mounted is no reason to throw a book away
         what = f"the folder of its manifest, {manifest.parent}, is not there."
         raise RequestError(Problem(str(folder), what, "Bring it back, or remove the job's folder yourself."))
     if moved := _moved(manifest):
         raise RequestError(Problem(str(folder), f"its manifest is still {moved}.", "Clean it once that is done."))
-    return set(), Problem(str(folder), f"its manifest {manifest} is gone, so all its takes are unused.")
+    return False
 
 
 def _moved(manifest: Path) -> Path | None:
@@ -157,6 +172,18 @@ def _moved(manifest: Path) -> Path | None:
     with storage_errors(folders.root):
         moved = [place / manifest.name for place in places if (place / manifest.name).is_file()]
     return moved[0] if moved and manifest.parent == folders.done else None
+
+
+def _is_earlier(workspace: Workspace) -> bool:
+    """Whether what was made here has had other titles since: there are manifests, and none makes it any more."""
+    production = workspace.production
+    there = [manifest for manifest in manifests_of(read_json(workspace.record)) if manifest.is_file()]
+    if production is None or not there:
+        return False
+    try:
+        return all(load_manifest(path)[0].production != production for path in there)
+    except PodcastError:  # nobody knows what it makes
+        return False
 
 
 def _keys(folder: Path, manifest: Path, engine: str, keys_of: KeysOf) -> Set[str]:
@@ -176,7 +203,13 @@ def _engines(workspace: Workspace) -> set[str]:
 
 
 def _unused(workspace: Workspace, used: Set[str]) -> Iterator[UnusedFile]:
-    """Takes and auditions outside `used`, and what damage or a crash left beside them; regular files only."""
+    """Takes and auditions outside `used`, what damage or a crash left beside them, and finished files left over.
+
+    Regular files only.
+    """
+    for each in (workspace, *workspace.others()):
+        for path in DeliveryRecord(each).leftovers(everything=_is_earlier(each)):
+            yield UnusedFile(path, path.lstat().st_size)
     for folder in (workspace.takes, workspace.voices):
         if folder.is_symlink() or not folder.is_dir():
             continue

@@ -6,8 +6,8 @@ In: a manifest's path. Out: a `Job` that knows every take it needs, or every pro
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from pipeline.deliver.orders import Cover
 from pipeline.deliver.tags import read_cover
 from pipeline.engines import TRAITS, DiaMachine, Engine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
+from pipeline.files import safe_name
 from pipeline.settings import Settings, load_settings
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
@@ -27,7 +28,7 @@ from pipeline.takes.chunks import Chunk, pack, sayer, too_long
 from pipeline.takes.plan import PlannedTake, plan_takes
 from pipeline.takes.shared import check_shared
 from pipeline.takes.store import TakeStore
-from pipeline.workspace import Workspace, job_name
+from pipeline.workspace import Production, Workspace, job_name
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The job's folder."""
+        """Its folder in the output folder."""
         return self.workspace.job
 
     @functools.cached_property
@@ -68,7 +69,7 @@ class Job:
         return self._store(self.workspace.voices)
 
     def _store(self, folder: Path) -> TakeStore:
-        shared = None if self.shared is None else f"{self.shared.rstrip('/')}/{self.name}/{folder.name}"
+        shared = None if self.shared is None else f"{self.shared.rstrip('/')}/{self.workspace.root.name}/{folder.name}"
         return TakeStore(folder, shared)
 
     @functools.cached_property
@@ -142,10 +143,24 @@ def open_job(
             *_foreign(manifest, traits),
             *(_unknown_tags(script) if traits.speaks_tags else ()),
         ),
-        workspace=Workspace(settings.output, job_name(path)),
+        workspace=Workspace(settings.output, job_name(path)).of(manifest.production),
         owner=owner or path,
         shared=settings.takes,
     )
+
+
+def apart(jobs: Iterable[Job]) -> list[Job]:
+    """Jobs that are opened together, those of one file name and different titles each with a home of its own."""
+    of_home: dict[Path, Production] = {}
+    separate = []
+    for job in jobs:
+        workspace, production = job.workspace, job.manifest.production
+        if of_home.setdefault(workspace.home, production) != production:
+            workspace = Workspace(workspace.root.parent, workspace.root.name, safe_name(production.title))
+            job = replace(job, workspace=workspace)  # noqa: PLW2901 - the same job
+        of_home[job.workspace.home] = production
+        separate.append(job)
+    return separate
 
 
 def _pack(script: Script, language: str, traits: Traits) -> list[Chunk]:

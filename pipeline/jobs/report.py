@@ -94,6 +94,7 @@ class Report(BaseModel):
     ears: tuple[Ear, ...] = ()
     finished_at: datetime | None = None
     other_problems: tuple[Problem, ...] | None = None  # those that no gap and no ear stands for; None: not known
+    removed: tuple[str, ...] = ()  # files of earlier runs that this one no longer wants
 
     @property
     def rendered_s(self) -> float:
@@ -252,6 +253,9 @@ def summary(report: Report) -> str:
         lines += ["", "Gaps, each of silence with its words marked as missing:", ""]
     for gap in report.gaps:
         lines.append(f'- chapter {gap.chapter} at {clock(gap.at_s)}: "{_cell(gap.text[:60])}": {gap.why}')
+    if report.removed:
+        lines += ["", "Removed, as this run no longer makes them:", ""]
+        lines += [f"- {_cell(name)}" for name in report.removed]
     if report.problems:
         lines += ["", "To look at:", ""]
         lines += [f"- {problem}" for problem in report.problems]

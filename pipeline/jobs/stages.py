@@ -9,16 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pipeline.deliver.chapters import ChapterAudio, join_chapter
 from pipeline.deliver.export import Deliverable, DeliveryRecord, deliver, write_covers
 from pipeline.deliver.orders import Order, plan_orders
 from pipeline.errors import Problem, RequestError
-from pipeline.files import read_json, write_json
+from pipeline.files import content_key, read_json, storage_errors, write_json
 from pipeline.jobs.job import Job
 from pipeline.jobs.report import Report, make_report, write_report
 from pipeline.settings import usable_cores
@@ -27,6 +27,7 @@ from pipeline.takes.plan import PlannedTake
 from pipeline.takes.render import TakesDone, find_takes, leave_out_faulty, render_takes
 from pipeline.threads import in_parallel
 from pipeline.window import Admission
+from pipeline.workspace import manifests_of
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -50,7 +51,7 @@ class Conditions:
     """What one job runs under: `jobs` threads join its chapters and make its files, while it holds `finishing`.
 
     `admission` says when chunks may be started, and ends the job from another thread. `stage` runs one stage: the
-    Prefect flow makes a task of each.
+    Prefect flow makes a task of each. Where another run has the job, one that `queues` waits for it.
     """
 
     jobs: int = field(default_factory=usable_cores)
@@ -58,6 +59,11 @@ class Conditions:
     on_progress: OnProgress = lambda _stage, _done, _total: None
     stage: RunStage = in_place
     finishing: AbstractContextManager[object] = field(default_factory=nullcontext)
+    queues: bool = False
+
+    def wait_for_holder(self) -> None:
+        """Let a moment go by until whoever has the job may be done with it. Raises `StoppedError`."""
+        self.admission.raise_if_stopped()
 
 
 def render_job(job: Job, conditions: Conditions | None = None) -> Report:
@@ -69,12 +75,16 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
     conditions = conditions or Conditions()
     started = time.monotonic()
     stage = conditions.stage
-    with job.workspace.lock():
-        _claim(job)
+    with job.workspace.lock(conditions.wait_for_holder if conditions.queues else None):
+        # Only now is it certain which of the folder's productions is this job's: another may just have come first.
+        job = replace(job, workspace=job.workspace.of(job.manifest.production))
+        job.workspace.create()
+        record = _claim(job)
         done = stage("takes", lambda: render_all_takes(job, conditions))
         with conditions.finishing:
             chapters = stage("chapters", lambda: join_all_chapters(job, done, conditions))
-            deliverables = stage("deliverables", lambda: deliver_all(job, chapters, conditions))
+            orders = _orders(job, chapters)
+            deliverables = stage("deliverables", lambda: deliver_all(job, orders, conditions))
         report = make_report(
             job=job.name,
             title=job.manifest.title,
@@ -89,6 +99,9 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
             wall_s=time.monotonic() - started - conditions.admission.slept_s,
             finished_at=datetime.now().astimezone(),
         )
+        if report.status == "done":
+            report = report.model_copy(update={"removed": _tidy(job, chapters, orders)})
+            write_json(job.workspace.record, record | {"turns": _turns(job)})
         write_report(job.workspace.report, report)
         return report
 
@@ -135,7 +148,7 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
 
 
 def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list[ChapterAudio]:
-    """Join every chapter that has a take to deliver, with gaps for missing ones; remove files of earlier runs."""
+    """Join every chapter that has a take to deliver, with gaps for missing ones."""
     takes = done.delivered
     whole = [index for index, plans in job.takes_by_chapter.items() if any(plan.key in takes for plan in plans)]
     joined = 0
@@ -149,19 +162,17 @@ def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list
         conditions.on_progress("chapters", joined, len(whole))
         return audio
 
-    chapters = in_parallel(join, whole, conditions.jobs, conditions.admission.stop)
-    kept = {path for chapter in chapters for path in (chapter.path, chapter.path.with_suffix(".json"))}
-    for left in set(job.workspace.chapters.iterdir()) - kept:
-        if left.is_file():
-            left.unlink()
-    return chapters
+    return in_parallel(join, whole, conditions.jobs, conditions.admission.stop)
 
 
-def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditions) -> list[Deliverable]:
-    """Encode, tag and measure every file the manifest asks for, in the order of the presets."""
+def _orders(job: Job, chapters: Sequence[ChapterAudio]) -> list[Order]:
     narrator = job.casting.roles[None].voice.name if None in job.speakers else ""
     total = len(job.script.chapters)
-    orders = plan_orders(job.manifest, chapters, total, narrator, job.cover, job.workspace)
+    return plan_orders(job.manifest, chapters, total, narrator, job.cover, job.workspace)
+
+
+def deliver_all(job: Job, orders: Sequence[Order], conditions: Conditions) -> list[Deliverable]:
+    """Encode, tag and measure every file that is ordered, in the order of the presets."""
     total_s = sum(2 * order.audio_s for order in orders)  # each is encoded, then decoded and measured
     done_s = 0.0
 
@@ -180,19 +191,45 @@ def deliver_all(job: Job, chapters: Sequence[ChapterAudio], conditions: Conditio
     groups = sorted(together.values(), key=lambda group: -group[0].audio_s)
     stop = conditions.admission.stop
     delivered = in_parallel(lambda group: deliver(group, record, on_audio), groups, conditions.jobs, stop)
-    record.sweep(orders)
     by_path = {item.path: item for items in delivered for item in items}
     return [by_path[record.name(order.path)] for order in orders]
 
 
-def _claim(job: Job) -> None:
-    """Write into the folder which manifest it belongs to. Raises `RequestError` where that is another one."""
-    record = job.workspace.record
-    owner_path = str(job.owner.resolve())
-    held = read_json(record)
-    owner = held if isinstance(held, dict) else {}
-    other, engines = owner.get("manifest"), owner.get("engines", [])
-    if other not in (None, owner_path) and Path(other).is_file():
-        what = f"this folder holds the job of {other}."
-        raise RequestError(Problem(str(job.workspace.root), what, "Rename the manifest, or choose another --out."))
-    write_json(record, {"manifest": owner_path, "engines": sorted({*engines, job.traits.name})})
+def _tidy(job: Job, chapters: Sequence[ChapterAudio], orders: Sequence[Order]) -> tuple[str, ...]:
+    """After a run that is done: remove what it no longer wants of its own chapters and files; returns which files."""
+    kept = {path for chapter in chapters for path in (chapter.path, chapter.path.with_suffix(".json"))}
+    for left in set(job.workspace.chapters.iterdir()) - kept:
+        if left.is_file():
+            with storage_errors(left):
+                left.unlink()
+    return tuple(DeliveryRecord(job.workspace).settle(orders))
+
+
+def _claim(job: Job) -> dict[str, Any]:
+    """Write whose `home` it is, and return that. Raises `RequestError` where finished files of another script are."""
+    workspace, manifest = job.workspace, job.manifest
+    record = read_json(workspace.record)
+    before = record if isinstance(record, dict) else {}
+    if (turns := before.get("turns")) and not set(turns) & set(_turns(job)) and DeliveryRecord(workspace).has_files():
+        what = f'"{manifest.title}" is finished, with a script that has no line of this one ({workspace.home}).'
+        hint = "Add part: or another title to this one, or remove that folder."
+        raise RequestError(Problem(manifest.where("title"), what, hint))
+    manifests = {str(job.owner.resolve()), *(str(path) for path in manifests_of(before) if _may_be_there(path))}
+    claim = asdict(manifest.production) | {
+        "manifests": sorted(manifests),
+        "engines": sorted({*before.get("engines", []), job.traits.name}),
+        "turns": turns or [],
+    }
+    write_json(workspace.record, claim)
+    return claim
+
+
+def _may_be_there(manifest: Path) -> bool:
+    """Whether a manifest is there, or nobody can tell: its drive may not be mounted."""
+    return manifest.is_file() or not manifest.parent.is_dir()
+
+
+def _turns(job: Job) -> list[str]:
+    """A short hash of each turn's words: scripts that have none in common are two different scripts."""
+    words = {turn.text for chapter in job.script.chapters for turn in chapter.turns}
+    return sorted(content_key(text)[:8] for text in words)

@@ -219,10 +219,12 @@ def names_waiting(folder: Path) -> list[str]:
 
 
 def disk_used(workspace: Workspace) -> Disk:
-    """What the files of a job use; links are not followed."""
+    """What the files of a production use, and its job's takes where it has the root; links are not followed."""
     sizes = {"takes": 0, "chapters": 0, "deliverables": 0}
     parts = {workspace.takes: "takes", workspace.voices: "takes", workspace.chapters: "chapters"}
-    for place, _folders, names in os.walk(workspace.root):
+    others = {other.home for other in workspace.others()} if workspace.home == workspace.root else set()
+    for place, folders, names in os.walk(workspace.home):
+        folders[:] = [name for name in folders if Path(place, name) not in others]
         part = next((part for folder, part in parts.items() if Path(place).is_relative_to(folder)), "deliverables")
         for name in names:
             try:
@@ -248,7 +250,7 @@ def _read(workspace: Workspace, disk: Disk) -> JobNight | None:
         report=report,
         finished_at=finished_at,
         ears=tuple(replace(ear, take=_inside(folder, ear.take)) for ear in report.ears),
-        summary=_inside(folder, workspace.summary.name),
+        summary=_inside(folder, workspace.summary.relative_to(folder).as_posix()),
         files=tuple(name for file in report.deliverables if (name := _inside(folder, file.path))),
         disk=disk,
     )

@@ -43,6 +43,7 @@ from pipeline.night.claims import Outcome
 from pipeline.night.prefect_flow import PROBLEMS, SERVED_BY, error_of, podcast
 from pipeline.night.watch import EVERY_ENGINE, DropFolder, Render, watch
 from pipeline.settings import Settings
+from pipeline.source.manifest import load_manifest
 from pipeline.workspace import Workspace, job_name
 
 T = TypeVar("T")
@@ -185,7 +186,8 @@ def render_through(deployment: str, drops: DropFolder, stop: threading.Event) ->
     """
 
     def render(manifest: Path, owner: Path) -> Report:
-        workspace = Workspace(drops.settings.output, job_name(owner))
+        production = load_manifest(manifest, allow_outside=True)[0].production
+        folder = Workspace(drops.settings.output, job_name(owner))
         parameters = {
             "manifest": str(manifest.resolve()),
             "owner": str(owner.resolve()),
@@ -193,7 +195,7 @@ def render_through(deployment: str, drops: DropFolder, stop: threading.Event) ->
             "allow_outside": drops.allow_outside,
         }
         for _try in range(_TRIES):
-            before = _stamp(workspace.report)
+            before = _stamp(folder.of(production).report)
             # Not a flow run of one: a served flow run is on its own.
             run = _patiently(
                 lambda: run_deployment(
@@ -202,7 +204,8 @@ def render_through(deployment: str, drops: DropFolder, stop: threading.Event) ->
                 stop,
             )
             assert isinstance(run, FlowRun)  # a coroutine only where a loop is running
-            state = _ended(run.id, workspace, stop)
+            state = _ended(run.id, folder, stop)
+            workspace = folder.of(production)
             report = read_report(workspace.report)
             if report is not None and _stamp(workspace.report) != before:
                 return report

@@ -18,6 +18,7 @@ from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_me
 from pipeline.source.documents import Located, plain_problems, read_text, read_yaml
 from pipeline.source.presets import PRESETS, Preset
 from pipeline.window import Window
+from pipeline.workspace import Production
 
 Seconds = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]
 
@@ -131,6 +132,11 @@ class Manifest(BaseModel):
     def where(self, *path: str | int) -> str:
         """`file:line` of a key."""
         return self._located.where(*path)
+
+    @property
+    def production(self) -> Production:
+        """What it makes: with any script, from any folder."""
+        return Production(self.title, self.author, self.series, self.part)
 
     def is_outside(self, name: str) -> bool:
         """Whether a path written in the manifest leaves its folder, also through a link."""

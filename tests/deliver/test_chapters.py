@@ -83,17 +83,12 @@ def test_unknown_times_are_shared_out_by_length(make_job: MakeJob, settings: Set
 
 
 def test_an_unchanged_chapter_is_not_joined_again(make_job: MakeJob, settings: Settings) -> None:
-    """Another pause joins it again; a renamed one leaves no file behind."""
+    """Another pause joins it again."""
     first = _join(make_job(), settings)
     times = [chapter.path.stat().st_mtime_ns for chapter in first]
     assert [chapter.path.stat().st_mtime_ns for chapter in _join(make_job(), settings)] == times
     other = _join(make_job(pauses={"scene_s": 5}), settings)
     assert other[0].frames > first[0].frames
-    renamed = _join(make_job("# Only one\n\n**Ann:** Short and good.\n"), settings)
-    assert sorted(path.name for path in renamed[0].path.parent.iterdir()) == [
-        "01 - Only one.flac",
-        "01 - Only one.json",
-    ]
 
 
 def test_a_chapter_without_a_take_is_left_out(make_job: MakeJob, settings: Settings) -> None:

@@ -20,14 +20,15 @@ import soundfile
 
 from pipeline.audio.codecs import Probe, decode, probe
 from pipeline.audio.loudness import Levels
-from pipeline.deliver.export import check_limits
+from pipeline.deliver.export import DeliveryRecord, check_limits
 from pipeline.deliver.mastering import TOLERANCE
+from pipeline.files import file_hash, read_record, write_record
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.report import Report
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
 from pipeline.source.presets import PRESETS
-from tests.support.commands import MakeJob
+from tests.support.commands import SCRIPT, MakeJob
 
 Render = Callable[..., tuple[Job, Report]]
 LONG = "**Ann:** " + "The lamp is lit before the ships come home, and nobody on the quay says a word about it. " * 12
@@ -177,14 +178,54 @@ def test_a_finished_job_is_left_as_it_is(render: Render) -> None:
 
 
 def test_files_nobody_wants_any_more_are_removed(render: Render) -> None:
-    """A renamed chapter leaves no old file behind, unless somebody has changed it."""
-    job, report = render(deliver=["flac"])
+    """A renamed chapter leaves no old file behind, unless somebody has changed it, and the report says which went."""
+    keys: dict[str, Any] = {"deliver": ["acx"], "kind": "audiobook"}
+    job, report = render(**keys, engine="tone")
     old = [job.workspace.root / item.path for item in report.deliverables]
     old[1].write_bytes(b"mine now")
-    _job, _again = render("# New\n\n**Ann:** All is new.", deliver=["flac"])
+    line = SCRIPT.split("\n\n")[1]
+    _job, again = render(f"# New\n\n{line}", **keys, engine="tone")
+    assert again.status == "done"
     assert not old[0].exists()
     assert not old[0].with_suffix(".vtt").exists()
     assert old[1].read_bytes() == b"mine now"
+    assert again.removed[0] == report.deliverables[0].path
+    assert len(again.removed) == 5
+    assert sorted(path.name for path in job.workspace.chapters.iterdir()) == ["01 - New.flac", "01 - New.json"]
+
+
+def test_a_run_that_is_not_done_removes_nothing(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a good run has finished stays, and so does what other presets made."""
+    job, report = render(deliver=["wav", "flac"], engine="tone")
+    old = [job.workspace.root / item.path for item in report.deliverables]
+    line = SCRIPT.split("\n\n")[1]
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.deliver.export.check_limits", lambda *_arguments: {"level": False})
+        _job, again = render(f"# New\n\n{line}", deliver=["podcast"], engine="tone")
+    assert again.status == "partial"
+    assert all(path.is_file() for path in old)
+    _job, again = render(f"# New\n\n{line}", deliver=["m4b"], engine="tone")
+    assert again.status == "done"
+    assert all(path.is_file() for path in old)
+    assert not again.removed
+    assert set(old) < set(DeliveryRecord(job.workspace).leftovers())
+
+
+def test_a_record_that_names_files_elsewhere_removes_nothing(render: Render, tmp_path: Path) -> None:
+    """Whoever may write in the job's folder cannot have files outside it removed."""
+    job, _report = render(deliver=["wav"], engine="tone")
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    record = read_record(job.workspace.deliverables)
+    assert record is not None
+    entry = next(iter(record["files"].values()))
+    record["files"]["../../victim.txt"] = entry | {"sha256": file_hash(victim)}
+    write_record(job.workspace.deliverables, record)
+    _job, again = render(deliver=["wav"], engine="tone")
+    assert again.status == "done"
+    assert victim.read_text() == "mine"
+    assert DeliveryRecord(job.workspace).leftovers(everything=True)
+    assert victim not in DeliveryRecord(job.workspace).leftovers(everything=True)
 
 
 def test_room_tone_fills_head_gaps_and_tail(render: Render) -> None:

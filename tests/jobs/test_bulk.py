@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -118,20 +119,43 @@ class _FullDisk(ToneEngine):
 
 def test_a_job_that_fails_ends_alone(make: Callable[..., Job], settings: Settings, tmp_path: Path) -> None:
     """The others are done, and the reason comes back with it; what it had finished is kept."""
-    jobs = [make("a"), make("full"), make("held"), make("z")]
+    jobs = [make("a"), make("full"), make("z")]
     board = Board(tmp_path)
 
     def engine_for(job: Job) -> Engine:
         return _FullDisk() if job.name == "full" else job.engine
 
-    with jobs[2].workspace.lock():
-        bulk = Bulk(settings, board, engine_for=engine_for, at_once=2)
-        outcomes = {job.name: outcome for job, outcome in render_jobs(jobs, bulk, _no_bar)}
+    bulk = Bulk(settings, board, engine_for=engine_for, at_once=2)
+    outcomes = {job.name: outcome for job, outcome in render_jobs(jobs, bulk, _no_bar)}
     assert isinstance(outcomes["full"], StorageError)
-    assert isinstance(outcomes["held"], RequestError)
     assert all(isinstance(outcomes[name], Report) for name in ("a", "z"))
     assert len(jobs[1].store.keys()) == 1
     assert board.jobs() == []
+
+
+def test_a_job_that_another_run_has_waits_for_it(make: Callable[..., Job], settings: Settings, tmp_path: Path) -> None:
+    """Among several, or unattended; alone, where somebody is there to be told, it says who has it."""
+    job = make("held")
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with job.workspace.lock():
+            held.set()
+            free.wait(60)
+
+    with ThreadPoolExecutor(2) as threads:
+        holder = threads.submit(hold)
+        held.wait(60)
+        ((_job, refused),) = render_jobs([job], Bulk(settings, Board(tmp_path), alone=True), _no_bar)
+        waiting = threads.submit(lambda: list(render_jobs([job], Bulk(settings, Board(tmp_path)), _no_bar)))
+        assert not waiting.done()
+        free.set()
+        holder.result(60)
+        ((_job, outcome),) = waiting.result(60)
+    assert isinstance(refused, RequestError)
+    assert "is rendering this job" in str(refused)
+    assert isinstance(outcome, Report)
+    assert outcome.status == "done"
 
 
 def test_too_small_a_disk_is_told_before_anything_is_begun(

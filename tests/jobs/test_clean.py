@@ -89,8 +89,8 @@ def test_no_take_that_a_manifest_refers_to_is_removed(now: list[str], before: li
 
 def test_looking_changes_nothing(make_job: MakeJob, settings: Settings, keys: Keys) -> None:
     """And removing leaves chapters, deliverables, reports and whatever else there is."""
-    render(make_job("Something old.\n"), settings)
-    folder = render(make_job("Something new.\n"), settings)
+    render(make_job("It begins.\n\nSomething old.\n"), settings)
+    folder = render(make_job("It begins.\n\nSomething new.\n"), settings)
     (folder / "takes/notes.txt").write_text("mine")
     (folder / "takes/0123.flac").write_text("no take's name")
     before = files(folder)
@@ -131,20 +131,20 @@ def test_takes_of_every_engine_that_was_used_are_kept(make_job: MakeJob, setting
 
 def test_a_take_that_came_back_since_is_kept(make_job: MakeJob, settings: Settings, keys: Keys) -> None:
     """Between looking and removing, somebody undid the edit."""
-    first = render(make_job("Something old.\n"), settings)
-    render(make_job("Something new.\n"), settings)
+    first = render(make_job("It begins.\n\nSomething old.\n"), settings)
+    render(make_job("It begins.\n\nSomething new.\n"), settings)
     found = find_unused(settings.output, keys)
     assert unused(found)
     before = files(first)
-    make_job("Something old.\n")
+    make_job("It begins.\n\nSomething old.\n")
     assert remove(found, keys).bytes == 0
     assert files(first) == before
 
 
 def test_a_job_that_runs_is_left_alone(make_job: MakeJob, settings: Settings, keys: Keys) -> None:
     """Whether it ran before looking, or began after."""
-    folder = render(make_job("Something old.\n"), settings)
-    make_job("Something new.\n")
+    folder = render(make_job("It begins.\n\nSomething old.\n"), settings)
+    make_job("It begins.\n\nSomething new.\n")
     found = find_unused(settings.output, keys)
     before = files(folder)
     with Workspace(settings.output, "job").lock():
@@ -228,9 +228,9 @@ def test_links_are_not_followed(make_job: MakeJob, settings: Settings, keys: Key
 def test_jobs_are_chosen_by_name(make_job: MakeJob, settings: Settings, keys: Keys) -> None:
     """Folders that are no jobs are not looked at; a name that is none is told."""
     for name in ("one", "two"):
-        make_job("Something old.\n", name=name)
-        render(make_job("Something new.\n", name=name), settings)
-        render(make_job("Something else.\n", name=name), settings)
+        make_job("It begins.\n\nSomething old.\n", name=name)
+        render(make_job("It begins.\n\nSomething new.\n", name=name), settings)
+        render(make_job("It begins.\n\nSomething else.\n", name=name), settings)
     (settings.output / "auditions").mkdir()
     assert [job.folder.name for job in find_unused(settings.output, keys).jobs] == ["one", "two"]
     assert [job.folder.name for job in find_unused(settings.output, keys, ["two"]).jobs] == ["two"]

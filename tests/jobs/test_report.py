@@ -72,6 +72,7 @@ JSON = {
     "ears": [{"take": "takes/a.flac", "where": "a.md:3", "text": "Hi.", "faults": ["clipped"]}],
     "finished_at": "2026-01-31T06:00:00+00:00",
     "other_problems": [{"where": LIMIT.where, "what": LIMIT.what, "next": LIMIT.next}],
+    "removed": [],
 }
 
 

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import os
-import re
-import shutil
-import signal
-import stat
 import subprocess
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -25,92 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StorageError
-from tests.support.commands import PODCAST, REPOSITORY, SCRIPT, run_podcast
-from tests.support.processes import WAIT_S, free_port, until
-
-PREFECT = Path(sys.executable).with_name("prefect")
-# `podcast` as on a machine where Prefect was never set up, but for the port of the server that it starts.
-FIRST_TIME = """
-import sys
-from pipeline.night import prefect_server
-from pipeline.cli.main import main
-
-prefect_server.LOCAL_API = sys.argv.pop(1)
-main()
-"""
-
-
-@dataclass(frozen=True)
-class Served:
-    """A running `podcast serve`."""
-
-    folder: Path
-    env: Mapping[str, str]
-    said: Path
-    process: subprocess.Popen[bytes]
-
-    def stop(self) -> None:
-        """As with Ctrl-C."""
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(WAIT_S)
-
-    def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the `prefect` command as in another terminal."""
-        return self.run(PREFECT, *arguments)
-
-    def run(self, program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The same with another program."""
-        return subprocess.run(
-            [program, *arguments],
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=WAIT_S,
-            check=False,
-        )
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """`podcast serve`, with a drop folder, in a folder with a manifest; on a free port, with its own Prefect home."""
-    folder = tmp_path_factory.mktemp("served")
-    (folder / "manifests").mkdir()
-    write_show(folder / "manifests", "show")
-    with serving(folder, "--watch", "night") as served:
-        yield served
-
-
-def write_show(folder: Path, name: str, script: str = SCRIPT) -> Path:
-    """A manifest with its script, the script first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.md").write_text(script)
-    manifest = folder / f"{name}.yaml"
-    manifest.write_text(f"title: {name}\nscript: {name}.md\ndeliver: [podcast]\n")
-    return manifest
-
-
-@contextmanager
-def serving(folder: Path, *options: str) -> Iterator[Served]:
-    """A `podcast serve` for as long as the block lasts, the first on its machine; it leaves its server, as it says."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    env |= {"PREFECT_HOME": str(folder / "prefect")}
-    command = [sys.executable, "-c", FIRST_TIME, f"http://127.0.0.1:{free_port()}/api", "serve", *options]
-    said = folder / "said"
-    with said.open("w") as stderr:
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=stderr, stderr=stderr)
-    try:
-        until(lambda: "serving podcast/render" in said.read_text() or process.poll() is not None, said.read_text)
-        assert process.poll() is None, said.read_text()
-        served = Served(folder, env, said, process)
-        yield served
-        served.stop()
-        until(lambda: len(_family(served)) == 1, lambda: _family(served))  # the server; others find out in a moment
-    finally:
-        process.kill()
-        process.wait(WAIT_S)
-        subprocess.run([PREFECT, "server", "stop"], cwd=folder, env=env, capture_output=True, check=False)
-
+from tests.support.commands import PODCAST, REPOSITORY, run_podcast
+from tests.support.processes import WAIT_S, until
+from tests.support.served import PREFECT, Served, family, serving, write_show
 
 texts = st.text(st.characters(codec="utf-8"))
 
@@ -162,110 +68,9 @@ def test_a_deployment_run_renders_the_same_takes_as_the_command(served: Served) 
     assert artifacts["progress"][-1] == 100.0
     assert artifacts["report"][-1] == (served.folder / "output/show/report.md").read_text()
 
-    listening = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.pid in _family(served)]
+    listening = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.pid in family(served)]
     assert listening
     assert {str(next(iter(connection.laddr))) for connection in listening} <= {"127.0.0.1", "::1"}
-
-
-def _secret(served: Served) -> tuple[str, str]:
-    """Where the server is and what it asks for, as the user is told."""
-    shown = json.loads(served.run(PODCAST, "status", "--prefect", "--json").stdout)
-    return str(shown["api"]), str(shown["password"])
-
-
-# What anybody on this machine can do: a POST with the headers and body that are given. Prints the status.
-POST = """
-import sys, urllib.error, urllib.request
-address, body, *headers = sys.argv[1:]
-pairs = dict(header.split(": ") for header in headers)
-request = urllib.request.Request(address, body.encode(), pairs, method="POST")
-try:
-    print(urllib.request.urlopen(request, timeout=60).status)
-except urllib.error.HTTPError as error:
-    print(error.code)
-"""
-
-
-@pytest.mark.slow
-def test_the_server_lets_in_nobody_without_its_password(served: Served) -> None:
-    """No other user, no page in a browser, whatever it says it is; whoever is let in can run code as the user."""
-    api, secret = _secret(served)
-    assert re.fullmatch(r"podcast:[\w-]{32,}", secret)
-    address = f"{api}/deployments/filter"
-    wrong = base64.b64encode(b"podcast:guess").decode()
-    right = base64.b64encode(secret.encode()).decode()
-    as_others: list[tuple[list[str], list[str]]] = [
-        ([], []),
-        ([], ["Content-Type: application/json"]),
-        ([], ["Content-Type: application/json", "Origin: http://evil.example", "Host: evil.example"]),
-        ([], ["Content-Type: text/plain", "Origin: null"]),
-        ([], [f"Authorization: Basic {wrong}"]),
-    ]
-    if os.geteuid() == 0 and shutil.which("setpriv"):
-        as_others.append((["setpriv", "--reuid", "65534", "--clear-groups"], ["Content-Type: application/json"]))
-    for prefix, headers in as_others:
-        command = [*prefix, "/usr/bin/python3" if prefix else sys.executable, "-c", POST, address, "{}", *headers]
-        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "401\n", headers
-    command = [sys.executable, "-c", POST, address, "{}", f"Authorization: Basic {right}"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "200\n"
-
-
-@pytest.mark.slow
-def test_only_the_servers_own_page_may_ask_it(served: Served) -> None:
-    """A browser sends what a page asks only where the server says so beforehand."""
-    api, _secret_one = _secret(served)
-    own = api.removesuffix("/api")
-    for origin, allowed in ((own, own), ("http://evil.example", None), ("null", None)):
-        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-        request = urllib.request.Request(f"{api}/deployments/filter", headers=headers, method="OPTIONS")
-        try:
-            answer = urllib.request.urlopen(request, timeout=60).headers
-        except urllib.error.HTTPError as error:
-            answer = error.headers
-        assert answer.get("Access-Control-Allow-Origin") == allowed
-
-
-@pytest.mark.slow
-def test_the_password_is_nowhere_but_in_the_users_profile(served: Served) -> None:
-    """Where Prefect's own commands find it; in no log, and in no arguments, which every user can see."""
-    api, secret = _secret(served)
-    profiles = Path(served.env["PREFECT_HOME"]) / "profiles.toml"
-    assert secret in profiles.read_text()
-    assert stat.S_IMODE(profiles.stat().st_mode) == 0o600
-    bare = {name: served.env[name] for name in ("HOME", "PATH", "PREFECT_HOME") if name in served.env}
-    run = ("deployment", "run", "podcast/render", "--param", "manifest=manifests/show.yaml", "--watch")
-    ended = Served(served.folder, bare, served.said, served.process).prefect(*run)
-    assert ended.returncode == 0, ended.stdout + ended.stderr + served.said.read_text()
-    told = [served.said, *(served.folder / "output/logs").glob("*")]
-    secrets = (secret.removeprefix("podcast:"), base64.b64encode(secret.encode()).decode())
-    for text in (*(path.read_text(errors="replace") for path in told), *_command_lines()):
-        assert not [hidden for hidden in secrets if hidden in text]
-    assert (
-        f"page: {api.removesuffix('/api')}\npassword: {secret}\n" == served.run(PODCAST, "status", "--prefect").stdout
-    )
-
-
-def _command_lines() -> list[str]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
-    return found
-
-
-@pytest.mark.slow
-def test_a_server_that_is_not_ours_is_left_as_it_is(served: Served, tmp_path: Path) -> None:
-    """One whose password the profile has not is told of, and nothing is written anywhere."""
-    api, _secret_one = _secret(served)
-    home = tmp_path / "prefect"
-    env = dict(served.env) | {"PREFECT_HOME": str(home), "PREFECT_API_URL": api}
-    ended = Served(tmp_path, env, served.said, served.process).run(PODCAST, "serve")
-    assert ended.returncode == 1
-    assert "the Prefect server does not take your profile's password" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert not (home / "profiles.toml").exists()
 
 
 @pytest.mark.slow
@@ -315,7 +120,7 @@ def test_an_error_of_a_flow_run_is_the_error_of_the_command(served: Served) -> N
 def workers(served: Served) -> list[psutil.Process]:
     """The worker processes that `podcast serve` has started."""
     found = []
-    for pid in _family(served):
+    for pid in family(served):
         try:
             process = psutil.Process(pid)
             if "spawn_main" in " ".join(process.cmdline()):
@@ -396,18 +201,6 @@ def test_another_command_watches_through_the_deployment_while_it_is_served(tmp_p
             assert ("nobody serves podcast/render at http://127.0.0.1:" in watch.stderr) == (name == "here")
             assert (f"Flow run '{name}'" in served.said.read_text()) == (name == "through")
             served.stop()
-
-
-def _family(served: Served) -> set[int]:
-    """`podcast serve`, its children, and the server it started, by their Prefect home."""
-    mine = set()
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("PREFECT_HOME") == served.env["PREFECT_HOME"]:
-                mine.add(process.pid)
-        except (psutil.Error, OSError):
-            continue
-    return mine
 
 
 def _artifacts(served: Served) -> dict[str, list[object]]:

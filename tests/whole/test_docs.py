@@ -37,14 +37,12 @@ REASONS = (
     "gpu",
     "machines",  # needs several, or a service that another one offers
     "the test itself",  # sets up what the test runs in, or runs tests
-    "known: a manifest renders from one folder only",
 )
 # Change this only when a block that cannot be run is added, or one can be run at last.
 NOT_RUN = {
     "hub": 6,
     "machines": 5,
     "the test itself": 2,
-    "known: a manifest renders from one folder only": 1,
 }
 
 _BLOCK = re.compile(

@@ -1,0 +1,144 @@
+"""Whose a job's folder is: nothing finished is removed or replaced by another title, and a title is known anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import RequestError
+from pipeline.jobs.clean import find_unused, remove
+from pipeline.jobs.job import Job, open_job, referred_keys
+from pipeline.jobs.report import Report, read_report
+from pipeline.jobs.stages import Conditions, render_job
+from pipeline.settings import Settings
+from pipeline.workspace import workspaces
+from tests.support.commands import MakeJob
+
+Render = Callable[..., tuple[Job, Report]]
+FIRST, SECOND, THIRD = (f"# One\n\n**Ann:** This is week {week} of the show." for week in ("one", "two", "three"))
+
+
+@pytest.fixture
+def render(make_job: MakeJob, settings: Settings) -> Render:
+    """Renders a job and gives it back with its report."""
+
+    def run(script: str, **keys: Any) -> tuple[Job, Report]:
+        job = open_job(make_job(script, **{"deliver": ["flac"]} | keys), settings, engine="tone")
+        return job, render_job(job, Conditions(jobs=1))
+
+    return run
+
+
+def finished(settings: Settings) -> dict[Path, str]:
+    """Every file that may be delivered, with its hash."""
+    return {
+        path: hashlib.sha256(path.read_bytes()).hexdigest()
+        for preset in ("flac", "wav")
+        for path in settings.output.rglob(f"{preset}/*/*/*.*")
+    }
+
+
+def test_three_weeks_of_one_file_name_are_three_episodes(render: Render, settings: Settings) -> None:
+    """Each new title leaves the finished ones as they are, with their reports; takes are shared."""
+    before: dict[Path, str] = {}
+    for title, script in (("Week 1", FIRST), ("Week 2", SECOND), ("Week 3", THIRD)):
+        job, report = render(script, title=title)
+        assert report.status == "done"
+        now = finished(settings)
+        assert before.items() < now.items()
+        assert len(now) - len(before) == 5  # the sound, and what lies beside it
+        before = now
+        found = read_report(open_job(job.owner, settings, engine="tone").workspace.report)
+        assert found is not None
+        assert found.deliverables == report.deliverables
+    assert list(workspaces(settings.output)) == ["job", "job/Week 2", "job/Week 3"]
+    assert len(list((settings.output / "job/takes").glob("*.flac"))) == 3
+
+
+def test_a_corrected_title_renders_nothing_again(render: Render, settings: Settings) -> None:
+    """Nor a corrected author, series or part: takes are named by their content."""
+    render(FIRST, title="Wek 1")
+    for keys in ({"title": "Week 1"}, {"title": "Week 1", "author": "Ann"}, {"title": "Week 1", "part": "2"}):
+        job, report = render(FIRST, **keys)
+        assert report.takes.rendered == 0
+        assert all((job.workspace.root / item.path).is_file() for item in report.deliverables)
+    assert len(workspaces(settings.output)) == 4
+
+
+def test_the_same_title_from_another_folder_goes_on(render: Render, settings: Settings, tmp_path: Path) -> None:
+    """With a script that has been edited, too."""
+    job, first = render(FIRST)
+    shutil.copytree(job.owner.parent, elsewhere := tmp_path / "elsewhere", ignore=shutil.ignore_patterns("output"))
+    script = elsewhere / "job.md"
+    script.write_text(script.read_text() + "\n\n---\n\n**Ann:** And goodbye.")
+    again = render_job(open_job(elsewhere / "job.yaml", settings, engine="tone"), Conditions(jobs=1))
+    assert again.takes.reused == first.takes.total
+    assert list(workspaces(settings.output)) == ["job"]
+
+
+def test_another_script_does_not_replace_a_finished_file(render: Render, settings: Settings) -> None:
+    """Under the same title it is refused; with a part, or once the file is gone, it is rendered."""
+    job, report = render(FIRST)
+    before = finished(settings)
+    with pytest.raises(RequestError, match=r"job\.yaml:1: .* is finished, with .* Add part: or another title"):
+        render(SECOND)
+    assert finished(settings) == before
+    assert render(SECOND, part="2")[1].status == "done"
+    assert finished(settings).items() > before.items()
+    for item in report.deliverables:
+        (job.workspace.root / item.path).unlink()
+    assert render(SECOND)[1].status == "done"
+
+
+@pytest.mark.parametrize("title", ["takes", "Chapters", "flac", "voices", "job.json", ".lock", "CON", "../../up", "/"])
+def test_titles_that_are_names_of_something_else_get_a_folder_all_the_same(
+    render: Render, settings: Settings, title: str
+) -> None:
+    """Within the job's folder, and apart from what it holds."""
+    render(FIRST, title="Week 1")
+    before = finished(settings)
+    job, report = render(SECOND, title=title)
+    assert report.status == "done"
+    assert before.items() < finished(settings).items()
+    home = open_job(job.owner, settings, engine="tone").workspace.home
+    assert home.parent == settings.output / "job"
+    assert render(SECOND, title=title)[1].takes.rendered == 0
+
+
+def test_an_output_folder_that_moves_costs_nothing(render: Render, settings: Settings, tmp_path: Path) -> None:
+    """Nothing in it says where it lies."""
+    job, _report = render(FIRST, title="Week 1")
+    render(SECOND, title="Week 2")
+    moved = settings.model_copy(update={"output": tmp_path / "another disk"})
+    settings.output.rename(moved.output)
+    before = finished(moved)
+    times = {path: path.stat().st_mtime_ns for path in before if path.suffix == ".flac"}
+    report = render_job(open_job(job.owner, moved, engine="tone"), Conditions(jobs=1))
+    assert report.takes.rendered == 0
+    assert finished(moved) == before
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_what_earlier_titles_and_presets_have_left_goes_only_when_asked(render: Render, settings: Settings) -> None:
+    """`podcast clean` lists it, and removes it with --delete."""
+
+    def keys_of(manifest: Path, engine: str) -> set[str]:
+        return referred_keys(open_job(manifest, settings, engine=engine))
+
+    render(FIRST, title="Wek 1", deliver=["wav", "flac"])
+    render(FIRST, title="Wek 1", deliver=["flac"])
+    wav = {path for path in finished(settings) if "wav" in path.parts}
+    assert {file.path for job in find_unused(settings.output, keys_of).jobs for file in job.files} == wav
+    flac = set(finished(settings)) - wav
+    render(FIRST, title="Week 1", deliver=["flac"])
+    kept = set(finished(settings)) - wav - flac
+    found = find_unused(settings.output, keys_of)
+    assert {file.path for job in found.jobs for file in job.files} == wav | flac
+    assert set(finished(settings)) == wav | flac | kept
+    remove(found, keys_of)
+    assert set(finished(settings)) == kept
