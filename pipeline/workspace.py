@@ -194,8 +194,8 @@ class Folders:
 
     @classmethod
     def around(cls, manifest: Path) -> Folders:
-        """Those of the drop folder in one of whose folders a manifest lies."""
-        return cls(manifest.parent.parent)
+        """Those of the drop folder to whose done/<job>/ a manifest belongs."""
+        return cls(manifest.parent.parent.parent)
 
     @property
     def inbox(self) -> Path:
@@ -209,12 +209,12 @@ class Folders:
 
     @property
     def done(self) -> Path:
-        """What was rendered."""
+        """What was rendered, a folder for each job."""
         return self.root / "done"
 
     @property
     def failed(self) -> Path:
-        """What was not, each with its `.error.txt`."""
+        """What was not, a folder for each job, with its `.error.txt`."""
         return self.root / "failed"
 
     def create(self) -> None:

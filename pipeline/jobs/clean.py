@@ -168,10 +168,13 @@ def _is_there(folder: Path, manifest: Path) -> bool:
 def _moved(manifest: Path) -> Path | None:
     """Where a manifest of a drop folder is, which belongs into `done/` only once all of it is."""
     folders = Folders.around(manifest)
-    places = (folders.inbox, folders.failed, folders.running / job_name(manifest))
+    if manifest.parent.parent != folders.done:
+        return None
     with storage_errors(folders.root):
+        failed = sorted(folders.failed.iterdir()) if folders.failed.is_dir() else []
+        places = (folders.inbox, *failed, folders.running / job_name(manifest))
         moved = [place / manifest.name for place in places if (place / manifest.name).is_file()]
-    return moved[0] if moved and manifest.parent == folders.done else None
+    return moved[0] if moved else None
 
 
 def _is_earlier(workspace: Workspace) -> bool:

@@ -4,6 +4,7 @@ running/<name>/
   .lock        held by the watcher that renders, and gone with its process: a claim whose lock is free is anybody's
   <manifest>   moved here by one rename, so that of several watchers one gets it; moved on when all the rest is done
   …            copies of its companions
+done/<name>/   or failed/<name>/: all of it, with its report; `<name> 2` for another production under the same name
 
 In: a `Drop`, then an `Outcome`. Knows no rendering, and decides nothing about when.
 """
@@ -16,6 +17,7 @@ import traceback
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 
 import filelock
@@ -24,7 +26,8 @@ from pipeline.errors import PodcastError, Problem, RequestError
 from pipeline.files import atomic_path, atomic_write, file_hash, storage_errors
 from pipeline.jobs.report import Report, write_report
 from pipeline.night.inbox import Drop, companions_in, manifest_in
-from pipeline.workspace import Folders
+from pipeline.source.manifest import load_manifest
+from pipeline.workspace import Folders, Production
 
 _LOCK = ".lock"
 _MEND = "Mend it and drop it into inbox/ again."
@@ -85,7 +88,8 @@ class Claim:
 
         Until the manifest has moved the claim is a claim: whatever ends this, it can be done again.
         """
-        target = self.folders.failed if outcome.error else self.folders.done
+        target = place(self.folders.failed if outcome.error else self.folders.done, self.name, self.manifest)
+        target.mkdir(parents=True, exist_ok=True)
         for name in _files(self.folder):
             if name != self.manifest.name and file_hash(target / name) != file_hash(self.folder / name):
                 _copy(self.folder / name, target / name)
@@ -102,12 +106,13 @@ class Claim:
         `shared` are the companions that other manifests name. Nothing goes of which there is no copy elsewhere.
         """
         stayed: list[str] = []
-        failed = self.folders.failed
         own = (*_result_names(self.name), self.manifest.name)
+        delivered = place(self.folders.done, self.name, self.manifest) / self.manifest.name
+        failed = place(self.folders.failed, self.name, delivered)
         if not outcome.error and any((failed / name).exists() for name in own):  # it has been mended
             left = set(_files(self.folder)) - companions_in(failed, self.manifest.name)
             for name in (*own, *sorted(left)):
-                stayed += _remove(failed / name, failed)
+                stayed += _remove(failed / name, self.folders.failed)
         return stayed + clear(self.folders, self.name, shared)
 
     def release(self) -> None:
@@ -130,6 +135,36 @@ def outcome_of_render(claimed: Claim, report: Report | None, error: Exception | 
     return Outcome(
         claimed.name, None, f"{Problem(claimed.manifest.name, what)} Report it with what follows.\n\n{trace}"
     )
+
+
+def place(parent: Path, name: str, manifest: Path) -> Path:
+    """The folder in done/ or failed/ where a manifest belongs: that of its production, or else the next that is free.
+
+    What nobody can read is taken for an earlier state of what has its name.
+    """
+    production = _production(manifest)
+    for number in count(1):
+        folder = _numbered(parent, name, number)
+        there = manifest_in(folder, name)
+        if there is None or production is None or _production(there) in (None, production):
+            return folder
+    raise AssertionError("there is always a next number")
+
+
+def _places_there(parent: Path, name: str) -> list[Path]:
+    """All folders that `place` has given a job so far."""
+    return list(takewhile(Path.is_dir, (_numbered(parent, name, number) for number in count(1))))
+
+
+def _numbered(parent: Path, name: str, number: int) -> Path:
+    return parent / (name if number == 1 else f"{name} {number}")
+
+
+def _production(manifest: Path) -> Production | None:
+    try:
+        return load_manifest(manifest, allow_outside=True)[0].production
+    except RequestError:
+        return None
 
 
 def claim(folders: Folders, drop: Drop, known: frozenset[str]) -> Claim | None:
@@ -170,9 +205,10 @@ def clear(folders: Folders, name: str, shared: Collection[str]) -> list[str]:
     """Remove what was delivered from running/, and from the inbox unless it is `shared`; returns what stayed."""
     folder = folders.running / name
     stayed: list[str] = []
+    places = [place for parent in (folders.done, folders.failed) for place in _places_there(parent, name)]
     for file in list(_files(folder)):
         copy, dropped = file_hash(folder / file), file_hash(folders.inbox / file)
-        is_delivered = copy is not None and copy in (file_hash(folders.done / file), file_hash(folders.failed / file))
+        is_delivered = copy is not None and copy in {file_hash(place / file) for place in places}
         if is_delivered and file not in shared and dropped == copy:
             stayed += _remove(folders.inbox / file, folders.inbox)
         if is_delivered or (copy is not None and dropped == copy):

@@ -267,7 +267,7 @@ def _inside(folder: Path, name: str) -> str:
 
 
 def _failures(folder: Path | None) -> Iterator[Failure]:
-    for path in sorted(folder.glob("*.error.txt")) if folder else ():
+    for path in sorted(folder.glob("*/*.error.txt")) if folder else ():
         try:
             text = path.read_text(encoding="utf-8", errors="replace")[:_LONGEST_ERROR].strip()
             at = datetime.fromtimestamp(path.stat().st_mtime, UTC).astimezone()

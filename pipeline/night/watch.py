@@ -24,7 +24,7 @@ from pipeline.jobs.progress import progress_bars
 from pipeline.jobs.report import Report
 from pipeline.jobs.stages import OnProgress
 from pipeline.jobs.status import Board, JobStatus
-from pipeline.night.claims import Claim, Outcome, claim, outcome_of_drop, outcome_of_render, take_over
+from pipeline.night.claims import Claim, Outcome, claim, outcome_of_drop, outcome_of_render, place, take_over
 from pipeline.night.digest import latest_digest, names_waiting
 from pipeline.night.inbox import Drop, Inbox, Scene, noticing
 from pipeline.night.page import write_digest
@@ -278,7 +278,7 @@ class Watcher:
         if claimed.outcome is not None:
             self._deliver(claimed, claimed.outcome, scene)
             return
-        done = self._folders.done / claimed.manifest.name
+        done = place(self._folders.done, claimed.name, claimed.manifest) / claimed.manifest.name
         self._renders[claimed.name] = future = threads.submit(self._render, claimed.manifest, done)
         future.add_done_callback(lambda _future: self._wake.set())
 

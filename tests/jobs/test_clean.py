@@ -177,7 +177,7 @@ def test_a_job_whose_needs_are_not_known_is_left_alone(
     make_job: MakeJob, settings: Settings, keys: Keys, tmp_path: Path, case: str
 ) -> None:
     """With the reason: its manifest cannot be opened, or found, or nobody knows which it is."""
-    drive = tmp_path / "drive/done"
+    drive = tmp_path / "drive/done/job"
     drive.mkdir(parents=True)
     made = make_job()
     manifest = Path(shutil.copy(made, drive))
@@ -191,9 +191,9 @@ def test_a_job_whose_needs_are_not_known_is_left_alone(
             shutil.rmtree(drive)
             told = "is not there. Bring it back"
         case "moved":
-            (drive.parent / "failed").mkdir()
-            manifest.rename(drive.parent / "failed/job.yaml")
-            told = "failed/job.yaml. Clean it once that is done."
+            (failed := tmp_path / "drive/failed/job").mkdir(parents=True)
+            manifest.rename(failed / "job.yaml")
+            told = "failed/job/job.yaml. Clean it once that is done."
         case "record":
             (folder / "job.json").write_text("[]")
             told = "its job.json cannot be read"

@@ -27,15 +27,15 @@ def test_a_manifest_moves_to_done_with_all_it_names(shop: Shop) -> None:
     assert shop.drain() == [Outcome("one", REPORT)]
 
     assert shop.files() == [
-        "done/cover.jpg",
-        "done/one.md",
-        "done/one.report.json",
-        "done/one.report.md",
-        "done/one.yaml",
-        "done/voices/ann/voice.yaml",
+        "done/one/cover.jpg",
+        "done/one/one.md",
+        "done/one/one.report.json",
+        "done/one/one.report.md",
+        "done/one/one.yaml",
+        "done/one/voices/ann/voice.yaml",
     ]
     assert list((shop.folder / "running").iterdir()) == []
-    assert json.loads((shop.folder / "done" / "one.report.json").read_text())["status"] == "done"
+    assert json.loads((shop.folder / "done/one/one.report.json").read_text())["status"] == "done"
     assert shop.finished == [Outcome("one", REPORT)]
 
 
@@ -49,7 +49,26 @@ def test_two_manifests_share_a_script(shop: Shop) -> None:
     assert shop.rendered == [("one.yaml", "Shared"), ("two.yaml", "Shared")]
     assert left == [True, True]
     assert shop.files("inbox") == []
-    assert (shop.folder / "done" / "both.md").read_text() == "Shared"
+    assert [(shop.folder / f"done/{name}/both.md").read_text() for name in ("one", "two")] == ["Shared"] * 2
+
+
+def test_three_weeks_of_one_file_name_are_three_folders(shop: Shop) -> None:
+    """A script or cover of the same name replaces none of another production's; one that is mended replaces its own."""
+    for week in ("first", "second", "third"):
+        (shop.inbox / "cover.jpg").write_text(week)
+        shop.drop("one", f"The {week} week.", title=week, cover="cover.jpg")
+        shop.drain()
+    (shop.inbox / "cover.jpg").write_text("better")
+    shop.drop("one", "The second week, mended.", title="second", cover="cover.jpg")
+    shop.drain()
+    folders = sorted((shop.folder / "done").iterdir())
+    assert [folder.name for folder in folders] == ["one", "one 2", "one 3"]
+    assert [(folder / "one.md").read_text() for folder in folders] == [
+        "The first week.", "The second week, mended.", "The third week.",
+    ]  # fmt: skip
+    assert [(folder / "cover.jpg").read_text() for folder in folders] == ["first", "better", "third"]
+    assert shop.files("inbox") == []
+    assert list((shop.folder / "running").iterdir()) == []
 
 
 @pytest.mark.parametrize("what", ["inbox script", "running manifest", "running folder"])
@@ -70,13 +89,13 @@ def test_files_are_removed_while_they_are_rendered(shop: Shop, what: str) -> Non
     shop.during = remove
     (outcome,) = shop.drain()
     assert outcome.error == ""
-    assert "done/one.report.json" in shop.files()
-    assert ("done/one.yaml" in shop.files()) == (what == "inbox script")
+    assert "done/one/one.report.json" in shop.files()
+    assert ("done/one/one.yaml" in shop.files()) == (what == "inbox script")
     assert list((shop.folder / "running").iterdir()) == []
     shop.during = lambda _manifest: None
     shop.drop("two")
     shop.drain()
-    assert "done/two.yaml" in shop.files()
+    assert "done/two/two.yaml" in shop.files()
 
 
 def test_work_in_flight_is_taken_up_at_the_next_start(shop: Shop) -> None:
@@ -98,7 +117,7 @@ def test_work_in_flight_is_taken_up_at_the_next_start(shop: Shop) -> None:
     shop.during = lambda _manifest: None
     shop.drain()
     assert shop.rendered == [("one.yaml", "Long")] * 2
-    assert "done/one.yaml" in shop.files()
+    assert "done/one/one.yaml" in shop.files()
     assert shop.said == ["one: taken up where it was left."]
 
 
@@ -114,28 +133,28 @@ def test_a_partial_job_fails_and_its_success_clears_failed(shop: Shop, moved: bo
     (outcome,) = shop.drain()
     assert outcome.error == "one.md:1: take 3 is silent. Listen."
     assert shop.files("failed") == [
-        "one.error.txt", "one.md", "one.report.json", "one.report.md", "one.yaml",
-        "other.error.txt", "other.yaml", "shared.md",
+        "one/one.error.txt", "one/one.md", "one/one.report.json", "one/one.report.md", "one/one.yaml",
+        "other/other.error.txt", "other/other.yaml", "other/shared.md",
     ]  # fmt: skip
     for name in ("one.md", "one.yaml"):
-        (Path.replace if moved else shutil.copyfile)(shop.folder / "failed" / name, shop.inbox / name)
+        (Path.replace if moved else shutil.copyfile)(shop.folder / "failed/one" / name, shop.inbox / name)
     shop.status = "done"
     assert [outcome.error for outcome in shop.drain()] == [""]
-    assert shop.files("failed") == ["other.error.txt", "other.yaml", "shared.md"]
-    assert shop.files("done") == ["one.md", "one.report.json", "one.report.md", "one.yaml"]
+    assert shop.files("failed") == ["other/other.error.txt", "other/other.yaml", "other/shared.md"]
+    assert shop.files("done/one") == ["one.md", "one.report.json", "one.report.md", "one.yaml"]
 
 
 def test_what_cannot_be_delivered_is_not_rendered_again(shop: Shop) -> None:
     """Where done/ does not take the job it is told, and delivered later without another render."""
-    (shop.folder / "done" / "one.yaml").mkdir(parents=True)
+    (shop.folder / "done/one/one.yaml").mkdir(parents=True)
     shop.drop("one")
     with Running(shop.watcher(patience_s=0.01)):
         until(lambda: shop.said)
         assert "It stays in running/ and is tried again." in shop.said[0]
-        (shop.folder / "done" / "one.yaml").rmdir()
+        (shop.folder / "done/one/one.yaml").rmdir()
         until(lambda: shop.finished)
     assert len(shop.rendered) == 1
-    assert "done/one.yaml" in shop.files()
+    assert "done/one/one.yaml" in shop.files()
 
 
 # Several processes
@@ -209,7 +228,7 @@ def drop_all(shop: Shop, count: int) -> set[str]:
 def assert_all_done(shop: Shop, manifests: set[str]) -> None:
     assert shop.files("inbox") == []
     assert list((shop.folder / "running").iterdir()) == []
-    assert {name for name in shop.files("done") if name.endswith(".yaml")} == manifests
+    assert {Path(name).name for name in shop.files("done") if name.endswith(".yaml")} == manifests
     assert shop.files("failed") == []
 
 

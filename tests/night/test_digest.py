@@ -70,8 +70,8 @@ def put(output: Path, name: str, hours_ago: float = 1, **changes: Any) -> Path:
 
 def fail(folder: Path, name: str, text: str, hours_ago: float = 1) -> None:
     """What the drop folder leaves of a manifest it refused."""
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}.error.txt"
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    path = folder / name / f"{name}.error.txt"
     path.write_text(text)
     then = (NOW - timedelta(hours=hours_ago)).timestamp()
     os.utime(path, (then, then))

@@ -39,7 +39,7 @@ def test_what_is_no_manifest_is_left_alone(shop: Shop) -> None:
 
     shop.drop("five", None, script="chapters.yaml")
     assert [outcome.name for outcome in shop.drain()] == ["five"]
-    assert "done/chapters.yaml" in shop.files()
+    assert "done/five/chapters.yaml" in shop.files()
 
 
 def test_nothing_outside_the_folder_is_taken(shop: Shop, tmp_path: Path) -> None:

@@ -143,12 +143,12 @@ def test_a_night_as_readme_has_it(served: Served) -> None:
     assert before
     before[0].kill()
 
-    until(lambda: {path.stem for path in (night / "done").glob("*.yaml")} == names, served.said.read_text)
+    until(lambda: {path.stem for path in (night / "done").glob("*/*.yaml")} == names, served.said.read_text)
 
     assert not list((night / "failed").iterdir())
     assert not list((night / "inbox").iterdir())
     for name in names:
-        report = json.loads((night / f"done/{name}.report.json").read_text())
+        report = json.loads((night / f"done/{name}/{name}.report.json").read_text())
         assert report["status"] == "done"
         assert report["takes"] == {"total": 4, "rendered": 4, "reused": 0, "failed": 0}
         assert report["devices"]
@@ -172,7 +172,7 @@ def test_a_run_may_render_a_whole_inbox(served: Served) -> None:
     run = ("deployment", "run", "podcast/render", "--param", "inbox=other", "--watch")
     result = served.prefect(*run)
     assert result.returncode == 0, result.stdout + served.said.read_text()
-    assert (folder / "done/fine.report.json").is_file()
+    assert (folder / "done/fine/fine.report.json").is_file()
     assert served.prefect("deployment", "run", "podcast/render", "--watch").returncode == 1
     assert "either a manifest or an inbox" in served.said.read_text()
 
@@ -182,7 +182,7 @@ def test_a_cron_run_renders_the_inbox_and_nothing_before_it(tmp_path: Path) -> N
     """The schedule is the deployment's, as is what `--at-once` and `--poll` say of the folder."""
     write_show(tmp_path / "night/inbox", "show")
     with serving(tmp_path, "--watch", "night", "--cron", "* * * * *", "--at-once", "5", "--poll") as served:
-        until((tmp_path / "night/done/show.report.json").is_file, served.said.read_text)
+        until((tmp_path / "night/done/show/show.report.json").is_file, served.said.read_text)
         assert "by the schedule * * * * *" in served.said.read_text()
         assert "watching" not in served.said.read_text()
         deployment = served.prefect("deployment", "inspect", "podcast/render").stdout
@@ -197,7 +197,7 @@ def test_another_command_watches_through_the_deployment_while_it_is_served(tmp_p
             write_show(tmp_path / "drop/inbox", name)
             watch = served.run(PODCAST, "watch", "drop", "--once")
             assert watch.returncode == 0, watch.stderr + served.said.read_text()
-            assert (tmp_path / f"drop/done/{name}.report.json").is_file()
+            assert (tmp_path / f"drop/done/{name}/{name}.report.json").is_file()
             assert ("nobody serves podcast/render at http://127.0.0.1:" in watch.stderr) == (name == "here")
             assert (f"Flow run '{name}'" in served.said.read_text()) == (name == "through")
             served.stop()

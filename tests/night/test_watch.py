@@ -31,7 +31,7 @@ def test_a_script_may_come_after_its_manifest(shop: Shop) -> None:
         (shop.inbox / "one.md").write_text("Late.")
         until(lambda: shop.finished)
     assert shop.rendered == [("one.yaml", "Late.")]
-    assert "done/one.yaml" in shop.files()
+    assert "done/one/one.yaml" in shop.files()
 
 
 def test_a_manifest_that_stays_wrong_fails_with_all_its_problems(shop: Shop) -> None:
@@ -40,7 +40,7 @@ def test_a_manifest_that_stays_wrong_fails_with_all_its_problems(shop: Shop) -> 
     shop.drop("one", None, script=["here.md", "gone.md"], cover="no.jpg", seed="many")
     shop.drain()
     assert shop.rendered == []
-    assert shop.files() == ["failed/here.md", "failed/one.error.txt", "failed/one.yaml"]
+    assert shop.files() == ["failed/one/here.md", "failed/one/one.error.txt", "failed/one/one.yaml"]
     problems, mend = shop.error("one").split("\n\n")
     assert len(problems.splitlines()) == 3
     assert all(line.startswith("one.yaml:1: ") for line in problems.splitlines())
@@ -62,7 +62,7 @@ def test_a_half_copied_script_is_rendered_again(shop: Shop) -> None:
     shop.during = lambda _manifest: (shop.inbox / "one.md").write_text("Half and half.")
     shop.drain()
     assert shop.rendered == [("one.yaml", "Half"), ("one.yaml", "Half and half.")]
-    assert (shop.folder / "done" / "one.md").read_text() == "Half and half."
+    assert (shop.folder / "done/one/one.md").read_text() == "Half and half."
     assert shop.files("inbox") == []
 
 
@@ -122,10 +122,15 @@ def test_the_same_manifest_twice(shop: Shop) -> None:
     shop.during = again
     assert [outcome.error for outcome in shop.drain()] == ["", ""]
     assert shop.rendered == [("one.yaml", "First"), ("one.yaml", "Second")]
-    assert (shop.folder / "done" / "one.md").read_text() == "Second"
+    assert (shop.folder / "done/one/one.md").read_text() == "Second"
     shop.drop("one", "Second")
     assert [outcome.error for outcome in shop.drain()] == [""]
-    assert shop.files() == ["done/one.md", "done/one.report.json", "done/one.report.md", "done/one.yaml"]
+    assert shop.files() == [
+        "done/one/one.md",
+        "done/one/one.report.json",
+        "done/one/one.report.md",
+        "done/one/one.yaml",
+    ]
 
 
 def test_names_that_differ_only_in_their_extension(shop: Shop) -> None:
@@ -141,7 +146,7 @@ def test_names_that_differ_only_in_their_extension(shop: Shop) -> None:
 
     shop.during = alone
     assert [outcome.error for outcome in shop.drain(at_once=2)] == ["", ""]
-    assert {"done/one.yaml", "done/one.yml"} < set(shop.files())
+    assert {"done/one/one.yaml", "done/one/one.yml"} < set(shop.files())
 
 
 def test_as_many_at_once_as_asked(shop: Shop) -> None:
@@ -201,7 +206,7 @@ def test_a_full_disk_is_waited_out(shop: Shop) -> None:
         until(lambda: len(shop.rendered) > before + 8)
         room.append(True)
         until(lambda: len(shop.finished) == 2)
-    assert "done/one.yaml" in shop.files()
+    assert "done/one/one.yaml" in shop.files()
 
 
 def test_engines_that_fail_are_tried_three_times_more(shop: Shop) -> None:
@@ -215,7 +220,7 @@ def test_engines_that_fail_are_tried_three_times_more(shop: Shop) -> None:
     (outcome,) = shop.drain(patience_s=0.01)
     assert outcome.error == "cuda:0: the device is gone. Look at it."
     assert len(shop.rendered) == 4
-    assert "failed/one.error.txt" in shop.files()
+    assert "failed/one/one.error.txt" in shop.files()
 
 
 def test_an_error_of_the_program_fails_its_manifest_only(shop: Shop) -> None:
@@ -231,7 +236,7 @@ def test_an_error_of_the_program_fails_its_manifest_only(shop: Shop) -> None:
     shop.drain()
     assert "an error of the program, not of the manifest (ZeroDivisionError: oops)." in shop.error("one")
     assert "Traceback" in shop.error("one")
-    assert "done/two.yaml" in shop.files()
+    assert "done/two/two.yaml" in shop.files()
 
 
 def test_a_folder_that_cannot_be_used(tmp_path: Path, settings: Settings) -> None:
@@ -255,7 +260,7 @@ def test_real_jobs(shop: Shop, settings: Settings) -> None:
     first, wrong = watcher.run(threading.Event(), once=True)
     assert first.report is not None
     assert first.report.takes.rendered == first.report.takes.total > 0
-    assert (shop.folder / "done" / "one.report.md").read_text().startswith("# A test: done")
+    assert (shop.folder / "done/one/one.report.md").read_text().startswith("# A test: done")
     assert wrong.error.startswith('two.yaml:1: no voice "nobody" in voices/.')
 
     shop.drop("one", SCRIPT)

@@ -51,7 +51,7 @@ class Shop:
 
     def render(self, manifest: Path, done: Path) -> Report:
         """Stands where a job is rendered."""
-        assert done.parent == self.folder / "done"
+        assert done.parent.parent == self.folder / "done"
         assert manifest.name == done.name
         named = json.loads(manifest.read_text())["script"]
         self.rendered.append((manifest.name, (manifest.parent / named).read_text()))
@@ -80,7 +80,7 @@ class Shop:
         return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
     def error(self, name: str) -> str:
-        return (self.folder / "failed" / f"{name}.error.txt").read_text()
+        return (self.folder / "failed" / name / f"{name}.error.txt").read_text()
 
 
 class Running:

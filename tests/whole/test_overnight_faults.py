@@ -246,7 +246,7 @@ class Drops:
         return self._stage.folder / "output" / name
 
     def are_done(self) -> bool:
-        return all((self.folder / "done" / f"{name}.yaml").exists() for name in self.jobs)
+        return all((self.folder / "done" / name / f"{name}.yaml").exists() for name in self.jobs)
 
     def keep_busy(self) -> None:
         """Drop one more where all are done."""
