@@ -226,7 +226,7 @@ def stamp_of(path: Path) -> FileStamp | None:
 def manifest_in(folder: Path, name: str) -> Path | None:
     """The manifest of the job `name` in a folder, as it is now."""
     manifests = _manifests(folder, _yaml_files(folder, {}))
-    return next((path for path in manifests if job_name(path) == name), None)
+    return next((path for path in manifests if job_name(path).casefold() == name.casefold()), None)
 
 
 def companions_in(folder: Path, but: str) -> set[str]:

@@ -78,9 +78,11 @@ def podcast(
     not where it lies; `at_once` and `poll` are as in `DropFolder`. Raises `PodcastError` where not everything is
     "done"; the finished takes are kept either way.
     """
-    settings = load_settings(output=out or None, jobs=jobs or None)
-    log_to(settings.output, f"flow-{os.getpid()}")
     with _ending_with_service(), _problems_artifact():
+        settings = load_settings(output=out or None, jobs=jobs)
+        log_to(settings.output, f"flow-{os.getpid()}")
+        if at_once is not None and at_once < 1:
+            raise RequestError(Problem("at_once", f'"{at_once}" is no whole number above 0.', "Set it to one."))
         if (manifest is None) == (inbox is None):
             what = "a run needs either a manifest or an inbox."
             raise RequestError(Problem("podcast/render", what, "Set one of the two parameters."))

@@ -173,8 +173,13 @@ def test_a_run_may_render_a_whole_inbox(served: Served) -> None:
     result = served.prefect(*run)
     assert result.returncode == 0, result.stdout + served.said.read_text()
     assert (folder / "done/fine/fine.report.json").is_file()
-    assert served.prefect("deployment", "run", "podcast/render", "--watch").returncode == 1
-    assert "either a manifest or an inbox" in served.said.read_text()
+    for wrong, problem in (
+        ((), "either a manifest or an inbox"),
+        (("--param", "inbox=other", "--param", "at_once=0"), 'at_once: "0" is no whole number above 0.'),
+        (("--param", "inbox=other", "--param", "jobs=-1"), '--jobs: "-1" is no whole number above 0.'),
+    ):
+        assert served.prefect("deployment", "run", "podcast/render", *wrong, "--watch").returncode == 1
+        assert problem in served.said.read_text()
 
 
 @pytest.mark.slow
