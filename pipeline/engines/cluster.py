@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from multiprocessing import resource_tracker
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dask
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from distributed import Nanny, Scheduler, Security, SpecCluster, get_worker
 from distributed import Worker as DaskWorker
 from distributed.core import Status
@@ -226,14 +230,24 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
 
 
 def _new_certificate() -> dict[str, Any]:
-    """Dask's configuration for TLS with a certificate that nobody else has; it stays in memory."""
-    security = Security.temporary()
-    roles = {
-        f"distributed.comm.tls.{role}.{part}": getattr(security, f"tls_{role}_{part}")
-        for role in _ROLES
-        for part in ("cert", "key")
-    }
-    return {"distributed.comm.tls.ca-file": security.tls_ca_file, "distributed.comm.require-encryption": True} | roles
+    """Dask's configuration for TLS with a certificate that nobody else has; it stays in memory.
+
+    Whoever has it is let in, so all processes have the same one. It is valid at any time, as clocks may be wrong and
+    jump (that of `Security.temporary` begins now).
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "podcast workers")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime(1970, 1, 1))
+        .not_valid_after(datetime(9999, 12, 31))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    cert, private = certificate.public_bytes(pem).decode(), key.private_bytes(pem, *plain).decode()
+    of_roles = {f"distributed.comm.tls.{role}": {"cert": cert, "key": private} for role in _ROLES}
+    return {"distributed.comm.tls.ca-file": cert, "distributed.comm.require-encryption": True} | of_roles
 
 
 def certificate_environment() -> dict[str, str]:
