@@ -175,8 +175,14 @@ def workspaces(
 
 def manifests_of(record: Any) -> list[Path]:
     """The manifests that a job.json names."""
-    named = record.get("manifests") or [record.get("manifest")] if isinstance(record, dict) else []  # older: one
-    return [Path(name) for name in named if isinstance(name, str)]
+    older = [record.get("manifest")] if isinstance(record, dict) else []  # there was one
+    return [Path(name) for name in strings_of(record, "manifests") or older if isinstance(name, str)]
+
+
+def strings_of(record: Any, key: str) -> list[str]:
+    """The texts in a list of a record that may be damaged, or somebody else's."""
+    values = record.get(key) if isinstance(record, dict) else None
+    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -27,7 +27,7 @@ from pipeline.takes.plan import PlannedTake
 from pipeline.takes.render import TakesDone, find_takes, leave_out_faulty, render_takes
 from pipeline.threads import in_parallel
 from pipeline.window import Admission
-from pipeline.workspace import manifests_of
+from pipeline.workspace import manifests_of, strings_of
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -208,17 +208,17 @@ def _tidy(job: Job, chapters: Sequence[ChapterAudio], orders: Sequence[Order]) -
 def _claim(job: Job) -> dict[str, Any]:
     """Write whose `home` it is, and return that. Raises `RequestError` where finished files of another script are."""
     workspace, manifest = job.workspace, job.manifest
-    record = read_json(workspace.record)
-    before = record if isinstance(record, dict) else {}
-    if (turns := before.get("turns")) and not set(turns) & set(_turns(job)) and DeliveryRecord(workspace).has_files():
+    before = read_json(workspace.record)
+    turns = strings_of(before, "turns")
+    if turns and not set(turns) & set(_turns(job)) and DeliveryRecord(workspace).has_files():
         what = f'"{manifest.title}" is finished, with a script that has no line of this one ({workspace.home}).'
         hint = "Add part: or another title to this one, or remove that folder."
         raise RequestError(Problem(manifest.where("title"), what, hint))
     manifests = {str(job.owner.resolve()), *(str(path) for path in manifests_of(before) if _may_be_there(path))}
     claim = asdict(manifest.production) | {
         "manifests": sorted(manifests),
-        "engines": sorted({*before.get("engines", []), job.traits.name}),
-        "turns": turns or [],
+        "engines": sorted({*strings_of(before, "engines"), job.traits.name}),
+        "turns": turns,
     }
     write_json(workspace.record, claim)
     return claim

@@ -198,7 +198,10 @@ def test_a_damaged_deliverable_is_made_again(
     assert {path: after[path] for path in before} == before
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"x": 1}', None])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"x": 1}', '{"manifests": 5, "engines": 5, "turns": [[]]}', '{"turns": {}}', None],
+)
 def test_a_damaged_record_of_deliverables_does_no_harm(content: str | None, whole: Path, copy: Path) -> None:
     """A deliverables.json that is empty, garbled or gone costs time at most: all files come out the same."""
     job = copy / "output" / "job"
