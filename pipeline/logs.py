@@ -19,28 +19,32 @@ HIDDEN = "***"
 
 # What a name speaks of whose value is nobody's business. A plain "key" is what takes have.
 _PRIVATE = (
-    r"(?:[_-]key|(?-i:[a-z]Key)|apikey|secret|token|passw|passphrase|pwd|auth[_-]?string|credential|signature"
-    r"|session[_-]?id)"
+    r"(?:[_-]key|(?-i:[a-z]Key)|(?:api|access|signing|account)key|secret|token|passw(?:or)?d|passphrase|passcode"
+    r"|(?<![a-z])pass|sshpass|pwd|auth[_-]?string|credential|signature|session[_-]?id)s?(?-i:(?![a-z]))"
 )
 # Names are looked at first, then taken whole (`++` gives nothing back): a hostile text costs no more than its length.
 _NAME = rf"(?=[\w-]*{_PRIVATE})[\w-]++"
 _IN_QUERY = rf"(?:(?=[\w.-]*(?:{_PRIVATE}|key))[\w.-]++|sig)"
 _VALUE = r"""(?:"(?:\\.|[^"\\\n])*+"|'(?:\\.|[^'\\\n])*+'|\S+)"""
+_QUOTED_OR_LONG = r"""(?:"(?:\\.|[^"\\\n])*+"|'(?:\\.|[^'\\\n])*+'|\S{8,})"""
 _SECRETS = tuple(
     (re.compile(pattern), instead)
     for pattern, instead in (
-        (r"(?s)(-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----).*?(?=-----END |\Z)", rf"\1{HIDDEN}"),
+        (r"(?s)(-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----).*?(?=-----END |\Z)", rf"\1{HIDDEN}"),
         # Headers, to the end of the line: their values have many forms.
         (r"(?i)(?<!\w)((?:proxy-)?authorization|(?:set-)?cookie)([\"']?\s*+[=:]\s*+)\S[^\n]*+", rf"\1\2{HIDDEN}"),
-        (r"\b((?i:bearer)\s++|Basic\s++(?=[A-Za-z0-9+/]{8}))\S++", rf"\1{HIDDEN}"),
+        (r"\b((?i:bearer)\s++|Basic\s++(?=[A-Za-z0-9+/]+[0-9A-Z+/=]))[\w.~+/=-]{8,}+\S*+", rf"\1{HIDDEN}"),
         # ?X-Amz-Signature=…&sig=… of a signed address
         (rf"(?i)([?&]{_IN_QUERY}=)[^\s&]++", rf"\1{HIDDEN}"),
-        # AWS_SECRET_ACCESS_KEY=…, password='…', {{"secret": "…"}}, --password …
-        (rf"(?i)(?<![\w?&-])({_NAME}[\"']?\s*+[=:]\s*+){_VALUE}", rf"\1{HIDDEN}"),
-        (rf"(?i)(?<![\w-])(--{_NAME}\s++){_VALUE}", rf"\1{HIDDEN}"),
-        # Tokens that tell by themselves what they are: of Prefect, Hugging Face, GitHub, GitLab, Slack, AWS, JWT, ….
-        (r"\b(pn[ub]_|gh[oprsu]_|github_pat_|glpat-|xox[abeoprs]-|sk-|npm_|pypi-)[\w-]{8,}+", rf"\1{HIDDEN}"),
-        (r"\b(hf_|AKIA|ASIA|eyJ)[A-Za-z0-9]{10,}+[\w.-]*+", rf"\1{HIDDEN}"),
+        # AWS_SECRET_ACCESS_KEY=…, password='…', {{"secret": "…"}}, --password …, ['--token', '…']
+        (rf"(?i)(?<![\w?&-])({_NAME}[\\\"']*+\s*+(?::?=>?)\s*+){_VALUE}", rf"\1{HIDDEN}"),
+        # After a colon stands what is no secret, too ("secret-garden: done"): there the name must end in the word.
+        (rf"(?i)(?<![\w?&-])((?=[\w-]*{_PRIVATE}(?![\w-]))[\w-]++[\\\"']*+\s*+:\s*+){_QUOTED_OR_LONG}", rf"\1{HIDDEN}"),
+        (rf"(?i)(?<![\w-])(--{_NAME}[\"']?,?\s++){_VALUE}", rf"\1{HIDDEN}"),
+        # Tokens that tell by themselves what they are: of Prefect, Hugging Face, GitHub, Slack, Stripe, AWS, JWT, ….
+        (r"\b(pn[ub]_|gh[oprsu]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|[sr]k_live_|whsec_)[\w-]{8,}+", rf"\1{HIDDEN}"),
+        (r"\b(sk-|npm_|pypi-|dop_v1_|AIza|ya29\.|SG\.)(?=[\w.-]*\d)[\w.-]{20,}+", rf"\1{HIDDEN}"),
+        (r"\b(hf_|AKIA|ASIA)[A-Za-z0-9]{10,}+|\b(eyJ)[\w-]{8,}+\.[\w.-]++", rf"\1\2{HIDDEN}"),
     )
 )
 _PORT = re.compile(r"[^:]*:\d+\Z")

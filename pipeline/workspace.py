@@ -26,9 +26,10 @@ from typing import Any
 import filelock
 
 from pipeline.errors import Problem, RequestError
-from pipeline.files import content_key, read_json, safe_name, storage_errors, write_json
+from pipeline.files import content_key, read_json, read_record, safe_name, storage_errors, write_json
 
 _PATIENCE_S = 0.2  # of `lock`, with a process that only looks whether the lock is free
+_OWN_NAMES = {"takes", "voices", "chapters", "job.json", "report.json", "report.md", "deliverables.json"}
 _RESERVED = {"auditions", "digest.html", "digest.json", "logs"}  # what else lies in the output folder
 
 
@@ -80,7 +81,8 @@ class Workspace:
     def of(self, production: Production) -> Workspace:
         """The workspace of a production in the same folder: the one it has, or else the first that is free."""
         title = safe_name(production.title)
-        names = ("", title, f"{title} ({content_key(asdict(production))[:8]})")
+        numbered = f"{title} ({content_key(asdict(production))[:8]})"
+        names = ("", numbered) if _is_ours(title) else ("", title, numbered)
         there = [Workspace(self.root.parent, self.root.name, name) for name in names]
         own = (workspace for workspace in there if workspace.production == production)
         free = (workspace for workspace in there if workspace._is_free(production.title))
@@ -91,7 +93,8 @@ class Workspace:
         if self.home != self.root:
             return not os.path.lexists(self.home)
         report = read_json(self.report)
-        return self.production is None and (not isinstance(report, dict) or report.get("title", title) == title)
+        last = report.get("title") if isinstance(report, dict) else None
+        return self.production is None and (last == title or (last is None and read_record(self.deliverables) is None))
 
     def chapter(self, number: int, title: str) -> Path:
         """The sound of a chapter."""
@@ -128,7 +131,8 @@ class Workspace:
                     wait()
         try:
             for left in self.root.rglob(".*.tmp*"):  # of a process that was killed while writing
-                left.unlink(missing_ok=True)
+                if not left.is_dir():
+                    left.unlink(missing_ok=True)
             write_json(self._holder, {"pid": os.getpid(), "host": socket.gethostname()})
             yield
         finally:
@@ -173,10 +177,16 @@ def workspaces(
     return {name: workspace for name, workspace in by_name.items() if file(workspace).is_file()}
 
 
+def _is_ours(title: str) -> bool:
+    """Whether a folder of this name would stand where something of the job belongs, now or later."""
+    return title.casefold() in _OWN_NAMES or title.casefold().endswith(".damaged")
+
+
 def manifests_of(record: Any) -> list[Path]:
-    """The manifests that a job.json names."""
+    """The manifests that a job.json names; none where one of them can be no manifest's path."""
     older = [record.get("manifest")] if isinstance(record, dict) else []  # there was one
-    return [Path(name) for name in strings_of(record, "manifests") or older if isinstance(name, str)]
+    names = [name for name in strings_of(record, "manifests") or older if isinstance(name, str)]
+    return [Path(name) for name in names] if all(os.path.isabs(name) and "\0" not in name for name in names) else []  # noqa: PTH117
 
 
 def strings_of(record: Any, key: str) -> list[str]:

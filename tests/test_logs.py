@@ -60,6 +60,10 @@ def test_a_secret_in_a_place_for_secrets_never_comes_out(secret: str, before: st
         (f"authorization={secret}", secret),
         (f"pwd={secret}", secret),
         (f"podcast --password {secret}", secret),
+        (f"['podcast', '--api-token', '{in_query}']", in_query),
+        (f"password => {secret}", secret),
+        (f"SSHPASS={secret}", secret),
+        (json.dumps({"x": json.dumps({"password": in_query})}), json.dumps(json.dumps(in_query)[1:-1])[1:-1]),
     ):
         told = redact(f"{before} {place} {after}")
         assert hidden not in told
@@ -106,6 +110,11 @@ def test_text_without_secrets_is_unchanged(text: str) -> None:
         f"{text} http://127.0.0.1:4200/api/flows?limit=5&design=x {text}",
         f"{text} s3://bucket/prefix/job/takes me@example.org {text}",
         f"{text} http://host:80/users/me@example.org {text}",
+        "secret-garden: done",
+        "the-secret-life-of-bees: 30 chunks and more",
+        "The Tokenizer: loads its vocabulary",
+        "token: 12 of 40",
+        "secretary: Ann, bearer of bad news, Basic Instincts, sk-learn-something, npm_config_cache=/tmp",
         f"manifests/dune.md:14: {text} takes/00ff.flac key 00ff seed=0 at 2026-01-31T23:00:00+01:00",
     ):
         assert redact(line) == line

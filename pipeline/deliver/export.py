@@ -33,6 +33,7 @@ _TRIES = 3
 _BLOCKS_AHEAD = 4  # of three seconds each, between mastering and an encoder that is alone
 _BLOCKS_APART = 256  # by which one of several encoders may be behind another: about 130 MB
 _ACX_LONGEST_S = 120 * 60
+_SUFFIXES = (".mp3", ".m4b", ".wav", ".flac")
 _SIDECARS = (".vtt", ".srt", ".transcript.json", ".chapters.json")
 
 OnAudio = Callable[[float], None]  # seconds of audio encoded or measured since the last call
@@ -82,10 +83,11 @@ class DeliveryRecord:
         """
         orders = list(orders)
         names, presets = {self.name(order.path) for order in orders}, {order.preset.preset for order in orders}
+        wanted = {path for order in orders for path in _with_sidecars(order.path)}
         removed = []
         for name in sorted(self._records.keys() - names):
             if self._records[name]["deliverable"]["preset"] in presets:
-                for path in self._intact(name):
+                for path in set(self._intact(name)) - wanted:  # another format has sidecars of the same names
                     with storage_errors(path):
                         path.unlink(missing_ok=True)
                     removed.append(self.name(path))
@@ -95,7 +97,7 @@ class DeliveryRecord:
         for name in names:
             self._records[name].pop("is_left_over", None)
         self._write()
-        return removed
+        return sorted(removed)
 
     def leftovers(self, *, everything: bool = False) -> list[Path]:
         """Files that the last run that was done had no order for; or all that are on record."""
@@ -103,17 +105,21 @@ class DeliveryRecord:
         return [path for name in sorted(names) for path in self._intact(name)]
 
     def has_files(self) -> bool:
-        """Whether a file on record is there."""
-        return any((self._workspace.root / name).is_file() for name in self._records)
+        """Whether a file on record is there; without a record, whether any is."""
+        if self._records:
+            return any((self._workspace.root / name).is_file() for name in self._records)
+        return any(path.suffix in _SUFFIXES for path in self._workspace.home.glob("*/*/*/*") if path.is_file())
 
     def _intact(self, name: str) -> list[Path]:
         """A file and what lies beside it, if it is there as it was made, and within the job's folder."""
         path = self._workspace.root / name
-        is_inside = path.resolve().is_relative_to(self._workspace.home.resolve())
-        if not is_inside or path.is_symlink() or file_hash(path) != self._records[name]["sha256"]:
+        try:
+            is_inside = path.resolve().is_relative_to(self._workspace.home.resolve())
+        except (OSError, RuntimeError, ValueError):  # a link to itself
             return []
-        beside = (path.with_suffix(suffix) for suffix in _SIDECARS)
-        return [path, *(sidecar for sidecar in beside if sidecar.is_file())]
+        if not is_inside or path.is_symlink() or not path.is_file() or file_hash(path) != self._records[name]["sha256"]:
+            return []
+        return [path for path in _with_sidecars(path) if path.is_file()]
 
     def _write(self) -> None:
         write_record(self._workspace.deliverables, {"files": self._records})
@@ -121,6 +127,10 @@ class DeliveryRecord:
     def name(self, path: Path) -> str:
         """`path` relative to the job's folder, as the record and the report have it."""
         return path.relative_to(self._workspace.root).as_posix()
+
+
+def _with_sidecars(path: Path) -> list[Path]:
+    return [path, *(path.with_suffix(suffix) for suffix in _SIDECARS)]
 
 
 @dataclass

@@ -6,6 +6,7 @@ command, the drop folder and the Prefect flow, comes through here.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +19,7 @@ from pipeline.deliver.chapters import ChapterAudio, join_chapter
 from pipeline.deliver.export import Deliverable, DeliveryRecord, deliver, write_covers
 from pipeline.deliver.orders import Order, plan_orders
 from pipeline.errors import Problem, RequestError
-from pipeline.files import content_key, read_json, storage_errors, write_json
+from pipeline.files import content_key, file_hash, read_json, read_record, storage_errors, write_json
 from pipeline.jobs.job import Job
 from pipeline.jobs.report import Report, make_report, write_report
 from pipeline.settings import usable_cores
@@ -197,11 +198,14 @@ def deliver_all(job: Job, orders: Sequence[Order], conditions: Conditions) -> li
 
 def _tidy(job: Job, chapters: Sequence[ChapterAudio], orders: Sequence[Order]) -> tuple[str, ...]:
     """After a run that is done: remove what it no longer wants of its own chapters and files; returns which files."""
-    kept = {path for chapter in chapters for path in (chapter.path, chapter.path.with_suffix(".json"))}
-    for left in set(job.workspace.chapters.iterdir()) - kept:
-        if left.is_file():
-            with storage_errors(left):
-                left.unlink()
+    kept = {chapter.path.with_suffix(".json") for chapter in chapters}
+    folder = job.workspace.chapters
+    for record_path in () if folder.is_symlink() else set(folder.glob("*.json")) - kept:
+        record, sound = read_record(record_path), record_path.with_suffix(".flac")
+        if record is not None and record.get("file_sha256") == file_hash(sound):  # else it is not ours
+            with storage_errors(record_path):
+                sound.unlink()
+                record_path.unlink()
     return tuple(DeliveryRecord(job.workspace).settle(orders))
 
 
@@ -212,7 +216,7 @@ def _claim(job: Job) -> dict[str, Any]:
     turns = strings_of(before, "turns")
     if turns and not set(turns) & set(_turns(job)) and DeliveryRecord(workspace).has_files():
         what = f'"{manifest.title}" is finished, with a script that has no line of this one ({workspace.home}).'
-        hint = "Add part: or another title to this one, or remove that folder."
+        hint = "Add part: or another title to this one, or remove those finished files."
         raise RequestError(Problem(manifest.where("title"), what, hint))
     manifests = {str(job.owner.resolve()), *(str(path) for path in manifests_of(before) if _may_be_there(path))}
     claim = asdict(manifest.production) | {
@@ -226,7 +230,7 @@ def _claim(job: Job) -> dict[str, Any]:
 
 def _may_be_there(manifest: Path) -> bool:
     """Whether a manifest is there, or nobody can tell: its drive may not be mounted."""
-    return manifest.is_file() or not manifest.parent.is_dir()
+    return os.path.isfile(manifest) or not os.path.isdir(manifest.parent)  # noqa: PTH112, PTH113 - they raise nothing
 
 
 def _turns(job: Job) -> list[str]:

@@ -25,9 +25,9 @@ import filelock
 from pipeline.errors import PodcastError, Problem, RequestError
 from pipeline.files import atomic_path, atomic_write, file_hash, storage_errors
 from pipeline.jobs.report import Report, write_report
-from pipeline.night.inbox import Drop, companions_in, manifest_in
+from pipeline.night.inbox import Drop, companions_in, manifest_in, manifests_in
 from pipeline.source.manifest import load_manifest
-from pipeline.workspace import Folders, Production
+from pipeline.workspace import Folders, Production, job_name
 
 _LOCK = ".lock"
 _MEND = "Mend it and drop it into inbox/ again."
@@ -140,13 +140,19 @@ def outcome_of_render(claimed: Claim, report: Report | None, error: Exception | 
 def place(parent: Path, name: str, manifest: Path) -> Path:
     """The folder in done/ or failed/ where a manifest belongs: that of its production, or else the next that is free.
 
-    What nobody can read is taken for an earlier state of what has its name.
+    What nobody can read shares a folder with nothing but its own copy.
     """
-    production = _production(manifest)
+    production, copy = _production(manifest), file_hash(manifest)
     for number in count(1):
         folder = _numbered(parent, name, number)
-        there = manifest_in(folder, name)
-        if there is None or production is None or _production(there) in (None, production):
+        there = manifests_in(folder)
+        if not there or copy is None:
+            return folder
+        of_name = [other for other in there if job_name(other).casefold() == name.casefold()]
+        if len(of_name) == len(there) and all(
+            file_hash(other) == copy or (production is not None and _production(other) == production)
+            for other in of_name
+        ):
             return folder
     raise AssertionError("there is always a next number")
 

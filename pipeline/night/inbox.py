@@ -223,10 +223,14 @@ def stamp_of(path: Path) -> FileStamp | None:
     return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
+def manifests_in(folder: Path) -> list[Path]:
+    """All manifests in a folder, as they are now."""
+    return list(_manifests(folder, _yaml_files(folder, {})))
+
+
 def manifest_in(folder: Path, name: str) -> Path | None:
     """The manifest of the job `name` in a folder, as it is now."""
-    manifests = _manifests(folder, _yaml_files(folder, {}))
-    return next((path for path in manifests if job_name(path).casefold() == name.casefold()), None)
+    return next((path for path in manifests_in(folder) if job_name(path).casefold() == name.casefold()), None)
 
 
 def companions_in(folder: Path, but: str) -> set[str]:

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
@@ -39,6 +40,8 @@ _ANSWER_S = 10.0  # as well; where nobody listens, that is known at once
 _LOOK_S = 2.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _UNAUTHORIZED = 401
+_OURS = "podcast:"  # begins the passwords that are made here
+_STOP = "with Ctrl-C where it was started, or prefect server stop"
 
 
 def configured_api() -> str | None:
@@ -78,12 +81,16 @@ def ensure_server(api: str, say: Callable[[str], None], stop: threading.Event) -
     with filelock.FileLock(home / "podcast-serve.lock"):  # two at once would give it two passwords
         refresh_global_settings_context()  # another may have set one
         if answers(api):
+            _check_owner(api)
             _check_password(api, say)
             return
         place = urlsplit(api)
         if place.hostname not in _LOOPBACK:
             hint = "Start it, or unset PREFECT_API_URL."
             raise PodcastError(Problem(api, "the Prefect server does not answer.", hint))
+        if place.path != "/api":
+            hint = f"Set PREFECT_API_URL to {place.scheme}://{place.netloc}/api."
+            raise PodcastError(Problem(api, "the address of a Prefect server ends in /api.", hint))
         say(f"starting a Prefect server on {api}; stop it with: prefect server stop")
         if not _server_lives():  # else Prefect takes what a killed one left for a server that runs
             with suppress(OSError):
@@ -94,6 +101,9 @@ def ensure_server(api: str, say: Callable[[str], None], stop: threading.Event) -
             if monotonic() > deadline or not _server_lives():
                 hint = "See why with: prefect server start --host 127.0.0.1"
                 raise PodcastError(Problem(api, "a local Prefect server did not start.", hint))
+        if not stop.is_set():
+            _check_owner(api)  # somebody else may have been quicker
+            _check_password(api, say)
 
 
 def answers(api: str) -> bool:
@@ -101,7 +111,7 @@ def answers(api: str) -> bool:
     try:
         with urllib.request.urlopen(f"{api}/health", timeout=_ANSWER_S):  # noqa: S310 - the address is the user's own
             return True
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         return False
 
 
@@ -122,7 +132,7 @@ def set_in_profile(settings: Mapping[str, str]) -> None:
 def _ensured_password(say: Callable[[str], None]) -> str:
     """The password of a server of ours: the one that is configured, or else a new one, in the profile from now on."""
     configured = password() or _server_password()
-    secret = configured or f"podcast:{secrets.token_urlsafe(24)}"
+    secret = configured or f"{_OURS}{secrets.token_urlsafe(24)}"
     if password() is None:
         set_in_profile({"PREFECT_API_AUTH_STRING": secret, "PREFECT_SERVER_API_AUTH_STRING": secret})
         say("your Prefect profile now has the server's password; see it with: podcast status --prefect")
@@ -157,14 +167,37 @@ def _check_password(api: str, say: Callable[[str], None]) -> None:
             client.read_flows(limit=1)
     except PrefectHTTPStatusError as error:
         if error.response.status_code == _UNAUTHORIZED:
-            hint = "Set PREFECT_API_AUTH_STRING to its password, or stop it with: prefect server stop"
-            raise PodcastError(
-                Problem(api, "the Prefect server does not take your profile's password.", hint)
-            ) from None
+            what = "the Prefect server does not take the password in your profile or environment."
+            hint = f"Set PREFECT_API_AUTH_STRING to the right one, or stop it ({_STOP})."
+            raise PodcastError(Problem(api, what, hint)) from None
     if urlsplit(api).hostname in _LOOPBACK and not _asks_for_password(api):
         danger = "so that every user of this machine, and every page in a browser here, can run code as you"
-        hint = "Stop it with: prefect server stop; podcast serve then starts one with a password."
+        hint = f"Stop it ({_STOP}); podcast serve then starts one with a password."
         say(f"note: the Prefect server on {api} has no password, {danger}. {hint}")
+
+
+def _check_owner(api: str) -> None:
+    """Raise `PodcastError` where another user's process listens: it must not get a password that is ours.
+
+    A server that the user has set up elsewhere, in a container for example, has a password of theirs or none.
+    """
+    place = urlsplit(api)
+    secret = password()
+    is_theirs = configured_api() is not None and (secret is None or not secret.startswith(_OURS))
+    if place.hostname not in _LOOPBACK or is_theirs or _listens_as_us(place.port or 80):
+        return
+    hint = "End it, or take another port: export PREFECT_API_URL=http://127.0.0.1:4300/api"
+    raise PodcastError(Problem(api, "a process of another user listens there.", hint))
+
+
+def _listens_as_us(port: int) -> bool:
+    """Whether what listens at a port of this machine is a process of this user; true where nobody can tell."""
+    try:
+        listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr]
+        pids = {c.pid for c in listening if c.laddr and c.laddr.port == port}
+        return all(pid is not None and psutil.Process(pid).uids().real == os.getuid() for pid in pids)
+    except (psutil.Error, OSError):
+        return True
 
 
 def _asks_for_password(api: str) -> bool:

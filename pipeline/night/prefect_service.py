@@ -109,15 +109,17 @@ def _serve(service: Service, api: str) -> None:
             parameters=inbox,
         )
         assert isinstance(deployment, RunnerDeployment)  # a coroutine only where a loop is running
-        deployment.apply()  # so that it is there when this is said
         when = f" by the schedule {service.cron}" if service.cron else ""
-        service.say(f"serving podcast/{service.name} on {api}{when}; stop with Ctrl-C")
         try:
+            deployment.apply()  # so that it is there when this is said
+            service.say(f"serving podcast/{service.name} on {api}{when}; stop with Ctrl-C")
             serve_deployments(deployment, limit=service.limit, print_starting_message=False)
             return
         except Exception as error:  # Prefect's runner gives up when its server is away for long
             _log.warning("serving broke off: %s", error)
-            service.say("the Prefect server is away; waiting for it")
+            what = "the Prefect server is away" if not prefect_server.answers(api) else f"serving broke off: {error}"
+            service.say(f"{what}; trying again")
+            time.sleep(_LOOK_S)
             while not prefect_server.answers(api):
                 time.sleep(_LOOK_S)
 

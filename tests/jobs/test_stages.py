@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import RequestError
+from pipeline.files import write_json
 from pipeline.jobs.clean import find_unused, remove
 from pipeline.jobs.job import Job, open_job, referred_keys
 from pipeline.jobs.report import Report, read_report
@@ -95,7 +96,10 @@ def test_another_script_does_not_replace_a_finished_file(render: Render, setting
     assert render(SECOND)[1].status == "done"
 
 
-@pytest.mark.parametrize("title", ["takes", "Chapters", "flac", "voices", "job.json", ".lock", "CON", "../../up", "/"])
+@pytest.mark.parametrize(
+    "title",
+    ["takes", "Chapters", "flac", "voices", "job.json", "report.json", "a.damaged", ".lock", "CON", "../../up", "/"],
+)
 def test_titles_that_are_names_of_something_else_get_a_folder_all_the_same(
     render: Render, settings: Settings, title: str
 ) -> None:
@@ -142,3 +146,53 @@ def test_what_earlier_titles_and_presets_have_left_goes_only_when_asked(render: 
     assert set(finished(settings)) == wav | flac | kept
     remove(found, keys_of)
     assert set(finished(settings)) == kept
+
+
+def test_chapters_that_are_not_ours_stay(render: Render, settings: Settings, tmp_path: Path) -> None:
+    """What a person put beside them, and whatever a link leads to."""
+    job, _report = render(FIRST)
+    (job.workspace.chapters / "notes.txt").write_text("mine")
+    (job.workspace.chapters / "other.json").write_text("{}")
+    render(FIRST + " Once more.\n\n" + FIRST.split("\n\n")[1], title="A test")
+    assert (job.workspace.chapters / "notes.txt").read_text() == "mine"
+    assert (job.workspace.chapters / "other.json").exists()
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "diary.txt").write_text("mine")
+    (settings.output / "linked").mkdir()
+    (settings.output / "linked/chapters").symlink_to(precious)
+    render(FIRST, name="linked")
+    assert (precious / "diary.txt").read_text() == "mine"
+
+
+def test_another_format_keeps_what_lies_beside_it(render: Render, settings: Settings) -> None:
+    """Transcripts bear the same names, whatever the format of the sound."""
+    render(FIRST, deliver=[{"preset": "flac"}])
+    before = {path.suffix for path in finished(settings)}
+    _job, report = render(FIRST, deliver=[{"preset": "flac", "format": "wav"}])
+    assert [Path(name).suffix for name in report.removed] == [".flac"]
+    assert {path.suffix for path in finished(settings)} == (before - {".flac"}) | {".wav"}
+
+
+def test_damaged_records_do_not_hand_a_title_over(render: Render, settings: Settings) -> None:
+    """Where nobody can say whose the finished files are, they are nobody else's."""
+    job, _report = render(FIRST, title="One")
+    before = finished(settings)
+    for path in (job.workspace.record, job.workspace.report):
+        path.write_text("[]")
+    render(SECOND, title="Two")
+    assert finished(settings).items() > before.items()
+
+
+def test_a_record_without_sound_paths_cleans_nothing(render: Render, settings: Settings) -> None:
+    """Whatever stands where the manifests should be, no take that is in use is called unused."""
+    job, _report = render(FIRST)
+
+    def keys_of(manifest: Path, engine: str) -> set[str]:
+        return referred_keys(open_job(manifest, settings, engine=engine))
+
+    for manifests in (str(job.owner), 5, {"a": 1}, ["\0"], ["relative.yaml"], [5]):
+        write_json(job.workspace.record, {"manifests": manifests})
+        cleaning = find_unused(settings.output, keys_of)
+        assert cleaning.jobs == ()
+        assert "cannot be read" in str(cleaning.skipped[0])

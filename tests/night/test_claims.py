@@ -71,6 +71,23 @@ def test_three_weeks_of_one_file_name_are_three_folders(shop: Shop) -> None:
     assert list((shop.folder / "running").iterdir()) == []
 
 
+def test_a_manifest_nobody_can_read_is_lost_to_no_other(shop: Shop) -> None:
+    """Nor does a job whose name is that of another's second folder share it."""
+    (shop.inbox / "one.yaml").write_text('title: "open')
+    shop.drain()
+    shop.drop("one", "Words of another.", title="Another")
+    shop.drop("one 2", "Words of one 2.", title="One 2", script="one.md")
+    shop.drain()
+    (shop.inbox / "one.yaml").write_text("[broken otherwise")
+    shop.drain()
+    assert (shop.folder / "failed/one/one.yaml").read_text() == 'title: "open'
+    assert (shop.folder / "failed/one 2/one.yaml").read_text() == "[broken otherwise"
+    titles = {
+        path.parent.name: json.loads(path.read_text())["title"] for path in (shop.folder / "done").glob("*/*.yaml")
+    }
+    assert titles == {"one": "Another", "one 2": "One 2"}
+
+
 @pytest.mark.parametrize("what", ["inbox script", "running manifest", "running folder"])
 def test_files_are_removed_while_they_are_rendered(shop: Shop, what: str) -> None:
     """Whatever somebody takes away meanwhile, the render goes on, its outcome is told, and the watcher lives."""

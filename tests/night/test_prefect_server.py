@@ -117,6 +117,6 @@ def test_a_server_that_is_not_ours_is_left_as_it_is(served: Served, tmp_path: Pa
     env = dict(served.env) | {"PREFECT_HOME": str(home), "PREFECT_API_URL": api}
     ended = Served(tmp_path, env, served.said, served.process).run(PODCAST, "serve")
     assert ended.returncode == 1
-    assert "the Prefect server does not take your profile's password" in ended.stderr
+    assert "the Prefect server does not take the password in your profile or environment" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (home / "profiles.toml").exists()
