@@ -146,7 +146,7 @@ def test_a_night_as_readme_has_it(served: Served) -> None:
     until(lambda: {path.stem for path in (night / "done").glob("*/*.yaml")} == names, served.said.read_text)
 
     assert not list((night / "failed").iterdir())
-    assert not list((night / "inbox").iterdir())
+    until(lambda: not list((night / "inbox").iterdir()), served.said.read_text)  # what came with it goes last
     for name in names:
         report = json.loads((night / f"done/{name}/{name}.report.json").read_text())
         assert report["status"] == "done"
