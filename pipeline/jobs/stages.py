@@ -204,7 +204,7 @@ def _tidy(job: Job, chapters: Sequence[ChapterAudio], orders: Sequence[Order]) -
         record, sound = read_record(record_path), record_path.with_suffix(".flac")
         if record is not None and record.get("file_sha256") == file_hash(sound):  # else it is not ours
             with storage_errors(record_path):
-                sound.unlink()
+                sound.unlink(missing_ok=True)
                 record_path.unlink()
     return tuple(DeliveryRecord(job.workspace).settle(orders))
 

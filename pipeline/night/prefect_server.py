@@ -71,17 +71,18 @@ def keeping_server(api: str, say: Callable[[str], None], stop: threading.Event) 
         yield
 
 
-def ensure_server(api: str, say: Callable[[str], None], stop: threading.Event) -> None:
+def ensure_server(api: str, say: Callable[[str], None], stop: threading.Event, *, is_configured: bool = True) -> None:
     """See that a Prefect API answers at `api`; a local one is started on loopback if none does.
 
-    After `stop` it is not waited for. Raises `PodcastError` where none is to be had.
+    Unless the user has named that address (`is_configured`), what listens there must be a process of theirs. After
+    `stop` it is not waited for. Raises `PodcastError` where none is to be had.
     """
     home = Path(PREFECT_HOME.value())
     home.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(home / "podcast-serve.lock"):  # two at once would give it two passwords
         refresh_global_settings_context()  # another may have set one
         if answers(api):
-            _check_owner(api)
+            _check_owner(api, is_configured=is_configured)
             _check_password(api, say)
             return
         place = urlsplit(api)
@@ -102,7 +103,7 @@ def ensure_server(api: str, say: Callable[[str], None], stop: threading.Event) -
                 hint = "See why with: prefect server start --host 127.0.0.1"
                 raise PodcastError(Problem(api, "a local Prefect server did not start.", hint))
         if not stop.is_set():
-            _check_owner(api)  # somebody else may have been quicker
+            _check_owner(api, is_configured=False)  # somebody else may have been quicker
             _check_password(api, say)
 
 
@@ -176,14 +177,14 @@ def _check_password(api: str, say: Callable[[str], None]) -> None:
         say(f"note: the Prefect server on {api} has no password, {danger}. {hint}")
 
 
-def _check_owner(api: str) -> None:
+def _check_owner(api: str, *, is_configured: bool) -> None:
     """Raise `PodcastError` where another user's process listens: it must not get a password that is ours.
 
     A server that the user has set up elsewhere, in a container for example, has a password of theirs or none.
     """
     place = urlsplit(api)
     secret = password()
-    is_theirs = configured_api() is not None and (secret is None or not secret.startswith(_OURS))
+    is_theirs = is_configured and (secret is None or not secret.startswith(_OURS))
     if place.hostname not in _LOOPBACK or is_theirs or _listens_as_us(place.port or 80):
         return
     hint = "End it, or take another port: export PREFECT_API_URL=http://127.0.0.1:4300/api"

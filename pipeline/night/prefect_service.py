@@ -77,7 +77,7 @@ def serve(service: Service) -> None:
     api = configured or prefect_server.LOCAL_API
     stop = threading.Event()
     os.environ["PREFECT_API_URL"] = api
-    prefect_server.ensure_server(api, service.say, stop)
+    prefect_server.ensure_server(api, service.say, stop, is_configured=configured is not None)
     if configured is None:
         # Without an address every `prefect` command would start a server of its own, beside this one.
         prefect_server.set_in_profile({"PREFECT_API_URL": api})

@@ -17,8 +17,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.night.prefect_server import answers
 from tests.support.commands import PODCAST
-from tests.support.served import Served
+from tests.support.processes import WAIT_S, free_port, until
+from tests.support.served import FIRST_TIME, Served
 
 
 def _secret(served: Served) -> tuple[str, str]:
@@ -120,3 +122,45 @@ def test_a_server_that_is_not_ours_is_left_as_it_is(served: Served, tmp_path: Pa
     assert "the Prefect server does not take the password in your profile or environment" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (home / "profiles.toml").exists()
+
+
+# Another user's process that says it is a Prefect server, and notes what it is sent.
+STRANGER = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        print(self.path, self.headers.get("Authorization"), flush=True)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"true")
+    do_POST = do_GET
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root may be somebody else")
+def test_another_users_server_gets_no_password_and_serves_nothing(tmp_path: Path) -> None:
+    """Neither at the first start, when there is no address yet, nor when our own server is gone."""
+    port = free_port()
+    command = ["setpriv", "--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", STRANGER, str(port)]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    home = tmp_path / "prefect"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stranger:
+        try:
+            until(lambda: answers(f"http://127.0.0.1:{port}/api"))
+            for profile in ("", "[profiles.default]\nPREFECT_API_AUTH_STRING = 'podcast:hidden'\n"):
+                home.mkdir(exist_ok=True)
+                (home / "profiles.toml").write_text(f"active = 'default'\n{profile or '[profiles.default]'}\n")
+                ended = subprocess.run(
+                    [sys.executable, "-c", FIRST_TIME, f"http://127.0.0.1:{port}/api", "serve"],
+                    cwd=tmp_path, env=env | {"PREFECT_HOME": str(home)}, capture_output=True, text=True, timeout=WAIT_S,
+                    check=False,
+                )  # fmt: skip
+                assert ended.returncode == 1, ended.stderr
+                assert "a process of another user listens there." in ended.stderr
+                assert "PREFECT_API_URL" not in (home / "profiles.toml").read_text()
+        finally:
+            stranger.kill()
+        assert stranger.stdout is not None
+        assert "Basic" not in stranger.stdout.read()
