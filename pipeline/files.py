@@ -9,13 +9,20 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import Problem, StorageError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
 
 _STORAGE_ERRNOS = {
     errno.ENOSPC: "the disk is full.",
@@ -29,6 +36,7 @@ _STORAGE_ERRNOS = {
 }
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # by shape: making one takes longer than using it
 _MAX_NAME_BYTES = 120  # file systems allow 255; number, suffix and temporary ending need room
 
 
@@ -85,7 +93,11 @@ def _temporary(path: Path) -> Path:
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Write `data` to `path`: afterwards the old file or the new one is there, never a part."""
+    """Write `data` to `path`: afterwards the old file or the new one is there, never a part.
+
+    A folder that stands there is set aside.
+    """
+    clear_way(path)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
@@ -95,30 +107,56 @@ def write_json(path: Path, value: Any) -> None:
     atomic_write(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
+def open_regular(path: Path) -> BufferedReader:
+    """A regular file, opened for reading. Raises `OSError`, also for a pipe or a device, which may never end."""
+    no_wait = getattr(os, "O_NONBLOCK", 0)  # for somebody to write into the pipe
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | no_wait))  # noqa: SIM115
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a regular file. Raises `OSError`, as `open_regular` does."""
+    with open_regular(path) as file:
+        return file.read()
+
+
 def read_json(path: Path) -> Any:
     """The JSON in `path`, or None where there is none that can be read."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError):
         return None
 
 
 def write_record(path: Path, value: dict[str, Any]) -> None:
     """Write `value` as JSON with a checksum of itself, atomically."""
-    clear_way(path)
     write_json(path, {"check": content_key(value)} | value)
 
 
-def read_record(path: Path) -> dict[str, Any] | None:
-    """What `write_record` wrote, or None where it is not there just as it was written."""
+def read_record(path: Path, shape: type[T]) -> T | None:
+    """What `write_record` wrote, as a `shape`; None where it is not there just as it was written, or is no `shape`."""
     record = read_json(path)
     if not isinstance(record, dict):
         return None
     check = record.pop("check", None)
     try:
-        return record if check == content_key(record) else None
-    except (ValueError, RecursionError):
+        if check != content_key(record):
+            return None
+        return _adapter(shape).validate_python(record)
+    except (ValueError, RecursionError):  # pydantic's error is a ValueError
         return None
+
+
+def _adapter(shape: type[T]) -> TypeAdapter[T]:
+    from pydantic import TypeAdapter  # noqa: PLC0415 - slow to load
+
+    if shape not in _ADAPTERS:
+        _ADAPTERS[shape] = TypeAdapter(shape)
+    adapter: TypeAdapter[T] = _ADAPTERS[shape]
+    return adapter
 
 
 def content_key(parts: Any) -> str:
@@ -129,7 +167,7 @@ def content_key(parts: Any) -> str:
 def read_failure(path: Path) -> OSError | None:
     """What the operating system says on reading the file to its end, which libsndfile and FFmpeg do not hand on."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while file.read(1 << 20):
                 pass
     except OSError as error:
@@ -140,7 +178,7 @@ def read_failure(path: Path) -> OSError | None:
 def file_hash(path: Path) -> str | None:
     """SHA-256 of a file's bytes; None where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
@@ -167,6 +205,6 @@ def set_aside(path: Path) -> None:
     """Move a damaged file out of the way, keeping it for whoever wants to look."""
     aside = path.with_name(path.name + ".damaged")
     with storage_errors(path):
-        if aside.is_dir():
+        if aside.is_dir() and not aside.is_symlink():
             shutil.rmtree(aside)
         path.replace(aside)

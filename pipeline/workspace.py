@@ -94,7 +94,9 @@ class Workspace:
             return not os.path.lexists(self.home)
         report = read_json(self.report)
         last = report.get("title") if isinstance(report, dict) else None
-        return self.production is None and (last == title or (last is None and read_record(self.deliverables) is None))
+        return self.production is None and (
+            last == title or (last is None and read_record(self.deliverables, dict) is None)
+        )
 
     def chapter(self, number: int, title: str) -> Path:
         """The sound of a chapter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import StorageError
-from pipeline.files import atomic_folder, atomic_path, atomic_write, content_key, read_json, safe_name, write_json
+from pipeline.files import (
+    atomic_folder,
+    atomic_path,
+    atomic_write,
+    content_key,
+    file_hash,
+    read_json,
+    safe_name,
+    write_json,
+)
 
 
 @given(st.text())
@@ -111,6 +121,10 @@ def test_json_round_trips_and_garbage_reads_as_none(tmp_path: Path) -> None:
         path.write_bytes(garbage)
         assert read_json(path) is None
     assert read_json(tmp_path) is None
+    assert read_json(Path("/dev/zero")) is None
+    os.mkfifo(tmp_path / "pipe")  # which nobody writes into
+    assert read_json(tmp_path / "pipe") is None
+    assert file_hash(tmp_path / "pipe") is None
 
 
 def test_two_processes_may_write_one_file_at_once(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from pipeline.audio import ChapterMark, Format, Pcm
 from pipeline.audio.mp3 import Mp3Writer
-from pipeline.files import read_failure
+from pipeline.files import open_regular, read_failure
 
 BLOCK = 65536  # samples the reader hands out at a time
 # RIFF holds sizes in 32 bits. The tag chunk with its cover comes on top of the samples.
@@ -351,14 +351,14 @@ def _frames(container: av.container.InputContainer, stream: av.audio.AudioStream
 
 def _is_mp3(path: Path) -> bool:
     """Whether the file begins with an ID3 tag or with the sync bits of a frame."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(3)
     return head == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
 
 
 def _for_soundfile(path: Path) -> bool:
     """Whether the file is WAV, RF64 or FLAC, by its first bytes: a name may lie."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(4) in (b"RIFF", b"RF64", b"fLaC")
 
 

@@ -72,6 +72,19 @@ class ChapterAudio:
 
 
 @dataclass(frozen=True)
+class _Record:
+    """What the JSON beside a chapter says."""
+
+    key: str
+    file_sha256: str
+    sample_rate_hz: int
+    frames: int
+    turns: tuple[TurnTime, ...]
+    cues: tuple[Cue, ...]
+    gaps: tuple[ChapterGap, ...] = ()  # older records have none
+
+
+@dataclass(frozen=True)
 class _Sound:
     """A part of a take, and the pause in front of it."""
 
@@ -139,27 +152,19 @@ def join_chapter(
         cues=tuple(cue for _turn, cue in cues),
         gaps=tuple(gaps),
     )
-    record = {
-        "key": key,
-        "file_sha256": file_hash(path),
-        "sample_rate_hz": rate,
-        "frames": audio.frames,
-        "turns": [asdict(turn) for turn in audio.turns],
-        "cues": [asdict(cue) for cue in audio.cues],
-        "gaps": [asdict(gap) for gap in audio.gaps],
-    }
-    write_record(path.with_suffix(".json"), record)
+    hashed = file_hash(path) or ""
+    record = _Record(key, hashed, rate, audio.frames, audio.turns, audio.cues, audio.gaps)
+    write_record(path.with_suffix(".json"), asdict(record))
     return audio
 
 
 def _find(path: Path, key: str, number: int, title: str) -> ChapterAudio | None:
-    record = read_record(path.with_suffix(".json"))
-    if record is None or record["key"] != key or file_hash(path) != record["file_sha256"]:
+    record = read_record(path.with_suffix(".json"), _Record)
+    if record is None or record.key != key or file_hash(path) != record.file_sha256:
         return None
-    turns = tuple(TurnTime(**turn) for turn in record["turns"])
-    cues = tuple(Cue(**cue) for cue in record["cues"])
-    gaps = tuple(ChapterGap(**gap) for gap in record.get("gaps", ()))  # older records have none
-    return ChapterAudio(number, title, path, key, record["sample_rate_hz"], record["frames"], turns, cues, gaps)
+    return ChapterAudio(
+        number, title, path, key, record.sample_rate_hz, record.frames, record.turns, record.cues, record.gaps
+    )
 
 
 def _sounds(

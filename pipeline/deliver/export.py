@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mutagen import MutagenError
 
@@ -25,7 +24,7 @@ from pipeline.deliver.mastering import TOLERANCE, Master, Timeline, correct, lev
 from pipeline.deliver.orders import Cover, Order
 from pipeline.deliver.tags import tag_flac, tag_m4b, tag_mp3, tag_wav
 from pipeline.deliver.transcript import Cue, chapters_json, to_json, to_srt, to_vtt
-from pipeline.files import atomic_path, atomic_write, file_hash, read_record, storage_errors, write_record
+from pipeline.files import atomic_path, atomic_write, clear_way, file_hash, read_record, storage_errors, write_record
 from pipeline.source.presets import Preset
 from pipeline.workspace import Workspace
 
@@ -53,27 +52,45 @@ class Deliverable:
     limits: Mapping[str, bool] = field(default_factory=dict)  # of the preset: name -> kept
 
 
+@dataclass
+class _File:
+    """What is on record of a finished file."""
+
+    key: str  # of its order
+    sha256: str
+    deliverable: Deliverable
+    is_left_over: bool = False  # the last run that was done had no order for it
+
+
+@dataclass
+class _Record:
+    """What `deliverables.json` says."""
+
+    files: dict[str, _File]
+
+
 class DeliveryRecord:
     """The record of finished files, so that an unchanged one is not made again."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._lock = threading.Lock()
-        self._records: dict[str, dict[str, Any]] = (read_record(workspace.deliverables) or {}).get("files", {})
+        record = read_record(workspace.deliverables, _Record)
+        self._files = {} if record is None else record.files
 
     def find(self, order: Order) -> Deliverable | None:
         """The deliverable of `order`, if its file is unchanged since and would come out the same."""
         name = self.name(order.path)
-        record = self._records.get(name)
-        if record and record["key"] == order.key and record["sha256"] == file_hash(order.path):
-            return Deliverable(**record["deliverable"])
+        file = self._files.get(name)
+        if file and file.key == order.key and file.sha256 == file_hash(order.path):
+            return file.deliverable
         return None
 
     def put(self, order: Order, deliverable: Deliverable) -> None:
         """Record the finished file of `order`."""
-        record = {"key": order.key, "sha256": file_hash(order.path), "deliverable": asdict(deliverable)}
+        file = _File(order.key, file_hash(order.path) or "", deliverable)
         with self._lock:
-            self._records[deliverable.path] = record
+            self._files[deliverable.path] = file
             self._write()
 
     def settle(self, orders: Iterable[Order]) -> list[str]:
@@ -85,29 +102,29 @@ class DeliveryRecord:
         names, presets = {self.name(order.path) for order in orders}, {order.preset.preset for order in orders}
         wanted = {path for order in orders for path in _with_sidecars(order.path)}
         removed = []
-        for name in sorted(self._records.keys() - names):
-            if self._records[name]["deliverable"]["preset"] in presets:
+        for name in sorted(self._files.keys() - names):
+            if self._files[name].deliverable.preset in presets:
                 for path in set(self._intact(name)) - wanted:  # another format has sidecars of the same names
                     with storage_errors(path):
                         path.unlink(missing_ok=True)
                     removed.append(self.name(path))
-                del self._records[name]
+                del self._files[name]
             else:
-                self._records[name]["is_left_over"] = True
+                self._files[name].is_left_over = True
         for name in names:
-            self._records[name].pop("is_left_over", None)
+            self._files[name].is_left_over = False
         self._write()
         return sorted(removed)
 
     def leftovers(self, *, everything: bool = False) -> list[Path]:
         """Files that the last run that was done had no order for; or all that are on record."""
-        names = (name for name, record in self._records.items() if everything or record.get("is_left_over"))
+        names = (name for name, file in self._files.items() if everything or file.is_left_over)
         return [path for name in sorted(names) for path in self._intact(name)]
 
     def has_files(self) -> bool:
         """Whether a file on record is there; without a record, whether any is."""
-        if self._records:
-            return any((self._workspace.root / name).is_file() for name in self._records)
+        if self._files:
+            return any((self._workspace.root / name).is_file() for name in self._files)
         return any(path.suffix in _SUFFIXES for path in self._workspace.home.glob("*/*/*/*") if path.is_file())
 
     def _intact(self, name: str) -> list[Path]:
@@ -117,12 +134,12 @@ class DeliveryRecord:
             is_inside = path.resolve().is_relative_to(self._workspace.home.resolve())
         except (OSError, RuntimeError, ValueError):  # a link to itself
             return []
-        if not is_inside or path.is_symlink() or not path.is_file() or file_hash(path) != self._records[name]["sha256"]:
+        if not is_inside or path.is_symlink() or not path.is_file() or file_hash(path) != self._files[name].sha256:
             return []
         return [path for path in _with_sidecars(path) if path.is_file()]
 
     def _write(self) -> None:
-        write_record(self._workspace.deliverables, {"files": self._records})
+        write_record(self._workspace.deliverables, asdict(_Record(self._files)))
 
     def name(self, path: Path) -> str:
         """`path` relative to the job's folder, as the record and the report have it."""
@@ -170,6 +187,8 @@ def deliver(
             by_path[order.path] = finished
             on_audio(2 * order.audio_s)
     missing = [order for order in orders if order.path not in by_path]
+    for order in missing:
+        clear_way(order.path)
     if missing:
         with ExitStack() as stack:
             files = [

@@ -26,6 +26,7 @@ from PIL import Image
 
 from pipeline.audio import ChapterMark
 from pipeline.errors import Problem, RequestError
+from pipeline.files import open_regular
 from pipeline.words import timestamp
 
 UTF16 = id3.Encoding.UTF16  # the only Unicode of ID3v2.3
@@ -166,7 +167,7 @@ def read_cover(path: Path, shown: str) -> tuple[bytes, str, tuple[int, int]]:
     """
     again = "Give a JPEG or PNG file, at least 2400 pixels square for most shops."
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(MAX_COVER_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = error.strerror if isinstance(error, OSError) else error

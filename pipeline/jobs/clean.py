@@ -200,7 +200,7 @@ def _keys(folder: Path, manifest: Path, engine: str, keys_of: KeysOf) -> Set[str
 def _engines(workspace: Workspace) -> set[str]:
     """The engines that made what is there, by their fingerprints: `draft` of `draft/1`."""
     folders = (workspace.takes, workspace.voices)
-    records = (read_record(path) for folder in folders for path in folder.glob("*.json"))
+    records = (read_record(path, dict) for folder in folders for path in folder.glob("*.json"))
     parts = (record.get("parts") for record in records if record)
     return {str(part.get("engine")).split("/")[0] for part in parts if isinstance(part, dict)}
 

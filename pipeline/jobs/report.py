@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pipeline.deliver.chapters import ChapterAudio, ChapterGap
 from pipeline.deliver.export import Deliverable
 from pipeline.errors import Problem
-from pipeline.files import atomic_write, write_json
+from pipeline.files import atomic_write, read_bytes, write_json
 from pipeline.source.voices import NARRATOR, Casting
 from pipeline.takes.render import DeviceWork, Ear, TakesDone
 from pipeline.words import clock
@@ -133,7 +133,7 @@ def write_report(path: Path, report: Report) -> None:
 def read_report(path: Path) -> Report | None:
     """The report in `path`; None where there is none, or it is damaged or something else."""
     try:
-        return Report.model_validate_json(path.read_bytes())
+        return Report.model_validate_json(read_bytes(path))
     except (OSError, ValidationError):
         return None
 

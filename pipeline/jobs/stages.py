@@ -201,7 +201,7 @@ def _tidy(job: Job, chapters: Sequence[ChapterAudio], orders: Sequence[Order]) -
     kept = {chapter.path.with_suffix(".json") for chapter in chapters}
     folder = job.workspace.chapters
     for record_path in () if folder.is_symlink() else set(folder.glob("*.json")) - kept:
-        record, sound = read_record(record_path), record_path.with_suffix(".flac")
+        record, sound = read_record(record_path, dict), record_path.with_suffix(".flac")
         if record is not None and record.get("file_sha256") == file_hash(sound):  # else it is not ours
             with storage_errors(record_path):
                 sound.unlink(missing_ok=True)

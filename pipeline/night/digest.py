@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import Problem
+from pipeline.files import read_bytes
 from pipeline.jobs.report import Report, read_report
 from pipeline.takes.render import HERE, DeviceWork, Ear
 from pipeline.words import counted
@@ -269,7 +270,7 @@ def _inside(folder: Path, name: str) -> str:
 def _failures(folder: Path | None) -> Iterator[Failure]:
     for path in sorted(folder.glob("*/*.error.txt")) if folder else ():
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")[:_LONGEST_ERROR].strip()
+            text = read_bytes(path).decode(errors="replace")[:_LONGEST_ERROR].strip()
             at = datetime.fromtimestamp(path.stat().st_mtime, UTC).astimezone()
         except OSError:
             continue

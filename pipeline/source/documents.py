@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_mean, raise_if_any
+from pipeline.files import read_bytes
 
 YamlPath = tuple[str | int, ...]
 Data = Union[dict[str, "Data"], list["Data"], str, None]  # noqa: UP007 - `|` cannot name itself before Python 3.12
@@ -72,7 +73,7 @@ def read_text(path: Path, shown: str) -> str:
 
 def _read_bytes(path: Path, shown: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except FileNotFoundError:
         problem = Problem(shown, "there is no such file.", _siblings(path))
     except IsADirectoryError:
@@ -80,7 +81,9 @@ def _read_bytes(path: Path, shown: str) -> bytes:
     except PermissionError:
         problem = Problem(shown, "the file may not be read.", f"Allow it, for example: chmod u+r {path.name}")
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
-        problem = Problem(shown, f"the file cannot be read ({error}).", "Check the path.")
+        problem = Problem(
+            shown, f"the file cannot be read ({getattr(error, 'strerror', None) or error}).", "Check the path."
+        )
     raise RequestError(problem)
 
 

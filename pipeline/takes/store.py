@@ -7,17 +7,18 @@ filled from it; where it fails the work goes on.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.audio import Pcm, flac
 from pipeline.engines import Rendered, Span
 from pipeline.errors import Problem
-from pipeline.files import atomic_write, clear_way, content_key, file_hash, read_record, set_aside, write_record
+from pipeline.files import atomic_write, content_key, file_hash, read_record, set_aside, write_record
 from pipeline.takes.shared import SharedStore, whole_takes
 
 _COPIES = 4  # at once: they wait for the network, not for a core
@@ -39,6 +40,35 @@ class Take:
     def read(self) -> Pcm:
         """Its samples `[T]`."""
         return flac.read(self.path)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What the JSON of a take says; the defaults are of takes that older versions made."""
+
+    parts: dict[str, Any]  # what the key hashes
+    text: str  # for whoever reads it
+    sample_rate_hz: int
+    frames: int
+    duration_s: float
+    spans: tuple[tuple[float, float], ...] | None
+    pcm_sha256: str
+    file_sha256: str
+    work_s: float
+    attempt: int = 0
+    faults: tuple[str, ...] = ()
+
+    def take(self, key: str, path: Path) -> Take:
+        return Take(
+            key=key,
+            path=path,
+            pcm_sha256=self.pcm_sha256,
+            sample_rate_hz=self.sample_rate_hz,
+            frames=self.frames,
+            spans=None if self.spans is None else tuple(Span(*span) for span in self.spans),
+            attempt=self.attempt,
+            faults=self.faults,
+        )
 
 
 @dataclass(frozen=True)
@@ -73,8 +103,8 @@ class TakeStore:
 
     def parts(self, key: str) -> dict[str, Any] | None:
         """What the key of a take in the folder hashes; None where the folder has no such take."""
-        record = read_record(self._json(key))
-        return None if record is None else record.get("parts")
+        record = read_record(self._json(key), _Record)
+        return None if record is None else record.parts
 
     def find(self, key: str) -> Take | None:
         """The take of `key`, fetched from the shared store where the folder has none; None where neither has it.
@@ -97,37 +127,23 @@ class TakeStore:
         """
         rendered = attempt.rendered
         samples = flac.quantize(rendered.pcm)
-        encoded = flac.encode(samples, sample_rate_hz)
         sound = self._sound(key)
-        take = Take(
-            key=key,
-            path=sound,
-            pcm_sha256=flac.pcm_hash(samples),
+        atomic_write(sound, encoded := flac.encode(samples, sample_rate_hz))
+        record = _Record(
+            parts=parts,
+            text=text,
             sample_rate_hz=sample_rate_hz,
             frames=len(samples),
-            spans=rendered.spans,
+            duration_s=round(len(samples) / sample_rate_hz, 3),
+            spans=None if rendered.spans is None else tuple((span.start_s, span.end_s) for span in rendered.spans),
+            pcm_sha256=flac.pcm_hash(samples),
+            file_sha256=hashlib.sha256(encoded).hexdigest(),
+            work_s=round(rendered.work_s, 3),
             attempt=attempt.number,
             faults=attempt.faults,
         )
-        clear_way(sound)
-        atomic_write(sound, encoded)
-        write_record(
-            self._json(key),
-            {
-                "parts": parts,
-                "text": text,
-                "sample_rate_hz": sample_rate_hz,
-                "frames": take.frames,
-                "duration_s": round(take.frames / sample_rate_hz, 3),
-                "attempt": take.attempt,
-                "faults": list(take.faults),
-                "spans": None if take.spans is None else [[span.start_s, span.end_s] for span in take.spans],
-                "pcm_sha256": take.pcm_sha256,
-                "file_sha256": file_hash(sound),
-                "work_s": round(rendered.work_s, 3),
-            },
-        )
-        return take
+        write_record(self._json(key), asdict(record))
+        return record.take(key, sound)
 
     @contextmanager
     def sharing(self, finished: Iterable[str]) -> Iterator[Callable[[str], None]]:
@@ -159,19 +175,9 @@ class TakeStore:
         json_path, sound = self._json(key), self._sound(key)
         if not json_path.exists():
             return None
-        record = read_record(json_path)
-        if record is not None and content_key(record.get("parts")) == key and file_hash(sound) == record["file_sha256"]:
-            spans = record["spans"]
-            return Take(
-                key=key,
-                path=sound,
-                pcm_sha256=record["pcm_sha256"],
-                sample_rate_hz=record["sample_rate_hz"],
-                frames=record["frames"],
-                spans=None if spans is None else tuple(Span(*span) for span in spans),
-                attempt=record.get("attempt", 0),  # older takes have neither
-                faults=tuple(record.get("faults", ())),
-            )
+        record = read_record(json_path, _Record)
+        if record is not None and content_key(record.parts) == key and file_hash(sound) == record.file_sha256:
+            return record.take(key, sound)
         for damaged in (json_path, sound):
             if damaged.exists():
                 set_aside(damaged)
@@ -183,7 +189,6 @@ class TakeStore:
             data = shared.read(path.name)
             if data is None:
                 return False
-            clear_way(path)
             atomic_write(path, data)
         return True
 

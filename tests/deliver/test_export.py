@@ -216,7 +216,7 @@ def test_a_record_that_names_files_elsewhere_removes_nothing(render: Render, tmp
     job, _report = render(deliver=["wav"], engine="tone")
     victim = tmp_path / "victim.txt"
     victim.write_text("mine")
-    record = read_record(job.workspace.deliverables)
+    record = read_record(job.workspace.deliverables, dict)
     assert record is not None
     entry = next(iter(record["files"].values()))
     record["files"]["../../victim.txt"] = entry | {"sha256": file_hash(victim)}

@@ -60,7 +60,7 @@ def test_killing_the_command_leaves_no_worker(
     store = TakeStore(tmp_path / "output" / "job" / "takes")
     keys = store.keys()
     assert len(keys) > 5
-    assert all(read_record(store.folder / f"{key}.json") and store.find(key) for key in keys)
+    assert all(read_record(store.folder / f"{key}.json", dict) and store.find(key) for key in keys)
 
 
 @pytest.mark.slow

@@ -162,7 +162,7 @@ def test_a_faulty_take_is_tried_again_and_the_best_is_kept_and_flagged(job: Job)
     assert (record["attempt"], record["faults"]) == (3, ["too long for its text"])
     again = render_takes(job.takes, _Fated({}), job.store, limits=LIMITS)
     assert (again.reused, again.flagged, again.takes) == (4, first.flagged, first.takes)
-    old = read_record(job.store.folder / f"{two}.json")
+    old = read_record(job.store.folder / f"{two}.json", dict)
     assert old is not None
     del old["attempt"], old["faults"]
     write_record(job.store.folder / f"{two}.json", old)

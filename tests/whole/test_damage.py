@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pipeline.files import write_record
 from tests.support.commands import MakeJob, run_podcast
 from tests.support.faults import finished_takes, made, prose, render, render_here, sha256, takes_of
 
@@ -92,6 +94,30 @@ def write(text: str) -> Callable[[Path], None]:
     return damage
 
 
+def make_pipe(path: Path) -> None:
+    """Whoever opens it to read waits for ever."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def link_to_folder(path: Path) -> None:
+    """Damage it, where what was damaged before is not even a file."""
+    (path.parent.parent / "elsewhere").mkdir()
+    path.with_name(f"{path.name}.damaged").symlink_to("../elsewhere")
+    cut(path)
+
+
+def seal(content: dict[str, object]) -> Callable[[Path], None]:
+    """A record as ours are, checksum and all, of other contents."""
+    return lambda path: write_record(path, dict(content))
+
+
+def drop_key_sealed(path: Path) -> None:
+    record = json.loads(path.read_text())
+    del record["check"], record["file_sha256"]
+    write_record(path, record)
+
+
 def drop_spans(path: Path) -> None:
     record = json.loads(path.read_text())
     del record["spans"]
@@ -117,6 +143,8 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], None]]] = {
     "sound garbled": (".flac", garble),
     "sound gone": (".flac", remove),
     "sound a folder": (".flac", make_folder),
+    "sound a pipe": (".flac", make_pipe),
+    "a link in the way": (".flac", link_to_folder),
     "json cut": (".json", cut),
     "json empty": (".json", empty),
     "json garbled": (".json", garble),
@@ -128,6 +156,10 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], None]]] = {
     "json without spans": (".json", drop_spans),
     "json of wrong types": (".json", break_types),
     "json with other spans": (".json", shift_spans),
+    "json a pipe": (".json", make_pipe),
+    "json of another kind": (".json", seal({"files": []})),
+    "json sealed without a hash": (".json", drop_key_sealed),
+    "json sealed with other types": (".json", seal({"parts": 5, "file_sha256": [], "spans": "x"})),
 }
 
 
@@ -154,7 +186,7 @@ def test_a_damaged_take_is_rendered_again_and_no_other(name: str, whole: Path, c
 
 
 @pytest.mark.parametrize("suffix", [".flac", ".json"])
-@pytest.mark.parametrize("damage", [cut, flip, empty, remove, make_folder, garble])
+@pytest.mark.parametrize("damage", [cut, flip, empty, remove, make_folder, garble, make_pipe, seal({"x": 1})])
 def test_a_damaged_chapter_is_joined_again(
     suffix: str, damage: Callable[[Path], None], whole: Path, copy: Path
 ) -> None:
@@ -199,21 +231,33 @@ def test_a_damaged_deliverable_is_made_again(
 
 
 @pytest.mark.parametrize(
-    "content",
-    ["", "[]", '{"x": 1}', '{"manifests": 5, "engines": 5, "turns": [[]]}', '{"turns": {}}', None],
+    "damage",
+    [
+        *map(write, ["", "[]", '{"x": 1}', '{"manifests": 5, "engines": 5, "turns": [[]]}', '{"turns": {}}']),
+        make_pipe,
+        make_folder,
+        remove,
+    ],
 )
-def test_a_damaged_record_of_deliverables_does_no_harm(content: str | None, whole: Path, copy: Path) -> None:
+def test_a_damaged_record_of_deliverables_does_no_harm(damage: Callable[[Path], None], whole: Path, copy: Path) -> None:
     """A deliverables.json that is empty, garbled or gone costs time at most: all files come out the same."""
     job = copy / "output" / "job"
     for name in ("deliverables.json", "job.json", "report.json"):
-        (job / name).unlink(missing_ok=True)
-        if content is not None:
-            (job / name).write_text(content)
+        (job / name).touch()  # `copy` has no job.json
+        damage(job / name)
 
     render_here(copy)
 
     assert takes_of(job)["rendered"] == 0
-    assert made(job) == made(whole / "output" / "job")
+    assert made(job).items() >= made(whole / "output" / "job").items()
+
+
+@pytest.mark.parametrize("files", [[], 5, None, {"podcast/a.mp3": {}}, {"a": {"key": 1}}])
+def test_a_record_of_deliverables_with_other_contents_does_no_harm(files: object, whole: Path, copy: Path) -> None:
+    """Though its checksum is right."""
+    seal({"files": files})(copy / "output" / "job" / "deliverables.json")
+    render_here(copy)
+    assert made(copy / "output" / "job") == made(whole / "output" / "job")
 
 
 def test_everything_damaged_at_once(whole: Path, copy: Path) -> None:

@@ -162,7 +162,7 @@ def test_a_record_of_an_older_version_is_read(make_job: MakeJob, settings: Setti
     first = render_job(job, TWICE)
     sounds = {path: path.stat().st_mtime_ns for path in job.workspace.chapters.glob("*.flac")}
     for path in job.workspace.chapters.glob("*.json"):
-        record = read_record(path)
+        record = read_record(path, dict)
         assert record is not None
         del record["gaps"]
         write_record(path, record)
