@@ -24,16 +24,26 @@ _PRIVATE = (
 )
 # Names are looked at first, then taken whole (`++` gives nothing back): a hostile text costs no more than its length.
 _NAME = rf"(?=[\w-]*{_PRIVATE})[\w-]++"
-_IN_QUERY = rf"(?:(?=[\w.-]*(?:{_PRIVATE}|key))[\w.-]++|sig)"
+_IN_QUERY = rf"(?:(?=[\w.-]*(?:{_PRIVATE}|key))[\w.-]++|sig|auth|code)"
 _VALUE = r"""(?:"(?:\\.|[^"\\\n])*+"|'(?:\\.|[^'\\\n])*+'|\S+)"""
-_QUOTED_OR_LONG = r"""(?:"(?:\\.|[^"\\\n])*+"|'(?:\\.|[^'\\\n])*+'|\S{8,})"""
+_QUOTED_OR_LONG = r"""(?:[|>][+-]?(?:\n[ \t]++[^\n]++)++|"(?:\\.|[^"\\\n])*+"|'(?:\\.|[^'\\\n])*+'|\S{8,})"""
 _SECRETS = tuple(
     (re.compile(pattern), instead)
     for pattern, instead in (
         (r"(?s)(-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----).*?(?=-----END |\Z)", rf"\1{HIDDEN}"),
         # Headers, to the end of the line: their values have many forms.
-        (r"(?i)(?<!\w)((?:proxy-)?authorization|(?:set-)?cookie)([\"']?\s*+[=:]\s*+)\S[^\n]*+", rf"\1\2{HIDDEN}"),
+        (
+            r"(?i)(?<!\w)((?:proxy-)?authorization|(?:set-)?cookies?|x-auth)([\"']?\s*+[=:]\s*+)\S[^\n]*+",
+            rf"\1\2{HIDDEN}",
+        ),
         (r"\b((?i:bearer)\s++|Basic\s++(?=[A-Za-z0-9+/]+[0-9A-Z+/=]))[\w.~+/=-]{8,}+\S*+", rf"\1{HIDDEN}"),
+        # <password>…</password>, `login me password …` of .netrc, and `-u me:…` of curl
+        (rf"(?i)(<(?:[\w.:-]{{0,40}}{_PRIVATE})(?:\s[^<>]{{0,200}})?>)[^<]++", rf"\1{HIDDEN}"),
+        (r"(?i)(\blogin\s++\S++\s++password\s++)\S++", rf"\1{HIDDEN}"),
+        (r"(?<!\S)((?:-u|--(?:proxy-)?user)[\s=]++[^\s:]++:)\S++", rf"\1{HIDDEN}"),
+        # An address within another, and those whose path is the secret
+        (r"(?i)(%3A%2F%2F)(?:(?!%40)\S){1,300}+(%40)", rf"\1{HIDDEN}\2"),
+        (r"(?i)(//hooks\.slack\.com/services/|//discord(?:app)?\.com/api/webhooks/)\S++", rf"\1{HIDDEN}"),
         # ?X-Amz-Signature=…&sig=… of a signed address
         (rf"(?i)([?&]{_IN_QUERY}=)[^\s&]++", rf"\1{HIDDEN}"),
         # AWS_SECRET_ACCESS_KEY=…, password='…', {{"secret": "…"}}, --password …, ['--token', '…']

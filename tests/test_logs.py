@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -63,6 +64,16 @@ def test_a_secret_in_a_place_for_secrets_never_comes_out(secret: str, before: st
         (f"['podcast', '--api-token', '{in_query}']", in_query),
         (f"password => {secret}", secret),
         (f"SSHPASS={secret}", secret),
+        (f"password: |\n  {secret}\n", secret),
+        (f"<db.password type='x'>{in_query.replace('<', '-')}</db.password>", in_query.replace("<", "-")),
+        (f"machine host login me password {secret}", secret),
+        (f"curl -u me:{secret} http://host", secret),
+        (f"curl --user me:{secret}", secret),
+        (f"url=postgresql%3A%2F%2Fme%3A{quote(secret, safe='')}%40host", quote(secret, safe="")),
+        (f"https://host/callback?code={in_query}", in_query),
+        (f"get(cookies={{'a': {secret!r}}})", repr(secret)[1:-1]),
+        (f"X-Auth: {secret}", secret),
+        (f"https://hooks.slack.com/services/T0/B0/{in_query}", in_query),
         (json.dumps({"x": json.dumps({"password": in_query})}), json.dumps(json.dumps(in_query)[1:-1])[1:-1]),
     ):
         told = redact(f"{before} {place} {after}")
@@ -92,7 +103,9 @@ def test_what_is_a_secret_by_its_form_never_comes_out(token: str, secret: str) -
 @pytest.mark.parametrize(
     "part",
     ["://a:", "token", "password=\"", "key-", "&key", "bearer ", "--token ", "-----BEGIN PRIVATE KEY-----", "hf_", "a@",
-     "authorization", "x=\\\"", " ", "://", "secret=' "],
+     "authorization", "x=\\\"", " ", "://", "secret=' ",
+     "<password ", "<password>", "login a password ", "-u ", "%3a%2f%2f", "password: |\n ",
+     "//discord.com/api/webhooks/"],
 )  # fmt: skip
 def test_redaction_costs_no_more_than_the_length_of_a_text(part: str) -> None:
     """A million characters take half a second of processor time; with a step for each pair it would be hours."""

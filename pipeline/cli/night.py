@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from pipeline.cli.options import (
     tell,
     weights_option,
 )
+from pipeline.errors import Problem, RequestError
 from pipeline.logs import log_to, redact
 
 if TYPE_CHECKING:
@@ -50,7 +53,8 @@ def watch(folder: Path, at_once: int | None, poll: bool, once: bool, allow_outsi
     _log(settings, "watch")
     drops = DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll, allow_outside=allow_outside)
     if _prefect_is_configured():
-        from pipeline.night.prefect_service import deployment_answers, watch_through_prefect
+        with _loading_prefect():
+            from pipeline.night.prefect_service import deployment_answers, watch_through_prefect
 
         if deployment_answers(_say):
             outcomes = watch_through_prefect(drops, once=once)
@@ -73,9 +77,10 @@ def serve(
 
     Its flow runs share worker processes that stay loaded.
     """
+    with _loading_prefect():
+        from pipeline.night.prefect_service import Service
+        from pipeline.night.prefect_service import serve as serve_deployment
     from pipeline.jobs.bulk import AT_ONCE
-    from pipeline.night.prefect_service import Service
-    from pipeline.night.prefect_service import serve as serve_deployment
     from pipeline.night.watch import DropFolder
 
     if cron is not None and folder is None:
@@ -190,22 +195,50 @@ def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delet
 
 
 def _prefect_status(as_json: bool) -> int:
-    from pipeline.night.prefect_server import configured_api, password
+    with _loading_prefect():
+        from pipeline.night.prefect_server import answers, configured_api, lets_us_in, password, refusal
 
     api, secret = configured_api(), password()
+    problem = None
+    if api is not None and not answers(api):
+        problem = "the Prefect server does not answer (podcast serve starts a local one)."
+    elif api is not None and not lets_us_in():
+        problem = refusal()
     if as_json:
-        print_json({"api": api, "password": secret})
+        print_json({"api": api, "password": secret, "problem": problem})
     elif api is None:
         click.echo("no Prefect server is configured (podcast serve starts one)")
     else:
         click.echo(f"page: {api.removesuffix('/api')}\npassword: {secret or 'none'}")
+        if problem is not None:
+            click.echo(f"{api}: {problem}", err=True)
     return DONE
+
+
+@contextmanager
+def _loading_prefect() -> Iterator[None]:
+    """Turn what Prefect raises on import of settings that it cannot read into a `RequestError`."""
+    from pydantic import ValidationError
+
+    try:
+        yield
+    except ValueError as error:  # of TOML and of pydantic
+        places = [each["loc"] for each in error.errors()] if isinstance(error, ValidationError) else []
+        which = ", ".join(".".join(map(str, place)) for place in places) or str(error).partition("\n")[0]
+        hint = "Mend that file, the variables PREFECT_…, or prefect.toml here."
+        raise RequestError(
+            Problem(str(_prefect_profiles()), f"Prefect cannot read its settings ({which}).", hint)
+        ) from error
 
 
 def _prefect_is_configured() -> bool:
     """Whether an API may be configured; Prefect, which takes seconds to load, knows for certain."""
+    return bool(os.environ.get("PREFECT_API_URL")) or _prefect_profiles().is_file()
+
+
+def _prefect_profiles() -> Path:
     home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
-    return bool(os.environ.get("PREFECT_API_URL")) or (home / "profiles.toml").is_file()
+    return Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")
 
 
 def _log(settings: Settings, name: str) -> None:

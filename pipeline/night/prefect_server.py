@@ -77,9 +77,7 @@ def ensure_server(api: str, say: Callable[[str], None], stop: threading.Event, *
     Unless the user has named that address (`is_configured`), what listens there must be a process of theirs. After
     `stop` it is not waited for. Raises `PodcastError` where none is to be had.
     """
-    home = Path(PREFECT_HOME.value())
-    home.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(home / "podcast-serve.lock"):  # two at once would give it two passwords
+    with _alone():
         refresh_global_settings_context()  # another may have set one
         if answers(api):
             _check_owner(api, is_configured=is_configured)
@@ -105,6 +103,19 @@ def ensure_server(api: str, say: Callable[[str], None], stop: threading.Event, *
         if not stop.is_set():
             _check_owner(api, is_configured=False)  # somebody else may have been quicker
             _check_password(api, say)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process of the user at a time: two at once would give their server two passwords."""
+    home = Path(PREFECT_HOME.value())
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(home / "podcast-serve.lock"):
+            yield
+    except OSError as error:
+        what = f"Prefect's folder cannot be used ({error.strerror or error})."
+        raise PodcastError(Problem(str(home), what, "Make it writable, or set PREFECT_HOME to another.")) from error
 
 
 def answers(api: str) -> bool:
@@ -161,16 +172,28 @@ def _start(port: int, secret: str) -> None:
     )
 
 
-def _check_password(api: str, say: Callable[[str], None]) -> None:
-    """Tell of a server without a password; raise `PodcastError` where it has another than the profile."""
+def lets_us_in() -> bool:
+    """Whether the server that is configured takes our password, or asks for none."""
     try:
         with get_client(sync_client=True) as client:
             client.read_flows(limit=1)
     except PrefectHTTPStatusError as error:
-        if error.response.status_code == _UNAUTHORIZED:
-            what = "the Prefect server does not take the password in your profile or environment."
-            hint = f"Set PREFECT_API_AUTH_STRING to the right one, or stop it ({_STOP})."
-            raise PodcastError(Problem(api, what, hint)) from None
+        return error.response.status_code != _UNAUTHORIZED
+    return True
+
+
+def refusal() -> str:
+    """Why a server that is configured does not let us in."""
+    if password() is None:
+        return "the Prefect server asks for a password, and your profile and environment have none."
+    return "the Prefect server does not take the password in your profile or environment."
+
+
+def _check_password(api: str, say: Callable[[str], None]) -> None:
+    """Tell of a server without a password; raise `PodcastError` where it has another than the profile."""
+    if not lets_us_in():
+        hint = f"Set PREFECT_API_AUTH_STRING to the right one, or stop it ({_STOP})."
+        raise PodcastError(Problem(api, refusal(), hint))
     if urlsplit(api).hostname in _LOOPBACK and not _asks_for_password(api):
         danger = "so that every user of this machine, and every page in a browser here, can run code as you"
         hint = f"Stop it ({_STOP}); podcast serve then starts one with a password."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -90,6 +91,7 @@ def serve(service: Service) -> None:
         os.environ.update({"PODCAST_CLUSTER": address, SERVED_BY: str(os.getpid())})
         stack.enter_context(prefect_server.keeping_server(api, service.say, stop))
         stack.callback(stop.set)
+        stack.enter_context(_private_folder())
         if service.drops is not None and service.cron is None:
             stack.enter_context(_watching(service, service.drops, stop))
         _serve(service, api)
@@ -122,6 +124,21 @@ def _serve(service: Service, api: str) -> None:
             time.sleep(_LOOK_S)
             while not prefect_server.answers(api):
                 time.sleep(_LOOK_S)
+
+
+@contextmanager
+def _private_folder() -> Iterator[None]:
+    """Have this process's temporary files in a folder of its own.
+
+    Prefect's runner puts the code of its runs where all users of a machine have one name for it.
+    """
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="podcast-serve-", ignore_cleanup_errors=True) as folder:
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 @contextmanager
@@ -170,6 +187,9 @@ def deployment_answers(say: Callable[[str], None]) -> bool:
         say(f"the Prefect API at {api} does not answer: rendering in this process")
         return False
     try:
+        if not prefect_server.lets_us_in():
+            say(f"{api}: {prefect_server.refusal()} Rendering in this process")
+            return False
         with get_client(sync_client=True) as client:
             deployment = client.read_deployment_by_name("podcast/render")
     except Exception:  # of many kinds; whatever it was, the deployment cannot be run

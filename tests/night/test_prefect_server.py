@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from pipeline.night.prefect_server import answers
-from tests.support.commands import PODCAST
+from tests.support.commands import PODCAST, run_podcast
 from tests.support.processes import WAIT_S, free_port, until
 from tests.support.served import FIRST_TIME, Served
 
@@ -96,9 +96,9 @@ def test_the_password_is_nowhere_but_in_the_users_profile(served: Served) -> Non
     secrets = (secret.removeprefix("podcast:"), base64.b64encode(secret.encode()).decode())
     for text in (*(path.read_text(errors="replace") for path in told), *_command_lines()):
         assert not [hidden for hidden in secrets if hidden in text]
-    assert (
-        f"page: {api.removesuffix('/api')}\npassword: {secret}\n" == served.run(PODCAST, "status", "--prefect").stdout
-    )
+    shown = served.run(PODCAST, "status", "--prefect")
+    assert shown.stdout == f"page: {api.removesuffix('/api')}\npassword: {secret}\n"
+    assert not shown.stderr
 
 
 def _command_lines() -> list[str]:
@@ -113,15 +113,44 @@ def _command_lines() -> list[str]:
 
 @pytest.mark.slow
 def test_a_server_that_is_not_ours_is_left_as_it_is(served: Served, tmp_path: Path) -> None:
-    """One whose password the profile has not is told of, and nothing is written anywhere."""
+    """One whose password the profile has not is told of by every command, and nothing is written anywhere."""
     api, _secret_one = _secret(served)
     home = tmp_path / "prefect"
-    env = dict(served.env) | {"PREFECT_HOME": str(home), "PREFECT_API_URL": api}
-    ended = Served(tmp_path, env, served.said, served.process).run(PODCAST, "serve")
-    assert ended.returncode == 1
-    assert "the Prefect server does not take the password in your profile or environment" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert not (home / "profiles.toml").exists()
+    for own, problem in (
+        ({}, "the Prefect server asks for a password, and your profile and environment have none."),
+        ({"PREFECT_API_AUTH_STRING": "me:wrong"}, "the Prefect server does not take the password in your profile or"),
+    ):
+        env = dict(served.env) | {"PREFECT_HOME": str(home), "PREFECT_API_URL": api} | own
+        elsewhere = Served(tmp_path, env, served.said, served.process)
+        for command, code in (("serve", 1), ("status --prefect", 0), ("watch night --once", 0)):
+            ended = elsewhere.run(PODCAST, *command.split())
+            assert ended.returncode == code, ended.stderr
+            assert f"{api}: {problem}" in ended.stderr
+            assert "Traceback" not in ended.stderr
+        assert not (home / "profiles.toml").exists()
+
+
+@pytest.mark.parametrize("command", ["serve", "status --prefect", "watch night --once"])
+def test_settings_that_prefect_cannot_read_are_told(command: str, tmp_path: Path) -> None:
+    """A damaged file of profiles, a wrong variable, a folder that is a file: one line each."""
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged/profiles.toml").write_text("active = [[[")
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good/profiles.toml").write_text("")
+    (tmp_path / "file").touch()
+    for env, code, told in (
+        ({"PREFECT_HOME": str(tmp_path / "damaged")}, 2, "damaged/profiles.toml: Prefect cannot read its settings"),
+        (
+            {"PREFECT_HOME": str(tmp_path / "good"), "PREFECT_SERVER_API_PORT": "x"},
+            2,
+            "cannot read its settings (port)",
+        ),
+        *([({"PREFECT_HOME": str(tmp_path / "file")}, 1, "Prefect's folder cannot be used")] * (command == "serve")),
+    ):
+        ended = run_podcast(*command.split(), cwd=tmp_path, env=env)
+        assert ended.returncode == code, ended.stderr
+        assert told in ended.stderr.splitlines()[-1]
+        assert "Traceback" not in ended.stderr
 
 
 # Another user's process that says it is a Prefect server, and notes what it is sent.

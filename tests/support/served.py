@@ -72,7 +72,10 @@ def write_show(folder: Path, name: str, script: str = SCRIPT) -> Path:
 def serving(folder: Path, *options: str) -> Iterator[Served]:
     """A `podcast serve` for as long as the block lasts, the first on its machine; it leaves its server, as it says."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    env |= {"PREFECT_HOME": str(folder / "prefect")}
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    (temporary / "runner_storage").touch()  # as good as another user's folder of that name
+    env |= {"PREFECT_HOME": str(folder / "prefect"), "TMPDIR": str(temporary)}
     command = [sys.executable, "-c", FIRST_TIME, f"http://127.0.0.1:{free_port()}/api", "serve", *options]
     said = folder / "said"
     with said.open("w") as stderr:
