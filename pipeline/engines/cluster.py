@@ -17,7 +17,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from multiprocessing import resource_tracker
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,9 +24,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dask
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from distributed import Nanny, Scheduler, Security, SpecCluster, get_worker
 from distributed import Worker as DaskWorker
 from distributed.core import Status
@@ -206,11 +202,13 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
 
     Within the block this process has the cluster's certificate, in Dask's configuration.
     """
+    from pipeline.engines.certificate import new_certificate  # noqa: PLC0415 - workers load faster without
+
     specification = {worker.name: {"cls": _Nanny, "options": _nanny_options(worker, LOOPBACK)} for worker in workers}
     options = {"protocol": "tls", "host": LOOPBACK, "port": 0, "dashboard": False}
     scheduler = {"cls": _Scheduler, "options": options}
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Prefect has every logger speak
-    with dask.config.set(CONFIG | _new_certificate()), _loop_without_ctrl_c() as loop:
+    with dask.config.set(CONFIG | _tls(*new_certificate())), _loop_without_ctrl_c() as loop:
         # A cluster that is interrupted half way does not know how to close: it is stopped when it is there.
         with _blocked(signal.SIGINT, signal.SIGTERM):
             try:
@@ -229,25 +227,10 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
                 cluster.close(timeout=_CLOSE_S)
 
 
-def _new_certificate() -> dict[str, Any]:
-    """Dask's configuration for TLS with a certificate that nobody else has; it stays in memory.
-
-    Whoever has it is let in, so all processes have the same one. It is valid at any time, as clocks may be wrong and
-    jump (that of `Security.temporary` begins now).
-    """
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "podcast workers")])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(datetime(1970, 1, 1))
-        .not_valid_after(datetime(9999, 12, 31))
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    cert, private = certificate.public_bytes(pem).decode(), key.private_bytes(pem, *plain).decode()
-    of_roles = {f"distributed.comm.tls.{role}": {"cert": cert, "key": private} for role in _ROLES}
-    return {"distributed.comm.tls.ca-file": cert, "distributed.comm.require-encryption": True} | of_roles
+def _tls(certificate: str, key: str) -> dict[str, Any]:
+    """Dask's configuration for TLS; whoever has the certificate is let in, so all processes have the same one."""
+    of_roles = {f"distributed.comm.tls.{role}": {"cert": certificate, "key": key} for role in _ROLES}
+    return {"distributed.comm.tls.ca-file": certificate, "distributed.comm.require-encryption": True} | of_roles
 
 
 def certificate_environment() -> dict[str, str]:

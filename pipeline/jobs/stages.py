@@ -221,7 +221,6 @@ def _claim(job: Job) -> dict[str, Any]:
     manifests = {str(job.owner.resolve()), *(str(path) for path in manifests_of(before) if _may_be_there(path))}
     claim = asdict(manifest.production) | {
         "manifests": sorted(manifests),
-        "engines": sorted({*strings_of(before, "engines"), job.traits.name}),
         "turns": turns,
     }
     write_json(workspace.record, claim)
