@@ -1,0 +1,95 @@
+"""Three weeks of one file name, by every way in: three episodes, and three sources, are there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import run_podcast
+from tests.support.processes import until
+from tests.support.served import Served
+
+WEEKS = ("one", "two", "three")
+
+
+def write_week(folder: Path, week: str) -> Path:
+    """`episode.yaml` of a week; the script and the manifest have the names of the week before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "script.md").write_text(f"**Ann:** This is week {week} of a show that never says a thing twice.\n")
+    manifest = folder / "episode.yaml"
+    part = folder / "part"
+    part.write_text(f"title: Week {week}\nauthor: Ann\nscript: script.md\ndeliver: [podcast]\n")
+    return part.replace(manifest)
+
+
+def assert_all_are_there(output: Path, reports: list[Path]) -> None:
+    """Every week's episode, with its own words beside it, and its report."""
+    assert len(set(reports)) == 3
+    for week, path in zip(WEEKS, reports, strict=True):
+        report = json.loads(path.read_text())
+        assert (report["title"], report["status"], report["removed"]) == (f"Week {week}", "done", [])
+        (deliverable,) = report["deliverables"]
+        sound = output / "episode" / deliverable["path"]
+        assert sound.name == f"Week {week}.mp3"
+        assert sound.stat().st_size > 1000
+        assert f"This is week {week}" in sound.with_suffix(".srt").read_text()
+
+
+def reports_in(output: Path) -> list[Path]:
+    """The reports of the three weeks: the first lies in the folder that all share."""
+    return [output / "episode/report.json", *(output / "episode" / f"Week {week}/report.json" for week in WEEKS[1:])]
+
+
+def test_rendered_by_hand(tmp_path: Path) -> None:
+    """From one folder, each over the last."""
+    for week in WEEKS:
+        ended = run_podcast("render", write_week(tmp_path, week), cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+    assert_all_are_there(tmp_path / "output", reports_in(tmp_path / "output"))
+
+
+def assert_sources_are_there(done: Path) -> None:
+    places = ("episode", "episode 2", "episode 3")
+    for week, place in zip(WEEKS, places, strict=True):
+        assert f"title: Week {week}\n" in (done / place / "episode.yaml").read_text()
+        assert f"week {week} of" in (done / place / "script.md").read_text()
+
+
+@pytest.mark.slow
+def test_dropped_where_watch_looks(tmp_path: Path) -> None:
+    """Into one inbox."""
+    for week in WEEKS:
+        write_week(tmp_path / "night/inbox", week)
+        ended = run_podcast("watch", "night", "--once", cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+    assert_all_are_there(tmp_path / "output", reports_in(tmp_path / "output"))
+    assert_sources_are_there(tmp_path / "night/done")
+
+
+def drop(served: Served, week: str) -> None:
+    write_week(served.folder / "night/inbox", week)
+    source = f"title: Week {week}\n"
+    manifests = served.folder.glob
+    until(
+        lambda: any(source in path.read_text() for path in manifests("night/done/*/episode.yaml")),
+        served.said.read_text,
+    )
+    until(lambda: not list((served.folder / "night/inbox").iterdir()), served.said.read_text)
+
+
+def run(served: Served, week: str) -> None:
+    manifest = write_week(served.folder / "manifests", week)
+    ended = served.prefect("deployment", "run", "podcast/render", "--param", f"manifest={manifest}", "--watch")
+    assert ended.returncode == 0, ended.stdout + ended.stderr + served.said.read_text()
+
+
+@pytest.mark.slow
+def test_served(served: Served) -> None:
+    """Into the inbox that `podcast serve` looks after, then the same again as runs of the deployment."""
+    for by in (drop, run):
+        for week in WEEKS:
+            by(served, week)
+        assert_all_are_there(served.folder / "output", reports_in(served.folder / "output"))
+        assert_sources_are_there(served.folder / "night/done")
