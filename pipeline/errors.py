@@ -12,17 +12,28 @@ StoppedError            nobody waits for this thread's results any more
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+
+_SHOWN = 50  # problems at once
+_LONG_QUOTE = re.compile(r'"([^"]{60})[^"]+"')
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: the place, what it is, and what to do next."""
+    """One thing that is wrong: the place, what it is, and what to do next.
+
+    What it quotes is cut at 60 characters, and what no terminal shows stands there as an escape.
+    """
 
     where: str
     what: str
     next: str = ""
+
+    def __post_init__(self) -> None:
+        for name, text in vars(self).items():
+            object.__setattr__(self, name, printable(_LONG_QUOTE.sub(r'"\1…"', text)))
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what} {self.next}".rstrip()
@@ -52,7 +63,7 @@ class PodcastError(Exception):
         self.problems = problems
 
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
+        return "\n".join(lines_of(self.problems))
 
 
 class RequestError(PodcastError):
@@ -69,6 +80,20 @@ class EngineError(PodcastError):
 
 class StoppedError(Exception):
     """The work was stopped from another thread, which waits for no results."""
+
+
+def lines_of(problems: Iterable[Problem]) -> list[str]:
+    """A line for each problem, and after fifty of them how many more there are."""
+    lines = [str(problem) for problem in problems]
+    more = [f"… and {len(lines) - _SHOWN} more."] if len(lines) > _SHOWN else []
+    return [*lines[:_SHOWN], *more]
+
+
+def printable(text: str) -> str:
+    """`text` on one line, as every terminal takes it; bytes of file names that are no UTF-8 are escapes, too."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def raise_if_any(problems: Sequence[Problem]) -> None:

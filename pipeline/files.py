@@ -102,9 +102,19 @@ def atomic_write(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def encode(text: str) -> bytes:
+    """UTF-8. Bytes of file names that are none, which Python has as half surrogate pairs, become JSON's escapes."""
+    return text.encode(errors="backslashreplace")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path`, as `encode` has it, atomically."""
+    atomic_write(path, encode(text))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable JSON, atomically."""
-    atomic_write(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -161,7 +171,7 @@ def _adapter(shape: type[T]) -> TypeAdapter[T]:
 
 def content_key(parts: Any) -> str:
     """SHA-256 over the canonical JSON of `parts`, 32 hexadecimal digits (128 bits)."""
-    return hashlib.sha256(_CANONICAL.encode(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256(encode(_CANONICAL.encode(parts))).hexdigest()[:32]
 
 
 def read_failure(path: Path) -> OSError | None:
@@ -182,6 +192,14 @@ def file_hash(path: Path) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether `path` lies in `folder`, wherever links lead."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a link to itself, a NUL
+        return False
 
 
 def safe_name(title: str) -> str:

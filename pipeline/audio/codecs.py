@@ -35,6 +35,10 @@ BLOCK = 65536  # samples the reader hands out at a time
 # RIFF holds sizes in 32 bits. The tag chunk with its cover comes on top of the samples.
 WAV_LIMIT_BYTES = 2**32 - 2**26
 WAV_SAMPLE_BYTES = 3
+# Sound and nothing else: a playlist would have FFmpeg follow it to other files.
+_NO_PLAYLISTS = {
+    "format_whitelist": "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,matroska,mov,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"
+}
 
 
 class Writer(Protocol):
@@ -270,7 +274,7 @@ def probe(path: Path) -> Probe:
                     duration_s=duration_s,
                     frames=file.frames,
                 )
-        with av.open(os.fspath(path)) as container:
+        with av.open(os.fspath(path), options=_NO_PLAYLISTS) as container:
             stream = _audio_stream(path, container)
             frames = _frames(container, stream)
             rough_s = (container.duration or 0) / av.time_base
@@ -296,7 +300,7 @@ def decode(path: Path) -> Iterator[Pcm]:
                 for block in file.blocks(BLOCK, dtype="float32", always_2d=True):
                     yield _mixed(block.T)
             return
-        with av.open(os.fspath(path)) as container:
+        with av.open(os.fspath(path), options=_NO_PLAYLISTS) as container:
             stream = _audio_stream(path, container)
             yield from _first(_frames(container, stream), _decoded(container, stream))
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import os
 import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -56,9 +58,16 @@ manifests_argument = click.argument("manifests", metavar="MANIFEST...", nargs=-1
 
 def main() -> NoReturn:
     """Run the command and exit with its code."""
+    if sys.getfilesystemencoding() != "utf-8":  # in a locale of ASCII a title would have no file name
+        utf8 = [sys.executable, "-m", "pipeline", *sys.argv[1:]]
+        os.execve(sys.executable, utf8, os.environ | {"PYTHONUTF8": "1"})  # noqa: S606 - our own command
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name of other letters must not end what prints it
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = podcast.main(standalone_mode=False)
+        code = podcast.main(prog_name="podcast", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -72,6 +81,18 @@ def main() -> NoReturn:
         code = STOPPED
     except BrokenPipeError:  # the reader of stdout has seen enough
         sys.stderr.close()
+        code = SOME_FAILED
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        tell(
+            [
+                Problem(
+                    "stdout", f"it cannot be written to ({error.strerror}).", "Reports are in the output folder, too."
+                )
+            ]
+        )
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would be tried again
         code = SOME_FAILED
     sys.exit(code if isinstance(code, int) else DONE)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline.errors import Problem
+from pipeline.errors import Problem, lines_of
+from pipeline.files import encode
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -74,17 +75,17 @@ def machine_settings(**options: Any) -> Settings:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False))  # indented, a hundred thousand chunks take seconds longer
+    """One JSON object on stdout, in UTF-8 whatever the locale."""
+    click.echo(encode(json.dumps(value, ensure_ascii=False)))  # indented, a hundred thousand chunks take seconds longer
 
 
 def tell(problems: Iterable[Problem]) -> None:
     """Problems, a line each, on stderr."""
-    for problem in problems:
-        click.echo(str(problem), err=True)
+    for line in lines_of(problems):
+        click.echo(line, err=True)
 
 
 def warn(problems: Iterable[Problem]) -> None:
     """What is worth knowing though nothing is wrong, on stderr."""
-    for problem in problems:
-        click.echo(f"note: {problem}", err=True)
+    for line in lines_of(problems):
+        click.echo(f"note: {line}", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.errors import Problem, RequestError
-from pipeline.files import atomic_write, storage_errors
+from pipeline.files import storage_errors, write_text
 
 _MANIFEST = """\
 # Render with:  podcast render {manifest}
@@ -72,9 +72,9 @@ def write_starter(path: Path) -> tuple[Path, Path]:
     quoted = title.replace("\\", "\\\\").replace('"', '\\"')
     with storage_errors(manifest):
         manifest.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(script, _SCRIPT.encode())
+    write_text(script, _SCRIPT)
     text = _MANIFEST.format(manifest=manifest, title=quoted, script=_yaml_name(script.name))
-    atomic_write(manifest, text.encode())
+    write_text(manifest, text)
     return manifest, script
 
 

@@ -24,7 +24,17 @@ from pipeline.deliver.mastering import TOLERANCE, Master, Timeline, correct, lev
 from pipeline.deliver.orders import Cover, Order
 from pipeline.deliver.tags import tag_flac, tag_m4b, tag_mp3, tag_wav
 from pipeline.deliver.transcript import Cue, chapters_json, to_json, to_srt, to_vtt
-from pipeline.files import atomic_path, atomic_write, clear_way, file_hash, read_record, storage_errors, write_record
+from pipeline.files import (
+    atomic_path,
+    atomic_write,
+    clear_way,
+    file_hash,
+    is_inside,
+    read_record,
+    storage_errors,
+    write_record,
+    write_text,
+)
 from pipeline.source.presets import Preset
 from pipeline.workspace import Workspace
 
@@ -130,11 +140,11 @@ class DeliveryRecord:
     def _intact(self, name: str) -> list[Path]:
         """A file and what lies beside it, if it is there as it was made, and within the job's folder."""
         path = self._workspace.root / name
-        try:
-            is_inside = path.resolve().is_relative_to(self._workspace.home.resolve())
-        except (OSError, RuntimeError, ValueError):  # a link to itself
-            return []
-        if not is_inside or path.is_symlink() or not path.is_file() or file_hash(path) != self._files[name].sha256:
+        if (
+            not is_inside(path, self._workspace.home)
+            or path.is_symlink()
+            or file_hash(path) != self._files[name].sha256
+        ):
             return []
         return [path for path in _with_sidecars(path) if path.is_file()]
 
@@ -360,4 +370,4 @@ def _write_sidecars(order: Order) -> None:
     ]
     texts = (to_vtt(cues), to_srt(cues), to_json(cues), chapters_json(chapter_marks(order.chapters, lay)))
     for suffix, text in zip(_SIDECARS, texts, strict=True):
-        atomic_write(order.path.with_suffix(suffix), text.encode())
+        write_text(order.path.with_suffix(suffix), text)

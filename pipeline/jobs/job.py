@@ -15,7 +15,7 @@ from pipeline.deliver.orders import Cover
 from pipeline.deliver.tags import read_cover
 from pipeline.engines import TRAITS, DiaMachine, Engine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.files import safe_name
+from pipeline.files import is_inside, safe_name
 from pipeline.settings import Settings, load_settings
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
@@ -111,7 +111,7 @@ def open_job(
     if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
         problems.append(problem)
     script = check(lambda: _load_script(manifest, allow_outside=allow_outside))
-    library = check(lambda: load_library((path.parent / "voices", *settings.voices)))
+    library = check(lambda: _load_library(path.parent, settings.voices, allow_outside=allow_outside))
     cover = check(lambda: _load_cover(manifest)) if manifest.cover else None
     casting = check(lambda: _cast(manifest, script, library)) if library else None
     name = engine or manifest.engine
@@ -202,6 +202,18 @@ def _load_script(manifest: Manifest, *, allow_outside: bool) -> Script | None:
         return None
     paths = [(manifest.file(name), str(manifest.file(name))) for name in names]
     return load_script(paths, title=manifest.title, kind=manifest.kind, cast=manifest.cast)
+
+
+def _load_library(folder: Path, others: Sequence[Path], *, allow_outside: bool) -> Library:
+    """The voices beside the manifest and of this machine's own folders."""
+    own = folder / "voices"
+    outside = [file.parent for file in sorted(own.glob("*/voice.yaml")) if not is_inside(file, folder)]
+    if outside and not allow_outside:
+        hint = "Copy it there, name its folder with PODCAST_VOICES, or allow it with --allow-outside."
+        raise RequestError(
+            *(Problem(str(voice), "the voice is outside the manifest's folder.", hint) for voice in outside)
+        )
+    return load_library((own, *others))
 
 
 def _load_cover(manifest: Manifest) -> Cover | None:

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pipeline.deliver.chapters import ChapterAudio, ChapterGap
 from pipeline.deliver.export import Deliverable
 from pipeline.errors import Problem
-from pipeline.files import atomic_write, read_bytes, write_json
+from pipeline.files import read_bytes, write_json, write_text
 from pipeline.source.voices import NARRATOR, Casting
 from pipeline.takes.render import DeviceWork, Ear, TakesDone
 from pipeline.words import clock
@@ -127,7 +127,7 @@ class Report(BaseModel):
 def write_report(path: Path, report: Report) -> None:
     """Write the report as JSON to `path`, and for people beside it, as Markdown. Raises `StorageError`."""
     write_json(path, report.as_dict())
-    atomic_write(path.with_suffix(".md"), summary(report).encode())
+    write_text(path.with_suffix(".md"), summary(report))
 
 
 def read_report(path: Path) -> Report | None:

@@ -21,7 +21,7 @@ from typing import Any
 import filelock
 
 from pipeline.errors import StorageError
-from pipeline.files import atomic_write, read_json
+from pipeline.files import read_json, write_text
 from pipeline.threads import every
 from pipeline.words import clock
 
@@ -138,7 +138,7 @@ class Board:
             "jobs": [asdict(status) for status in self.jobs()],
         }
         with suppress(StorageError, OSError):
-            atomic_write(self._folder / f"{self._name}.json", json.dumps(process, ensure_ascii=False).encode())
+            write_text(self._folder / f"{self._name}.json", json.dumps(process, ensure_ascii=False))
 
 
 def _eta_s(entry: _Entry, now: float) -> float | None:

@@ -23,7 +23,7 @@ from pathlib import Path
 import filelock
 
 from pipeline.errors import PodcastError, Problem, RequestError
-from pipeline.files import atomic_path, atomic_write, file_hash, storage_errors
+from pipeline.files import atomic_path, file_hash, storage_errors, write_text
 from pipeline.jobs.report import Report, write_report
 from pipeline.night.inbox import Drop, companions_in, manifest_in, manifests_in
 from pipeline.source.manifest import load_manifest
@@ -96,7 +96,7 @@ class Claim:
         _write_report(target, outcome)
         if outcome.error:
             text = f"{outcome.error}\n\n{_MEND}\n"
-            atomic_write(target / f"{self.name}.error.txt", text.encode(errors="replace"))
+            write_text(target / f"{self.name}.error.txt", text)
         with suppress(FileNotFoundError):  # somebody took it away while it was rendered
             self.manifest.replace(target / self.manifest.name)
 

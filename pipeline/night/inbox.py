@@ -19,6 +19,7 @@ from pathlib import Path
 import watchfiles
 
 from pipeline.errors import Problem, RequestError
+from pipeline.files import is_inside
 from pipeline.source.documents import read_text, read_yaml
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.window import Window
@@ -175,10 +176,7 @@ class Inbox:
 
     def _allows(self, place: Path, roots: tuple[Path, ...]) -> bool:
         """Whether a file may be taken along: no link leads out of the folder."""
-        try:
-            return self.allow_outside or any(place.resolve().is_relative_to(root.resolve()) for root in roots)
-        except (OSError, RuntimeError):  # a link to itself
-            return False
+        return self.allow_outside or any(is_inside(place, root) for root in roots)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ Titles and texts are other people's, and are escaped everywhere.
 from __future__ import annotations
 
 import functools
+import os
 from datetime import datetime
 from html import escape
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,8 @@ from urllib.parse import quote
 
 import jinja2
 
-from pipeline.files import atomic_write, storage_errors, write_json
+from pipeline.errors import printable
+from pipeline.files import storage_errors, write_json, write_text
 from pipeline.night.digest import Digest
 from pipeline.words import clock, size_text
 
@@ -27,7 +29,7 @@ def write_digest(output: Path, digest: Digest) -> Path:
         output.mkdir(parents=True, exist_ok=True)
     write_json(output / "digest.json", digest.as_dict())
     page = output / "digest.html"
-    atomic_write(page, digest_html(digest).encode())
+    write_text(page, digest_html(digest))
     return page
 
 
@@ -60,7 +62,7 @@ def _page() -> jinja2.Template:
     environment.filters |= {
         "clock": clock,
         "day": _day,
-        "href": quote,
+        "href": lambda path: quote(os.fsencode(path)),
         "name": lambda path: PurePosixPath(path).name,
         "size": size_text,
     }
@@ -111,4 +113,4 @@ def _day(when: datetime) -> str:
 
 def _plain(text: str) -> str:
     """Somebody's text as one line of Markdown, or a cell of a table: with neither HTML nor emphasis."""
-    return escape(" ".join(text.split()), quote=False).replace("|", "\\|").replace("*", "\\*")
+    return escape(printable(" ".join(text.split())), quote=False).replace("|", "\\|").replace("*", "\\*")

@@ -7,6 +7,7 @@ the string that was written and every value knows its line. Knows no manifests, 
 from __future__ import annotations
 
 import codecs
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -205,6 +206,10 @@ class _Reading:
     def _string(self, value: str, line: int) -> str:
         if value.isprintable():
             return value
+        if controls := sorted({char for char in value if unicodedata.category(char) == "Cc"} - set("\t\n\r")):
+            what = f"an escape is the control character U+{ord(controls[0]):04X}."
+            self._problem(line, what, "Remove it.")
+            return ""
         try:  # JSON writes an emoji as two escapes, which PyYAML leaves as two halves
             return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except UnicodeDecodeError:

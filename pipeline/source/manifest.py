@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from pipeline.engines import DiaSound
 from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_mean
+from pipeline.files import is_inside
 from pipeline.source.documents import Located, plain_problems, read_text, read_yaml
 from pipeline.source.presets import PRESETS, Preset
 from pipeline.window import Window
@@ -140,10 +141,7 @@ class Manifest(BaseModel):
 
     def is_outside(self, name: str) -> bool:
         """Whether a path written in the manifest leaves its folder, also through a link."""
-        try:
-            return not self.file(name).resolve().is_relative_to(self._path.parent.resolve())
-        except (OSError, RuntimeError, ValueError):  # a link to itself, a NUL
-            return True
+        return not is_inside(self.file(name), self._path.parent)
 
     def file(self, name: str) -> Path:
         """A path written in the manifest, found from the manifest's folder."""

@@ -7,6 +7,7 @@ In: a clip in any sound format, its transcript, and a note that whoever speaks a
 from __future__ import annotations
 
 import math
+import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -87,9 +88,9 @@ def add_voice(
     problems = _name_problems(name, folder, force=force)
     texts = {"--transcript": transcript, "--consent": consent, "--description": description}
     problems += [
-        Problem(where, "it holds bytes that are no UTF-8.", "Type it anew.")
+        Problem(where, "it holds control characters, or bytes that are no UTF-8.", "Type it anew.")
         for where, text in texts.items()
-        if not _is_unicode(text)
+        if any(unicodedata.category(char) in ("Cc", "Cs") for char in text)  # Cs: half of a surrogate pair
     ]
     if not consent:
         example = "Recorded by Ada Example, who agreed to this use on 2026-01-31."
@@ -187,15 +188,6 @@ def _name_problems(name: str, folder: Path, *, force: bool) -> list[Problem]:
             Problem(str(folder), "this voice is there already.", "Choose another name, or replace it with --force.")
         ]
     return []
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether `text` can be written; an argument's undecodable bytes reach Python as halves of surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _write(folder: Path, described: str, pcm: Pcm) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.engines import DraftVoice, Voice
 from pipeline.errors import Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.files import content_key, file_hash
+from pipeline.files import content_key, file_hash, is_inside
 from pipeline.source.documents import Located, plain_problems, read_text, read_yaml
 
 NARRATOR = "Narrator"  # how the report names whoever speaks the text outside any turn
@@ -79,7 +79,10 @@ def load_library(folders: Sequence[Path]) -> Library:
     """Every voice in `folders`; the first of a name wins. Raises `RequestError` with all that is wrong in them."""
     library: dict[str, VoiceEntry] = {}
     problems: list[Problem] = []
+    by_place: dict[Path, Path] = {}
     for folder in folders:
+        by_place.setdefault(folder.absolute(), folder)
+    for folder in by_place.values():
         for file in sorted(folder.glob("*/voice.yaml")):
             if file.parent.name in library:
                 continue
@@ -127,7 +130,7 @@ def _seed(name: str) -> int:
 
 def _prompt_problems(folder: Path, prompt: Path, parsed: _VoiceFile, located: Located) -> list[Problem]:
     where = located.where("prompt")
-    if not prompt.resolve().is_relative_to(folder.resolve()):
+    if not is_inside(prompt, folder):
         return [Problem(where, f'"{parsed.prompt}" leaves the voice\'s folder.', "Copy the clip into it.")]
     if not prompt.is_file():
         return [Problem(where, f'there is no file "{parsed.prompt}".', "Put the clip beside voice.yaml.")]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import av
 import pytest
 
-from tests.support.commands import SCRIPT, MakeJob, run_podcast
+from tests.support.commands import PODCAST, SCRIPT, MakeJob, run_podcast
 
 REPORT_KEYS = {
     "job", "title", "status", "takes", "audio_s", "wall_s", "speed_x", "voices", "chapters", "deliverables", "problems",
@@ -60,6 +61,30 @@ def test_several_manifests_end_with_the_digest(make_job: MakeJob, tmp_path: Path
     make_job(name="one", cast={"Ann": "nobody"})
     assert run_podcast("render", "one.yaml", "two.yaml", cwd=tmp_path).returncode == 2
     assert not (tmp_path / "output/digest.html").exists()
+
+
+def test_any_title_is_rendered_in_any_locale(make_job: MakeJob, tmp_path: Path) -> None:
+    """Also in one of ASCII; what it prints is UTF-8 for machines."""
+    make_job(title="Mäuse 耳", deliver=["podcast"])
+    ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    result = run_podcast("render", "job.yaml", "--engine", "tone", "--json", cwd=tmp_path, env=ascii_locale)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["title"] == "Mäuse 耳"
+    assert (tmp_path / "output/job/podcast/Unknown author/Mäuse 耳").is_dir()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["render job.yaml --engine tone --json", "plan job.yaml", "plan job.yaml --json"])
+def test_an_output_that_takes_nothing_is_told(command: str, make_job: MakeJob, tmp_path: Path) -> None:
+    """After the work is done."""
+    make_job(deliver=["podcast"])
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [PODCAST, *command.split()], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("stdout: it cannot be written to (No space left on device).")
+    assert "Traceback" not in ended.stderr
 
 
 def test_plan_says_what_and_why_and_changes_nothing(make_job: MakeJob, tmp_path: Path) -> None:

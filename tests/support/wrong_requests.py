@@ -215,7 +215,7 @@ WRONG = [
     wrong(
         "NUL in a script's name, outside allowed",
         'title: A test\nscript: "job\\0.md"\n',
-        ("job\0.md", ""),
+        ("job.yaml:2", "control character"),
         arguments=("--allow-outside",),
     ),
     # covers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -96,6 +97,55 @@ def test_a_symlink_does_not_lead_outside_unless_allowed(podcast: Podcast, tmp_pa
         assert allowed.code == 0, allowed.err
     done = podcast("render", "home/job.yaml", "--allow-outside", "--engine", "tone", "--json")
     assert (done.code, done.report["status"]) == (0, "done")
+
+
+@pytest.mark.parametrize("link", ["voices", "voices/mine", "voices/mine/voice.yaml"])
+def test_a_voice_outside_the_folder_is_taken_only_if_allowed(link: str, podcast: Podcast, tmp_path: Path) -> None:
+    """Wherever the link stands that leads to it."""
+    elsewhere, home = tmp_path / "elsewhere", tmp_path / "home"
+    (elsewhere / "voices/mine").mkdir(parents=True)
+    (elsewhere / "voices/mine/voice.yaml").write_text("description: Mine\nconsent: mine\n")
+    (home / link).parent.mkdir(parents=True)
+    (home / link).symlink_to(elsewhere / link)
+    (home / "job.md").write_text(SPEECH)
+    (home / "job.yaml").write_text(f"{HEAD}narrator: mine\n")
+    refused = podcast("render", "home/job.yaml")
+    assert_refused(refused, tmp_path, ("home/voices/mine", "the voice is outside the manifest's folder."))
+    assert podcast("plan", "home/job.yaml", "--allow-outside").code == 0
+
+
+@pytest.mark.parametrize("name", ["job.yaml", "job.md", "cover.png", "voices/mine/voice.yaml", "voices/mine/mine.wav"])
+def test_a_pipe_in_place_of_a_file_is_refused(name: str, podcast: Podcast, tmp_path: Path) -> None:
+    """Nobody writes into it, and nobody waits."""
+    (tmp_path / "voices/mine").mkdir(parents=True)
+    (tmp_path / "voices/mine/voice.yaml").write_text(
+        "description: Mine\nconsent: mine\nprompt: mine.wav\ntranscript: Mine.\n"
+    )
+    (tmp_path / "voices/mine/mine.wav").touch()
+    (tmp_path / "cover.png").write_bytes(png())
+    (tmp_path / "job.md").write_text(SPEECH)
+    (tmp_path / "job.yaml").write_text(f"{HEAD}cover: cover.png\n")
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    answer = podcast("render", "job.yaml")
+    assert answer.code == 2
+    assert len(answer.err.splitlines()) == 1
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("field", ["title", "author", "cover", "script", "cast"])
+@pytest.mark.parametrize("escape", ["\\0", "\\e[31m", "\\a"])
+def test_control_characters_are_refused(field: str, escape: str, podcast: Podcast, tmp_path: Path) -> None:
+    """They would be in tags and names of files, and on the terminal."""
+    (tmp_path / "job.md").write_text(SPEECH)
+    values = {"title": "A test", "script": "job.md"} | {field: f"a{escape}b"}
+    lines = [f'{key}: {{"{value}": ada}}' if key == "cast" else f'{key}: "{value}"' for key, value in values.items()]
+    (tmp_path / "job.yaml").write_text("\n".join(lines))
+    refused = podcast("render", "job.yaml")
+    assert_refused(
+        refused, tmp_path, (f"job.yaml:{list(values).index(field) + 1}", "an escape is the control character")
+    )
+    assert "\x1b" not in refused.err
 
 
 def test_a_symlink_inside_the_folder_is_no_problem(podcast: Podcast, tmp_path: Path) -> None:
@@ -230,16 +280,14 @@ def test_the_output_folder_cannot_be_made(podcast: Podcast, tmp_path: Path, make
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_a_folder_in_a_files_place_is_told(podcast: Podcast, tmp_path: Path, make_job: MakeJob) -> None:
-    """A folder in the place of a deliverable ends with a message; one in the place of a chapter is set aside."""
+def test_a_folder_in_a_files_place_is_set_aside(podcast: Podcast, tmp_path: Path, make_job: MakeJob) -> None:
+    """One in the place of a deliverable or of a chapter is set aside."""
     make_job(SPEECH, deliver=["podcast"])
     blocked = tmp_path / "output" / "job" / "podcast/Unknown author/A test/A test.mp3"
     blocked.mkdir(parents=True)
-    answer = podcast("render", "job.yaml", "--engine", "tone")
-    assert answer.code in (1, 2), answer.err
-    assert blocked.name in answer.err
-    assert "Traceback" not in answer.err
-    blocked.rmdir()
+    assert podcast("render", "job.yaml", "--engine", "tone").code == 0
+    assert blocked.is_file()
+    assert blocked.with_name(blocked.name + ".damaged").is_dir()
     chapter = tmp_path / "output" / "job" / "chapters" / "01 - One.flac"
     chapter.unlink()
     chapter.mkdir()
