@@ -85,18 +85,19 @@ class Workspace:
         names = ("", numbered) if _is_ours(title) else ("", title, numbered)
         there = [Workspace(self.root.parent, self.root.name, name) for name in names]
         own = (workspace for workspace in there if workspace.production == production)
-        free = (workspace for workspace in there if workspace._is_free(production.title))
+        free = (workspace for workspace in there if workspace._is_free(production))
         return next(own, None) or next(free, there[-1])
 
-    def _is_free(self, title: str) -> bool:
-        """Whether nothing is there yet; in the root there may be takes, and what an older version made of `title`."""
+    def _is_free(self, production: Production) -> bool:
+        """Whether nothing is there yet, but for takes; or what is there is of `production`, and its record was lost."""
+        if self.production is not None:
+            return False
+        report = read_json(self.report)
+        if isinstance(report, dict) and "title" in report:  # that of an older version has no more
+            return all(report.get(name, value) == value for name, value in asdict(production).items())
         if self.home != self.root:
             return not os.path.lexists(self.home)
-        report = read_json(self.report)
-        last = report.get("title") if isinstance(report, dict) else None
-        return self.production is None and (
-            last == title or (last is None and read_record(self.deliverables, dict) is None)
-        )
+        return read_record(self.deliverables, dict) is None
 
     def chapter(self, number: int, title: str) -> Path:
         """The sound of a chapter."""
@@ -185,16 +186,12 @@ def _is_ours(title: str) -> bool:
 
 
 def manifests_of(record: Any) -> list[Path]:
-    """The manifests that a job.json names; none where one of them can be no manifest's path."""
-    older = [record.get("manifest")] if isinstance(record, dict) else []  # there was one
-    names = [name for name in strings_of(record, "manifests") or older if isinstance(name, str)]
+    """The manifests that a job.json names; none where it is damaged, or one of them can be no manifest's path."""
+    named = record.get("manifests", [record.get("manifest")]) if isinstance(record, dict) else None  # older: one
+    if not isinstance(named, list):
+        return []
+    names = [name for name in named if isinstance(name, str)]
     return [Path(name) for name in names] if all(os.path.isabs(name) and "\0" not in name for name in names) else []  # noqa: PTH117
-
-
-def strings_of(record: Any, key: str) -> list[str]:
-    """The texts in a list of a record that may be damaged, or somebody else's."""
-    values = record.get(key) if isinstance(record, dict) else None
-    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -196,21 +196,17 @@ def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delet
 
 def _prefect_status(as_json: bool) -> int:
     with _loading_prefect():
-        from pipeline.night.prefect_server import answers, configured_api, lets_us_in, password, refusal
+        from pipeline.night.prefect_server import configured_api, hindrance, password
 
     api, secret = configured_api(), password()
-    problem = None
-    if api is not None and not answers(api):
-        problem = "the Prefect server does not answer (podcast serve starts a local one)."
-    elif api is not None and not lets_us_in():
-        problem = refusal()
+    problem = hindrance(api) if api is not None else ""
     if as_json:
-        print_json({"api": api, "password": secret, "problem": problem})
+        print_json({"api": api, "password": secret, "problem": problem or None})
     elif api is None:
         click.echo("no Prefect server is configured (podcast serve starts one)")
     else:
         click.echo(f"page: {api.removesuffix('/api')}\npassword: {secret or 'none'}")
-        if problem is not None:
+        if problem:
             click.echo(f"{api}: {problem}", err=True)
     return DONE
 

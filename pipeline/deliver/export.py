@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -131,11 +131,13 @@ class DeliveryRecord:
         names = (name for name, file in self._files.items() if everything or file.is_left_over)
         return [path for name in sorted(names) for path in self._intact(name)]
 
-    def has_files(self) -> bool:
-        """Whether a file on record is there; without a record, whether any is."""
+    def has_files(self, presets: Set[str]) -> bool:
+        """Whether a file of one of the `presets` that is on record is there; without a record, whether any is."""
         if self._files:
-            return any((self._workspace.root / name).is_file() for name in self._files)
-        return any(path.suffix in _SUFFIXES for path in self._workspace.home.glob("*/*/*/*") if path.is_file())
+            names = (name for name, file in self._files.items() if file.deliverable.preset in presets)
+            return any((self._workspace.root / name).is_file() for name in names)
+        files = (path for preset in presets for path in (self._workspace.home / preset).rglob("*"))
+        return any(path.suffix in _SUFFIXES for path in files if path.is_file())
 
     def _intact(self, name: str) -> list[Path]:
         """A file and what lies beside it, if it is there as it was made, and within the job's folder."""

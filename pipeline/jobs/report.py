@@ -7,7 +7,7 @@ file alone knows it: a run writes it, and the digest, the drop folder and the fl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +21,7 @@ from pipeline.files import read_bytes, write_json, write_text
 from pipeline.source.voices import NARRATOR, Casting
 from pipeline.takes.render import DeviceWork, Ear, TakesDone
 from pipeline.words import clock
+from pipeline.workspace import Production
 
 _MOST = 1e9  # takes, or seconds: whoever adds reports up need not fear an overflow
 
@@ -95,6 +96,9 @@ class Report(BaseModel):
     finished_at: datetime | None = None
     other_problems: tuple[Problem, ...] | None = None  # those that no gap and no ear stands for; None: not known
     removed: tuple[str, ...] = ()  # files of earlier runs that this one no longer wants
+    author: str = ""
+    series: str = ""
+    part: str = ""
 
     @property
     def rendered_s(self) -> float:
@@ -141,7 +145,7 @@ def read_report(path: Path) -> Report | None:
 def make_report(
     *,
     job: str,
-    title: str,
+    production: Production,
     total_chapters: int,
     done: TakesDone,
     total_takes: int,
@@ -161,7 +165,7 @@ def make_report(
     not_of_takes = (*((done.unshared,) if done.unshared else ()), *missed, *warnings)
     return Report(
         job=job,
-        title=title,
+        **asdict(production),
         status="done" if not (done.failed or gaps or missed) else "partial" if deliverables else "failed",
         takes=TakeCounts(total_takes, done.rendered, done.reused, len(done.failed)),
         audio_s=round(sum(chapter.audio_s for chapter in chapters), 3),

@@ -13,13 +13,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from pipeline.deliver.chapters import ChapterAudio, join_chapter
+from pipeline.deliver.chapters import ChapterAudio, join_chapter, texts_in
 from pipeline.deliver.export import Deliverable, DeliveryRecord, deliver, write_covers
 from pipeline.deliver.orders import Order, plan_orders
 from pipeline.errors import Problem, RequestError
-from pipeline.files import content_key, file_hash, read_json, read_record, storage_errors, write_json
+from pipeline.files import file_hash, read_json, read_record, storage_errors, write_json
 from pipeline.jobs.job import Job
 from pipeline.jobs.report import Report, make_report, write_report
 from pipeline.settings import usable_cores
@@ -28,7 +28,7 @@ from pipeline.takes.plan import PlannedTake
 from pipeline.takes.render import TakesDone, find_takes, leave_out_faulty, render_takes
 from pipeline.threads import in_parallel
 from pipeline.window import Admission
-from pipeline.workspace import manifests_of, strings_of
+from pipeline.workspace import manifests_of
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -80,7 +80,7 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
         # Only now is it certain which of the folder's productions is this job's: another may just have come first.
         job = replace(job, workspace=job.workspace.of(job.manifest.production))
         job.workspace.create()
-        record = _claim(job)
+        _claim(job)
         done = stage("takes", lambda: render_all_takes(job, conditions))
         with conditions.finishing:
             chapters = stage("chapters", lambda: join_all_chapters(job, done, conditions))
@@ -88,7 +88,7 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
             deliverables = stage("deliverables", lambda: deliver_all(job, orders, conditions))
         report = make_report(
             job=job.name,
-            title=job.manifest.title,
+            production=job.manifest.production,
             total_chapters=len(job.script.chapters),
             done=done,
             total_takes=len(job.takes),
@@ -102,7 +102,6 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
         )
         if report.status == "done":
             report = report.model_copy(update={"removed": _tidy(job, chapters, orders)})
-            write_json(job.workspace.record, record | {"turns": _turns(job)})
         write_report(job.workspace.report, report)
         return report
 
@@ -209,30 +208,20 @@ def _tidy(job: Job, chapters: Sequence[ChapterAudio], orders: Sequence[Order]) -
     return tuple(DeliveryRecord(job.workspace).settle(orders))
 
 
-def _claim(job: Job) -> dict[str, Any]:
-    """Write whose `home` it is, and return that. Raises `RequestError` where finished files of another script are."""
+def _claim(job: Job) -> None:
+    """Write whose `home` it is. Raises `RequestError` where finished files of another script would be replaced."""
     workspace, manifest = job.workspace, job.manifest
-    before = read_json(workspace.record)
-    turns = strings_of(before, "turns")
-    if turns and not set(turns) & set(_turns(job)) and DeliveryRecord(workspace).has_files():
+    finished, wanted = texts_in(workspace.chapters), {turn.text for part in job.script.chapters for turn in part.turns}
+    presets = {preset.preset for preset in manifest.deliver}
+    if finished and not finished & wanted and DeliveryRecord(workspace).has_files(presets):
         what = f'"{manifest.title}" is finished, with a script that has no line of this one ({workspace.home}).'
         hint = "Add part: or another title to this one, or remove those finished files."
         raise RequestError(Problem(manifest.where("title"), what, hint))
-    manifests = {str(job.owner.resolve()), *(str(path) for path in manifests_of(before) if _may_be_there(path))}
-    claim = asdict(manifest.production) | {
-        "manifests": sorted(manifests),
-        "turns": turns,
-    }
-    write_json(workspace.record, claim)
-    return claim
+    earlier = [str(path) for path in manifests_of(read_json(workspace.record)) if _may_be_there(path)]
+    manifests = sorted({str(job.owner.resolve()), *earlier})
+    write_json(workspace.record, asdict(manifest.production) | {"manifests": manifests})
 
 
 def _may_be_there(manifest: Path) -> bool:
     """Whether a manifest is there, or nobody can tell: its drive may not be mounted."""
     return os.path.isfile(manifest) or not os.path.isdir(manifest.parent)  # noqa: PTH112, PTH113 - they raise nothing
-
-
-def _turns(job: Job) -> list[str]:
-    """A short hash of each turn's words: scripts that have none in common are two different scripts."""
-    words = {turn.text for chapter in job.script.chapters for turn in chapter.turns}
-    return sorted(content_key(text)[:8] for text in words)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from time import monotonic
@@ -42,6 +43,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _UNAUTHORIZED = 401
 _OURS = "podcast:"  # begins the passwords that are made here
 _STOP = "with Ctrl-C where it was started, or prefect server stop"
+STRANGER = "a process of another user listens there."
 
 
 def configured_api() -> str | None:
@@ -58,7 +60,11 @@ def password() -> str | None:
 
 @contextmanager
 def keeping_server(api: str, say: Callable[[str], None], stop: threading.Event) -> Iterator[None]:
-    """Start the local server again when it has died: when it has not answered twice."""
+    """Start the local server and its keeper again where both have died: when it has not answered twice.
+
+    Where a process of another user listens by then, `stop` is set and this process told to end: it would take its work
+    from there.
+    """
     silent = 0
 
     def look() -> None:
@@ -66,6 +72,9 @@ def keeping_server(api: str, say: Callable[[str], None], stop: threading.Event) 
         silent = 0 if answers(api) else silent + 1
         if silent > 1:
             ensure_server(api, say, stop)
+        elif not silent and not is_ours(api):
+            stop.set()
+            os.kill(os.getpid(), signal.SIGTERM)
 
     with every(_LOOK_S, look):
         yield
@@ -78,31 +87,47 @@ def ensure_server(api: str, say: Callable[[str], None], stop: threading.Event, *
     `stop` it is not waited for. Raises `PodcastError` where none is to be had.
     """
     with _alone():
-        refresh_global_settings_context()  # another may have set one
-        if answers(api):
-            _check_owner(api, is_configured=is_configured)
-            _check_password(api, say)
-            return
-        place = urlsplit(api)
-        if place.hostname not in _LOOPBACK:
-            hint = "Start it, or unset PREFECT_API_URL."
-            raise PodcastError(Problem(api, "the Prefect server does not answer.", hint))
-        if place.path != "/api":
-            hint = f"Set PREFECT_API_URL to {place.scheme}://{place.netloc}/api."
-            raise PodcastError(Problem(api, "the address of a Prefect server ends in /api.", hint))
-        say(f"starting a Prefect server on {api}; stop it with: prefect server stop")
-        if not _server_lives():  # else Prefect takes what a killed one left for a server that runs
-            with suppress(OSError):
-                _server_record().unlink()
-        _start(place.port or 4200, _ensured_password(say))
-        deadline = monotonic() + _START_S
-        while not answers(api) and not stop.wait(0.25):
-            if monotonic() > deadline or not _server_lives():
-                hint = "See why with: prefect server start --host 127.0.0.1"
-                raise PodcastError(Problem(api, "a local Prefect server did not start.", hint))
-        if not stop.is_set():
-            _check_owner(api, is_configured=False)  # somebody else may have been quicker
-            _check_password(api, say)
+        refresh_global_settings_context()  # another may have set a password
+        if not answers(api):
+            _start(api, say, stop)
+            if stop.is_set():
+                return
+        if problem := hindrance(api, is_configured=is_configured):
+            raise refusal(api, problem)
+    if urlsplit(api).hostname in _LOOPBACK and not _asks_for_password(api):
+        danger = "so that every user of this machine, and every page in a browser here, can run code as you"
+        hint = f"Stop it ({_STOP}); podcast serve then starts one with a password."
+        say(f"note: the Prefect server on {api} has no password, {danger}. {hint}")
+
+
+def refusal(api: str, problem: str) -> PodcastError:
+    """The error that the server at `api` cannot be used, for what `hindrance` says."""
+    other_port = "End it, or take another port: export PREFECT_API_URL=http://127.0.0.1:4300/api"
+    password = f"Set PREFECT_API_AUTH_STRING, or stop it ({_STOP})."
+    return PodcastError(Problem(api, problem, other_port if problem == STRANGER else password))
+
+
+def hindrance(api: str, *, is_configured: bool = True) -> str:
+    """Why the server at `api`, which is configured, cannot be used; empty where it can.
+
+    Nothing of ours is sent to a process of another user.
+    """
+    if not answers(api):
+        return "the Prefect server does not answer."
+    if not is_ours(api, is_configured=is_configured):
+        return STRANGER
+    try:
+        with get_client(sync_client=True) as client:
+            client.read_flows(limit=1)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != _UNAUTHORIZED:
+            return f"what answers there is no Prefect server of this version (status {error.response.status_code})."
+        if password() is None:
+            return "the Prefect server asks for a password, and your profile and environment have none."
+        return "the Prefect server does not take the password in your profile or environment."
+    except Exception as error:  # of what is something else, or breaks off, of many kinds
+        return f"what answers there is no Prefect server ({type(error).__name__})."
+    return ""
 
 
 @contextmanager
@@ -110,7 +135,7 @@ def _alone() -> Iterator[None]:
     """One process of the user at a time: two at once would give their server two passwords."""
     home = Path(PREFECT_HOME.value())
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)  # flow runs, with what they were given, are in there
         with filelock.FileLock(home / "podcast-serve.lock"):
             yield
     except OSError as error:
@@ -141,77 +166,65 @@ def set_in_profile(settings: Mapping[str, str]) -> None:
     refresh_global_settings_context()  # in all threads: one that did not know the address would start a server
 
 
-def _ensured_password(say: Callable[[str], None]) -> str:
-    """The password of a server of ours: the one that is configured, or else a new one, in the profile from now on."""
-    configured = password() or _server_password()
-    secret = configured or f"{_OURS}{secrets.token_urlsafe(24)}"
-    if password() is None:
-        set_in_profile({"PREFECT_API_AUTH_STRING": secret, "PREFECT_SERVER_API_AUTH_STRING": secret})
-        say("your Prefect profile now has the server's password; see it with: podcast status --prefect")
+def _new_password(say: Callable[[str], None]) -> str:
+    """The password of a server that is started: the user's own, or else a new one, in the profile from now on.
+
+    One of ours is used for one server alone: while that was down, another may have been asked in its name.
+    """
+    server = get_current_settings().server.api.auth_string
+    theirs = password() or (server.get_secret_value() if server is not None else "")
+    if theirs and not theirs.startswith(_OURS):
+        return theirs
+    secret = f"{_OURS}{secrets.token_urlsafe(24)}"
+    set_in_profile({"PREFECT_API_AUTH_STRING": secret, "PREFECT_SERVER_API_AUTH_STRING": secret})
+    say("your Prefect profile now has the server's password; see it with: podcast status --prefect")
     return secret
 
 
-def _server_password() -> str | None:
-    secret = get_current_settings().server.api.auth_string
-    return None if secret is None else secret.get_secret_value()
+def _start(api: str, say: Callable[[str], None], stop: threading.Event) -> None:
+    """Start a server in the background, and wait until it answers, or `stop`. Raises `PodcastError`."""
+    place = urlsplit(api)
+    if place.hostname not in _LOOPBACK:
+        hint = "Start it, or unset PREFECT_API_URL."
+        raise PodcastError(Problem(api, "the Prefect server does not answer.", hint))
+    if place.path != "/api":
+        hint = f"Set PREFECT_API_URL to {place.scheme}://{place.netloc}/api."
+        raise PodcastError(Problem(api, "the address of a Prefect server ends in /api.", hint))
+    say(f"starting a Prefect server on {api}; stop it with: prefect server stop")
+    record = Path(PREFECT_HOME.value()) / "server.pid"  # in which Prefect notes a server in the background
+    keeper = None
+    if not _lives(record):
+        record.unlink(missing_ok=True)
+        port = place.port or 4200
+        environment = os.environ | {
+            "PREFECT_SERVER_API_AUTH_STRING": _new_password(say),
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
+        }
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.night.prefect_keeper", str(port), str(record)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C in the terminal ends `podcast serve`, and not what outlives it
+        )
+    deadline = monotonic() + _START_S
+    while not answers(api) and not stop.wait(0.25):
+        is_over = not _lives(record) if keeper is None else keeper.poll() is not None
+        if is_over or monotonic() > deadline:
+            hint = "See why with: prefect server start --host 127.0.0.1"
+            raise PodcastError(Problem(api, "a local Prefect server did not start.", hint))
 
 
-def _start(port: int, secret: str) -> None:
-    """Start a server in the background; its words go to stderr, as stdout is for machines."""
-    command = [sys.executable, "-m", "prefect", "server", "start", "--background"]
-    environment = os.environ | {
-        "PREFECT_SERVER_API_AUTH_STRING": secret,
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
-    }
-    subprocess.run(
-        [*command, "--host", "127.0.0.1", "--port", str(port)],
-        check=False,
-        stdout=sys.stderr.fileno(),
-        env=environment,
-        start_new_session=True,  # a Ctrl-C in the terminal ends `podcast serve`, and not the server that outlives it
-    )
-
-
-def lets_us_in() -> bool:
-    """Whether the server that is configured takes our password, or asks for none."""
-    try:
-        with get_client(sync_client=True) as client:
-            client.read_flows(limit=1)
-    except PrefectHTTPStatusError as error:
-        return error.response.status_code != _UNAUTHORIZED
-    return True
-
-
-def refusal() -> str:
-    """Why a server that is configured does not let us in."""
-    if password() is None:
-        return "the Prefect server asks for a password, and your profile and environment have none."
-    return "the Prefect server does not take the password in your profile or environment."
-
-
-def _check_password(api: str, say: Callable[[str], None]) -> None:
-    """Tell of a server without a password; raise `PodcastError` where it has another than the profile."""
-    if not lets_us_in():
-        hint = f"Set PREFECT_API_AUTH_STRING to the right one, or stop it ({_STOP})."
-        raise PodcastError(Problem(api, refusal(), hint))
-    if urlsplit(api).hostname in _LOOPBACK and not _asks_for_password(api):
-        danger = "so that every user of this machine, and every page in a browser here, can run code as you"
-        hint = f"Stop it ({_STOP}); podcast serve then starts one with a password."
-        say(f"note: the Prefect server on {api} has no password, {danger}. {hint}")
-
-
-def _check_owner(api: str, *, is_configured: bool) -> None:
-    """Raise `PodcastError` where another user's process listens: it must not get a password that is ours.
+def is_ours(api: str, *, is_configured: bool = True) -> bool:
+    """Whether our password may be sent there: not to another user's process on this machine.
 
     A server that the user has set up elsewhere, in a container for example, has a password of theirs or none.
     """
     place = urlsplit(api)
     secret = password()
     is_theirs = is_configured and (secret is None or not secret.startswith(_OURS))
-    if place.hostname not in _LOOPBACK or is_theirs or _listens_as_us(place.port or 80):
-        return
-    hint = "End it, or take another port: export PREFECT_API_URL=http://127.0.0.1:4300/api"
-    raise PodcastError(Problem(api, "a process of another user listens there.", hint))
+    return place.hostname not in _LOOPBACK or is_theirs or _listens_as_us(place.port or 80)
 
 
 def _listens_as_us(port: int) -> bool:
@@ -234,14 +247,9 @@ def _asks_for_password(api: str) -> bool:
         return True
 
 
-def _server_record() -> Path:
-    """The file in which Prefect notes the process of a server in the background."""
-    return Path(PREFECT_HOME.value()) / "server.pid"
-
-
-def _server_lives() -> bool:
-    """Whether the process of that record is a server still: its number may be another process's by now."""
+def _lives(record: Path) -> bool:
+    """Whether the process that a record names is a server still: its number may be another process's by now."""
     try:
-        return any("prefect" in word for word in psutil.Process(int(_server_record().read_text())).cmdline())
+        return any("prefect" in word for word in psutil.Process(int(record.read_text())).cmdline())
     except (OSError, ValueError, psutil.Error):
         return False

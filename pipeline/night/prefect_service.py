@@ -94,16 +94,16 @@ def serve(service: Service) -> None:
         stack.enter_context(_private_folder())
         if service.drops is not None and service.cron is None:
             stack.enter_context(_watching(service, service.drops, stop))
-        _serve(service, api)
+        _serve(service, api, stop)
 
 
-def _serve(service: Service, api: str) -> None:
-    """Serve, again after a time without a server."""
+def _serve(service: Service, api: str, stop: threading.Event) -> None:
+    """Serve, again after a time without a server. Raises `PodcastError` after `stop`: a stranger has its place."""
     drops = service.drops
     inbox: dict[str, Any] = {}
     if drops is not None and service.cron:
         inbox = {"inbox": str(drops.root.resolve()), "at_once": drops.at_once, "poll": drops.poll}
-    while True:
+    while not stop.is_set():
         deployment = podcast.to_deployment(
             name=service.name,
             entrypoint_type=EntrypointType.MODULE_PATH,
@@ -116,14 +116,15 @@ def _serve(service: Service, api: str) -> None:
             deployment.apply()  # so that it is there when this is said
             service.say(f"serving podcast/{service.name} on {api}{when}; stop with Ctrl-C")
             serve_deployments(deployment, limit=service.limit, print_starting_message=False)
-            return
+            if not stop.is_set():
+                return
         except Exception as error:  # Prefect's runner gives up when its server is away for long
             _log.warning("serving broke off: %s", error)
             what = "the Prefect server is away" if not prefect_server.answers(api) else f"serving broke off: {error}"
             service.say(f"{what}; trying again")
-            time.sleep(_LOOK_S)
-            while not prefect_server.answers(api):
-                time.sleep(_LOOK_S)
+            while not stop.wait(_LOOK_S) and not prefect_server.answers(api):
+                pass
+    raise prefect_server.refusal(api, prefect_server.STRANGER)
 
 
 @contextmanager
@@ -183,13 +184,10 @@ def deployment_answers(say: Callable[[str], None]) -> bool:
     api = prefect_server.configured_api()
     if api is None:
         return False
-    if not prefect_server.answers(api):
-        say(f"the Prefect API at {api} does not answer: rendering in this process")
+    if problem := prefect_server.hindrance(api):
+        say(f"{api}: {problem} Rendering in this process")
         return False
     try:
-        if not prefect_server.lets_us_in():
-            say(f"{api}: {prefect_server.refusal()} Rendering in this process")
-            return False
         with get_client(sync_client=True) as client:
             deployment = client.read_deployment_by_name("podcast/render")
     except Exception:  # of many kinds; whatever it was, the deployment cannot be run

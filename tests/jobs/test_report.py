@@ -22,6 +22,7 @@ from pipeline.jobs.report import (
 )
 from pipeline.settings import Settings
 from pipeline.takes.render import DeviceWork, Ear, MissingTake, TakesDone, leave_out_faulty
+from pipeline.workspace import Production
 from tests.support.commands import MakeJob
 
 FLAGGED = Problem("a.md:3", 'the best take of "Hi." is clipped.', "Listen to takes/a.flac.")
@@ -73,6 +74,9 @@ JSON = {
     "finished_at": "2026-01-31T06:00:00+00:00",
     "other_problems": [{"where": LIMIT.where, "what": LIMIT.what, "next": LIMIT.next}],
     "removed": [],
+    "author": "",
+    "series": "",
+    "part": "",
 }
 
 
@@ -129,7 +133,7 @@ def test_problems_have_one_order_and_those_of_ears_and_gaps_are_set_apart(
     def report(done: TakesDone) -> Report:
         return make_report(
             job="a",
-            title="A book",
+            production=Production("A book"),
             total_chapters=0,
             done=done,
             total_takes=2,

@@ -96,6 +96,59 @@ def test_another_script_does_not_replace_a_finished_file(render: Render, setting
     assert render(SECOND)[1].status == "done"
 
 
+def test_another_script_goes_on_where_it_replaces_nothing(render: Render, settings: Settings) -> None:
+    """By another preset, under the same title: what was finished stays, until it is cleaned away."""
+    render(FIRST, deliver=["flac"])
+    before = finished(settings)
+    assert render(SECOND, deliver=["wav"])[1].status == "done"
+    assert before.items() < finished(settings).items()
+
+
+@pytest.mark.parametrize("damage", ["garbage", "{}", "[]", None])
+@pytest.mark.parametrize("keys", [{"part": "2"}, {"author": "Ann"}, {"series": "Mondays"}, {}])
+def test_a_lost_record_hands_nothing_over(
+    damage: str | None, keys: dict[str, str], render: Render, settings: Settings
+) -> None:
+    """Neither to another production of that title, nor to another script of the same; its own goes on."""
+    job, _report = render(FIRST, part="1")
+    before = finished(settings)
+    job.workspace.record.unlink()
+    if damage is not None:
+        job.workspace.record.write_text(damage)
+    if keys:
+        assert render(SECOND, **keys)[1].status == "done"
+    else:
+        with pytest.raises(RequestError, match="is finished, with a script that has no line of this one"):
+            render(SECOND, part="1")
+    assert finished(settings).items() >= before.items()
+    again, report = render(FIRST, part="1")
+    assert report.takes.rendered == 0
+    assert again.workspace.home == job.workspace.home
+
+
+@pytest.mark.parametrize("name", ["digest.html", "Digest.JSON", "logs", "Auditions", "CON", "nul", "aux.part"])
+def test_manifests_of_any_name_have_a_folder(name: str, render: Render, settings: Settings) -> None:
+    """Beside what else lies in the output folder, and with a name that every system takes."""
+    job, report = render(FIRST, name=name)
+    assert report.status == "done"
+    assert job.workspace.root == settings.output / f"_{name}"
+
+
+def test_names_that_differ_in_case_alone_keep_apart_where_case_says_nothing(render: Render, settings: Settings) -> None:
+    """Of manifests and of titles. A link stands for a file system that takes both names for one."""
+    render(FIRST, name="ep", title="One")
+    (settings.output / "EP").symlink_to("ep")
+    render(SECOND, name="EP", title="Two")
+    before = finished(settings)
+    (settings.output / "ep/TWO").symlink_to("Two")
+    job, report = render(THIRD, name="EP", title="TWO")
+    assert report.status == "done"
+    assert job.workspace.root == settings.output / "EP"
+    assert before.items() < finished(settings).items()
+    assert render(SECOND, name="ep", title="Two")[1].takes.rendered == 0
+    assert len(workspaces(settings.output)) == 3
+
+
 @pytest.mark.parametrize(
     "title",
     ["takes", "Chapters", "flac", "voices", "job.json", "report.json", "a.damaged", ".lock", "CON", "../../up", "/"],

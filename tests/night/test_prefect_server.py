@@ -7,20 +7,26 @@ import json
 import os
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import psutil
 import pytest
+from websockets import ConnectionClosed, Subprotocol
+from websockets.sync.client import connect
 
 from pipeline.night.prefect_server import answers
 from tests.support.commands import PODCAST, run_podcast
 from tests.support.processes import WAIT_S, free_port, until
-from tests.support.served import FIRST_TIME, Served
+from tests.support.served import FIRST_TIME, OTHER_PROFILE, Served, serving
 
 
 def _secret(served: Served) -> tuple[str, str]:
@@ -67,6 +73,21 @@ def test_the_server_lets_in_nobody_without_its_password(served: Served) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("place", ["events/in", "events/out", "logs/out"])
+@pytest.mark.parametrize("said", [None, "podcast:guess"])
+def test_sockets_are_closed_without_the_password(place: str, said: str | None, served: Served) -> None:
+    """Before anything is told or taken."""
+    api, _secret_one = _secret(served)
+    with connect(f"{api.replace('http', 'ws', 1)}/{place}", subprotocols=[Subprotocol("prefect")]) as socket:
+        if said is not None:
+            socket.send(json.dumps({"type": "auth", "token": said}))
+        else:
+            socket.send(json.dumps({"type": "filter", "filter": {}}))
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=30)
+
+
+@pytest.mark.slow
 def test_only_the_servers_own_page_may_ask_it(served: Served) -> None:
     """A browser sends what a page asks only where the server says so beforehand."""
     api, _secret_one = _secret(served)
@@ -87,6 +108,7 @@ def test_the_password_is_nowhere_but_in_the_users_profile(served: Served) -> Non
     api, secret = _secret(served)
     profiles = Path(served.env["PREFECT_HOME"]) / "profiles.toml"
     assert secret in profiles.read_text()
+    assert OTHER_PROFILE in profiles.read_text()
     assert stat.S_IMODE(profiles.stat().st_mode) == 0o600
     bare = {name: served.env[name] for name in ("HOME", "PATH", "PREFECT_HOME") if name in served.env}
     run = ("deployment", "run", "podcast/render", "--param", "manifest=manifests/show.yaml", "--watch")
@@ -167,29 +189,75 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root may be somebody else")
-def test_another_users_server_gets_no_password_and_serves_nothing(tmp_path: Path) -> None:
-    """Neither at the first start, when there is no address yet, nor when our own server is gone."""
-    port = free_port()
+only_root = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root may be somebody else"
+)
+
+
+@contextmanager
+def stranger(port: int) -> Iterator[Callable[[], str]]:
+    """Another user's server; gives what it was sent so far."""
     command = ["setpriv", "--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", STRANGER, str(port)]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    home = tmp_path / "prefect"
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stranger:
+    with TemporaryFile("w+") as output, subprocess.Popen(command, stdout=output) as process:
         try:
             until(lambda: answers(f"http://127.0.0.1:{port}/api"))
-            for profile in ("", "[profiles.default]\nPREFECT_API_AUTH_STRING = 'podcast:hidden'\n"):
-                home.mkdir(exist_ok=True)
-                (home / "profiles.toml").write_text(f"active = 'default'\n{profile or '[profiles.default]'}\n")
-                ended = subprocess.run(
-                    [sys.executable, "-c", FIRST_TIME, f"http://127.0.0.1:{port}/api", "serve"],
-                    cwd=tmp_path, env=env | {"PREFECT_HOME": str(home)}, capture_output=True, text=True, timeout=WAIT_S,
-                    check=False,
-                )  # fmt: skip
-                assert ended.returncode == 1, ended.stderr
-                assert "a process of another user listens there." in ended.stderr
-                assert "PREFECT_API_URL" not in (home / "profiles.toml").read_text()
+            yield lambda: os.pread(output.fileno(), 1 << 20, 0).decode()
         finally:
-            stranger.kill()
-        assert stranger.stdout is not None
-        assert "Basic" not in stranger.stdout.read()
+            process.kill()
+
+
+@pytest.mark.slow
+@only_root
+def test_another_users_server_gets_no_password_and_serves_nothing(tmp_path: Path) -> None:
+    """Neither at the first start, when there is no address yet, nor when our own server is gone."""
+    port, home = free_port(), tmp_path / "prefect"
+    home.mkdir()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    env |= {"PREFECT_HOME": str(home)}
+    profile = home / "profiles.toml"
+    with stranger(port) as sent:
+        for settings in ("", "PREFECT_API_AUTH_STRING = 'podcast:hidden'\n"):
+            profile.write_text(f"active = 'default'\n[profiles.default]\n{settings}")
+            first_time = [sys.executable, "-c", FIRST_TIME, f"http://127.0.0.1:{port}/api", "serve"]
+            ended = subprocess.run(
+                first_time, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=WAIT_S, check=False
+            )
+            assert ended.returncode == 1, ended.stderr
+            assert "a process of another user listens there." in ended.stderr
+            assert "PREFECT_API_URL" not in profile.read_text()
+        profile.write_text(profile.read_text() + f"PREFECT_API_URL = 'http://127.0.0.1:{port}/api'\n")
+        for command in ("serve", "status --prefect", "watch night --once", "doctor"):
+            told = run_podcast(*command.split(), cwd=tmp_path, env=env)
+            assert "Traceback" not in told.stderr
+            assert ("a process of another user listens there." in told.stderr) == (command != "doctor")
+        assert "Basic" not in sent()
+
+
+@pytest.mark.slow
+@only_root
+def test_nobody_can_take_the_port_of_a_server_that_died(tmp_path: Path) -> None:
+    """It is held while the server is started again. Who takes it when that is gone too gets nothing that is of use."""
+    with serving(tmp_path) as served:
+        api, secret = _secret(served)
+        port = int(api.removesuffix("/api").rpartition(":")[2])
+        record = tmp_path / "prefect/server.pid"
+        server = psutil.Process(int(record.read_text()))
+        keeper = server.parent()
+        assert keeper is not None
+        server.kill()
+        with pytest.raises(OSError, match="in use"), socket.create_server(("127.0.0.1", port)):
+            pass
+        until(lambda: record.read_text() != str(server.pid) and answers(api))
+        assert _secret(served)[1] == secret
+
+        keeper.suspend()
+        again = psutil.Process(int(record.read_text()))
+        again.kill()
+        keeper.kill()
+        again.wait(WAIT_S)
+        with stranger(port):
+            until(lambda: served.process.poll() is not None, served.said.read_text)
+        assert served.process.returncode == 1
+        assert "a process of another user listens there." in served.said.read_text()
+    with serving(tmp_path) as served:
+        assert _secret(served)[1] != secret

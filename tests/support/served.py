@@ -26,6 +26,7 @@ from pipeline.cli.main import main
 prefect_server.LOCAL_API = sys.argv.pop(1)
 main()
 """
+OTHER_PROFILE = '[profiles.other]\nPREFECT_API_URL = "http://other.example/api"\n'
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,12 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
     """A `podcast serve` for as long as the block lasts, the first on its machine; it leaves its server, as it says."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     temporary = folder / "tmp"
-    temporary.mkdir()
+    temporary.mkdir(exist_ok=True)
     (temporary / "runner_storage").touch()  # as good as another user's folder of that name
     env |= {"PREFECT_HOME": str(folder / "prefect"), "TMPDIR": str(temporary)}
+    if not (folder / "prefect").exists():  # a second profile, which is none of our business
+        (folder / "prefect").mkdir()
+        (folder / "prefect/profiles.toml").write_text(f"[profiles.ephemeral]\n\n{OTHER_PROFILE}")
     command = [sys.executable, "-c", FIRST_TIME, f"http://127.0.0.1:{free_port()}/api", "serve", *options]
     said = folder / "said"
     with said.open("w") as stderr:
@@ -85,8 +89,9 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
         assert process.poll() is None, said.read_text()
         served = Served(folder, env, said, process)
         yield served
-        served.stop()
-        until(lambda: len(family(served)) == 1, lambda: family(served))  # the server; others find out in a moment
+        if process.poll() is None:
+            served.stop()
+        until(lambda: len(family(served)) == 2, lambda: family(served))  # the server, its keeper; others find out
     finally:
         process.kill()
         process.wait(WAIT_S)
