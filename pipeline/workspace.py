@@ -115,11 +115,11 @@ class Workspace:
                 folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def lock(self, wait: Callable[[], None] | None = None) -> Iterator[None]:
+    def lock(self, wait: Callable[[str], None] | None = None) -> Iterator[None]:
         """Hold the job. Raises `RequestError` naming the holder if another process has it.
 
-        With `wait`, which is called again and again meanwhile and may raise, it waits for the holder instead. The lock
-        is the operating system's, so it is gone with its process however that ended.
+        With `wait`, which is told that again and again meanwhile and may raise, it waits for the holder instead. The
+        lock is the operating system's, so it is gone with its process however that ended.
         """
         with storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
@@ -130,8 +130,9 @@ class Workspace:
                     lock.acquire()
                 except filelock.Timeout:
                     if wait is None:
-                        raise RequestError(self._held()) from None
-                    wait()
+                        hint = "Wait for it, or stop it first."
+                        raise RequestError(Problem(str(self.root), self._held(), hint)) from None
+                    wait(self._held())
         try:
             for left in self.root.rglob(".*.tmp*"):  # of a process that was killed while writing
                 if not left.is_dir():
@@ -159,13 +160,13 @@ class Workspace:
             except filelock.Timeout:
                 return True
 
-    def _held(self) -> Problem:
+    def _held(self) -> str:
         holder = read_json(self._holder)
         try:
             who = f"process {holder['pid']} on {holder['host']}"
         except (TypeError, KeyError):
             who = "another process"
-        return Problem(str(self.root), f"{who} is rendering this job.", "Wait for it, or stop it first.")
+        return f"{who} is rendering this job."
 
 
 def workspaces(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.settings import Settings, bundled_voices
 from tests.support.commands import SCRIPT, MakeJob
+from tests.support.served import Served, serving, write_show
 
 # Tiny models are quicker with one thread, and several wait for one another where tests share the machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,12 +30,15 @@ hypothesis.settings.load_profile("podcast")
 LONGEST = (
     "whole/test_overnight_faults.py",
     "night/test_prefect_flow.py",
+    "whole/test_weeks.py",
+    "night/test_prefect_server.py",
     "whole/test_faults.py",
     "whole/test_full_disk.py",
     "engines/dia/test_engine.py",
     "whole/test_docs.py",
     "whole/test_hosts.py",
     "whole/test_dia_parity.py",
+    "engines/dia/kernels/test_kernels.py",
     "whole/test_networks.py",
     "engines/test_pool.py",
 )
@@ -105,3 +109,13 @@ def make_job(tmp_path: Path) -> MakeJob:
 def settings(tmp_path: Path) -> Settings:
     """Output into the test's folder, the voices that ship."""
     return Settings(output=tmp_path / "output", voices=(bundled_voices(),), jobs=2)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`podcast serve`, with a drop folder, in a folder with a manifest; on a free port, with its own Prefect home."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "manifests").mkdir()
+    write_show(folder / "manifests", "show")
+    with serving(folder, "--watch", "night") as served:
+        yield served

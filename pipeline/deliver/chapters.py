@@ -72,7 +72,7 @@ class ChapterAudio:
 
 
 @dataclass(frozen=True)
-class _Record:
+class _ChapterRecord:
     """What the JSON beside a chapter says."""
 
     key: str
@@ -153,19 +153,19 @@ def join_chapter(
         gaps=tuple(gaps),
     )
     hashed = file_hash(path) or ""
-    record = _Record(key, hashed, rate, audio.frames, audio.turns, audio.cues, audio.gaps)
+    record = _ChapterRecord(key, hashed, rate, audio.frames, audio.turns, audio.cues, audio.gaps)
     write_record(path.with_suffix(".json"), asdict(record))
     return audio
 
 
 def texts_in(folder: Path) -> set[str]:
     """What the turns of all chapters in `folder` say. Scripts that have none in common are two different scripts."""
-    records = [read_record(path, _Record) for path in folder.glob("*.json")]
+    records = [read_record(path, _ChapterRecord) for path in folder.glob("*.json")]
     return {turn.text.removeprefix(MISSING) for record in records if record for turn in record.turns}
 
 
 def _find(path: Path, key: str, number: int, title: str) -> ChapterAudio | None:
-    record = read_record(path.with_suffix(".json"), _Record)
+    record = read_record(path.with_suffix(".json"), _ChapterRecord)
     if record is None or record.key != key or file_hash(path) != record.file_sha256:
         return None
     return ChapterAudio(

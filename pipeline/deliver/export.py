@@ -63,7 +63,7 @@ class Deliverable:
 
 
 @dataclass
-class _File:
+class _Delivered:
     """What is on record of a finished file."""
 
     key: str  # of its order
@@ -73,10 +73,10 @@ class _File:
 
 
 @dataclass
-class _Record:
+class _Deliverables:
     """What `deliverables.json` says."""
 
-    files: dict[str, _File]
+    files: dict[str, _Delivered]
 
 
 class DeliveryRecord:
@@ -85,7 +85,7 @@ class DeliveryRecord:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._lock = threading.Lock()
-        record = read_record(workspace.deliverables, _Record)
+        record = read_record(workspace.deliverables, _Deliverables)
         self._files = {} if record is None else record.files
 
     def find(self, order: Order) -> Deliverable | None:
@@ -98,7 +98,7 @@ class DeliveryRecord:
 
     def put(self, order: Order, deliverable: Deliverable) -> None:
         """Record the finished file of `order`."""
-        file = _File(order.key, file_hash(order.path) or "", deliverable)
+        file = _Delivered(order.key, file_hash(order.path) or "", deliverable)
         with self._lock:
             self._files[deliverable.path] = file
             self._write()
@@ -151,7 +151,7 @@ class DeliveryRecord:
         return [path for path in _with_sidecars(path) if path.is_file()]
 
     def _write(self) -> None:
-        write_record(self._workspace.deliverables, asdict(_Record(self._files)))
+        write_record(self._workspace.deliverables, asdict(_Deliverables(self._files)))
 
     def name(self, path: Path) -> str:
         """`path` relative to the job's folder, as the record and the report have it."""

@@ -45,7 +45,7 @@ class Bulk:
     """What the jobs of a process share: devices, a board, and a lock so that one at a time joins and encodes.
 
     `engine_for` gives each job its engine; `devices_stop` ends what that has in flight. A job that another run has
-    waits for it, unless it is `alone` and there is somebody to tell.
+    waits for it, and the log and the board say so.
     """
 
     def __init__(
@@ -55,7 +55,6 @@ class Bulk:
         *,
         engine_for: EngineFor = in_this_process,
         at_once: int = 1,
-        alone: bool = False,
         check_disk: bool = True,
         devices_stop: threading.Event | None = None,
         clock: Callable[[], datetime] = datetime.now,
@@ -63,7 +62,6 @@ class Bulk:
         self.settings = settings
         self.board = board
         self.at_once = at_once
-        self._alone = alone
         self._engine_for = engine_for
         self._check_disk = check_disk
         self._devices_stop = devices_stop or threading.Event()
@@ -83,8 +81,16 @@ class Bulk:
             self.board.progress(job.name, stage, done, total)
             on_progress(stage, done, total)
 
+        holders: set[str] = set()
+
+        def on_held(who: str) -> None:
+            if who not in holders:
+                holders.add(who)
+                self.board.sleeps(job.name, who)
+                _log.warning("%s: %s It is waited for.", job.workspace.root, who)
+
         admission = self._admission(job)
-        conditions = Conditions(self.settings.jobs, admission, progress, stage, self._finishing, queues=not self._alone)
+        conditions = Conditions(self.settings.jobs, admission, progress, stage, self._finishing, on_held)
         self._stops.add(admission.stop)
         try:
             if self._stopped:
@@ -145,7 +151,7 @@ def open_bulk(
     board = Board(settings.output)
     if alone and is_light(settings, engines):
         with board.open():
-            yield Bulk(settings, board, alone=True, check_disk=check_disk)
+            yield Bulk(settings, board, check_disk=check_disk)
         return
     from pipeline.engines.crew import open_crew
 
@@ -155,7 +161,6 @@ def open_bulk(
             board,
             engine_for=pool_engines(crew, settings),
             at_once=at_once or AT_ONCE,
-            alone=alone,
             check_disk=check_disk,
             devices_stop=crew.stop,
         )

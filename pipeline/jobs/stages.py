@@ -52,7 +52,7 @@ class Conditions:
     """What one job runs under: `jobs` threads join its chapters and make its files, while it holds `finishing`.
 
     `admission` says when chunks may be started, and ends the job from another thread. `stage` runs one stage: the
-    Prefect flow makes a task of each. Where another run has the job, one that `queues` waits for it.
+    Prefect flow makes a task of each. While another run has the job, `on_held` is told again and again who that is.
     """
 
     jobs: int = field(default_factory=usable_cores)
@@ -60,23 +60,24 @@ class Conditions:
     on_progress: OnProgress = lambda _stage, _done, _total: None
     stage: RunStage = in_place
     finishing: AbstractContextManager[object] = field(default_factory=nullcontext)
-    queues: bool = False
+    on_held: Callable[[str], None] = lambda _who: None
 
-    def wait_for_holder(self) -> None:
+    def wait_for_holder(self, who: str) -> None:
         """Let a moment go by until whoever has the job may be done with it. Raises `StoppedError`."""
+        self.on_held(who)
         self.admission.raise_if_stopped()
 
 
 def render_job(job: Job, conditions: Conditions | None = None) -> Report:
     """Run a job's stages in this process, each once, resuming from whatever takes are there.
 
-    Raises `RequestError` where another process holds the job, `StorageError` where the disk does not take the work, and
-    `StoppedError` once `conditions.admission.stop` is set.
+    Waits for another run that has the job. Raises `RequestError` where another script is finished, `StorageError` where
+    the disk does not take the work, and `StoppedError` once `conditions.admission.stop` is set.
     """
     conditions = conditions or Conditions()
     started = time.monotonic()
     stage = conditions.stage
-    with job.workspace.lock(conditions.wait_for_holder if conditions.queues else None):
+    with job.workspace.lock(conditions.wait_for_holder):
         # Only now is it certain which of the folder's productions is this job's: another may just have come first.
         job = replace(job, workspace=job.workspace.of(job.manifest.production))
         job.workspace.create()

@@ -111,7 +111,7 @@ class Board:
                 entry.status = replace(entry.status, state="runs", stage=stage, done=whole, note="")
 
     def sleeps(self, job: str, note: str) -> None:
-        """Note that a job is outside its window."""
+        """Note that a job is outside its window, or waits for another run that has it."""
         with self._lock:
             if (entry := self._entries.get(job)) is not None:
                 entry.begun = None

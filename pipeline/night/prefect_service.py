@@ -120,6 +120,8 @@ def _serve(service: Service, api: str, stop: threading.Event) -> None:
                 return
         except Exception as error:  # Prefect's runner gives up when its server is away for long
             _log.warning("serving broke off: %s", error)
+            if stop.is_set():
+                break
             what = "the Prefect server is away" if not prefect_server.answers(api) else f"serving broke off: {error}"
             service.say(f"{what}; trying again")
             while not stop.wait(_LOOK_S) and not prefect_server.answers(api):

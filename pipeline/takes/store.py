@@ -43,7 +43,7 @@ class Take:
 
 
 @dataclass(frozen=True)
-class _Record:
+class _TakeRecord:
     """What the JSON of a take says; the defaults are of takes that older versions made."""
 
     parts: dict[str, Any]  # what the key hashes
@@ -103,7 +103,7 @@ class TakeStore:
 
     def parts(self, key: str) -> dict[str, Any] | None:
         """What the key of a take in the folder hashes; None where the folder has no such take."""
-        record = read_record(self._json(key), _Record)
+        record = read_record(self._json(key), _TakeRecord)
         return None if record is None else record.parts
 
     def find(self, key: str) -> Take | None:
@@ -129,7 +129,7 @@ class TakeStore:
         samples = flac.quantize(rendered.pcm)
         sound = self._sound(key)
         atomic_write(sound, encoded := flac.encode(samples, sample_rate_hz))
-        record = _Record(
+        record = _TakeRecord(
             parts=parts,
             text=text,
             sample_rate_hz=sample_rate_hz,
@@ -175,7 +175,7 @@ class TakeStore:
         json_path, sound = self._json(key), self._sound(key)
         if not json_path.exists():
             return None
-        record = read_record(json_path, _Record)
+        record = read_record(json_path, _TakeRecord)
         if record is not None and content_key(record.parts) == key and file_hash(sound) == record.file_sha256:
             return record.take(key, sound)
         for damaged in (json_path, sound):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,6 +16,9 @@ import pytest
 from pipeline.engines.cluster import certificate_environment, check_address, local_cluster
 from pipeline.engines.devices import share_cores
 from pipeline.errors import RequestError
+from tests.support.commands import PODCAST
+from tests.support.faults import prose
+from tests.support.processes import until
 
 
 @pytest.mark.parametrize("address", ["", "foo", "127.0.0.1:8786", "tcp://127.0.0.1", "http://h:1", "tcp://h:99999"])
@@ -60,9 +65,33 @@ def test_a_cluster_lets_in_only_who_has_its_certificate() -> None:
         assert not [process.pid for process in psutil.process_iter() if secret in " ".join(_arguments(process))]
 
 
-def _listening() -> set[tuple[str, int]]:
-    """Where this process and its children listen."""
-    me = psutil.Process()
+@pytest.mark.slow
+def test_nobody_is_let_in_during_a_bulk_render(tmp_path: Path) -> None:
+    """By any port of the command and its workers."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.md").write_text(prose(20_000, seed=len(name)))
+        (tmp_path / f"{name}.yaml").write_text(f"title: {name}\nscript: {name}.md\ndeliver: [podcast]\n")
+    command: list[str | Path] = [PODCAST, "render", "one.yaml", "two.yaml", "--device", "cpu:2x1"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as rendering:
+        until(lambda: list(tmp_path.glob("output/*/takes/*.json")), rendering.poll)
+        places = _listening(rendering.pid)
+        assert {host for host, _port in places} == {"127.0.0.1"}
+        assert not [port for _host, port in places if _answers_in_the_open(port)]
+        visitors = [
+            subprocess.Popen([sys.executable, "-c", CLIENT, f"{protocol}://127.0.0.1:{port}"], stdout=subprocess.PIPE)
+            for _host, port in places
+            for protocol in ("tcp", "tls")
+        ]
+        for visitor in visitors:
+            assert visitor.communicate()[0].startswith(b"refused")
+        assert rendering.poll() is None, "the render is not long enough for this test"
+        rendering.send_signal(signal.SIGINT)
+    assert rendering.returncode == 130
+
+
+def _listening(pid: int | None = None) -> set[tuple[str, int]]:
+    """Where a process, this one, and its children listen."""
+    me = psutil.Process(pid)
     family = {me.pid, *(child.pid for child in me.children(recursive=True))}
     found = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.pid in family]
     assert len(found) >= 3  # scheduler, nanny, worker

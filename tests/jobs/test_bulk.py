@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,7 @@ import pytest
 
 from pipeline.engines import Engine, Failed, Rendered, Request
 from pipeline.engines.tone import ToneEngine
-from pipeline.errors import Problem, RequestError, StoppedError, StorageError
+from pipeline.errors import Problem, StoppedError, StorageError
 from pipeline.jobs.bulk import Bulk, is_light, open_bulk, render_jobs
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.report import Report
@@ -22,7 +24,7 @@ from pipeline.jobs.stages import OnProgress
 from pipeline.jobs.status import Board
 from pipeline.settings import Settings
 from tests.support.commands import MakeJob
-from tests.support.processes import WAIT_S
+from tests.support.processes import WAIT_S, until
 
 SCRIPT = "# One\n\n" + "\n\n---\n\n".join(f"Scene {number} is about rivers." for number in range(4)) + "\n"
 
@@ -133,9 +135,11 @@ def test_a_job_that_fails_ends_alone(make: Callable[..., Job], settings: Setting
     assert board.jobs() == []
 
 
-def test_a_job_that_another_run_has_waits_for_it(make: Callable[..., Job], settings: Settings, tmp_path: Path) -> None:
-    """Among several, or unattended; alone, where somebody is there to be told, it says who has it."""
-    job = make("held")
+def test_a_job_that_another_run_has_waits_for_it(
+    make: Callable[..., Job], settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And it is told who has it, once."""
+    job, us = make("held"), f"process {os.getpid()} on {socket.gethostname()}"
     held, free = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -146,14 +150,16 @@ def test_a_job_that_another_run_has_waits_for_it(make: Callable[..., Job], setti
     with ThreadPoolExecutor(2) as threads:
         holder = threads.submit(hold)
         held.wait(60)
-        ((_job, refused),) = render_jobs([job], Bulk(settings, Board(tmp_path), alone=True), _no_bar)
-        waiting = threads.submit(lambda: list(render_jobs([job], Bulk(settings, Board(tmp_path)), _no_bar)))
+        board = Board(tmp_path)
+        waiting = threads.submit(lambda: list(render_jobs([job], Bulk(settings, board), _no_bar)))
+        until(lambda: [status.note for status in board.jobs()] == [f"{us} is rendering this job."])
         assert not waiting.done()
         free.set()
         holder.result(60)
         ((_job, outcome),) = waiting.result(60)
-    assert isinstance(refused, RequestError)
-    assert "is rendering this job" in str(refused)
+    assert [record.message for record in caplog.records if "is rendering" in record.message] == [
+        f"{job.workspace.root}: {us} is rendering this job. It is waited for."
+    ]
     assert isinstance(outcome, Report)
     assert outcome.status == "done"
 

@@ -89,8 +89,9 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
         assert process.poll() is None, said.read_text()
         served = Served(folder, env, said, process)
         yield served
-        if process.poll() is None:
-            served.stop()
+        if process.poll() is not None:  # the test saw to that
+            return
+        served.stop()
         until(lambda: len(family(served)) == 2, lambda: family(served))  # the server, its keeper; others find out
     finally:
         process.kill()

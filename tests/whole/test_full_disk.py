@@ -15,6 +15,11 @@ from PIL import Image
 
 from pipeline.audio import ChapterMark, Format
 from pipeline.audio.codecs import open_writer
+from pipeline.errors import StorageError
+from pipeline.jobs.job import open_job
+from pipeline.jobs.report import Report
+from pipeline.jobs.stages import Conditions, render_job
+from pipeline.settings import load_settings
 from tests.support.commands import run_podcast
 from tests.support.faults import Disk, finished_takes, made, prose, render, render_here, takes_of, temporaries
 
@@ -88,6 +93,38 @@ def test_the_disk_is_full_before_the_deliverables(tmp_path: Path, disk: Disk) ->
     assert kept[0] == 0
     assert 0 < kept[2] < total
     assert kept[3:] == [total] * 3
+
+
+@pytest.mark.parametrize("preset", ["podcast", "m4b", "acx", "wav", "flac"])
+def test_forty_sizes_of_a_full_disk_are_told_and_cost_nothing(preset: str, tmp_path: Path, disk: Disk) -> None:
+    """For each preset, spread over all that it writes; then the same files are made."""
+    (tmp_path / "job.md").write_text(prose(30, chapters=2))
+    (tmp_path / "job.yaml").write_text(f"title: A test\nscript: job.md\ndeliver: [{preset}]\n")
+    place = disk("size=200m")
+    settings = load_settings(output=place)
+
+    def render_in_place() -> Report:
+        return render_job(open_job(tmp_path / "job.yaml", settings, engine="tone"), Conditions(jobs=2))
+
+    def remove_deliverables() -> None:
+        shutil.rmtree(place / "job" / preset)
+        (place / "job/deliverables.json").unlink()
+
+    render_in_place()
+    reference, used = made(place / "job"), shutil.disk_usage(place).used
+    remove_deliverables()
+    before = shutil.disk_usage(place).used
+    page = os.sysconf("SC_PAGE_SIZE")
+    for part in range(40):
+        disk(f"size={before + max(page, round((used - before) * part / 40) // page * page)}")
+        with pytest.raises(StorageError, match=r"the disk is full\."):
+            render_in_place()
+        disk("size=200m")
+        (place / "job" / preset).mkdir(exist_ok=True)
+        (place / "job/deliverables.json").touch()
+        remove_deliverables()
+    assert render_in_place().takes.rendered == 0
+    assert made(place / "job") == reference
 
 
 @pytest.mark.parametrize("preset", ["podcast", "m4b", "wav", "flac"])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import run_podcast
-from tests.support.processes import until
+from pipeline.workspace import Workspace, job_name
+from tests.support.commands import PODCAST, run_podcast
+from tests.support.processes import WAIT_S, until
 from tests.support.served import Served
 
 WEEKS = ("one", "two", "three")
@@ -71,6 +75,34 @@ def test_dropped_where_watch_looks(tmp_path: Path) -> None:
     (tmp_path / "week one").rename(tmp_path / "night/done/episode 3")
     assert_all_are_there(tmp_path / "output", reports_in(tmp_path / "output"))
     assert_sources_are_there(tmp_path / "night/done")
+
+
+@pytest.mark.slow
+def test_a_drop_waits_for_whoever_has_its_job(tmp_path: Path) -> None:
+    """It is queued, and does not fail."""
+    manifest = write_week(tmp_path / "night/inbox", "one")
+    workspace = Workspace(tmp_path / "output", job_name(manifest))
+    with workspace.lock():
+        command: list[str | Path] = [PODCAST, "watch", "night", "--once"]
+        watching = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        assert watching.stderr is not None
+        told = watching.stderr.readline()
+        assert f"process {os.getpid()} on {socket.gethostname()} is rendering this job. It is waited for." in told
+        assert watching.poll() is None
+    watching.communicate(timeout=WAIT_S)
+    assert watching.returncode == 0
+    assert (tmp_path / "night/done/episode/episode.yaml").is_file()
+
+
+@pytest.mark.slow
+def test_the_digest_is_written_by_several_at_once(tmp_path: Path) -> None:
+    """Each of them says that it is done, and one of theirs is there, whole."""
+    assert run_podcast("render", write_week(tmp_path, "one"), cwd=tmp_path).returncode == 0
+    for _time in range(3):
+        digests = [subprocess.Popen([PODCAST, "digest"], cwd=tmp_path, stderr=subprocess.DEVNULL) for _ in range(4)]
+        assert [digest.wait(WAIT_S) for digest in digests] == [0, 0, 0, 0]
+        assert json.loads((tmp_path / "output/digest.json").read_text())["counts"]["done"] == 1
+        assert (tmp_path / "output/digest.html").read_text().endswith("</html>\n")
 
 
 def drop(served: Served, week: str) -> None:
