@@ -49,6 +49,7 @@ class Job:
     takes: tuple[PlannedTake, ...]
     cover: Cover | None
     warnings: tuple[Problem, ...]
+    unspoken: int  # turns with words that no voice can say
     workspace: Workspace
     owner: Path
     shared: str | None = None
@@ -127,6 +128,7 @@ def open_job(
     assert script and library and casting and opened
     traits = TRAITS[name]
     chunks = _pack(script, manifest.language, traits)
+    unspoken = tuple(_unspeakable(script, manifest.language))
     planned = plan_takes(script, chunks, casting, library, opened, language=manifest.language, seed=manifest.seed)
     return Job(
         manifest=manifest,
@@ -139,10 +141,11 @@ def open_job(
         warnings=(
             *script.warnings,
             *casting.warnings,
-            *_unspeakable(script, manifest.language),
+            *unspoken,
             *_foreign(manifest, traits),
             *(_unknown_tags(script) if traits.speaks_tags else ()),
         ),
+        unspoken=len(unspoken),
         workspace=Workspace(settings.output, job_name(path)).of(manifest.production),
         owner=owner or path,
         shared=settings.takes,

@@ -99,6 +99,7 @@ class Report(BaseModel):
     author: str = ""
     series: str = ""
     part: str = ""
+    unspoken: int = 0  # turns with words that no voice can say
 
     @property
     def rendered_s(self) -> float:
@@ -154,6 +155,7 @@ def make_report(
     chapters: Sequence[ChapterAudio],
     deliverables: Sequence[Deliverable],
     warnings: Sequence[Problem],
+    unspoken: int,
     wall_s: float,
     finished_at: datetime,
 ) -> Report:
@@ -185,6 +187,7 @@ def make_report(
         gaps=tuple(Gap(chapter.number, gap.start_s, gap.text, _why(done, gap)) for chapter, gap in gaps),
         ears=tuple(done.ears.values()),
         finished_at=finished_at,
+        unspoken=unspoken,
         other_problems=(
             *done.failed_auditions,
             *(problem for take, problem in missing.items() if take not in shown),

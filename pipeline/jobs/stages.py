@@ -98,6 +98,7 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
             chapters=chapters,
             deliverables=deliverables,
             warnings=job.warnings,
+            unspoken=job.unspoken,
             wall_s=time.monotonic() - started - conditions.admission.slept_s,
             finished_at=datetime.now().astimezone(),
         )

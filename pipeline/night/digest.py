@@ -10,19 +10,21 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.errors import Problem
-from pipeline.files import read_bytes
+from pipeline.errors import Problem, StorageError
+from pipeline.files import read_bytes, read_json, write_json
 from pipeline.jobs.report import Report, read_report
 from pipeline.takes.render import HERE, DeviceWork, Ear
 from pipeline.words import counted
 from pipeline.workspace import Folders, Workspace, workspaces
 
 _LONGEST_ERROR = 10_000  # characters of an error text
+_DROP_FOLDERS = ".drop-folders.json"  # in the output folder
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class JobNight:
         """Whether a person has to look, or there is nothing to look at."""
         if self.report.status == "failed":
             return "failed"
-        return "look" if self.report.status == "partial" or self.ears or self.report.gaps else "done"
+        needs_look = self.report.status == "partial" or self.ears or self.report.gaps or self.report.unspoken
+        return "look" if needs_look else "done"
 
     def as_dict(self) -> dict[str, Any]:
         """The job as `digest.json` has it."""
@@ -172,17 +175,18 @@ class Digest:
 
 
 def make_digest(
-    output: Path, *, since: datetime, now: datetime, failed_folder: Path | None = None, waiting: Sequence[str] = ()
+    output: Path, *, since: datetime, now: datetime, failed_folders: Sequence[Path] = (), waiting: Sequence[str] = ()
 ) -> Digest:
     """Put the jobs together that finished after `since` and until `now`, both with a time zone; the latest first.
 
-    `failed_folder` has the drop folder's `<name>.error.txt`; `waiting` names what still lies in the inbox.
+    `failed_folders` have drop folders' `<name>.error.txt`; `waiting` names what still lies in their inboxes.
     """
     jobs_there = workspaces(output, lambda workspace: workspace.report).values()
     disks = {workspace: disk_used(workspace) for workspace in jobs_there}
     nights = (_read(workspace, disk) for workspace, disk in disks.items())
     jobs = {night.name: night for night in nights if night and since < night.finished_at <= now}
-    failures = {failure.name: failure for failure in _failures(failed_folder) if since < failure.at <= now}
+    all_failures = (failure for folder in failed_folders for failure in _failures(folder))
+    failures = {failure.name: failure for failure in all_failures if since < failure.at <= now}
     for name in failures.keys() & jobs.keys():  # a job that is partial has a report and an error text, of one run
         done = jobs[name].report.status == "done"
         older = failures if not done or failures[name].at < jobs[name].finished_at else jobs
@@ -205,13 +209,32 @@ def make_digest(
 
 
 def latest_digest(output: Path, folder: Path | None = None, hours: float = 24) -> Digest:
-    """The digest of the last hours, with what failed and what waits in the drop folder `folder`."""
+    """The digest of the last hours, with what failed and what waits in `folder`; without, in all that were watched."""
     now = datetime.now().astimezone()
-    since = now - timedelta(hours=hours)
-    if folder is None:
-        return make_digest(output, since=since, now=now)
-    failed, waiting = Folders(folder).failed, names_waiting(folder)
-    return make_digest(output, since=since, now=now, failed_folder=failed, waiting=waiting)
+    drops = drop_folders(output) if folder is None else [folder]
+    waiting = [name for drop in drops for name in names_waiting(drop)]
+    failed = [Folders(drop).failed for drop in drops]
+    return make_digest(output, since=now - timedelta(hours=hours), now=now, failed_folders=failed, waiting=waiting)
+
+
+def remember_drop_folder(output: Path, folder: Path) -> None:
+    """Note a drop folder whose jobs go to `output`, for digests to come; where that cannot be written, they lack it."""
+    known, place = _noted(output), str(folder.absolute())
+    if place not in known:
+        with suppress(OSError, StorageError):
+            output.mkdir(parents=True, exist_ok=True)
+            write_json(output / _DROP_FOLDERS, [*known, place])
+
+
+def drop_folders(output: Path) -> list[Path]:
+    """Those that were watched, and are still there."""
+    return [folder for folder in map(Path, _noted(output)) if Folders(folder).failed.is_dir()]
+
+
+def _noted(output: Path) -> list[str]:
+    known = read_json(output / _DROP_FOLDERS)
+    names = known if isinstance(known, list) else []
+    return [name for name in names if isinstance(name, str) and "\0" not in name]
 
 
 def names_waiting(folder: Path) -> list[str]:
@@ -267,8 +290,8 @@ def _inside(folder: Path, name: str) -> str:
     return (folder.name / inside).as_posix() if path.is_file() else ""
 
 
-def _failures(folder: Path | None) -> Iterator[Failure]:
-    for path in sorted(folder.glob("*/*.error.txt")) if folder else ():
+def _failures(folder: Path) -> Iterator[Failure]:
+    for path in sorted(folder.glob("*/*.error.txt")):
         try:
             text = read_bytes(path).decode(errors="replace")[:_LONGEST_ERROR].strip()
             at = datetime.fromtimestamp(path.stat().st_mtime, UTC).astimezone()

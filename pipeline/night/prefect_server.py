@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from time import monotonic
@@ -35,15 +36,20 @@ from prefect.settings import PREFECT_HOME, PREFECT_PROFILES_PATH, get_current_se
 from pipeline.errors import PodcastError, Problem
 from pipeline.threads import every
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# No proxy knows the way to a server on this machine; nor have our children to ask one.
+_DIRECT = [*filter(None, os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")).split(",")), *_LOOPBACK]
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(dict.fromkeys(_DIRECT))
+
 LOCAL_API = "http://127.0.0.1:4200/api"
-_START_S = 300.0  # of a machine that has much else to do
+_PATIENCE_S = 30.0  # until it is said again what is waited for
 _ANSWER_S = 10.0  # as well; where nobody listens, that is known at once
 _LOOK_S = 2.0
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 _OURS = "podcast:"  # begins the passwords that are made here
 _STOP = "with Ctrl-C where it was started, or prefect server stop"
 STRANGER = "a process of another user listens there."
+_OTHER_PORT = "End it, or take another port: export PREFECT_API_URL=http://127.0.0.1:4300/api"
 
 
 def configured_api() -> str | None:
@@ -102,9 +108,8 @@ def ensure_server(api: str, say: Callable[[str], None], stop: threading.Event, *
 
 def refusal(api: str, problem: str) -> PodcastError:
     """The error that the server at `api` cannot be used, for what `hindrance` says."""
-    other_port = "End it, or take another port: export PREFECT_API_URL=http://127.0.0.1:4300/api"
     password = f"Set PREFECT_API_AUTH_STRING, or stop it ({_STOP})."
-    return PodcastError(Problem(api, problem, other_port if problem == STRANGER else password))
+    return PodcastError(Problem(api, problem, password if "password" in problem else _OTHER_PORT))
 
 
 def hindrance(api: str, *, is_configured: bool = True) -> str:
@@ -144,10 +149,12 @@ def _alone() -> Iterator[None]:
 
 
 def answers(api: str) -> bool:
-    """Whether a Prefect server is there; its health is no secret."""
+    """Whether a server is there. Its health is no secret, but what stands in front of it may ask for a key."""
     try:
         with urllib.request.urlopen(f"{api}/health", timeout=_ANSWER_S):  # noqa: S310 - the address is the user's own
             return True
+    except urllib.error.HTTPError as error:
+        return error.code in (_UNAUTHORIZED, _FORBIDDEN)
     except (OSError, ValueError, HTTPException):
         return False
 
@@ -190,30 +197,54 @@ def _start(api: str, say: Callable[[str], None], stop: threading.Event) -> None:
     if place.path != "/api":
         hint = f"Set PREFECT_API_URL to {place.scheme}://{place.netloc}/api."
         raise PodcastError(Problem(api, "the address of a Prefect server ends in /api.", hint))
-    say(f"starting a Prefect server on {api}; stop it with: prefect server stop")
     record = Path(PREFECT_HOME.value()) / "server.pid"  # in which Prefect notes a server in the background
-    keeper = None
-    if not _lives(record):
-        record.unlink(missing_ok=True)
-        port = place.port or 4200
-        environment = os.environ | {
+    if _lives(record):
+        say(f"a Prefect server is starting on {api}")
+        _await(api, lambda: _lives(record), say, stop)
+        return
+    port = place.port or 4200
+    if _is_taken(port):
+        raise refusal(api, "something else than a Prefect server listens there.")
+    say(f"starting a Prefect server on {api}; stop it with: prefect server stop")
+    record.unlink(missing_ok=True)
+    keeper = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.night.prefect_keeper", str(port), str(record)],
+        env=os.environ
+        | {
             "PREFECT_SERVER_API_AUTH_STRING": _new_password(say),
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
-        }
-        keeper = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.night.prefect_keeper", str(port), str(record)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C in the terminal ends `podcast serve`, and not what outlives it
-        )
-    deadline = monotonic() + _START_S
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # a Ctrl-C in the terminal ends `podcast serve`, and not what outlives it
+    )
+    try:
+        _await(api, lambda: keeper.poll() is None, say, stop)
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(keeper.pid, signal.SIGTERM)
+        raise
+
+
+def _await(api: str, lives: Callable[[], bool], say: Callable[[str], None], stop: threading.Event) -> None:
+    """Wait until a server answers, for as long as it lives. Raises `PodcastError` once it does not."""
+    said_at = monotonic()
     while not answers(api) and not stop.wait(0.25):
-        is_over = not _lives(record) if keeper is None else keeper.poll() is not None
-        if is_over or monotonic() > deadline:
+        if not lives():
             hint = "See why with: prefect server start --host 127.0.0.1"
             raise PodcastError(Problem(api, "a local Prefect server did not start.", hint))
+        if monotonic() - said_at > _PATIENCE_S:
+            said_at = monotonic()
+            say(f"the Prefect server on {api} does not answer yet; waiting for it (Ctrl-C ends that)")
+
+
+def _is_taken(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def is_ours(api: str, *, is_configured: bool = True) -> bool:

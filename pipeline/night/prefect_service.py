@@ -36,7 +36,7 @@ from tzlocal import get_localzone_name
 
 from pipeline.engines.cluster import certificate_environment, check_address, local_cluster
 from pipeline.engines.crew import plan_workers
-from pipeline.errors import EngineError, PodcastError, Problem, StoppedError
+from pipeline.errors import EngineError, PodcastError, Problem, StoppedError, reason
 from pipeline.jobs.report import Report, read_report
 from pipeline.jobs.status import Board
 from pipeline.night import prefect_server
@@ -52,6 +52,7 @@ T = TypeVar("T")
 _LOOK_S = 2.0
 _SILENT_S = 60.0  # a flow run that runs, without a live process that holds its job, is dead
 _TRIES = 5  # of flow runs that die
+_AGAIN_S = 60.0  # until the drop folder is watched again, after what nobody foresaw
 _log = logging.getLogger(__name__)
 
 
@@ -151,10 +152,14 @@ def _watching(service: Service, drops: DropFolder, stop: threading.Event) -> Ite
     render = render_through(f"podcast/{service.name}", drops, stop)
 
     def watch_until_stopped() -> None:
-        try:
-            watch(drops, render, board, stop)
-        except PodcastError as error:
-            service.say(str(error))
+        while not stop.is_set():
+            try:
+                watch(drops, render, board, stop)
+            except Exception as error:  # the deployment is served on
+                _log.exception("watching broke off")
+                service.say(str(error) if isinstance(error, PodcastError) else f"watching broke off: {reason(error)}.")
+                if stop.wait(_AGAIN_S):
+                    return
 
     with board.open():
         # Not `threads.every`: one call that lasts as long as the block.

@@ -8,6 +8,7 @@ a hundred manifests come at once. Several watchers, on several machines, may sha
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.errors import EngineError, PodcastError, Problem, StorageError
+from pipeline.errors import EngineError, PodcastError, Problem, StorageError, reason
 from pipeline.jobs.bulk import AT_ONCE, Bulk, open_bulk
 from pipeline.jobs.job import open_job
 from pipeline.jobs.progress import progress_bars
@@ -25,7 +26,7 @@ from pipeline.jobs.report import Report
 from pipeline.jobs.stages import OnProgress
 from pipeline.jobs.status import Board, JobStatus
 from pipeline.night.claims import Claim, Outcome, claim, outcome_of_drop, outcome_of_render, place, take_over
-from pipeline.night.digest import latest_digest, names_waiting
+from pipeline.night.digest import latest_digest, names_waiting, remember_drop_folder
 from pipeline.night.inbox import Drop, Inbox, Scene, noticing
 from pipeline.night.page import write_digest
 from pipeline.settings import Settings
@@ -39,6 +40,7 @@ _LOOK_S = 3.0  # at the latest; a change in the folder makes it sooner
 _SHOW_S = 2.0
 _STOP_S = 0.2
 _TRIES = 4  # with engines that fail
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def watch(
     folder cannot be used.
     """
     output = drops.settings.output
+    said: set[str] = set()  # of the digest
 
     def show() -> None:
         names = names_waiting(drops.root)
@@ -107,9 +110,13 @@ def watch(
         drops.say(f"{outcome.name}: {status}" + (f"\n{outcome.error}" if outcome.error else ""))
         try:
             write_digest(output, latest_digest(output, drops.root))
-        except StorageError as error:
-            drops.say(str(error))
+        except Exception as error:  # whatever it is, the next job goes on
+            if str(error) not in said:
+                said.add(str(error))
+                _log.exception("the digest cannot be written")
+                drops.say(str(error) if isinstance(error, PodcastError) else f"no digest is written: {reason(error)}.")
 
+    remember_drop_folder(output, drops.root)
     with every(_SHOW_S, show):
         if not once:
             drops.say(f"watching {Folders(drops.root).inbox}; stop with Ctrl-C")

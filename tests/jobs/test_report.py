@@ -77,6 +77,7 @@ JSON = {
     "author": "",
     "series": "",
     "part": "",
+    "unspoken": 0,
 }
 
 
@@ -142,6 +143,7 @@ def test_problems_have_one_order_and_those_of_ears_and_gaps_are_set_apart(
             chapters=[],
             deliverables=[],
             warnings=[warning],
+            unspoken=0,
             wall_s=1.0,
             finished_at=datetime.now(timezone(timedelta(hours=1))),
         )

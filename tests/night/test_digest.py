@@ -86,19 +86,18 @@ def test_jobs_are_told_apart_by_what_they_need(tmp_path: Path) -> None:
     """Done, to be looked at, and failed; the verdict counts them."""
     ear = {"take": "takes/a.flac", "where": "x.md:3", "text": "Hello.", "faults": ["too long"]}
     put(tmp_path, "done")
+    put(tmp_path, "unspoken", unspoken=2)
     put(tmp_path, "flagged", ears=[ear])
     put(tmp_path, "partial", status="partial", gaps=[{"chapter": 2, "at_s": 61.5, "text": "Hi.", "why": "it died."}])
     put(tmp_path, "failed", status="failed")
     fail(tmp_path / "dropped", "refused", "refused.yaml:3: no voice.")
-    made = digest(tmp_path, failed_folder=tmp_path / "dropped", waiting=["next"])
-    assert {job.name: job.verdict for job in made.jobs} == {
-        "done": "done",
-        "flagged": "look",
-        "partial": "look",
-        "failed": "failed",
-    }
-    assert made.verdict == "1 of 5 jobs done, 2 need you, 2 failed, 1 waiting"
-    assert made.counts == {"jobs": 5, "done": 1, "look": 2, "failed": 2, "waiting": 1}
+    made = digest(tmp_path, failed_folders=[tmp_path / "dropped"], waiting=["next"])
+    verdicts = {job.name: job.verdict for job in made.jobs}
+    assert verdicts.pop("done") == "done"
+    assert verdicts.pop("failed") == "failed"
+    assert verdicts == dict.fromkeys(("flagged", "unspoken", "partial"), "look")
+    assert made.verdict == "1 of 6 jobs done, 3 need you, 2 failed, 1 waiting"
+    assert made.counts == {"jobs": 6, "done": 1, "look": 3, "failed": 2, "waiting": 1}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +240,7 @@ def test_a_run_is_told_once(tmp_path: Path) -> None:
     put(output, "broken", 3)
     fail(dropped, "broken", "broken.yaml:1: cannot be read", 2)
     fail(dropped, "long-ago", "forgotten", 48)
-    made = digest(output, failed_folder=dropped)
+    made = digest(output, failed_folders=[dropped])
     assert {job.name for job in made.jobs} == {"partial", "mended"}
     assert [(failure.name, failure.text) for failure in made.failures] == [("broken", "broken.yaml:1: cannot be read")]
 
@@ -353,7 +352,7 @@ def test_what_needs_a_person_comes_first(tmp_path: Path) -> None:
     put(tmp_path, "look", title="Flagged", ears=[{"take": "takes/a.flac", "faults": ["clipped"], "text": "Said."}])
     (tmp_path / "look/takes/a.flac").touch()
     fail(tmp_path / "failed", "refused", "why it was")
-    text = digest_html(digest(tmp_path, failed_folder=tmp_path / "failed", waiting=["later"]))
+    text = digest_html(digest(tmp_path, failed_folders=[tmp_path / "failed"], waiting=["later"]))
     order = ["1 of 3 jobs done", "why it was", "Flagged", "look/takes/a.flac", "later", "Finished", "Disk"]
     assert sorted(order, key=lambda part: text.index(part, text.index("<h1>"))) == order
 

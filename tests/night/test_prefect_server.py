@@ -26,7 +26,7 @@ from websockets.sync.client import connect
 from pipeline.night.prefect_server import answers
 from tests.support.commands import PODCAST, run_podcast
 from tests.support.processes import WAIT_S, free_port, until
-from tests.support.served import FIRST_TIME, OTHER_PROFILE, Served, serving
+from tests.support.served import FIRST_TIME, OTHER_PROFILE, Served, serving, write_show
 
 
 def _secret(served: Served) -> tuple[str, str]:
@@ -231,6 +231,55 @@ def test_another_users_server_gets_no_password_and_serves_nothing(tmp_path: Path
             assert "Traceback" not in told.stderr
             assert ("a process of another user listens there." in told.stderr) == (command != "doctor")
         assert "Basic" not in sent()
+
+
+# A server of our own that is none of Prefect's: it answers every question with the status that is given.
+OTHER = STRANGER.replace("send_response(200)", "send_response(int(sys.argv[2]))")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [200, 404, 401])
+def test_something_else_on_the_port_is_told_of(status: int, tmp_path: Path) -> None:
+    """Whatever it says, and nothing is left running."""
+    port = free_port()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    env |= {"PREFECT_HOME": str(tmp_path / "prefect")}
+    with subprocess.Popen([sys.executable, "-c", OTHER, str(port), str(status)], stdout=subprocess.DEVNULL) as other:
+        try:
+            until(lambda: _listens(port))
+            first_time = [sys.executable, "-c", FIRST_TIME, f"http://127.0.0.1:{port}/api", "serve"]
+            ended = subprocess.run(
+                first_time, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=WAIT_S, check=False
+            )
+        finally:
+            other.kill()
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert "Prefect server" in line
+    assert "export PREFECT_API_URL=http://127.0.0.1:4300/api" in line or "PREFECT_API_AUTH_STRING" in line
+    assert not (tmp_path / "prefect/server.pid").exists()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_no_proxy_is_asked_for_a_server_on_this_machine(tmp_path: Path) -> None:
+    """By nothing that `podcast serve` starts: here the proxy is one that does not answer."""
+    proxies = {
+        "http_proxy": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "ALL_PROXY": "http://127.0.0.1:9",
+    }
+    with serving(tmp_path, "--watch", "night", more=proxies) as served:
+        write_show(tmp_path / "night/inbox", "show")
+        until((tmp_path / "night/done/show/show.report.json").is_file, served.said.read_text)
+        assert served.run(PODCAST, "status", "--prefect").stderr == ""
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from pipeline.jobs.job import open_job
 from pipeline.jobs.report import Report
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.jobs.status import Board
+from pipeline.night.digest import latest_digest
 from pipeline.night.watch import DropFolder, Watcher, watch
 from pipeline.settings import Settings
 from pipeline.window import parse_window
@@ -292,3 +293,35 @@ def test_what_becomes_of_the_folder_is_said_shown_and_summed_up(shop: Shop) -> N
     digest = json.loads((drops.settings.output / "digest.json").read_text())
     assert [failure["name"] for failure in digest["failures"]] == ["two"]
     assert digest["waiting"] == ["late.yaml"]
+
+
+def test_a_digest_that_cannot_be_written_ends_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it is that nobody foresaw: it is logged, once, and the next job goes on."""
+
+    def break_down(*_arguments: object) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr("pipeline.night.watch.write_digest", break_down)
+    for name in ("one", "two", "three"):
+        shop.drop(name)
+    drops = shop.drops()
+    outcomes = watch(drops, shop.render, Board(drops.settings.output), threading.Event(), once=True)
+    assert [outcome.error for outcome in outcomes] == ["", "", ""]
+    assert [line for line in shop.said if "digest" in line] == ["no digest is written: nobody foresaw this."]
+    assert [record.message for record in caplog.records] == ["the digest cannot be written"]
+
+
+def test_a_digest_tells_of_every_folder_that_was_watched(shop: Shop) -> None:
+    """What failed and what waits there, without being told where it is; a folder that is gone is passed over."""
+    shop.drop("one", None)
+    drops = shop.drops()
+    output = drops.settings.output
+    watch(drops, shop.render, Board(output), threading.Event(), once=True)
+    shop.drop("later")
+    assert latest_digest(output).verdict == "0 of 1 job done, 1 failed, 1 waiting"
+    shop.folder.rename(shop.folder.with_name("elsewhere"))
+    assert latest_digest(output).verdict == "No jobs ran"
+    (output / ".drop-folders.json").write_text('[5, "\\u0000", {}]')
+    assert latest_digest(output).verdict == "No jobs ran"

@@ -70,7 +70,7 @@ def write_show(folder: Path, name: str, script: str = SCRIPT) -> Path:
 
 
 @contextmanager
-def serving(folder: Path, *options: str) -> Iterator[Served]:
+def serving(folder: Path, *options: str, more: Mapping[str, str] | None = None) -> Iterator[Served]:
     """A `podcast serve` for as long as the block lasts, the first on its machine; it leaves its server, as it says."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     temporary = folder / "tmp"
@@ -80,6 +80,7 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
     if not (folder / "prefect").exists():  # a second profile, which is none of our business
         (folder / "prefect").mkdir()
         (folder / "prefect/profiles.toml").write_text(f"[profiles.ephemeral]\n\n{OTHER_PROFILE}")
+    env |= more or {}
     command = [sys.executable, "-c", FIRST_TIME, f"http://127.0.0.1:{free_port()}/api", "serve", *options]
     said = folder / "said"
     with said.open("w") as stderr:
