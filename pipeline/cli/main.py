@@ -159,30 +159,47 @@ def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[Path, Report], int, i
     """Reports by manifest, and how many jobs ended without one, failed or refused."""
     from pipeline.jobs.bulk import render_jobs
     from pipeline.jobs.progress import progress_bars
-    from pipeline.jobs.report import summary
 
-    reports: dict[Path, Report] = {}
-    failed = refused = 0
-    try:
-        with progress_bars() as bar:
+    outcomes: dict[Path, tuple[Job, Report | PodcastError]] = {}
+    is_stopped = False
+    with progress_bars() as bar:  # which end before anything is told: they would write over it
+        try:
             for job, outcome in render_jobs(jobs, bulk, bar):
-                if isinstance(outcome, PodcastError):
-                    tell(outcome.problems)
-                    refused += isinstance(outcome, RequestError)  # another process holds it
-                    failed += not isinstance(outcome, RequestError)
-                    continue
-                reports[job.owner] = outcome
-                click.echo(summary(outcome), err=True)
-                for item in outcome.deliverables:
-                    click.echo(job.workspace.root / item.path, err=True)
-    except KeyboardInterrupt:
-        for job in jobs:
-            if job.owner not in reports:
-                kept = len(job.store.keys() & {plan.key for plan in job.takes})
-                what = f"stopped; {kept} of {len(job.takes)} takes are finished and kept."
-                tell([Problem(job.name, what, "Run the same command to go on.")])
-        raise
-    return reports, failed, refused
+                outcomes[job.owner] = (job, outcome)
+                if not sys.stderr.isatty():
+                    _tell_outcome(job, outcome)
+        except KeyboardInterrupt:
+            is_stopped = True
+    for job in jobs:
+        if job.owner not in outcomes:
+            _tell_stopped(job)
+        elif sys.stderr.isatty():
+            _tell_outcome(*outcomes[job.owner])
+    if is_stopped:
+        raise KeyboardInterrupt
+    errors = [outcome for _job, outcome in outcomes.values() if isinstance(outcome, PodcastError)]
+    refused = sum(isinstance(error, RequestError) for error in errors)
+    reports = {owner: outcome for owner, (_job, outcome) in outcomes.items() if not isinstance(outcome, PodcastError)}
+    return reports, len(errors) - refused, refused
+
+
+def _tell_outcome(job: Job, outcome: Report | PodcastError) -> None:
+    """How a job ended: a few lines, and last where its files are."""
+    from pipeline.jobs.report import closing_lines
+
+    if isinstance(outcome, PodcastError):
+        tell(outcome.problems)
+        return
+    for line in (*closing_lines(outcome), f"report: {job.workspace.root.parent / outcome.job / 'report.md'}"):
+        click.echo(line, err=True)
+    for item in outcome.deliverables:
+        click.echo(job.workspace.root / item.path, err=True)
+
+
+def _tell_stopped(job: Job) -> None:
+    kept = len(job.store.keys() & {plan.key for plan in job.takes})
+    what = f"stopped; {kept} of {len(job.takes)} takes are finished and kept."
+    tell([Problem(job.name, what, "Run the same command to go on.")])
 
 
 def _write_digest(output: Path) -> None:

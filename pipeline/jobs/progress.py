@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -27,10 +28,12 @@ def progress_bars() -> Iterator[Callable[[str], OnProgress]]:
 
         def bar(title: str) -> OnProgress:
             bars: dict[str, TaskID] = {}
+            making = threading.Lock()  # two threads that come first would make two
 
             def on_progress(stage: str, done: float, total: float) -> None:
-                if stage not in bars:
-                    bars[stage] = progress.add_task(f"{title}: {stage}", total=total)
+                with making:
+                    if stage not in bars:
+                        bars[stage] = progress.add_task(f"{title}: {stage}", total=total)
                 progress.update(bars[stage], completed=done, total=total)
 
             return on_progress

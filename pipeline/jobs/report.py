@@ -16,11 +16,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pipeline.deliver.chapters import ChapterAudio, ChapterGap
 from pipeline.deliver.export import Deliverable
-from pipeline.errors import Problem
+from pipeline.errors import Problem, lines_of, printable
 from pipeline.files import read_bytes, write_json, write_text
 from pipeline.source.voices import NARRATOR, Casting
 from pipeline.takes.render import DeviceWork, Ear, TakesDone
-from pipeline.words import clock
+from pipeline.words import clock, counted
 from pipeline.workspace import Production
 
 _MOST = 1e9  # takes, or seconds: whoever adds reports up need not fear an overflow
@@ -224,15 +224,28 @@ def _why(done: TakesDone, gap: ChapterGap) -> str:
     return done.missing[gap.take].why if gap.take in done.missing else "it was not rendered."
 
 
+def closing_lines(report: Report) -> list[str]:
+    """The report in a few lines, for the end of a command: how it went, and what to look at."""
+    takes = report.takes
+    speed = f", {report.speed_x:.0f} times real time." if takes.rendered else ", nothing new to render."
+    removed = f"removed {counted(len(report.removed), 'file')} that it no longer makes (see the report)"
+    return [
+        f"{printable(report.title)}: {report.status}",
+        f"{clock(report.audio_s)} of audio in {clock(report.wall_s)}{speed}",
+        f"Takes: {takes.total} in all, {takes.rendered} rendered, {takes.reused} reused, {takes.failed} failed.",
+        *([removed] if report.removed else []),
+        *(f"- {line}" for line in lines_of(report.problems)),
+    ]
+
+
 def summary(report: Report) -> str:
     """The report for people, in Markdown."""
-    takes = report.takes
+    _title, length, takes, *_others = closing_lines(report)
     lines = [
         f"# {_cell(report.title)}: {report.status}",
         "",
-        f"{clock(report.audio_s)} of audio in {clock(report.wall_s)}"
-        + (f", {report.speed_x:.0f} times real time." if takes.rendered else ", nothing new to render."),
-        f"Takes: {takes.total} in all, {takes.rendered} rendered, {takes.reused} reused, {takes.failed} failed.",
+        length,
+        takes,
         "",
         "| file | length | LUFS | dB RMS | dBTP | noise floor | limits |",
         "|---|---|---|---|---|---|---|",
