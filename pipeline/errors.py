@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 _SHOWN = 50  # problems at once
+_LISTED = 40  # names that somebody may have meant
 _LONG_QUOTE = re.compile(r'"([^"]{60})[^"]+"')
 
 
@@ -102,14 +103,15 @@ def raise_if_any(problems: Sequence[Problem]) -> None:
         raise RequestError(*problems)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`Did you mean "paul"?`, or the list of what there is when nothing is close."""
+def did_you_mean(word: str, known: Iterable[str], part: Callable[[str], str] = lambda name: name) -> str:
+    """`Did you mean "paul"?`, or the list of what there is when nothing is close, going by a `part` of each name."""
     names = sorted(known)
-    lowered = {name.lower(): name for name in reversed(names)}
-    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    lowered = {part(name).lower(): name for name in reversed(names)}
+    close = difflib.get_close_matches(part(word).lower(), lowered, n=1, cutoff=0.6)
     if close:
         return f'Did you mean "{lowered[close[0]]}"?'
-    return f"Known: {', '.join(names)}." if names else "There are none."
+    more = ", …" if len(names) > _LISTED else ""
+    return f"Known: {', '.join(names[:_LISTED])}{more}." if names else "There are none."
 
 
 def reason(error: BaseException) -> str:

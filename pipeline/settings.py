@@ -115,8 +115,7 @@ def _problem(detail: ErrorDetails, options: dict[str, Any]) -> Problem:
         case "int_parsing" | "int_parsing_size" | "greater_than":
             return Problem(where, f'"{value}" is no whole number above 0.', "Set it to one, or unset it.")
         case _:
-            message = f"{detail['msg'][0].lower()}{detail['msg'][1:]}"
-            return Problem(where, f'"{value}": {message}.', "Set it to another value, or unset it.")
+            return Problem(where, f'"{value}" cannot be used.', "Set it to another value, or unset it.")
 
 
 def _variable(name: str) -> str:

@@ -87,7 +87,7 @@ def test_what_is_wrong_is_told_at_its_option(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PODCAST_JOBS", "2")
     with pytest.raises(RequestError, match=r'^--jobs: "many" is no whole number above 0\.'):
         load_settings(jobs="many")
-    with pytest.raises(RequestError, match=r'^--window: "5": input should be a valid string\. Set it to another value'):
+    with pytest.raises(RequestError, match=r'^--window: "5" cannot be used\. Set it to another value'):
         load_settings(window=5)
 
 

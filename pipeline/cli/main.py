@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import os
+import shlex
 import signal
 import sys
 from io import TextIOWrapper
@@ -277,7 +278,7 @@ def new(path: Path) -> int:
     from pipeline.cli.starter import write_starter
 
     manifest, script = write_starter(path)
-    click.echo(f"{manifest}\n{script}\nNext: podcast render {manifest}", err=True)
+    click.echo(f"{manifest}\n{script}\nNext: podcast render {shlex.quote(str(manifest))}", err=True)
     return DONE
 
 

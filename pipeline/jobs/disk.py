@@ -7,6 +7,7 @@ What is finished already needs nothing.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,8 @@ def disk_problem(job: Job, estimated: DiskEstimate) -> Problem | None:
     needed = estimated.total + max(round(estimated.total * _MARGIN), _LEAST_MARGIN)
     folder = job.workspace.root
     with storage_errors(folder):
+        with tempfile.TemporaryFile(dir=_nearest(folder)):  # where nothing can be written, room is not what is lacking
+            pass
         free = shutil.disk_usage(_nearest(folder)).free
     if free >= needed:
         return None

@@ -6,6 +6,7 @@ In: a manifest's path. Out: a `Job` that knows every take it needs, or every pro
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +18,10 @@ from pipeline.engines import TRAITS, DiaMachine, Engine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.files import is_inside, safe_name
 from pipeline.settings import Settings, load_settings
+from pipeline.source.documents import siblings
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
-from pipeline.source.readers import load_script
+from pipeline.source.readers import is_script, load_script
 from pipeline.source.script import Script, speakers
 from pipeline.source.spoken.text import NONVERBAL_TAGS, nearest_tag, spoken, unknown_tags, unspeakable
 from pipeline.source.voices import Casting, Library, cast_speakers, load_library
@@ -203,8 +205,27 @@ def _load_script(manifest: Manifest, *, allow_outside: bool) -> Script | None:
     names = [name for name in manifest.script if name and (allow_outside or not manifest.is_outside(name))]
     if not names:
         return None
-    paths = [(manifest.file(name), str(manifest.file(name))) for name in names]
-    return load_script(paths, title=manifest.title, kind=manifest.kind, cast=manifest.cast)
+    missing = [_missing(manifest, index) if name in names else None for index, name in enumerate(manifest.script)]
+    problems = [problem for problem in missing if problem]
+    gone = {manifest.script[index] for index, problem in enumerate(missing) if problem}
+    paths = [manifest.file(name) for name in names if name not in gone]
+    try:
+        script = load_script(
+            [(path, str(path)) for path in paths], title=manifest.title, kind=manifest.kind, cast=manifest.cast
+        )
+    except RequestError as error:
+        problems += error.problems if paths else ()
+    raise_if_any(problems)
+    return script
+
+
+def _missing(manifest: Manifest, index: int) -> Problem | None:
+    """That a script which the manifest names is not there."""
+    name = manifest.script[index]
+    path = manifest.file(name)
+    if os.path.exists(path) or not is_script(path):  # noqa: PTH110 - it raises nothing
+        return None
+    return Problem(manifest.where("script", index), f'there is no file "{name}".', siblings(path))
 
 
 def _load_library(folder: Path, others: Sequence[Path], *, allow_outside: bool) -> Library:

@@ -27,16 +27,18 @@ from prefect import serve as serve_deployments
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.client.schemas.objects import DeploymentStatus, FlowRun, State, StateType
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments import run_deployment
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
+from pydantic import ValidationError
 from tzlocal import get_localzone_name
 
 from pipeline.engines.cluster import certificate_environment, check_address, local_cluster
 from pipeline.engines.crew import plan_workers
-from pipeline.errors import EngineError, PodcastError, Problem, StoppedError, reason
+from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StoppedError, reason
 from pipeline.jobs.report import Report, read_report
 from pipeline.jobs.status import Board
 from pipeline.night import prefect_server
@@ -73,6 +75,7 @@ def serve(service: Service) -> None:
 
     Raises `PodcastError` where no server can be had.
     """
+    _check_cron(service.cron)
     if service.settings.cluster is not None:
         check_address(service.settings.cluster, "client")
     configured = prefect_server.configured_api()
@@ -96,6 +99,15 @@ def serve(service: Service) -> None:
         if service.drops is not None and service.cron is None:
             stack.enter_context(_watching(service, service.drops, stop))
         _serve(service, api, stop)
+
+
+def _check_cron(cron: str | None) -> None:
+    try:
+        if cron is not None:
+            CronSchedule(cron=cron)
+    except ValidationError:
+        example = 'Write minute, hour, day, month and weekday, such as "0 23 * * *".'
+        raise RequestError(Problem("--cron", f'"{cron}" is no schedule.', example)) from None
 
 
 def _serve(service: Service, api: str, stop: threading.Event) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Union, get_args
@@ -76,7 +76,7 @@ def _read_bytes(path: Path, shown: str) -> bytes:
     try:
         return read_bytes(path)
     except FileNotFoundError:
-        problem = Problem(shown, "there is no such file.", _siblings(path))
+        problem = Problem(shown, "there is no such file.", siblings(path))
     except IsADirectoryError:
         problem = Problem(shown, "this is a folder.", "Name a file in it.")
     except PermissionError:
@@ -88,13 +88,13 @@ def _read_bytes(path: Path, shown: str) -> bytes:
     raise RequestError(problem)
 
 
-def _siblings(path: Path) -> str:
+def siblings(path: Path) -> str:
     """What the writer may have meant: the files of the same kind in the same folder."""
     try:
         names = [p.name for p in path.parent.iterdir() if p.suffix == path.suffix and p.is_file()]
     except OSError:
         return "Its folder does not exist either; check the path."
-    return did_you_mean(path.name, names) if names else "Check the path."
+    return did_you_mean(path.name, names, lambda name: Path(name).stem) if names else "Check the path."
 
 
 @dataclass(frozen=True)
@@ -272,10 +272,36 @@ def _problem(detail: ErrorDetails, located: Located, model: type[BaseModel]) -> 
             return Problem(where, f'"{name}" must be text, not {kind}.', "Write it on one line.")
         case "model_type" | "dict_type":
             return Problem(where, f'"{name}" must hold "key: value" lines.', "See the examples in docs/.")
-        case _:
+        case kind:
             shown = f" (it is {value[:40]!r})" if isinstance(value, str) else ""
-            what = f'"{name}"{shown}: {detail["msg"][0].lower()}{detail["msg"][1:]}.'
+            what = f'"{name}"{shown} {expected(kind, detail.get("ctx", {}))}.'
             return Problem(where, what, "Give another value, or take the line out to have the default.")
+
+
+def expected(kind: str, bounds: Mapping[str, Any]) -> str:
+    """What a value has to be for which pydantic has raised an error of this `kind`; `bounds` are its context."""
+    match kind:
+        case "greater_than_equal":
+            return f"has to be at least {bounds['ge']:g}"
+        case "greater_than":
+            return f"has to be more than {bounds['gt']:g}"
+        case "less_than_equal":
+            return f"has to be at most {bounds['le']:g}"
+        case "less_than":
+            return f"has to be less than {bounds['lt']:g}"
+        case "string_too_short" | "too_short":
+            return "must not be empty"
+        case "string_too_long":
+            return f"has to be at most {bounds['max_length']} characters long"
+        case _ if kind.startswith("int_"):
+            return "has to be a whole number"
+        case _ if kind.startswith(("float_", "finite_")):
+            return "has to be a number"
+        case _ if kind.startswith("bool_"):
+            return "has to be true or false"
+        case _ if kind.startswith(("tuple_", "list_")):
+            return "has to be a list"
+    return "cannot be used"
 
 
 def _keys(model: type[BaseModel], path: Iterable[int | str]) -> list[str]:

@@ -21,6 +21,7 @@ from pipeline.source.presets import PRESETS, Preset
 from pipeline.window import Window
 from pipeline.workspace import Production
 
+_SCRIPT_SUFFIXES = (".md", ".markdown", ".txt")
 Seconds = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]
 
 
@@ -155,6 +156,9 @@ def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Man
     and reported with them. Raises `RequestError` where the file cannot be read as YAML at all.
     """
     path = Path(path)
+    if path.suffix.lower() in _SCRIPT_SUFFIXES and path.is_file():
+        two_lines = f'Give a manifest that names it, of two lines: "title: {path.stem}" and "script: {path.name}".'
+        raise RequestError(Problem(str(path), "this is a script, and no manifest.", two_lines))
     located = read_yaml(read_text(path, str(path)), str(path))
     if not isinstance(located.data, dict):
         raise RequestError(

@@ -146,10 +146,12 @@ WRONG = [
     wrong("title null", "title:\nscript: job.md\n", ("job.yaml:1", 'no "title"')),
     wrong("no script", "title: A test\n", ("job.yaml:1", 'no "script"')),
     # scripts
-    wrong("script missing", "title: A test\nscript: jbo.md\n", ("jbo.md", 'Did you mean "job.md"?')),
-    wrong("script folder missing", "title: A test\nscript: parts/one.md\n", ("parts/one.md", "no such file")),
+    wrong(
+        "script missing", "title: A test\nscript: jbo.md\n", ("job.yaml:2", 'no file "jbo.md". Did you mean "job.md"?')
+    ),
+    wrong("script folder missing", "title: A test\nscript: parts/one.md\n", ("job.yaml:2", 'no file "parts/one.md"')),
     wrong("script suffix", "title: A test\nscript: job.docx\n", ("job.docx", 'a ".docx" file cannot be a script')),
-    wrong("script name too long", f"title: A test\nscript: {'x' * 300}.md\n", (f"{'x' * 300}.md", "cannot be read")),
+    wrong("script name too long", f"title: A test\nscript: {'x' * 300}.md\n", ("job.yaml:2", f"{'x' * 60}…")),
     wrong(
         "Latin-1",
         HEAD,

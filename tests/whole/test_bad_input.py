@@ -208,7 +208,7 @@ def test_all_problems_are_told_at_once(podcast: Podcast, tmp_path: Path) -> None
         ("job.yaml:10", "neither JPEG nor PNG"),
         ("job.yaml:11", '"podcast"'),
         ("one.md:5", '"Silent"'),
-        ("tow.md", '"two.md"'),
+        ("job.yaml:2", 'Did you mean "two.md"?'),
         ("three.yml:2", "no text"),
         ("three.yml:4", "pause_s"),
     ]

@@ -41,9 +41,14 @@ def load_script(paths: Sequence[tuple[Path, str]], *, title: str, kind: Kind, ca
     return Script(tuple(chapters), tuple(warnings))
 
 
+def is_script(path: Path) -> bool:
+    """Whether it can be one, by its suffix."""
+    return path.suffix.lower() in MARKDOWN_SUFFIXES + YAML_SUFFIXES
+
+
 def _load_file(path: Path, shown: str, title: str, kind: Kind, cast: Collection[str]) -> Script:
     suffix = path.suffix.lower()
-    if suffix not in MARKDOWN_SUFFIXES + YAML_SUFFIXES:
+    if not is_script(path):
         accepted = ", ".join(MARKDOWN_SUFFIXES + YAML_SUFFIXES)
         what = f'a "{suffix}" file cannot be a script.' if suffix else "the file's name has no suffix."
         raise RequestError(Problem(shown, what, f"Use one of {accepted}."))
