@@ -159,7 +159,7 @@ def join_chapter(
 
 
 def texts_in(folder: Path) -> set[str]:
-    """What the turns of all chapters in `folder` say. Scripts that have none in common are two different scripts."""
+    """What the turns of all chapters in `folder` say."""
     records = [read_record(path, _ChapterRecord) for path in folder.glob("*.json")]
     return {turn.text.removeprefix(MISSING) for record in records if record for turn in record.turns}
 

@@ -19,7 +19,7 @@ from mutagen import MutagenError
 from pipeline.audio import ChapterMark, Pcm
 from pipeline.audio.codecs import Probe, Writer, decode, open_writer, probe
 from pipeline.audio.loudness import SILENCE_DB, Levels, measure
-from pipeline.deliver.chapters import ChapterAudio
+from pipeline.deliver.chapters import MISSING, ChapterAudio, texts_in
 from pipeline.deliver.mastering import TOLERANCE, Master, Timeline, correct, level, master_blocks, solve, target
 from pipeline.deliver.orders import Cover, Order
 from pipeline.deliver.tags import tag_flac, tag_m4b, tag_mp3, tag_wav
@@ -28,6 +28,7 @@ from pipeline.files import (
     atomic_path,
     atomic_write,
     clear_way,
+    content_key,
     file_hash,
     is_inside,
     read_record,
@@ -70,6 +71,7 @@ class _Delivered:
     sha256: str
     deliverable: Deliverable
     is_left_over: bool = False  # the last run that was done had no order for it
+    words: tuple[str, ...] = ()  # a short hash of what each turn in it says; older records have none
 
 
 @dataclass
@@ -98,7 +100,8 @@ class DeliveryRecord:
 
     def put(self, order: Order, deliverable: Deliverable) -> None:
         """Record the finished file of `order`."""
-        file = _Delivered(order.key, file_hash(order.path) or "", deliverable)
+        words = words_of(turn.text for chapter in order.chapters for turn in chapter.turns)
+        file = _Delivered(order.key, file_hash(order.path) or "", deliverable, words=tuple(sorted(words)))
         with self._lock:
             self._files[deliverable.path] = file
             self._write()
@@ -126,18 +129,28 @@ class DeliveryRecord:
         self._write()
         return sorted(removed)
 
-    def leftovers(self, *, everything: bool = False) -> list[Path]:
-        """Files that the last run that was done had no order for; or all that are on record."""
-        names = (name for name, file in self._files.items() if everything or file.is_left_over)
+    def leftovers(self, wanted: Set[str] = frozenset(), *, everything: bool = False) -> list[Path]:
+        """Files the last run that was done had no order for, but for those of `wanted` presets; or all on record."""
+        unwanted = {name: file for name, file in self._files.items() if file.deliverable.preset not in wanted}
+        names = self._files if everything else (name for name, file in unwanted.items() if file.is_left_over)
         return [path for name in sorted(names) for path in self._intact(name)]
 
-    def has_files(self, presets: Set[str]) -> bool:
-        """Whether a file of one of the `presets` that is on record is there; without a record, whether any is."""
-        if self._files:
-            names = (name for name, file in self._files.items() if file.deliverable.preset in presets)
-            return any((self._workspace.root / name).is_file() for name in names)
-        files = (path for preset in presets for path in (self._workspace.home / preset).rglob("*"))
-        return any(path.suffix in _SUFFIXES for path in files if path.is_file())
+    def replaced_by(self, texts: Set[str], presets: Set[str]) -> Path | None:
+        """A finished file of one of the `presets` that says nothing of `texts`, all that a script says; None without.
+
+        What files say that are not on record is told by the chapters.
+        """
+        words = words_of(texts)
+        for name, file in sorted(self._files.items()):
+            path = self._workspace.root / name
+            of_preset = [other for other in self._files.values() if other.deliverable.preset == file.deliverable.preset]
+            said = {word for other in of_preset for word in other.words}
+            if file.deliverable.preset in presets and said and not said & words and path.is_file():
+                return path
+        if not self._files and (said := texts_in(self._workspace.chapters)) and not said & texts:
+            files = (path for preset in sorted(presets) for path in sorted((self._workspace.home / preset).rglob("*")))
+            return next((path for path in files if path.suffix in _SUFFIXES and path.is_file()), None)
+        return None
 
     def _intact(self, name: str) -> list[Path]:
         """A file and what lies beside it, if it is there as it was made, and within the job's folder."""
@@ -156,6 +169,11 @@ class DeliveryRecord:
     def name(self, path: Path) -> str:
         """`path` relative to the job's folder, as the record and the report have it."""
         return path.relative_to(self._workspace.root).as_posix()
+
+
+def words_of(texts: Iterable[str]) -> set[str]:
+    """A short hash of each text: scripts that have none in common are two different scripts."""
+    return {content_key(text.removeprefix(MISSING))[:8] for text in texts}
 
 
 def _with_sidecars(path: Path) -> list[Path]:

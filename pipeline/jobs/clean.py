@@ -189,6 +189,19 @@ def _is_earlier(workspace: Workspace) -> bool:
         return False
 
 
+def _presets(workspace: Workspace) -> set[str]:
+    """The presets that manifests of what is made here still ask for: one may deliver what another does not."""
+    presets: set[str] = set()
+    for path in manifests_of(read_json(workspace.record)):
+        try:
+            manifest, _problems = load_manifest(path, allow_outside=True)
+        except PodcastError:  # it is gone, or nobody knows
+            continue
+        if manifest.production == workspace.production:
+            presets |= {preset.preset for preset in manifest.deliver}
+    return presets
+
+
 def _keys(folder: Path, manifest: Path, engine: str, keys_of: KeysOf) -> Set[str]:
     try:
         return keys_of(manifest, engine)
@@ -211,7 +224,7 @@ def _unused(workspace: Workspace, used: Set[str]) -> Iterator[UnusedFile]:
     Regular files only.
     """
     for each in (workspace, *workspace.others()):
-        for path in DeliveryRecord(each).leftovers(everything=_is_earlier(each)):
+        for path in DeliveryRecord(each).leftovers(_presets(each), everything=_is_earlier(each)):
             yield UnusedFile(path, path.lstat().st_size)
     for folder in (workspace.takes, workspace.voices):
         if folder.is_symlink() or not folder.is_dir():

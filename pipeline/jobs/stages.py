@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from pipeline.deliver.chapters import ChapterAudio, join_chapter, texts_in
+from pipeline.deliver.chapters import ChapterAudio, join_chapter
 from pipeline.deliver.export import Deliverable, DeliveryRecord, deliver, write_covers
 from pipeline.deliver.orders import Order, plan_orders
 from pipeline.errors import Problem, RequestError
@@ -75,9 +75,9 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
     the disk does not take the work, and `StoppedError` once `conditions.admission.stop` is set.
     """
     conditions = conditions or Conditions()
-    started = time.monotonic()
     stage = conditions.stage
     with job.workspace.lock(conditions.wait_for_holder):
+        started = time.monotonic()
         # Only now is it certain which of the folder's productions is this job's: another may just have come first.
         job = replace(job, workspace=job.workspace.of(job.manifest.production))
         job.workspace.create()
@@ -213,11 +213,10 @@ def _tidy(job: Job, chapters: Sequence[ChapterAudio], orders: Sequence[Order]) -
 def _claim(job: Job) -> None:
     """Write whose `home` it is. Raises `RequestError` where finished files of another script would be replaced."""
     workspace, manifest = job.workspace, job.manifest
-    finished, wanted = texts_in(workspace.chapters), {turn.text for part in job.script.chapters for turn in part.turns}
-    presets = {preset.preset for preset in manifest.deliver}
-    if finished and not finished & wanted and DeliveryRecord(workspace).has_files(presets):
-        what = f'"{manifest.title}" is finished, with a script that has no line of this one ({workspace.home}).'
-        hint = "Add part: or another title to this one, or remove those finished files."
+    texts = {turn.text for chapter in job.script.chapters for turn in chapter.turns}
+    if replaced := DeliveryRecord(workspace).replaced_by(texts, {preset.preset for preset in manifest.deliver}):
+        what = f'"{manifest.title}" is finished, with a script that has no line of this one ({replaced}).'
+        hint = "Add part: or another title to this one, or remove that file."
         raise RequestError(Problem(manifest.where("title"), what, hint))
     earlier = [str(path) for path in manifests_of(read_json(workspace.record)) if _may_be_there(path)]
     manifests = sorted({str(job.owner.resolve()), *earlier})

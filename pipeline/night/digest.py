@@ -188,9 +188,8 @@ def make_digest(
     all_failures = (failure for folder in failed_folders for failure in _failures(folder))
     failures = {failure.name: failure for failure in all_failures if since < failure.at <= now}
     for name in failures.keys() & jobs.keys():  # a job that is partial has a report and an error text, of one run
-        done = jobs[name].report.status == "done"
-        older = failures if not done or failures[name].at < jobs[name].finished_at else jobs
-        del older[name]
+        if jobs[name].report.status != "done" or failures[name].at < jobs[name].finished_at:
+            del failures[name]
     devices: defaultdict[str, DeviceWork] = defaultdict(DeviceWork)
     for job in jobs.values():
         for name, work in job.devices.items():

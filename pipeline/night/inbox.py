@@ -65,6 +65,12 @@ class Scene:
         others = [drop for drop in (*self.drops, *claimed) if drop.manifest.name not in known]
         return {companion for drop in others for companion in drop.companions}
 
+    def needed_by_others(self, job: str) -> set[str]:
+        """The companions of every job but `job` that it has no copy of: those that wait, or were just claimed."""
+        claimed = [drop for name, drop in self.claimed.items() if drop is not None and name != job]
+        needed = {name for drop in claimed for name in drop.companions if not (drop.manifest.parent / name).is_file()}
+        return needed | {name for drop in self.drops for name in drop.companions}
+
     def manifests(self) -> frozenset[str]:
         """The file names of all manifests there are."""
         claimed = [drop for drop in self.claimed.values() if drop is not None]

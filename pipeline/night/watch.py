@@ -214,7 +214,7 @@ class Watcher:
             if name in self._claims or name in self._given_up or self._is_full:
                 continue
             try:
-                taken = take_over(self._folders, name, scene.manifests(), scene.named_by_others(name))
+                taken = take_over(self._folders, name, scene.manifests(), scene.needed_by_others(name))
             except OSError as error:
                 self._say_once(name, f"{name}: cannot be taken up ({error.strerror or error}).")
                 continue
@@ -341,7 +341,7 @@ class Watcher:
         # Looked at after the manifest has moved: of two watchers that finish together, one sees that it is the last.
         with suppress(OSError):
             scene = self._inbox.look(self._drops.clock())
-        for stayed in claimed.tidy(outcome, scene.named_by_others(claimed.name)):
+        for stayed in claimed.tidy(outcome, scene.needed_by_others(claimed.name)):
             self._drops.say(f"{claimed.name}: {stayed}")
         self._finish(claimed, outcome)
 

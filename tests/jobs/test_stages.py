@@ -104,6 +104,39 @@ def test_another_script_goes_on_where_it_replaces_nothing(render: Render, settin
     assert before.items() < finished(settings).items()
 
 
+def test_each_finished_file_is_kept_from_other_scripts(render: Render, settings: Settings) -> None:
+    """Whatever was rendered under its title since; and whoever made it may make it again."""
+    render(FIRST, deliver=["flac"])
+    render(SECOND, deliver=["wav"])
+    before = finished(settings)
+    for script, presets in ((SECOND, ["wav", "flac"]), (SECOND, ["flac"]), (FIRST, ["wav"])):
+        with pytest.raises(RequestError, match=r"has no line of this one \(.*/A test/.*\.(flac|wav)\)"):
+            render(script, deliver=presets)
+    assert finished(settings) == before
+    for script, preset in ((FIRST, "flac"), (SECOND, "wav")):
+        assert render(script, deliver=[preset])[1].takes.rendered == 0
+    assert finished(settings) == before
+
+
+def test_what_another_manifest_of_the_title_delivers_is_not_left_over(render: Render, settings: Settings) -> None:
+    """As long as that is there."""
+
+    def keys_of(manifest: Path, engine: str) -> set[str]:
+        return referred_keys(open_job(manifest, settings, engine=engine))
+
+    job, _report = render(FIRST, deliver=["flac"])
+    shutil.copytree(job.owner.parent, elsewhere := settings.output.parent / "elsewhere", ignore=lambda *_: ["output"])
+    render(FIRST, deliver=["wav"])
+    assert find_unused(settings.output, keys_of).jobs
+    other = open_job(elsewhere / "job.yaml", settings, engine="tone")
+    render_job(other, Conditions(jobs=1))
+    assert find_unused(settings.output, keys_of).jobs == ()
+    (elsewhere / "job.yaml").write_text(other.owner.read_text().replace("flac", "wav"))
+    render_job(open_job(elsewhere / "job.yaml", settings, engine="tone"), Conditions(jobs=1))
+    (found,) = find_unused(settings.output, keys_of).jobs
+    assert {file.path.parts[-4] for file in found.files} == {"flac"}
+
+
 @pytest.mark.parametrize("damage", ["garbage", "{}", "[]", None])
 @pytest.mark.parametrize("keys", [{"part": "2"}, {"author": "Ann"}, {"series": "Mondays"}, {}])
 def test_a_lost_record_hands_nothing_over(

@@ -231,7 +231,7 @@ def test_disk_is_counted_by_kind(tmp_path: Path) -> None:
 
 
 def test_a_run_is_told_once(tmp_path: Path) -> None:
-    """A partial job has a report and an error text; a done one with a newer error was dropped again."""
+    """A partial job has a report and an error text; of a done one a newer error tells besides: it may be another's."""
     output, dropped = tmp_path / "output", tmp_path / "failed"
     put(output, "partial", 2, status="partial")
     fail(dropped, "partial", "partial: 1 of 2 chapters", 1.9)
@@ -241,7 +241,7 @@ def test_a_run_is_told_once(tmp_path: Path) -> None:
     fail(dropped, "broken", "broken.yaml:1: cannot be read", 2)
     fail(dropped, "long-ago", "forgotten", 48)
     made = digest(output, failed_folders=[dropped])
-    assert {job.name for job in made.jobs} == {"partial", "mended"}
+    assert {job.name for job in made.jobs} == {"partial", "mended", "broken"}
     assert [(failure.name, failure.text) for failure in made.failures] == [("broken", "broken.yaml:1: cannot be read")]
 
 

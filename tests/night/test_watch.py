@@ -325,3 +325,24 @@ def test_a_digest_tells_of_every_folder_that_was_watched(shop: Shop) -> None:
     assert latest_digest(output).verdict == "No jobs ran"
     (output / ".drop-folders.json").write_text('[5, "\\u0000", {}]')
     assert latest_digest(output).verdict == "No jobs ran"
+
+
+def test_a_job_that_waits_keeps_its_own_script(shop: Shop) -> None:
+    """Another may come and go with one of the same name meanwhile."""
+    tries: list[str] = []
+
+    def fail_twice(manifest: Path) -> None:
+        if manifest.name == "one.yaml" and len(tries) < 2:
+            tries.append(manifest.name)
+            raise StorageError(Problem("disk", "it is full."))
+
+    shop.during = fail_twice
+    shop.drop("one", "Mine.", script="script.md")
+    with Running(shop.watcher(at_once=2, patience_s=1)):
+        until(lambda: tries)
+        shop.drop("two", "Theirs.", script="script.md")
+        until(lambda: len(shop.finished) == 2)
+    assert set(shop.rendered) == {("one.yaml", "Mine."), ("two.yaml", "Theirs.")}
+    assert (shop.folder / "done/one/script.md").read_text() == "Mine."
+    assert (shop.folder / "done/two/script.md").read_text() == "Theirs."
+    assert shop.files("inbox") == []
