@@ -225,4 +225,6 @@ def set_aside(path: Path) -> None:
     with storage_errors(path):
         if aside.is_dir() and not aside.is_symlink():
             shutil.rmtree(aside)
+        elif path.is_dir():  # which takes no file's place
+            aside.unlink(missing_ok=True)
         path.replace(aside)

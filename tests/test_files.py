@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pipeline.files import (
     file_hash,
     read_json,
     safe_name,
+    set_aside,
     write_json,
 )
 
@@ -110,6 +112,30 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="not empty"), atomic_folder(tmp_path / "weights"):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["weights"]
+
+
+def test_what_is_set_aside_takes_the_place_of_what_was_before(tmp_path: Path) -> None:
+    """Whatever the two are; a link is not followed."""
+    (tmp_path / "elsewhere").mkdir()
+
+    def put(path: Path, kind: str) -> None:
+        if kind == "folder":
+            path.mkdir()
+            (path / "in it").touch()
+        elif kind == "link":
+            path.symlink_to("elsewhere")
+        else:
+            path.write_text(kind)
+
+    for number, (new, old) in enumerate(itertools.product(("file", "folder", "link"), repeat=2)):
+        path = tmp_path / f"{number}"
+        put(path, new)
+        put(tmp_path / f"{number}.damaged", old)
+        set_aside(path)
+        aside = tmp_path / f"{number}.damaged"
+        assert not os.path.lexists(path)
+        assert (aside.is_symlink(), aside.is_dir()) == (new == "link", new != "file")
+    assert (tmp_path / "elsewhere").is_dir()
 
 
 def test_json_round_trips_and_garbage_reads_as_none(tmp_path: Path) -> None:
