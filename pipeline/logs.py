@@ -5,11 +5,13 @@ Each process writes a file of its own. A log that cannot be written never stops 
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -137,6 +139,11 @@ def _is_wanted(record: logging.LogRecord) -> bool:
 
 class _LogFile(RotatingFileHandler):
     """A file that says nothing where it cannot be written: the terminal is for the work's own messages."""
+
+    def _open(self) -> TextIOWrapper:
+        if Path(self.baseFilename).is_fifo():  # which would be waited for until somebody reads it
+            raise OSError(errno.EINVAL, "a pipe stands in its place")
+        return super()._open()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         """Lose the record."""

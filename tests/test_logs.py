@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -207,6 +208,15 @@ def test_a_full_disk_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
     assert log_to(tmp_path, "render") is None
     logging.getLogger("pipeline").warning("lost")
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_pipe_in_its_place_is_told(tmp_path: Path) -> None:
+    """And not waited for."""
+    (tmp_path / "logs").mkdir()
+    os.mkfifo(tmp_path / "logs/render.log")
+    problem = log_to(tmp_path, "render")
+    assert problem is not None
+    assert "a pipe stands in its place" in problem.what
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
