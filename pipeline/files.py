@@ -213,6 +213,16 @@ def safe_name(title: str) -> str:
     return name or "untitled"
 
 
+def ensure_folder(folder: Path, root: Path) -> None:
+    """Make a folder within `root`; what stands in the place of one on the way there is set aside. Raises `OSError`."""
+    for path in (folder, *folder.parents):
+        if path == root:
+            break
+        if os.path.lexists(path) and not path.is_dir():
+            set_aside(path)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def clear_way(path: Path) -> None:
     """Set aside a folder that stands where a file of the job belongs."""
     if path.is_dir():

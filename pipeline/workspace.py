@@ -21,15 +21,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import filelock
 
 from pipeline.errors import Problem, RequestError
-from pipeline.files import content_key, read_json, read_record, safe_name, storage_errors, write_json
+from pipeline.files import (
+    content_key,
+    ensure_folder,
+    read_json,
+    read_record,
+    safe_name,
+    set_aside,
+    storage_errors,
+    write_json,
+)
 
 _PATIENCE_S = 0.2  # of `lock`, with a process that only looks whether the lock is free
-_OWN_NAMES = {"takes", "voices", "chapters", "job.json", "report.json", "report.md", "deliverables.json"}
+_OWN_NAMES = {
+    *("takes", "voices", "chapters", "job.json", "report.json", "report.md", "deliverables.json"),
+    *("acx", "flac", "m4b", "podcast", "wav"),  # folders of presets
+}
 _RESERVED = {"auditions", "digest.html", "digest.json", "logs"}  # what else lies in the output folder
 
 
@@ -73,10 +84,19 @@ class Workspace:
     @property
     def production(self) -> Production | None:
         """Whose `home` is; None where nobody is known to have it."""
-        record = read_json(self.record)
-        if not isinstance(record, dict) or "title" not in record:  # older versions kept none
+        record = read_record(self.record, dict) or {}
+        if "title" not in record:  # older versions kept none
             return None
         return Production(*(str(record.get(part.name, "")) for part in fields(Production)))
+
+    @property
+    def manifests(self) -> list[Path]:
+        """The manifests that made it; none where that is not known, or one of them can be no manifest's path."""
+        record = read_record(self.record, dict) or {}
+        named = record.get("manifests", [record.get("manifest")])  # older: one
+        names = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+        is_sound = all(os.path.isabs(name) and "\0" not in name for name in names)  # noqa: PTH117 - of a text
+        return [Path(name) for name in names] if is_sound else []
 
     def of(self, production: Production) -> Workspace:
         """The workspace of a production in the same folder: the one it has, or else the first that is free."""
@@ -112,7 +132,7 @@ class Workspace:
         """Make the folders. Raises `StorageError` where that cannot be done."""
         with storage_errors(self.root):
             for folder in (self.takes, self.voices, self.chapters):
-                folder.mkdir(parents=True, exist_ok=True)
+                ensure_folder(folder, self.root)
 
     @contextmanager
     def lock(self, wait: Callable[[str], None] | None = None) -> Iterator[None]:
@@ -123,6 +143,8 @@ class Workspace:
         """
         with storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
+        if self._lock.is_symlink() or self._lock.is_dir():  # which can be no lock
+            set_aside(self._lock)
         lock = filelock.FileLock(self._lock, timeout=_PATIENCE_S)
         with storage_errors(self.root):
             while not lock.is_locked:
@@ -151,7 +173,8 @@ class Workspace:
         if not self._lock.exists():  # nobody ever had it: nothing is left behind there
             return False
         holder = read_json(self._holder)
-        if isinstance(holder, dict) and holder.get("host") not in (None, socket.gethostname()):
+        host = holder.get("host") if isinstance(holder, dict) else None
+        if isinstance(host, str) and host != socket.gethostname():
             return True
         with storage_errors(self._lock):
             try:
@@ -184,15 +207,6 @@ def workspaces(
 def _is_ours(title: str) -> bool:
     """Whether a folder of this name would stand where something of the job belongs, now or later."""
     return title.casefold() in _OWN_NAMES or title.casefold().endswith(".damaged")
-
-
-def manifests_of(record: Any) -> list[Path]:
-    """The manifests that a job.json names; none where it is damaged, or one of them can be no manifest's path."""
-    named = record.get("manifests", [record.get("manifest")]) if isinstance(record, dict) else None  # older: one
-    if not isinstance(named, list):
-        return []
-    names = [name for name in named if isinstance(name, str)]
-    return [Path(name) for name in names] if all(os.path.isabs(name) and "\0" not in name for name in names) else []  # noqa: PTH117
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -158,12 +158,6 @@ def join_chapter(
     return audio
 
 
-def texts_in(folder: Path) -> set[str]:
-    """What the turns of all chapters in `folder` say."""
-    records = [read_record(path, _ChapterRecord) for path in folder.glob("*.json")]
-    return {turn.text.removeprefix(MISSING) for record in records if record for turn in record.turns}
-
-
 def _find(path: Path, key: str, number: int, title: str) -> ChapterAudio | None:
     record = read_record(path.with_suffix(".json"), _ChapterRecord)
     if record is None or record.key != key or file_hash(path) != record.file_sha256:

@@ -6,178 +6,40 @@ it after decoding, against the preset's limits. A file that is there already and
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mutagen import MutagenError
 
 from pipeline.audio import ChapterMark, Pcm
 from pipeline.audio.codecs import Probe, Writer, decode, open_writer, probe
-from pipeline.audio.loudness import SILENCE_DB, Levels, measure
-from pipeline.deliver.chapters import MISSING, ChapterAudio, texts_in
+from pipeline.audio.loudness import Levels, measure
+from pipeline.deliver.chapters import ChapterAudio
 from pipeline.deliver.mastering import TOLERANCE, Master, Timeline, correct, level, master_blocks, solve, target
 from pipeline.deliver.orders import Cover, Order
+from pipeline.deliver.record import SIDECARS, Deliverable, DeliveryRecord
 from pipeline.deliver.tags import tag_flac, tag_m4b, tag_mp3, tag_wav
 from pipeline.deliver.transcript import Cue, chapters_json, to_json, to_srt, to_vtt
 from pipeline.files import (
     atomic_path,
     atomic_write,
     clear_way,
-    content_key,
-    file_hash,
-    is_inside,
-    read_record,
+    ensure_folder,
     storage_errors,
-    write_record,
     write_text,
 )
 from pipeline.source.presets import Preset
-from pipeline.workspace import Workspace
 
 _TRIES = 3
 _BLOCKS_AHEAD = 4  # of three seconds each, between mastering and an encoder that is alone
 _BLOCKS_APART = 256  # by which one of several encoders may be behind another: about 130 MB
 _ACX_LONGEST_S = 120 * 60
-_SUFFIXES = (".mp3", ".m4b", ".wav", ".flac")
-_SIDECARS = (".vtt", ".srt", ".transcript.json", ".chapters.json")
 
 OnAudio = Callable[[float], None]  # seconds of audio encoded or measured since the last call
-
-
-@dataclass(frozen=True)
-class Deliverable:
-    """A finished file, and what was measured of it after decoding; the defaults are of a file that was not measured."""
-
-    path: str  # relative to the job's folder
-    preset: str = ""
-    audio_s: float = 0.0
-    lufs: float = SILENCE_DB
-    rms_db: float = SILENCE_DB
-    true_peak_dbtp: float = SILENCE_DB
-    noise_floor_db: float = SILENCE_DB
-    limits: Mapping[str, bool] = field(default_factory=dict)  # of the preset: name -> kept
-
-
-@dataclass
-class _Delivered:
-    """What is on record of a finished file."""
-
-    key: str  # of its order
-    sha256: str
-    deliverable: Deliverable
-    is_left_over: bool = False  # the last run that was done had no order for it
-    words: tuple[str, ...] = ()  # a short hash of what each turn in it says; older records have none
-
-
-@dataclass
-class _Deliverables:
-    """What `deliverables.json` says."""
-
-    files: dict[str, _Delivered]
-
-
-class DeliveryRecord:
-    """The record of finished files, so that an unchanged one is not made again."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._lock = threading.Lock()
-        record = read_record(workspace.deliverables, _Deliverables)
-        self._files = {} if record is None else record.files
-
-    def find(self, order: Order) -> Deliverable | None:
-        """The deliverable of `order`, if its file is unchanged since and would come out the same."""
-        name = self.name(order.path)
-        file = self._files.get(name)
-        if file and file.key == order.key and file.sha256 == file_hash(order.path):
-            return file.deliverable
-        return None
-
-    def put(self, order: Order, deliverable: Deliverable) -> None:
-        """Record the finished file of `order`."""
-        words = words_of(turn.text for chapter in order.chapters for turn in chapter.turns)
-        file = _Delivered(order.key, file_hash(order.path) or "", deliverable, words=tuple(sorted(words)))
-        with self._lock:
-            self._files[deliverable.path] = file
-            self._write()
-
-    def settle(self, orders: Iterable[Order]) -> list[str]:
-        """After a run that is done: remove what earlier runs made by the same presets and no order asks for any more.
-
-        What other presets made stays, as `leftovers`; what somebody changed since stays too. Returns what was removed.
-        """
-        orders = list(orders)
-        names, presets = {self.name(order.path) for order in orders}, {order.preset.preset for order in orders}
-        wanted = {path for order in orders for path in _with_sidecars(order.path)}
-        removed = []
-        for name in sorted(self._files.keys() - names):
-            if self._files[name].deliverable.preset in presets:
-                for path in set(self._intact(name)) - wanted:  # another format has sidecars of the same names
-                    with storage_errors(path):
-                        path.unlink(missing_ok=True)
-                    removed.append(self.name(path))
-                del self._files[name]
-            else:
-                self._files[name].is_left_over = True
-        for name in names:
-            self._files[name].is_left_over = False
-        self._write()
-        return sorted(removed)
-
-    def leftovers(self, wanted: Set[str] = frozenset(), *, everything: bool = False) -> list[Path]:
-        """Files the last run that was done had no order for, but for those of `wanted` presets; or all on record."""
-        unwanted = {name: file for name, file in self._files.items() if file.deliverable.preset not in wanted}
-        names = self._files if everything else (name for name, file in unwanted.items() if file.is_left_over)
-        return [path for name in sorted(names) for path in self._intact(name)]
-
-    def replaced_by(self, texts: Set[str], presets: Set[str]) -> Path | None:
-        """A finished file of one of the `presets` that says nothing of `texts`, all that a script says; None without.
-
-        What files say that are not on record is told by the chapters.
-        """
-        words = words_of(texts)
-        for name, file in sorted(self._files.items()):
-            path = self._workspace.root / name
-            of_preset = [other for other in self._files.values() if other.deliverable.preset == file.deliverable.preset]
-            said = {word for other in of_preset for word in other.words}
-            if file.deliverable.preset in presets and said and not said & words and path.is_file():
-                return path
-        if not self._files and (said := texts_in(self._workspace.chapters)) and not said & texts:
-            files = (path for preset in sorted(presets) for path in sorted((self._workspace.home / preset).rglob("*")))
-            return next((path for path in files if path.suffix in _SUFFIXES and path.is_file()), None)
-        return None
-
-    def _intact(self, name: str) -> list[Path]:
-        """A file and what lies beside it, if it is there as it was made, and within the job's folder."""
-        path = self._workspace.root / name
-        if (
-            not is_inside(path, self._workspace.home)
-            or path.is_symlink()
-            or file_hash(path) != self._files[name].sha256
-        ):
-            return []
-        return [path for path in _with_sidecars(path) if path.is_file()]
-
-    def _write(self) -> None:
-        write_record(self._workspace.deliverables, asdict(_Deliverables(self._files)))
-
-    def name(self, path: Path) -> str:
-        """`path` relative to the job's folder, as the record and the report have it."""
-        return path.relative_to(self._workspace.root).as_posix()
-
-
-def words_of(texts: Iterable[str]) -> set[str]:
-    """A short hash of each text: scripts that have none in common are two different scripts."""
-    return {content_key(text.removeprefix(MISSING))[:8] for text in texts}
-
-
-def _with_sidecars(path: Path) -> list[Path]:
-    return [path, *(path.with_suffix(suffix) for suffix in _SIDECARS)]
 
 
 @dataclass
@@ -211,9 +73,9 @@ def deliver(
     by_path: dict[Path, Deliverable] = {}
     for order in orders:
         with storage_errors(order.path.parent):
-            order.path.parent.mkdir(parents=True, exist_ok=True)
-        _write_sidecars(order)
+            ensure_folder(order.path.parent, record.root)
         if finished := record.find(order):
+            _write_sidecars(order)
             by_path[order.path] = finished
             on_audio(2 * order.audio_s)
     missing = [order for order in orders if order.path not in by_path]
@@ -232,6 +94,7 @@ def deliver(
             master = solve(missing[0].chapters, missing[0].preset)
             _encode(files, master, on_audio, then=lambda file: _finish(file, master, on_audio))
         for file in files:
+            _write_sidecars(file.order)  # not before: a run that fails leaves what was there, and what says the same
             by_path[file.order.path] = _deliverable(file, record)
             record.put(file.order, by_path[file.order.path])
     return [by_path[order.path] for order in orders]
@@ -389,5 +252,5 @@ def _write_sidecars(order: Order) -> None:
         for cue in chapter.cues
     ]
     texts = (to_vtt(cues), to_srt(cues), to_json(cues), chapters_json(chapter_marks(order.chapters, lay)))
-    for suffix, text in zip(_SIDECARS, texts, strict=True):
+    for suffix, text in zip(SIDECARS, texts, strict=True):
         write_text(order.path.with_suffix(suffix), text)

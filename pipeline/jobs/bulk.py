@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from pipeline.engines import TRAITS, DiaMachine, Engine
@@ -189,19 +190,35 @@ def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress
         bulk.add(job)
     # Those outside their window last: they would hold the places of others while they sleep.
     in_order = sorted(jobs, key=lambda job: (not bulk.is_open(job), -job.manifest.priority))
+    # Not `concurrent.futures.wait`: a Ctrl-C that comes within would leave a lock behind that all jobs need to end.
+    ended: SimpleQueue[tuple[Job, JobOutcome | BaseException]] = SimpleQueue()
+
+    def run(job: Job) -> None:
+        try:
+            ended.put((job, _outcome(job, bulk, bar)))
+        except BaseException as error:
+            ended.put((job, error))
+
     with ThreadPoolExecutor(bulk.at_once, "job") as pool:
-        running: dict[Future[JobOutcome], Job] = {}
         try:
             for job in in_order:
-                running[pool.submit(_outcome, job, bulk, bar)] = job
-            while running:
-                done, _rest = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield running.pop(future), future.result()
+                pool.submit(run, job)
+            for _job in in_order:
+                yield _next(ended)
         except BaseException:
             bulk.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _next(ended: SimpleQueue[tuple[Job, JobOutcome | BaseException]]) -> tuple[Job, JobOutcome]:
+    """The next job that ends. Raises what it raised."""
+    while True:
+        with suppress(Empty):
+            job, outcome = ended.get(timeout=0.5)
+            if isinstance(outcome, BaseException) and not isinstance(outcome, PodcastError):
+                raise outcome
+            return job, outcome
 
 
 def _outcome(job: Job, bulk: Bulk, bar: Callable[[str], OnProgress]) -> JobOutcome:

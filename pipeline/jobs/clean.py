@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.deliver.export import DeliveryRecord
+from pipeline.deliver.record import DeliveryRecord
 from pipeline.errors import PodcastError, Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.files import read_json, read_record, storage_errors
+from pipeline.files import read_record, storage_errors
 from pipeline.source.manifest import load_manifest
-from pipeline.workspace import Folders, Workspace, job_name, manifests_of, workspaces
+from pipeline.workspace import Folders, Workspace, job_name, workspaces
 
 KeysOf = Callable[[Path, str], Set[str]]  # a manifest and an engine: keys of its takes and auditions
 
@@ -135,7 +135,7 @@ def _remove(job: JobCleaning, keys_of: KeysOf) -> JobCleaning:
 def _used(workspace: Workspace, keys_of: KeysOf) -> tuple[Set[str], Problem | None]:
     """The keys that the job's manifests refer to, and what is odd about them."""
     folder = workspace.root
-    named = [manifests_of(read_json(each.record)) for each in (workspace, *workspace.others())]
+    named = [each.manifests for each in (workspace, *workspace.others())]
     if not all(named):
         what = "its job.json cannot be read, so that nobody knows what it needs."
         raise RequestError(Problem(str(folder), what, "Render it again, then clean."))
@@ -180,7 +180,7 @@ def _moved(manifest: Path) -> Path | None:
 def _is_earlier(workspace: Workspace) -> bool:
     """Whether what was made here has had other titles since: there are manifests, and none makes it any more."""
     production = workspace.production
-    there = [manifest for manifest in manifests_of(read_json(workspace.record)) if manifest.is_file()]
+    there = [manifest for manifest in workspace.manifests if manifest.is_file()]
     if production is None or not there:
         return False
     try:
@@ -192,7 +192,7 @@ def _is_earlier(workspace: Workspace) -> bool:
 def _presets(workspace: Workspace) -> set[str]:
     """The presets that manifests of what is made here still ask for: one may deliver what another does not."""
     presets: set[str] = set()
-    for path in manifests_of(read_json(workspace.record)):
+    for path in workspace.manifests:
         try:
             manifest, _problems = load_manifest(path, allow_outside=True)
         except PodcastError:  # it is gone, or nobody knows

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
 from pipeline.deliver.chapters import ChapterAudio, ChapterGap
-from pipeline.deliver.export import Deliverable
+from pipeline.deliver.record import Deliverable
 from pipeline.errors import Problem, lines_of, printable
 from pipeline.files import read_bytes, write_json, write_text
 from pipeline.source.voices import NARRATOR, Casting

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pipeline.deliver.chapters import ChapterAudio, join_chapter
-from pipeline.deliver.export import Deliverable, DeliveryRecord, deliver, write_covers
+from pipeline.deliver.export import deliver, write_covers
 from pipeline.deliver.orders import Order, plan_orders
+from pipeline.deliver.record import Deliverable, DeliveryRecord
 from pipeline.errors import Problem, RequestError
-from pipeline.files import file_hash, read_json, read_record, storage_errors, write_json
+from pipeline.files import file_hash, read_record, storage_errors, write_record
 from pipeline.jobs.job import Job
 from pipeline.jobs.report import Report, make_report, write_report
 from pipeline.settings import usable_cores
@@ -28,7 +29,6 @@ from pipeline.takes.plan import PlannedTake
 from pipeline.takes.render import TakesDone, find_takes, leave_out_faulty, render_takes
 from pipeline.threads import in_parallel
 from pipeline.window import Admission
-from pipeline.workspace import manifests_of
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -184,7 +184,6 @@ def deliver_all(job: Job, orders: Sequence[Order], conditions: Conditions) -> li
         done_s += seconds
         conditions.on_progress("deliverables", min(done_s, total_s), total_s)
 
-    write_covers(orders, job.cover)
     record = DeliveryRecord(job.workspace)
     together: dict[Hashable, list[Order]] = {}
     for order in orders:
@@ -193,6 +192,7 @@ def deliver_all(job: Job, orders: Sequence[Order], conditions: Conditions) -> li
     groups = sorted(together.values(), key=lambda group: -group[0].audio_s)
     stop = conditions.admission.stop
     delivered = in_parallel(lambda group: deliver(group, record, on_audio), groups, conditions.jobs, stop)
+    write_covers(orders, job.cover)
     by_path = {item.path: item for items in delivered for item in items}
     return [by_path[record.name(order.path)] for order in orders]
 
@@ -218,9 +218,9 @@ def _claim(job: Job) -> None:
         what = f'"{manifest.title}" is finished, with a script that has no line of this one ({replaced}).'
         hint = "Add part: or another title to this one, or remove that file."
         raise RequestError(Problem(manifest.where("title"), what, hint))
-    earlier = [str(path) for path in manifests_of(read_json(workspace.record)) if _may_be_there(path)]
+    earlier = [str(path) for path in workspace.manifests if _may_be_there(path)]
     manifests = sorted({str(job.owner.resolve()), *earlier})
-    write_json(workspace.record, asdict(manifest.production) | {"manifests": manifests})
+    write_record(workspace.record, asdict(manifest.production) | {"manifests": manifests})
 
 
 def _may_be_there(manifest: Path) -> bool:

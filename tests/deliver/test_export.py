@@ -20,8 +20,9 @@ import soundfile
 
 from pipeline.audio.codecs import Probe, decode, probe
 from pipeline.audio.loudness import Levels
-from pipeline.deliver.export import DeliveryRecord, check_limits
+from pipeline.deliver.export import check_limits
 from pipeline.deliver.mastering import TOLERANCE
+from pipeline.deliver.record import DeliveryRecord
 from pipeline.files import file_hash, read_record, write_record
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.report import Report

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RequestError
-from pipeline.files import write_json
+from pipeline.files import write_record
 from pipeline.jobs.clean import Cleaning, find_unused, remove
 from pipeline.jobs.job import open_job
 from pipeline.jobs.stages import Conditions, render_job
@@ -79,7 +79,7 @@ def test_no_take_that_a_manifest_refers_to_is_removed(now: list[str], before: li
             # Takes are all that matters here, and chapters and deliverables take most of the time.
             job.workspace.create()
             render_takes(job.takes, job.engine, job.store)
-        write_json(job.workspace.root / "job.json", {"manifest": str(manifest)})
+        write_record(job.workspace.root / "job.json", {"manifest": str(manifest)})
         plan = [(take.key, action, why) for take, action, why in explain(job.takes, job.store)]
         keys = Keys(machine)
         remove(find_unused(machine.output, keys), keys)

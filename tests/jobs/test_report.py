@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from pipeline.deliver.export import Deliverable
+from pipeline.deliver.record import Deliverable
 from pipeline.errors import Problem
 from pipeline.jobs.job import open_job
 from pipeline.jobs.report import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import RequestError
-from pipeline.files import write_json
+from pipeline.errors import Problem, RequestError, StorageError
+from pipeline.files import write_record
 from pipeline.jobs.clean import find_unused, remove
 from pipeline.jobs.job import Job, open_job, referred_keys
 from pipeline.jobs.report import Report, read_report
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
+from pipeline.source.presets import PRESETS
 from pipeline.workspace import workspaces
 from tests.support.commands import MakeJob
 
@@ -116,6 +118,75 @@ def test_each_finished_file_is_kept_from_other_scripts(render: Render, settings:
     for script, preset in ((FIRST, "flac"), (SECOND, "wav")):
         assert render(script, deliver=[preset])[1].takes.rendered == 0
     assert finished(settings) == before
+
+
+@pytest.mark.parametrize("presets", [["flac"], ["wav", "flac"]])
+def test_a_finished_file_is_kept_though_its_record_is_lost(
+    presets: list[str], render: Render, settings: Settings
+) -> None:
+    """What it says stands in the transcript beside it."""
+    job, _report = render(FIRST, deliver=["flac"])
+    before = finished(settings)
+    render(SECOND, deliver=["wav"])
+    job.workspace.deliverables.write_text("garbage")
+    with pytest.raises(RequestError, match="has no line of this one"):
+        render(SECOND, deliver=presets)
+    assert finished(settings).items() >= before.items()
+    assert render(FIRST, deliver=["flac"])[1].takes.rendered == 0
+
+
+def test_an_altered_record_hands_nothing_over(render: Render, settings: Settings) -> None:
+    """It has a checksum; the report says whose the files are."""
+    job, _report = render(FIRST, title="One")
+    before = finished(settings)
+    job.workspace.record.write_text(job.workspace.record.read_text().replace("One", "Two"))
+    assert render(FIRST, title="Two")[1].status == "done"
+    assert finished(settings).items() > before.items()
+
+
+def test_a_run_that_fails_leaves_what_lies_beside_a_file_as_well(
+    render: Render, make_job: MakeJob, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its transcripts, chapters and cover belong to the sound."""
+    render(FIRST)
+    before = finished(settings)
+
+    def break_down(*_arguments: object, **_options: object) -> None:
+        raise StorageError(Problem("disk", "it is full."))
+
+    monkeypatch.setattr("pipeline.deliver.export._encode", break_down)
+    with pytest.raises(StorageError):
+        render(FIRST + " And more.\n\n" + FIRST.split("\n\n")[1])
+    assert finished(settings) == before
+
+
+@pytest.mark.parametrize("name", ["takes", "chapters", "voices", "flac", "flac/Unknown author", ".lock"])
+@pytest.mark.parametrize("kind", ["file", "pipe", "link", "folder"])
+def test_what_stands_in_the_place_of_a_folder_or_the_lock_is_set_aside(
+    name: str, kind: str, render: Render, settings: Settings
+) -> None:
+    """And the job goes on."""
+    place = settings.output / "job" / name
+    place.parent.mkdir(parents=True)
+    match kind:
+        case "file":
+            place.write_text("mine")
+        case "pipe":
+            os.mkfifo(place)
+        case "link":
+            place.symlink_to("nowhere")
+        case "folder":
+            place.mkdir()
+    job, report = render(FIRST)
+    assert report.status == "done"
+    assert all((job.workspace.root / item.path).is_file() for item in report.deliverables)
+
+
+def test_no_title_has_the_folder_of_a_preset(render: Render, settings: Settings) -> None:
+    """Which another title may ask for one day."""
+    render(FIRST)
+    for preset in PRESETS:
+        assert render(SECOND, title=preset)[1].job.startswith(f"job/{preset} (")
 
 
 def test_what_another_manifest_of_the_title_delivers_is_not_left_over(render: Render, settings: Settings) -> None:
@@ -278,7 +349,7 @@ def test_a_record_without_sound_paths_cleans_nothing(render: Render, settings: S
         return referred_keys(open_job(manifest, settings, engine=engine))
 
     for manifests in (str(job.owner), 5, {"a": 1}, ["\0"], ["relative.yaml"], [5]):
-        write_json(job.workspace.record, {"manifests": manifests})
+        write_record(job.workspace.record, {"manifests": manifests})
         cleaning = find_unused(settings.output, keys_of)
         assert cleaning.jobs == ()
         assert "cannot be read" in str(cleaning.skipped[0])
