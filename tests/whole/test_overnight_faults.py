@@ -317,7 +317,8 @@ def test_prefect_and_what_it_runs_are_killed(
         assert_same(job, undisturbed(script))
     serving.process.send_signal(signal.SIGTERM)
     assert serving.process.wait(WAIT_S) in (0, 130)  # it tells of lost connections, tracebacks and all: that is Prefect
-    until(lambda: len(stage.processes()) == len(stage.processes("prefect.server")))  # which stays, as it says
+    kept = ("prefect.server", "prefect_keeper")  # they stay, as it says
+    until(lambda: len(stage.processes()) == sum(len(stage.processes(word)) for word in kept))
 
 
 def test_the_disk_is_full_or_read_only(
