@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import yaml
@@ -28,3 +29,10 @@ def test_a_starter_renders_as_it_is(tmp_path: Path) -> None:
     again = run_podcast("new", "shows/my-show", cwd=tmp_path)
     assert again.returncode == 2
     assert "is there already" in again.stderr
+
+
+def test_the_next_command_can_be_pasted(tmp_path: Path) -> None:
+    """Also where the name has a space."""
+    answer = run_podcast("new", "My Show's", cwd=tmp_path)
+    following = answer.stderr.splitlines()[-1].removeprefix("Next: podcast ")
+    assert run_podcast(*shlex.split(following), "--engine", "tone", cwd=tmp_path).returncode == 0

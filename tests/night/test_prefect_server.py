@@ -233,6 +233,18 @@ def test_another_users_server_gets_no_password_and_serves_nothing(tmp_path: Path
         assert "Basic" not in sent()
 
 
+@pytest.mark.slow
+def test_a_schedule_that_is_none_is_told_before_anything_is_started(tmp_path: Path) -> None:
+    """With the form of one that is."""
+    env = {"PREFECT_HOME": str(tmp_path / "prefect")}
+    ended = run_podcast("serve", "--watch", "night", "--cron", "nonsense", cwd=tmp_path, env=env)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        '--cron: "nonsense" is no schedule. Write minute, hour, day, month and weekday, such as "0 23 * * *".'
+    ]
+    assert not (tmp_path / "prefect/server.pid").exists()
+
+
 # A server of our own that is none of Prefect's: it answers every question with the status that is given.
 OTHER = STRANGER.replace("send_response(200)", "send_response(int(sys.argv[2]))")
 

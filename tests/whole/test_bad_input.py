@@ -163,6 +163,30 @@ def test_a_symlink_inside_the_folder_is_no_problem(podcast: Podcast, tmp_path: P
     assert_refused(podcast("plan", "job.yaml"), tmp_path, ("job.yaml:3", ""))
 
 
+def test_a_script_given_as_manifest_shows_the_two_lines(podcast: Podcast, tmp_path: Path, make_job: MakeJob) -> None:
+    """That a manifest for it needs."""
+    make_job(SPEECH)
+    assert_refused(podcast("render", "job.md"), tmp_path, ("job.md", '"title: job" and "script: job.md"'))
+
+
+def test_nobody_is_guessed_to_have_meant_another_name(podcast: Podcast, tmp_path: Path, make_job: MakeJob) -> None:
+    """Because the endings are alike."""
+    make_job(SPEECH, name="t9")
+    assert_refused(podcast("render", "nothere.yaml"), tmp_path, ("nothere.yaml", "Known: t9.yaml."))
+    assert_refused(podcast("render", "t8.yaml"), tmp_path, ("t8.yaml", "t9.yaml"))
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that takes no files from anybody")
+def test_a_folder_that_takes_no_files_is_not_called_full(podcast: Podcast, make_job: MakeJob) -> None:
+    """Room is not what is lacking."""
+    make_job(SPEECH)
+    answer = podcast("render", "job.yaml", "--out", "/proc/x", "--engine", "tone")
+    assert answer.code == 1
+    assert "0 kB" not in answer.err
+    assert answer.err.startswith("/proc/x/job: ")
+    assert "Traceback" not in answer.err
+
+
 def test_a_manifest_that_is_not_there(podcast: Podcast, tmp_path: Path, make_job: MakeJob) -> None:
     """A manifest that is missing, is a folder, or hangs under a file is named with what to do."""
     make_job(SPEECH)
