@@ -72,7 +72,7 @@ def _run(task: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, A
     process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if process.returncode:
         what = f"the process that loads the engine ended with {process.returncode}."
-        raise EngineError(Problem("bench engine", what, process.stderr.strip()[-2000:]))
+        raise EngineError(Problem("bench engine", what, process.stderr.strip().rpartition("\n")[2]))
     figures: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
     return figures
 

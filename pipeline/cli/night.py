@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
     from pipeline.settings import Settings
 
-_log_of_night = logging.getLogger(__name__)
 poll_option = click.option("--poll", is_flag=True, help="Look for changes: network folders tell of none.")
 
 
@@ -246,6 +244,4 @@ def _log(settings: Settings, name: str) -> None:
 
 
 def _say(words: str) -> None:
-    """Tell a person, and whoever reads the log."""
-    _log_of_night.info("%s", words)
     click.echo(redact(words), err=True)

@@ -79,6 +79,7 @@ def keeping_server(api: str, say: Callable[[str], None], stop: threading.Event) 
         if silent > 1:
             ensure_server(api, say, stop)
         elif not silent and not is_ours(api):
+            say(f"{api}: {STRANGER} podcast serve ends.")
             stop.set()
             os.kill(os.getpid(), signal.SIGTERM)
 

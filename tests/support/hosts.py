@@ -67,8 +67,11 @@ class Running:
             process.resume()
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal, and give the exit code; fails where one of its children outlives it."""
-        children = self.family()[1:]
+        """Send a signal, and give the exit code; fails where a child outlives it that is no Prefect server."""
+        family = [(process, " ".join(process.cmdline())) for process in self.family()[1:]]
+        children = [
+            process for process, words in family if "prefect_keeper" not in words and "prefect.server" not in words
+        ]
         self.process.send_signal(number)
         code = self.process.wait(WAIT_S)
         _gone, alive = psutil.wait_procs(children, WAIT_S)

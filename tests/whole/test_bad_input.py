@@ -282,14 +282,10 @@ def test_the_output_folder_cannot_be_made(podcast: Podcast, tmp_path: Path, make
     """A file where a folder is needed, and a name no file system takes, end with a message and no takes."""
     make_job(SPEECH)
     (tmp_path / "file").write_text("in the way")
-    half = tmp_path / "half" / "job"
-    half.mkdir(parents=True)
-    (half / "takes").write_text("in the way")
 
     for out, words in (
         ("file", "file"),
         ("file/below", "file"),
-        ("half", "file"),
         ("/proc/nowhere", ""),
         ("x" * 300, ""),
     ):

@@ -200,7 +200,7 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, make_job: MakeJob) -
         try:
             # Most of a run's first part is imports: there is little to break, so most kills come after it.
             early = draw.random() < 0.05
-            delay_s = draw.uniform(0, idle_s) if early else draw.uniform(idle_s * 0.6, whole_s)
+            delay_s = draw.uniform(0, idle_s) if early else draw.uniform(idle_s * 0.3, whole_s)
             try:
                 process.wait(delay_s)
             except subprocess.TimeoutExpired:
