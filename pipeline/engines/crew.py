@@ -113,10 +113,17 @@ class Crew:
                     time.sleep(_LOOK_S)
 
 
+class _Client(Client):
+    """One that only `close` closes: after a Ctrl-C half way its loop may have ended, and nothing answers any more."""
+
+    def __del__(self) -> None:
+        """Wait for nobody."""
+
+
 def connect(address: str, timeout_s: float = 30) -> Client:
     """A client of the scheduler at `address`. Raises `EngineError` where there is none."""
     try:
-        return Client(address, timeout=timeout_s, set_as_default=False)
+        return _Client(address, timeout=timeout_s, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, RuntimeError, CommClosedError) as error:
         what = f"no Dask scheduler answers ({reason(error)})."
         hint = "Start it, then run the same command again: finished takes are kept."

@@ -99,12 +99,12 @@ def _listening(pid: int | None = None) -> set[tuple[str, int]]:
 
 
 def _answers_in_the_open(port: int) -> bytes:
-    """What is said to somebody who asks for a page, unencrypted."""
+    """The first of what is said to somebody who asks for a page, unencrypted."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
         try:
-            return b"".join(iter(lambda: connection.recv(1000), b""))
-        except ConnectionError:
+            return connection.recv(1000)
+        except (ConnectionError, TimeoutError):  # on a busy machine it may not be hung up on for long
             return b""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.engines.cluster import local_cluster
+from pipeline.engines.crew import connect
+from pipeline.engines.devices import share_cores
 from pipeline.files import read_record
 from pipeline.takes.store import TakeStore
 from tests.support.commands import PODCAST, MakeJob
@@ -74,3 +78,15 @@ def test_ctrl_c_ends_it_all(under_way: tuple[subprocess.Popen[str], list[psutil.
     assert "Traceback" not in said
     _gone, alive = psutil.wait_procs(workers, timeout=WAIT_S)
     assert not alive
+
+
+def test_a_client_whose_loop_has_ended_is_forgotten_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a Ctrl-C half way: nothing answers any more, and what waits in vain is told nobody at the end."""
+    unraisable: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", unraisable.append)
+    with local_cluster(share_cores(1, threads=1)) as address:
+        client = connect(address, timeout_s=0.2)
+        client._loop_runner.stop()
+        del client
+        gc.collect()
+    assert unraisable == []
