@@ -10,6 +10,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
+def ordinal(number: int, of: int) -> str:
+    """`number` with as many digits as the largest of `of`, at least two, so that names sort as numbers do."""
+    return f"{number:0{max(2, len(str(of)))}d}"
+
+
 def counted(count: int, noun: str) -> str:
     """`1 chapter`, `1,200 chapters`."""
     return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -35,6 +35,7 @@ from pipeline.files import (
     storage_errors,
     write_json,
 )
+from pipeline.words import ordinal
 
 _PATIENCE_S = 0.2  # of `lock`, with a process that only looks whether the lock is free
 _OWN_NAMES = {
@@ -119,9 +120,9 @@ class Workspace:
             return not os.path.lexists(self.home)
         return read_record(self.deliverables, dict) is None
 
-    def chapter(self, number: int, title: str) -> Path:
-        """The sound of a chapter."""
-        return self.chapters / f"{number:02d} - {safe_name(title)}.flac"
+    def chapter(self, number: int, of: int, title: str) -> Path:
+        """The sound of one of so many chapters."""
+        return self.chapters / f"{ordinal(number, of)} - {safe_name(title)}.flac"
 
     def others(self) -> list[Workspace]:
         """Those of further productions in the same folder."""

@@ -36,6 +36,7 @@ BLOCK = 65536  # samples the reader hands out at a time
 WAV_LIMIT_BYTES = 2**32 - 2**26
 WAV_SAMPLE_BYTES = 3
 # Sound and nothing else: a playlist would have FFmpeg follow it to other files.
+_NERO_CHAPTERS = 255  # its list counts in one byte, and FFmpeg writes as many without a word
 _NO_PLAYLISTS = {
     "format_whitelist": "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,matroska,mov,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"
 }
@@ -97,7 +98,7 @@ def open_writer(
 
 
 class _AacWriter:
-    """AAC-LC in an MPEG-4 file, with a QuickTime chapter track: Nero's list ends at 255 chapters."""
+    """AAC-LC in an MPEG-4 file, with a QuickTime chapter track, and Nero's list where it can hold all chapters."""
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class _AacWriter:
 
     def __enter__(self) -> Self:
         options = {
-            "movflags": "+faststart",
+            "movflags": "+faststart" if len(self._chapters) <= _NERO_CHAPTERS else "+faststart+disable_chpl",
             "fflags": "+bitexact",
             # The edit list counts in this unit; in the default, milliseconds, the end misses its sample.
             "movie_timescale": str(self._rate_hz),

@@ -34,8 +34,10 @@ script: {script}            # a file beside this one, or a list of files
 # pauses: {{turn_s: 0.35, paragraph_s: 0.6, scene_s: 1.5}}
 
 # cover: cover.jpg          # JPEG or PNG beside this file
-# series: My Series
-# part: 1
+# series: My Show           # of a podcast, with season and episode; of a book, with part: 1
+# season: 1
+# episode: 1
+# read_by: Jane Doe
 # year: 2026
 # description: One or two sentences that players show.
 """

@@ -16,9 +16,10 @@ from pipeline.deliver.tags import Tags
 from pipeline.files import content_key, safe_name
 from pipeline.source.manifest import Manifest
 from pipeline.source.presets import Preset
+from pipeline.words import ordinal
 from pipeline.workspace import Workspace
 
-_VERSION = 3  # raised whenever a file made of the same chapters would come out differently
+_VERSION = 4  # raised whenever a file made of the same chapters would come out differently
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,16 @@ def plan_orders(
         folder = workspace.home / preset.preset / book_folder(manifest)
         in_one = preset.files == "one" or (preset.files is None and manifest.kind == "podcast")
         if in_one and whole:
-            number = _number(manifest.part)
-            prefix = f"{number:02d} - " if number else ""
+            part = _number(manifest.part)
+            label = manifest.episode_label or (ordinal(part, part) if part else "")
+            prefix = f"{label} - " if label else ""
             path = folder / f"{prefix}{safe_name(manifest.title)}.{preset.format}"
             tags = _tags(manifest, manifest.title, narrator, cover)
             orders.append(Order(path, preset, tuple(chapters), tags, marks=True))
         if not in_one:
             for chapter in chapters:
-                path = folder / f"{chapter.number:02d} - {safe_name(chapter.title)}.{preset.format}"
+                number = ordinal(chapter.number, total_chapters)
+                path = folder / f"{number} - {safe_name(chapter.title)}.{preset.format}"
                 tags = replace(
                     _tags(manifest, chapter.title, narrator, cover), track=chapter.number, tracks=total_chapters
                 )
@@ -106,8 +109,10 @@ def plan_orders(
 
 
 def book_folder(manifest: Manifest) -> Path:
-    """`Author/Title`, or `Author/Series/Vol 2 - Title`, as Audiobookshelf reads them."""
+    """`Author/Title`, `Author/Series/Vol 2 - Title` as Audiobookshelf reads them, or `Author/Show/S02E12 - Title`."""
     title = safe_name(manifest.title)
+    if manifest.episode_label:
+        title = safe_name(f"{manifest.episode_label} - {title}")
     author = safe_name(manifest.author) if manifest.author else "Unknown author"
     if not manifest.series:
         return Path(author, title)
@@ -124,13 +129,15 @@ def _number(part: str) -> int:
 def _tags(manifest: Manifest, title: str, narrator: str, cover: Cover | None) -> Tags:
     return Tags(
         title=title,
-        album=manifest.title,
+        album=(manifest.series if manifest.kind == "podcast" else "") or manifest.title,
         artist=manifest.author,
         narrator=narrator,
         genre="Podcast" if manifest.kind == "podcast" else "Audiobook",
         year=manifest.year,
-        track=_number(manifest.part),
+        track=manifest.episode or _number(manifest.part),
         tracks=0,
+        season=manifest.season or 0,
+        episode=manifest.episode or 0,
         series=manifest.series,
         part=manifest.part,
         description=manifest.description,

@@ -1,8 +1,9 @@
 """Names, numbers, cover and chapter marks into a finished sound file.
 
-What players and libraries expect (Audiobookshelf, mp3tag, Apple): album is the book's title, artist and album
-artist the author, composer the narrator. A finished file comes in and is changed in place; the same tags give
-the same bytes. The marks of an m4b are not here: its container holds them from the start.
+What players and libraries expect (Audiobookshelf, mp3tag, Apple): album is the book's title or the podcast's show,
+artist and album artist the author, composer the narrator, disc a podcast's season. A finished file comes in and is
+changed in place; the same tags give the same bytes. The marks of an m4b are not here: its container holds them from
+the start.
 
 The writers raise `OSError`, or mutagen's `MutagenError` for a file that is not what its name says.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from mutagen import id3
 from mutagen.flac import FLAC, Picture
 from mutagen.mp4 import MP4, MP4Cover, MP4FreeForm
 from mutagen.wave import WAVE
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pipeline.audio import ChapterMark
 from pipeline.errors import Problem, RequestError
@@ -54,11 +56,13 @@ class Tags:
     title: str
     album: str
     artist: str  # the author
-    narrator: str
+    narrator: str  # who reads it
     genre: str
     year: int | None
     track: int
     tracks: int
+    season: int  # of a podcast; 0: none, as for its episode
+    episode: int
     series: str
     part: str  # the volume's number in its series
     description: str
@@ -116,6 +120,11 @@ def tag_m4b(path: Path, tags: Tags) -> None:
     file.tags["stik"] = [AUDIOBOOK]
     if tags.track:
         file.tags["trkn"] = [(tags.track, tags.tracks)]
+    if tags.season:
+        file.tags["disk"] = [(tags.season, 0)]
+        file.tags["tvsn"] = [tags.season]
+    if tags.episode:
+        file.tags["tves"] = [tags.episode]
     if tags.cover:
         png = tags.cover_mime == "image/png"
         kind = MP4Cover.FORMAT_PNG if png else MP4Cover.FORMAT_JPEG
@@ -138,6 +147,9 @@ def tag_flac(path: Path, tags: Tags, chapters: Sequence[ChapterMark]) -> None:
         "DATE": str(tags.year or ""),
         "TRACKNUMBER": str(tags.track or ""),
         "TRACKTOTAL": str(tags.tracks or ""),
+        "DISCNUMBER": str(tags.season or ""),
+        "SEASON": str(tags.season or ""),
+        "EPISODE": str(tags.episode or ""),
         "SERIES": tags.series,
         "SERIES-PART": tags.part,
         "DESCRIPTION": tags.description,
@@ -160,10 +172,10 @@ def tag_flac(path: Path, tags: Tags, chapters: Sequence[ChapterMark]) -> None:
 
 
 def read_cover(path: Path, shown: str) -> tuple[bytes, str, tuple[int, int]]:
-    """Read a JPEG or PNG: its bytes as they are, its MIME type, and (width, height) in pixels.
+    """Read a JPEG or PNG: its bytes, its MIME type, and (width, height) in pixels.
 
-    The picture is decoded to the end, since a broken one shows only in players. `shown` is the file's name in
-    messages. Raises `RequestError`.
+    The bytes are as they are, but for a JPEG in CMYK, which becomes one in RGB. The picture is decoded to the end: a
+    broken one shows only in players. `shown` is the file's name in messages. Raises `RequestError`.
     """
     again = "Give a JPEG or PNG file, at least 2400 pixels square for most shops."
     try:
@@ -182,6 +194,7 @@ def read_cover(path: Path, shown: str) -> tuple[bytes, str, tuple[int, int]]:
             size, mime = image.size, image.get_format_mimetype() or ""
             if size[0] * size[1] <= MAX_COVER_PIXELS:
                 image.load()
+                in_rgb = _in_rgb(image) if image.mode == "CMYK" else data
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             image.verify()  # the checksums of a PNG, which loading forgives
     # Pillow raises nearly anything for a broken file: OSError, SyntaxError, struct.error, its own bomb error.
@@ -190,7 +203,20 @@ def read_cover(path: Path, shown: str) -> tuple[bytes, str, tuple[int, int]]:
     if size[0] * size[1] > MAX_COVER_PIXELS:
         much = f"the cover has {size[0]} x {size[1]} pixels."
         raise RequestError(Problem(shown, much, "Scale it down: 3000 x 3000 is enough everywhere."))
-    return data, mime, size
+    return in_rgb, mime, size
+
+
+def _in_rgb(picture: Image.Image) -> bytes:
+    """A picture in the colours of a press as a JPEG in those of screens: many players show the first as a negative."""
+    profile = picture.info.get("icc_profile")
+    converted: Image.Image | None = None
+    if profile:
+        with suppress(ImageCms.PyCMSError, OSError):
+            press = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(picture, press, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    file = io.BytesIO()
+    (converted or picture.convert("RGB")).save(file, "JPEG", quality=95, icc_profile=None)
+    return file.getvalue()
 
 
 def language_code(language: str) -> str:
@@ -212,6 +238,7 @@ def _id3_frames(tags: Tags) -> Iterator[id3.Frame]:
         (id3.TCON, tags.genre),
         (id3.TYER, str(tags.year or "")),
         (id3.TLAN, code),
+        (id3.TPOS, str(tags.season or "")),
         (id3.TRCK, f"{tags.track}/{tags.tracks}" if tags.tracks else str(tags.track)),
     )
     for frame, text in texts:
@@ -219,7 +246,8 @@ def _id3_frames(tags: Tags) -> Iterator[id3.Frame]:
             yield frame(encoding=UTF16, text=[text])
     if tags.description:
         yield id3.COMM(encoding=UTF16, lang=code or "XXX", desc="", text=[tags.description])
-    for name, text in (("SERIES", tags.series), ("SERIES-PART", tags.part)):
+    numbers = (("SEASON", str(tags.season or "")), ("EPISODE", str(tags.episode or "")))
+    for name, text in (("SERIES", tags.series), ("SERIES-PART", tags.part), *numbers):
         if text:
             yield id3.TXXX(encoding=UTF16, desc=name, text=[text])
     if tags.cover:

@@ -104,7 +104,7 @@ def _expected(job: Job, index: int) -> ChapterAudio:
     pieces = sum(len(plan.chunk.pieces) for plan in plans)
     seconds = sum(plan.estimated_s for plan in plans) + pieces * _BETWEEN_PIECES_S + _pauses_s(job, chapter)
     rate = job.engine.sample_rate_hz
-    path = job.workspace.chapter(index + 1, chapter.title)
+    path = job.workspace.chapter(index + 1, len(job.script.chapters), chapter.title)
     return ChapterAudio(index + 1, chapter.title, path, "", rate, round(seconds * rate), (), ())
 
 

@@ -158,7 +158,7 @@ def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list
     def join(index: int) -> ChapterAudio:
         nonlocal joined
         chapter, pauses = job.script.chapters[index], job.manifest.pauses
-        path = job.workspace.chapter(index + 1, chapter.title)
+        path = job.workspace.chapter(index + 1, len(job.script.chapters), chapter.title)
         audio = join_chapter(path, index + 1, chapter, job.takes_by_chapter[index], takes, pauses)
         joined += 1
         conditions.on_progress("chapters", joined, len(whole))
@@ -168,9 +168,13 @@ def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list
 
 
 def _orders(job: Job, chapters: Sequence[ChapterAudio]) -> list[Order]:
-    narrator = job.casting.roles[None].voice.name if None in job.speakers else ""
-    total = len(job.script.chapters)
-    return plan_orders(job.manifest, chapters, total, narrator, job.cover, job.workspace)
+    return plan_orders(job.manifest, chapters, len(job.script.chapters), _reader(job), job.cover, job.workspace)
+
+
+def _reader(job: Job) -> str:
+    """Who reads the book, for its tags: a voice that was invented is nobody's name."""
+    voice = job.casting.roles[None].voice
+    return job.manifest.read_by or (voice.name if None in job.speakers and voice.prompt is not None else "")
 
 
 def deliver_all(job: Job, orders: Sequence[Order], conditions: Conditions) -> list[Deliverable]:

@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from pipeline.engines import DiaSound
 from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_mean
@@ -89,6 +98,9 @@ class Manifest(BaseModel):
     cover: str | None = None
     series: str = ""
     part: str = ""
+    season: int | None = Field(None, ge=1, le=999)
+    episode: int | None = Field(None, ge=1, le=9999)
+    read_by: str = ""
     year: int | None = Field(None, ge=1, le=9999)
     description: str = ""
     pauses: Pauses = Pauses()
@@ -105,10 +117,22 @@ class Manifest(BaseModel):
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, (str, Mapping)) else value
 
-    @field_validator("title", "author", "series", "part", "description")
+    @field_validator("title", "author", "series", "part", "read_by")
     @classmethod
     def _one_line(cls, value: str) -> str:
         return " ".join(value.split())
+
+    @field_validator("episode")
+    @classmethod
+    def _not_a_part(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("part"):
+            raise InvalidValueError("a part is the volume of a series of books.", "Give either part: or episode:.")
+        return value
+
+    @field_validator("description")
+    @classmethod
+    def _lines(cls, value: str) -> str:
+        return "\n".join(" ".join(line.split()) for line in value.strip().splitlines())
 
     @field_validator("language")
     @classmethod
@@ -138,7 +162,14 @@ class Manifest(BaseModel):
     @property
     def production(self) -> Production:
         """What it makes: with any script, from any folder."""
-        return Production(self.title, self.author, self.series, self.part)
+        return Production(self.title, self.author, self.series, self.part or self.episode_label)
+
+    @property
+    def episode_label(self) -> str:
+        """`S02E12`, `12` without a season, or nothing where it is no numbered episode."""
+        if self.episode is None:
+            return ""
+        return f"{self.episode:02d}" if self.season is None else f"S{self.season:02d}E{self.episode:02d}"
 
     def is_outside(self, name: str) -> bool:
         """Whether a path written in the manifest leaves its folder, also through a link."""

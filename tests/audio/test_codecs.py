@@ -70,6 +70,8 @@ def test_m4b_has_more_chapters_than_nero_allows(tmp_path: Path) -> None:
     assert starts == pytest.approx([n * 0.25 for n in range(300)], abs=0.001)
     data = path.read_bytes()
     assert 0 < data.index(b"moov") < data.index(b"mdat")
+    assert b"chpl" not in data  # its list would end at 255, and players that read it would know no others
+    assert b"chpl\x01" in save(tmp_path / "short.m4b", "m4b", impulse(44100 * 75, 5), chapters=255).read_bytes()
 
 
 def test_a_wav_over_4_gib_becomes_rf64(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ TAGS = Tags(
     year=2021,
     track=3,
     tracks=12,
+    season=2,
+    episode=3,
     series="Saga",
     part="2.5",
     description="First line.\nSecond line — “quoted”.",
@@ -46,7 +48,7 @@ TAGS = Tags(
     cover=picture(),
     cover_mime="image/jpeg",
 )
-BARE = Tags("T", "", "", "", "", None, 0, 0, "", "", "", "", None, "")
+BARE = Tags("T", "", "", "", "", None, 0, 0, 0, 0, "", "", "", "", None, "")
 
 
 def marks(count: int) -> list[ChapterMark]:
@@ -103,6 +105,7 @@ def test_tags_read_back(tmp_path: Path, format: Format) -> None:
         "series-part": "2.5",
         "comment": TAGS.description,
         "language": "deu",
+        "disc": "2",
     }
     assert {name: found.get(name) for name in wanted} == wanted
     assert found["track"] == ("3" if format == "flac" else "3/12")
@@ -187,6 +190,19 @@ def test_m4b_keeps_its_shape(tmp_path: Path) -> None:
     assert tags["covr"][0].imageformat == mutagen.mp4.MP4Cover.FORMAT_PNG
 
 
+def test_season_and_episode(tmp_path: Path) -> None:
+    """They stand where players of podcasts look for them."""
+    for format in FORMATS:
+        tag(sound(tmp_path / f"a.{format}", format, []), format, TAGS, [])
+    of_mp3 = mutagen.id3.ID3(tmp_path / "a.mp3")  # type: ignore[no-untyped-call]
+    assert [str(of_mp3[f"TXXX:{name}"]) for name in ("SEASON", "EPISODE")] == ["2", "3"]
+    of_m4b = mutagen.mp4.MP4(tmp_path / "a.m4b").tags  # type: ignore[no-untyped-call]
+    assert of_m4b is not None
+    assert [of_m4b[name] for name in ("tvsn", "tves", "disk")] == [[2], [3], [(2, 0)]]
+    of_flac = mutagen.flac.FLAC(tmp_path / "a.flac")  # type: ignore[no-untyped-call]
+    assert [of_flac[name] for name in ("season", "episode")] == [["2"], ["3"]]
+
+
 def test_flac_picture_states_its_size(tmp_path: Path) -> None:
     """The FLAC picture block carries width, height and depth."""
     path = sound(tmp_path / "a.flac", "flac", [])
@@ -220,6 +236,20 @@ def test_a_cover_is_read_as_it_is(tmp_path: Path, kind: str, mime: str) -> None:
     path = tmp_path / "cover.img"
     path.write_bytes(picture(kind))
     assert read_cover(path, "cover.img") == (picture(kind), mime, (64, 48))
+
+
+def test_a_cover_for_the_press_gets_the_colours_of_screens(tmp_path: Path) -> None:
+    """Many players show CMYK as a negative, or not at all; with a profile of it or without."""
+    path, red = tmp_path / "cover.jpg", (0, 255, 255, 0)  # of cyan, magenta, yellow, black
+    for profile in (None, b"", b"no profile at all"):
+        Image.new("CMYK", (64, 48), red).save(path, "JPEG", icc_profile=profile)
+        data, mime, size = read_cover(path, "cover.jpg")
+        with Image.open(io.BytesIO(data)) as image:
+            shown = image.convert("RGB").getpixel((32, 24))
+            assert (image.mode, image.size, "icc_profile" in image.info) == ("RGB", (64, 48), False)
+        assert (mime, size) == ("image/jpeg", (64, 48))
+        assert shown == pytest.approx((255, 0, 0), abs=4)
+        assert read_cover(path, "cover.jpg")[0] == data
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
