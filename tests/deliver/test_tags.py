@@ -199,7 +199,7 @@ def test_season_and_episode(tmp_path: Path) -> None:
     of_m4b = mutagen.mp4.MP4(tmp_path / "a.m4b").tags  # type: ignore[no-untyped-call]
     assert of_m4b is not None
     assert [of_m4b[name] for name in ("tvsn", "tves", "disk")] == [[2], [3], [(2, 0)]]
-    of_flac = mutagen.flac.FLAC(tmp_path / "a.flac")  # type: ignore[no-untyped-call]
+    of_flac = mutagen.flac.FLAC(tmp_path / "a.flac")
     assert [of_flac[name] for name in ("season", "episode")] == [["2"], ["3"]]
 
 

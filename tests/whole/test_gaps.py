@@ -194,7 +194,7 @@ def test_whatever_is_missing_every_word_keeps_its_place(
     assert len(planned) == 3
     takes = {plan.key: done.takes[plan.key] for index, plan in enumerate(planned) if index not in missing}
     chapter, pauses = job.script.chapters[0], job.manifest.pauses
-    audio = join_chapter(job.workspace.chapter(1, chapter.title), 1, chapter, planned, takes, pauses)
+    audio = join_chapter(job.workspace.chapter(1, 2, chapter.title), 1, chapter, planned, takes, pauses)
     said = [
         (MISSING if index in missing else "") + piece.text
         for index, plan in enumerate(planned)
@@ -207,7 +207,7 @@ def test_whatever_is_missing_every_word_keeps_its_place(
     ]
     times = [time_s for cue in audio.cues for time_s in (cue.start_s, cue.end_s)]
     assert times == sorted(times)
-    whole = join_chapter(job.workspace.chapter(1, chapter.title), 1, chapter, planned, done.takes, pauses)
+    whole = join_chapter(job.workspace.chapter(1, 2, chapter.title), 1, chapter, planned, done.takes, pauses)
     assert (whole.key == audio.key) == (not missing)
 
 
