@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def clock(seconds: float) -> str:
     """`1:02:03`, or `2:03` under an hour."""
@@ -18,6 +20,12 @@ def ordinal(number: int, of: int) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 chapter`, `1,200 chapters`."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of as many cells each, in columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def timestamp(time_ms: int, point: str = ".") -> str:

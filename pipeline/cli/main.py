@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 some items failed, all listed; 2 the request was wrong and
 from __future__ import annotations
 
 import dataclasses
-import gc
 import os
 import shlex
 import signal
@@ -27,33 +26,26 @@ from pipeline.cli.options import (
     STOPPED,
     WRONG_REQUEST,
     dia_options,
+    engine_option,
     jobs_option,
     json_option,
     machine_settings,
     night_options,
-    output_option,
     outside_option,
     print_json,
-    takes_option,
     tell,
     warn,
-    weights_option,
 )
+from pipeline.cli.plan import plan
 from pipeline.cli.voices import voices
 from pipeline.cli.weights import weights
 from pipeline.errors import PodcastError, Problem, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pipeline.jobs.bulk import Bulk
     from pipeline.jobs.job import Job
     from pipeline.jobs.report import Report
-    from pipeline.takes.chunks import ChunkPiece
 
-_SHOWN_CHUNKS = 40
-
-engine_option = click.option("--engine", type=ENGINES, help="Instead of the manifest's.")
 manifests_argument = click.argument("manifests", metavar="MANIFEST...", nargs=-1, required=True, type=Path)
 
 
@@ -213,65 +205,6 @@ def _write_digest(output: Path) -> None:
 
 
 @podcast.command()
-@click.argument("manifest", type=Path)
-@engine_option
-@output_option
-@weights_option
-@takes_option
-@json_option
-@outside_option
-def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool, **options: Any) -> int:
-    """Tell what would be rendered or reused, and why. Loads no engine and changes nothing."""
-    from pipeline.jobs.job import open_job
-    from pipeline.takes.plan import explain
-    from pipeline.words import clock, counted
-
-    gc.disable()  # a hundred thousand chunks, none of them garbage: looking for it takes a third of the time
-    settings = machine_settings(**options)
-    job = open_job(manifest, settings, engine=engine, allow_outside=allow_outside)
-    explained = explain(job.takes, job.store)
-    to_render = [(take, reason) for take, action, reason in explained if action == "render"]
-    if as_json:
-        print_json(
-            {
-                "job": job.name,
-                "audio_s": round(job.audio_s, 1),
-                "takes": {
-                    "total": len(job.takes),
-                    "render": len(to_render),
-                    "reuse": len(job.takes) - len(to_render),
-                },
-                "chunks": [
-                    {
-                        "key": take.key,
-                        "chapter": take.chunk.chapter + 1,
-                        "speakers": _speakers(take.chunk.pieces),
-                        "text": take.text,
-                        "action": action,
-                        "reason": reason,
-                    }
-                    for take, action, reason in explained
-                ],
-            }
-        )
-        return DONE
-    warn(job.warnings)
-    click.echo(
-        f"{job.name}: {counted(len(job.script.chapters), 'chapter')}, {counted(len(job.takes), 'chunk')}, "
-        f"about {clock(job.audio_s)} of audio"
-    )
-    rendering_s = sum(take.estimated_s for take, _reason in to_render)
-    click.echo(f"render {len(to_render)} (about {clock(rendering_s)}), reuse {len(job.takes) - len(to_render)}")
-    for take, reason in to_render[:_SHOWN_CHUNKS]:
-        who = ", ".join(_speakers(take.chunk.pieces))
-        text = take.text if len(take.text) <= 60 else take.text[:57] + "..."
-        click.echo(f"  chapter {take.chunk.chapter + 1}  {reason:<8}  {who}: {text}")
-    if len(to_render) > _SHOWN_CHUNKS:
-        click.echo(f"  ... and {len(to_render) - _SHOWN_CHUNKS} more (--json lists all)")
-    return DONE
-
-
-@podcast.command()
 @click.argument("path", type=Path)
 def new(path: Path) -> int:
     """Write a commented starter manifest and script: podcast new manifests/my-show."""
@@ -291,6 +224,7 @@ def new(path: Path) -> int:
 @click.option("--language", default="en", show_default=True)
 @dia_options
 @click.option("--temperature", type=click.FloatRange(0, 2.5), help="Dia's; 0 takes the likeliest code.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "int8", "fp8"]), help="Dia's. [default: as suits here]")
 @click.option("--codes", type=click.Path(path_type=Path), help="Write Dia's codes here, a .npy file.")
 def say(
     text: str,
@@ -302,17 +236,18 @@ def say(
     weights: str | None,
     device: str | None,
     temperature: float | None,
+    precision: str | None,
     codes: Path | None,
 ) -> int:
     """Speak one line: podcast say "text" --out x.wav."""
     from pipeline.cli.say import say as speak
-    from pipeline.engines import DiaMachine
-    from pipeline.source.manifest import Dia
+    from pipeline.engines import TRAITS, DiaMachine, DiaSound
     from pipeline.source.voices import find_voice, load_library
 
     settings = machine_settings(weights=weights, device=device)
     speaker = find_voice(load_library(settings.voices), voice, "--voice")
-    sound, machine = Dia(temperature=temperature).sound(), DiaMachine.of(settings)
+    warn(TRAITS[engine].unheard([speaker], "--engine"))
+    sound, machine = DiaSound(temperature=temperature, precision=precision), DiaMachine.of(settings)
     seconds = speak(
         text, speaker, out, engine=engine, seed=seed, language=language, sound=sound, machine=machine, codes=codes
     )
@@ -337,17 +272,11 @@ def doctor(as_json: bool) -> int:
     return DONE if all(finding.ok for finding in findings) else SOME_FAILED
 
 
-for command in (watch, serve, worker, status, digest, clean):
+for command in (plan, watch, serve, worker, status, digest, clean):
     podcast.add_command(command)
 podcast.add_command(voices)
 podcast.add_command(weights)
 podcast.add_command(bench)
-
-
-def _speakers(pieces: Iterable[ChunkPiece]) -> list[str]:
-    from pipeline.source.voices import NARRATOR
-
-    return list(dict.fromkeys(piece.speaker or NARRATOR for piece in pieces))
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:

@@ -43,6 +43,7 @@ def setting_option(
     return click.option(flag, name, metavar=metavar, type=value_type, cls=_SettingOption)
 
 
+engine_option = click.option("--engine", type=ENGINES, help="Instead of the manifest's.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
 outside_option = click.option("--allow-outside", is_flag=True, help="Let paths leave the manifest's folder.")
 output_option = setting_option("--out", "output", "FOLDER")

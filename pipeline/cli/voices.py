@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
 from pipeline.cli.options import DONE, ENGINES, dia_options, json_option, machine_settings, print_json, warn
 from pipeline.errors import Problem, RequestError, did_you_mean
+from pipeline.words import table
 
 
 class _Voices(click.Group):
@@ -40,10 +42,13 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
     library = load_library(machine_settings().voices)
     if name is not None:
         from pipeline.cli.say import say as speak
+        from pipeline.engines import TRAITS
 
         out = out or Path(f"{name}.wav")
         text = " ".join(ctx.args) or "The quick brown fox jumps over the lazy dog."
-        seconds = speak(text, find_voice(library, name, "--say"), out, engine=engine)
+        voice = find_voice(library, name, "--say")
+        warn(TRAITS[engine].unheard([voice], "--engine"))
+        seconds = speak(text, voice, out, engine=engine)
         click.echo(f"{out}: {seconds:.1f} s", err=True)
         return DONE
     if as_json:
@@ -54,6 +59,8 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
                         "name": voice_name,
                         "description": entry.description,
                         "consent": entry.consent,
+                        "gender": entry.gender,
+                        "accent": entry.accent or None,
                         "prompt": str(entry.voice.prompt) if entry.voice.prompt else None,
                         "draft": dataclasses.asdict(entry.voice.draft),
                         "default_cast": entry.default_cast,
@@ -64,10 +71,17 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
             }
         )
         return DONE
-    width = max(map(len, library), default=0)
-    for voice_name, entry in sorted(library.items()):
-        prompt = "with prompt" if entry.voice.prompt else "no prompt"
-        click.echo(f"{voice_name:<{width}}  {entry.description} ({prompt})")
+    rows = [
+        (
+            voice_name,
+            entry.gender or "-",
+            entry.accent or "-",
+            "recorded" if entry.voice.prompt else "-",
+            entry.description,
+        )
+        for voice_name, entry in sorted(library.items())
+    ]
+    click.echo(table([("voice", "gender", "accent", "recording", ""), *rows]))
     return DONE
 
 
@@ -77,13 +91,15 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
 @click.option("--transcript", required=True, help="The exact words of the clip.")
 @click.option("--consent", required=True, help="Who speaks, and agreed to what and when.")
 @click.option("--description", default="Made from a recording", show_default=True, help="What `podcast voices` shows.")
+@click.option("--gender", type=click.Choice(["female", "male"]), help="For speakers who get it by default, and lists.")
+@click.option("--accent", default="", help='Such as "Scottish", for lists.')
 @click.option("--to", default="voices", show_default=True, type=click.Path(path_type=Path), help="Folder of voices.")
 @click.option("--force", is_flag=True, help="Replace a voice that is there.")
-def add_voice(name: str, clip: Path, transcript: str, consent: str, description: str, to: Path, force: bool) -> int:
+def add_voice(name: str, clip: Path, to: Path, **options: Any) -> int:
     """Make a voice from a recording of 3 to 10 s, for engines that clone one."""
     from pipeline.source.prompts import add_voice as add
 
-    added = add(name, clip, transcript=transcript, consent=consent, description=description, voices=to, force=force)
+    added = add(name, clip, voices=to, **options)
     warn(added.warnings)
     click.echo(f"{added.folder}/: {added.audio_s:.1f} s", err=True)
     return DONE

@@ -198,6 +198,14 @@ class Traits:
     budget: Budget = Budget()
     seconds_per_byte: tuple[float, float] | None = None  # how long a take may be for its text; None: unknown
 
+    def unheard(self, voices: Iterable[Voice], where: str) -> Iterator[Problem]:
+        """What to say of voices with a recording where this engine makes nothing of it."""
+        if self.audition:  # it clones
+            return
+        for name in sorted({voice.name for voice in voices if voice.prompt is not None}):
+            what = f'"{name}" is spoken by a synthetic voice: the engine {self.name} clones no recording.'
+            yield Problem(where, what, "The engine dia does.")
+
 
 # Plain, about six seconds, and different enough in its sounds to show a voice.
 AUDITION = "The evening was calm, and a light wind moved over the fields while we talked about the day behind us."

@@ -145,6 +145,7 @@ def open_job(
             *casting.warnings,
             *unspoken,
             *_foreign(manifest, traits),
+            *traits.unheard((line.voice for take in planned for line in take.request.lines), manifest.where("engine")),
             *(_unknown_tags(script) if traits.speaks_tags else ()),
         ),
         unspoken=len(unspoken),

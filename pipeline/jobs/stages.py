@@ -214,14 +214,22 @@ def _tidy(job: Job, chapters: Sequence[ChapterAudio], orders: Sequence[Order]) -
     return tuple(DeliveryRecord(job.workspace).settle(orders))
 
 
-def _claim(job: Job) -> None:
-    """Write whose `home` it is. Raises `RequestError` where finished files of another script would be replaced."""
-    workspace, manifest = job.workspace, job.manifest
+def refusal(job: Job) -> Problem | None:
+    """Why it is not rendered: finished files of another script would be replaced."""
+    manifest = job.manifest
     texts = {turn.text for chapter in job.script.chapters for turn in chapter.turns}
-    if replaced := DeliveryRecord(workspace).replaced_by(texts, {preset.preset for preset in manifest.deliver}):
-        what = f'"{manifest.title}" is finished, with a script that has no line of this one ({replaced}).'
-        hint = "Add part: or another title to this one, or remove that file."
-        raise RequestError(Problem(manifest.where("title"), what, hint))
+    replaced = DeliveryRecord(job.workspace).replaced_by(texts, {preset.preset for preset in manifest.deliver})
+    if not replaced:
+        return None
+    what = f'"{manifest.title}" is finished, with a script that has no line of this one ({replaced}).'
+    return Problem(manifest.where("title"), what, "Add part: or another title to this one, or remove that file.")
+
+
+def _claim(job: Job) -> None:
+    """Write whose `home` it is. Raises `RequestError` where that is refused."""
+    if (problem := refusal(job)) is not None:
+        raise RequestError(problem)
+    workspace, manifest = job.workspace, job.manifest
     earlier = [str(path) for path in workspace.manifests if _may_be_there(path)]
     manifests = sorted({str(job.owner.resolve()), *earlier})
     write_record(workspace.record, asdict(manifest.production) | {"manifests": manifests})

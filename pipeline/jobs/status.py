@@ -23,7 +23,7 @@ import filelock
 from pipeline.errors import StorageError
 from pipeline.files import read_json, write_text
 from pipeline.threads import every
-from pipeline.words import clock
+from pipeline.words import clock, table
 
 _FOLDER = ".status"  # in the output folder
 _WRITE_EVERY_S = 1.0
@@ -191,6 +191,4 @@ def status_table(processes: Sequence[Mapping[str, Any]]) -> str:
             rows.append((job["job"], job["state"], f"{100 * job['done']:.0f} %", eta, note))
     if len(rows) == 1:
         return "Nothing runs and nothing waits."
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "\n".join(lines)
+    return table(rows)

@@ -22,6 +22,7 @@ from pipeline.audio.loudness import FULL_SCALE, amplitude, decibels, rms_db
 from pipeline.engines import Voice
 from pipeline.errors import Problem, RequestError, StorageError, raise_if_any
 from pipeline.files import atomic_path, safe_name, storage_errors
+from pipeline.source.names import Gender
 
 SAMPLE_RATE_HZ = 44_100
 SHORTEST_S, LONGEST_S = 3, 10
@@ -74,6 +75,8 @@ def add_voice(
     transcript: str,
     consent: str,
     description: str = "Made from a recording",
+    gender: Gender | None = None,
+    accent: str = "",
     voices: Path = Path("voices"),
     force: bool = False,
 ) -> AddedVoice:
@@ -84,9 +87,11 @@ def add_voice(
     `StorageError` where the folder cannot be written.
     """
     folder = voices / name
-    transcript, consent, description = (" ".join(text.split()) for text in (transcript, consent, description))
+    transcript, consent, description, accent = (
+        " ".join(text.split()) for text in (transcript, consent, description, accent)
+    )
     problems = _name_problems(name, folder, force=force)
-    texts = {"--transcript": transcript, "--consent": consent, "--description": description}
+    texts = {"--transcript": transcript, "--consent": consent, "--description": description, "--accent": accent}
     problems += [
         Problem(where, "it holds control characters, or bytes that are no UTF-8.", "Type it anew.")
         for where, text in texts.items()
@@ -106,7 +111,9 @@ def add_voice(
     stored = _leveled(np.asarray(soxr.resample(pcm, rate_hz, SAMPLE_RATE_HZ, "HQ"), np.float32))
     # Once more, as jobs will: beside a loud click, the words are too quiet now.
     raise_if_any([Problem(str(clip), what, fix) for what, fix in _faults(stored, SAMPLE_RATE_HZ, transcript)])
-    body = {"description": description, "consent": consent, "prompt": "prompt.flac", "transcript": transcript}
+    about = {"gender": gender, "accent": accent}
+    body = {"description": description, "consent": consent} | {key: text for key, text in about.items() if text}
+    body |= {"prompt": "prompt.flac", "transcript": transcript}
     _write(folder, yaml.safe_dump(body, allow_unicode=True, sort_keys=False, width=110), stored)
     return AddedVoice(folder, len(stored) / SAMPLE_RATE_HZ, tuple(_noise(pcm, rate_hz, str(clip))))
 

@@ -17,6 +17,7 @@ from pipeline.engines import DraftVoice, Voice
 from pipeline.errors import Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.files import content_key, file_hash, is_inside
 from pipeline.source.documents import Located, plain_problems, read_text, read_yaml
+from pipeline.source.names import Gender, gender_of
 
 NARRATOR = "Narrator"  # how the report names whoever speaks the text outside any turn
 DEFAULT_NARRATOR_VOICE = "ada"
@@ -38,6 +39,8 @@ class _VoiceFile(BaseModel):
 
     description: str
     consent: str = Field(min_length=1)
+    gender: Gender | None = None
+    accent: str = ""
     draft: _Draft = _Draft()
     prompt: str | None = None
     transcript: str | None = None
@@ -53,6 +56,8 @@ class VoiceEntry:
     description: str
     consent: str
     default_cast: bool  # may be given to speakers the manifest gives no voice
+    gender: Gender | None
+    accent: str  # for people, such as "Scottish"
     folder: Path
 
 
@@ -63,8 +68,13 @@ Library = Mapping[str, VoiceEntry]
 class Role:
     """The voice of one speaker, and whether it is a default one, as the manifest names none."""
 
-    voice: Voice
+    entry: VoiceEntry
     default: bool
+
+    @property
+    def voice(self) -> Voice:
+        """As engines see it."""
+        return self.entry.voice
 
 
 @dataclass(frozen=True)
@@ -96,9 +106,13 @@ def load_library(folders: Sequence[Path]) -> Library:
 
 def find_voice(library: Library, name: str, where: str) -> Voice:
     """The voice called `name`. Raises `RequestError` for an unknown one."""
+    return _find(library, name, where).voice
+
+
+def _find(library: Library, name: str, where: str) -> VoiceEntry:
     if name not in library:
         raise RequestError(Problem(where, f'no voice "{name}" in voices/.', did_you_mean(name, library)))
-    return library[name].voice
+    return library[name]
 
 
 def _load_voice(file: Path) -> VoiceEntry:
@@ -120,7 +134,9 @@ def _load_voice(file: Path) -> VoiceEntry:
         transcript=parsed.transcript or "",
         seed=_seed(name) if parsed.seed is None else parsed.seed,
     )
-    return VoiceEntry(voice, parsed.description, parsed.consent, parsed.default_cast, file.parent)
+    return VoiceEntry(
+        voice, parsed.description, parsed.consent, parsed.default_cast, parsed.gender, parsed.accent, file.parent
+    )
 
 
 def _seed(name: str) -> int:
@@ -148,41 +164,55 @@ def cast_speakers(
 ) -> Casting:
     """Give every speaker a voice: the manifest's, else a default one of their own.
 
-    Defaults are handed out in order of appearance, each speaker choosing among the voices still free by a hash of the
-    two names (rendezvous hashing): a speaker added to a script seldom changes anybody else's voice. `where` gives the
-    place of each name of the cast, and of the narrator under "narrator", for messages. Raises `RequestError` naming
-    every unknown voice.
+    Defaults are handed out in order of appearance: a woman's or a man's as the name tells, else the other kind than
+    the speaker before, and among those by a hash of the two names (rendezvous hashing): a speaker added at the end of a
+    script changes nobody else's voice. No two share one while any is free. `where` gives the place of each name of the
+    cast, and of the narrator under "narrator", for messages. Raises `RequestError` naming every unknown voice.
     """
     problems: list[Problem] = []
     roles: dict[str | None, Role] = {}
     for speaker, name in cast.items():
         try:
-            roles[speaker] = Role(find_voice(library, name, where.get(speaker, "cast")), default=False)
+            roles[speaker] = Role(_find(library, name, where.get(speaker, "cast")), default=False)
         except RequestError as error:
             problems += error.problems
     try:
-        chosen = find_voice(library, narrator or DEFAULT_NARRATOR_VOICE, where.get("narrator", "narrator"))
+        chosen = _find(library, narrator or DEFAULT_NARRATOR_VOICE, where.get("narrator", "narrator"))
         roles[None] = Role(chosen, default=narrator is None)
     except RequestError as error:
         problems += error.problems
     raise_if_any(problems)
 
     speakers = list(speakers)
-    defaults = sorted(name for name, entry in library.items() if entry.default_cast)
-    taken = {role.voice.name for role in roles.values()}
+    before = roles[None].entry.gender
+    with_voice: dict[str, list[str | None]] = {}  # speakers by voice
+    for cast_speaker, role in roles.items():
+        with_voice.setdefault(role.voice.name, []).append(cast_speaker)
     shared: list[str] = []
     for speaker in speakers:
-        if speaker in roles:
-            continue
-        free = [name for name in defaults if name not in taken]
-        if not free:
-            shared.append(speaker)
-            taken = {roles[None].voice.name}
-            free = [name for name in defaults if name not in taken] or sorted(library)
-        best = max(free, key=lambda name: zlib.crc32(f"{speaker}\0{name}".encode()))
-        roles[speaker] = Role(library[best].voice, default=True)
-        taken.add(best)
+        if speaker not in roles:
+            best = _default_voice(speaker, before, library, with_voice)
+            if others := with_voice.setdefault(best, []):
+                shared.append(f"{speaker} has the voice of {others[0] or NARRATOR} ({best})")
+            others.append(speaker)
+            roles[speaker] = Role(library[best], default=True)
+        before = roles[speaker].entry.gender or before
     return Casting(roles, tuple(_casting_warnings(cast, speakers, shared, where)))
+
+
+def _default_voice(
+    speaker: str, before: Gender | None, library: Library, with_voice: Mapping[str, Sequence[str | None]]
+) -> str:
+    """The voice for a speaker who follows one of the gender `before`; the narrator's only where there is no other."""
+    wanted = gender_of(speaker) or ("male" if before == "female" else "female")
+    defaults = [name for name, entry in library.items() if entry.default_cast] or list(library)
+    others = [name for name in defaults if None not in with_voice.get(name, ())] or defaults
+
+    def rank(name: str) -> tuple[int, bool, int, str]:
+        hashed = zlib.crc32(f"{speaker}\0{name}".encode())
+        return len(with_voice.get(name, ())), library[name].gender != wanted, -hashed, name
+
+    return min(others, key=rank)
 
 
 def _casting_warnings(
@@ -196,6 +226,6 @@ def _casting_warnings(
     if shared:
         yield Problem(
             "cast",
-            f"more speakers than default voices: {', '.join(shared)} share one with somebody else.",
+            f"more speakers than default voices: {', '.join(shared)}.",
             'Give them voices under "cast:".',
         )

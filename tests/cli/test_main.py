@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.support.commands import PODCAST, SCRIPT, MakeJob, run_podcast
+from tests.support.commands import PODCAST, MakeJob, run_podcast
 
 REPORT_KEYS = {
     "job", "title", "status", "takes", "audio_s", "wall_s", "speed_x", "voices", "chapters", "deliverables", "problems",
@@ -90,25 +90,6 @@ def test_an_output_that_takes_nothing_is_told(command: str, make_job: MakeJob, t
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith("stdout: it cannot be written to (No space left on device).")
     assert "Traceback" not in ended.stderr
-
-
-def test_plan_says_what_and_why_and_changes_nothing(make_job: MakeJob, tmp_path: Path) -> None:
-    """Before the first render, after it, and after an edit."""
-    make_job()
-    before = json.loads(run_podcast("plan", "job.yaml", "--json", cwd=tmp_path).stdout)
-    assert before.keys() == {"job", "audio_s", "takes", "chunks"}
-    assert before["takes"] == {"total": 4, "render": 4, "reuse": 0}
-    assert before["chunks"][0].keys() == {"key", "chapter", "speakers", "text", "action", "reason"}
-    assert not (tmp_path / "output").exists()
-    run_podcast("render", "job.yaml", "--engine", "tone", cwd=tmp_path)
-    (tmp_path / "job.md").write_text(SCRIPT.replace("Does it not?", "Or does it not?"))
-    after = json.loads(run_podcast("plan", "job.yaml", "--engine", "tone", "--json", cwd=tmp_path).stdout)
-    assert after["takes"] == {"total": 4, "render": 1, "reuse": 3}
-    (chunk,) = [chunk for chunk in after["chunks"] if chunk["action"] == "render"]
-    assert (chunk["reason"], chunk["chapter"], chunk["speakers"]) == ("text", 2, ["Bob"])
-    people = run_podcast("plan", "job.yaml", "--engine", "tone", cwd=tmp_path)
-    assert "render 1" in people.stdout
-    assert "text" in people.stdout
 
 
 def test_a_transcript_needs_two_lines(tmp_path: Path) -> None:

@@ -289,11 +289,12 @@ def test_a_voice_has_the_seed_of_its_file_or_its_name(tmp_path: Path) -> None:
 
 def test_the_command_adds_lists_and_speaks(add: Add, clip: Path, tmp_path: Path) -> None:
     """As a user runs it; options may stand on both sides of a text."""
-    words = ["--transcript", TEXT, "--consent", CONSENT]
+    words = ["--transcript", TEXT, "--consent", CONSENT, "--gender", "male", "--accent", "Welsh"]
     added = run_podcast("voices", "add", "mine", clip, *words, cwd=tmp_path)
     assert added.returncode == 0, added.stderr
     assert "voices/mine/: " in added.stderr
-    assert "Made from a recording (with prompt)" in run_podcast("voices", cwd=tmp_path).stdout
+    listed = run_podcast("voices", cwd=tmp_path).stdout
+    assert "mine   male    Welsh      recorded   Made from a recording" in listed.splitlines()
     spoken = run_podcast("voices", "--say", "mine", "add", "to this", "--out", "x.wav", cwd=tmp_path)
     assert spoken.returncode == 0, spoken.stderr
     assert soundfile.info(tmp_path / "x.wav").duration > 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.engines import Line, Rendered, Request, open_engine
 from pipeline.errors import RequestError
 from pipeline.settings import bundled_voices
+from pipeline.source.names import gender_of
 from pipeline.source.voices import cast_speakers, load_library
 
 LIBRARY = load_library([bundled_voices()])
@@ -27,6 +29,8 @@ def test_the_voices_that_ship_are_distinct_and_nobodys() -> None:
     sounds = []
     for entry in LIBRARY.values():
         assert "no person was recorded" in entry.consent
+        assert entry.gender
+        assert entry.accent
         (spoken,) = engine.render([Request("k", (Line(entry.voice, "Good evening, everybody."),), "en", 0)])
         assert isinstance(spoken, Rendered)
         sounds.append(spoken.pcm.tobytes())
@@ -64,7 +68,41 @@ def test_more_speakers_than_voices_is_told() -> None:
     speakers = [f"Speaker {n}" for n in range(40)]
     casting = cast_speakers(speakers, {}, None, LIBRARY, {})
     assert casting.roles.keys() == {None, *speakers}
-    assert "more speakers than default voices" in casting.warnings[0].what
+    (warning,) = casting.warnings
+    assert "more speakers than default voices: " in warning.what
+    assert all(f"{name} has the voice of " in warning.what for name in speakers[11:])  # each who shares one
+    assert not any(f"{name} has the voice of " in warning.what for name in speakers[:11])
+    uses = Counter(role.voice.name for speaker, role in casting.roles.items() if speaker is not None)
+    assert max(uses.values()) - min(uses.values()) <= 1  # nobody's voice is used up while others are rested
+
+
+def test_default_voices_alternate() -> None:
+    """As the two hosts of most shows are told apart, beginning with the narrator."""
+    casting = cast_speakers([f"Speaker {n}" for n in range(11)], {}, None, LIBRARY, {})
+    genders = [LIBRARY[role.voice.name].gender for role in casting.roles.values()]
+    assert genders == ["female", "male"] * 6
+    after_cast = cast_speakers(["X", "Y", "Z"], {"X": "ben"}, "leo", LIBRARY, {}).roles
+    assert [LIBRARY[after_cast[name].voice.name].gender for name in "XYZ"] == ["male", "female", "male"]
+
+
+@pytest.mark.parametrize(
+    ("name", "gender"),
+    [
+        *[(name, "female") for name in ("Ann", "ALICE", "Mrs. Bennet", "The Red Queen", "Mary King", "Lady Macbeth")],
+        *[(name, "male") for name in ("Bob", "Mr Darcy", "Dr. King", "Macbeth", "Father Mary", "Old Man")],
+    ],
+)
+def test_a_voice_follows_a_name_where_it_tells(name: str, gender: str) -> None:
+    """Whoever spoke before."""
+    for before in (["X"], ["X", "Y"]):
+        casting = cast_speakers([*before, name], {}, None, LIBRARY, {})
+        assert LIBRARY[casting.roles[name].voice.name].gender == gender
+
+
+@given(st.text(max_size=20))
+def test_any_name_may_tell_nothing(name: str) -> None:
+    assert gender_of(name) in (None, "female", "male")
+    assert gender_of("Speaker 7") is gender_of("") is gender_of("…") is None
 
 
 def test_unknown_voices_are_all_told_and_idle_names_noted() -> None:

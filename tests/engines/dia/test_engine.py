@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline.engines import AUDITION, DiaMachine, Failed, Line, Rendered, Request, Voice, open_engine
+from pipeline.engines import AUDITION, DiaMachine, DiaSound, Failed, Line, Rendered, Request, Voice, open_engine
 from pipeline.engines.dia.batching.text import compose, tokens
 from pipeline.errors import EngineError, RequestError
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.report import Report
 from pipeline.jobs.stages import Conditions, render_job
-from pipeline.settings import Settings
+from pipeline.settings import Settings, bundled_voices
 from pipeline.source.voices import load_library
 from pipeline.takes.plan import explain
 from tests.support.commands import PODCAST, REPOSITORY, MakeJob, run_podcast
@@ -260,6 +260,16 @@ def test_say_gives_the_codes_of_a_line(weights: Path, tmp_path: Path) -> None:
         assert soundfile.info(tmp_path / "x.wav").frames == len(codes) * HOP
         found.append(codes)
     assert np.array_equal(*found)
+    ada = load_library([bundled_voices()])["ada"].voice
+    for precision in ("fp32", "bf16", "int8"):
+        for_codes = ("--temperature", "0", "--codes", "y.npy", "--precision", precision)
+        assert run_podcast(*command, *for_codes, cwd=tmp_path).returncode == 0
+        loaded = open_engine("dia", DiaSound(temperature=0, precision=precision), DiaMachine(weights=str(weights)))
+        (made,) = loaded.render([Request("0", (Line(ada, "[S1] So it is."),), "en", 0)])
+        assert isinstance(made, Rendered)
+        assert made.codes is not None
+
+        assert np.array_equal(np.load(tmp_path / "y.npy"), made.codes)
     refused = run_podcast("say", "A line", "--out", "x.wav", "--engine", "draft", "--codes", "x.npy", cwd=tmp_path)
     assert refused.returncode == 2
     assert "sound without codes" in refused.stderr

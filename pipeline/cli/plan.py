@@ -1,0 +1,179 @@
+"""`podcast plan`: what a render would do, who would speak, and what is worth knowing before it."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import (
+    DONE,
+    engine_option,
+    json_option,
+    machine_settings,
+    output_option,
+    outside_option,
+    print_json,
+    takes_option,
+    warn,
+    weights_option,
+)
+
+if TYPE_CHECKING:
+    from pipeline.errors import Problem
+    from pipeline.jobs.job import Job
+    from pipeline.takes.chunks import ChunkPiece
+    from pipeline.takes.plan import PlannedTake
+
+_SHOWN = 40  # chunks, and chapters
+
+
+@click.command()
+@click.argument("manifest", type=Path)
+@engine_option
+@output_option
+@weights_option
+@takes_option
+@json_option
+@outside_option
+def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool, **options: Any) -> int:
+    """Tell who speaks, and what would be rendered or reused, and why. Loads no engine and changes nothing."""
+    from pipeline.jobs.job import open_job
+    from pipeline.jobs.stages import refusal
+    from pipeline.takes.plan import explain
+
+    gc.disable()  # a hundred thousand chunks, none of them garbage: looking for it takes a third of the time
+    job = open_job(manifest, machine_settings(**options), engine=engine, allow_outside=allow_outside)
+    explained = explain(job.takes, job.store)
+    notes = [*job.warnings, *filter(None, [refusal(job)])]
+    if as_json:
+        print_json(_as_dict(job, explained, notes))
+        return DONE
+    warn(notes)
+    for line in _lines(job, explained):
+        click.echo(line)
+    return DONE
+
+
+def _as_dict(job: Job, explained: Sequence[tuple[PlannedTake, str, str]], notes: Iterable[Problem]) -> dict[str, Any]:
+    to_render = sum(action == "render" for _take, action, _reason in explained)
+    return {
+        "job": job.name,
+        "title": job.manifest.title,
+        "audio_s": round(job.audio_s, 1),
+        "takes": {"total": len(job.takes), "render": to_render, "reuse": len(job.takes) - to_render},
+        "notes": [note.as_dict() for note in notes],
+        "speakers": list(_speakers(job)),
+        **_cast(job),
+        "chapters": [
+            {"number": number, "title": title, "audio_s": round(audio_s, 1), "chunks": chunks}
+            for number, title, audio_s, chunks in _chapters(job)
+        ],
+        "chunks": [
+            {
+                "key": take.key,
+                "chapter": take.chunk.chapter + 1,
+                "speakers": _names(take.chunk.pieces),
+                "text": take.text,
+                "action": action,
+                "reason": reason,
+            }
+            for take, action, reason in explained
+        ],
+    }
+
+
+def _speakers(job: Job) -> Iterator[dict[str, Any]]:
+    """Everyone who speaks, in order of appearance, with their voice."""
+    from pipeline.source.voices import NARRATOR
+
+    turns = Counter(turn.speaker for chapter in job.script.chapters for turn in chapter.turns)
+    for speaker in job.speakers:
+        role = job.casting.roles[speaker]
+        yield {
+            "name": speaker or NARRATOR,
+            "turns": turns[speaker],
+            "voice": role.voice.name,
+            "gender": role.entry.gender,
+            "accent": role.entry.accent or None,
+            "default": role.default,
+        }
+
+
+def _cast(job: Job) -> dict[str, Any]:
+    """The keys of the manifest that would keep every voice as it is."""
+    roles = job.casting.roles
+    cast = {speaker: roles[speaker].voice.name for speaker in job.speakers if speaker is not None}
+    return {"narrator": roles[None].voice.name} | ({"cast": cast} if cast else {})
+
+
+def _chapters(job: Job) -> Iterator[tuple[int, str, float, int]]:
+    """Number, title, seconds of speech and chunks of each."""
+    for index, chapter in enumerate(job.script.chapters):
+        takes = job.takes_by_chapter.get(index, ())
+        yield index + 1, chapter.title, sum(take.estimated_s for take in takes), len(takes)
+
+
+def _lines(job: Job, explained: Sequence[tuple[PlannedTake, str, str]]) -> Iterator[str]:
+    """The plan for people."""
+    from pipeline.words import clock, counted, table
+
+    to_render = [(take, reason) for take, action, reason in explained if action == "render"]
+    chapters = list(_chapters(job))
+    yield (
+        f"{job.name}: {counted(len(chapters), 'chapter')}, {counted(len(job.takes), 'chunk')}, "
+        f"about {clock(job.audio_s)} of audio"
+    )
+    rendering_s = sum(take.estimated_s for take, _reason in to_render)
+    yield f"render {len(to_render)} (about {clock(rendering_s)}), reuse {len(job.takes) - len(to_render)}"
+    yield ""
+    speakers = list(_speakers(job))
+    rows = [
+        (
+            _short(one["name"]),
+            counted(one["turns"], "turn"),
+            one["voice"],
+            ", ".join(filter(None, (one["gender"], one["accent"]))),
+            "by default" if one["default"] else "",
+        )
+        for one in speakers
+    ]
+    yield table([("speaker", "", "voice", "", ""), *rows])
+    if any(one["default"] for one in speakers):
+        yield ""
+        yield "To keep these voices whatever the script becomes, or to change them, put this into the manifest:"
+        yield from _yaml(_cast(job)).splitlines()
+    yield ""
+    yield table([(str(number), clock(audio_s), _short(title)) for number, title, audio_s, _n in chapters[:_SHOWN]])
+    yield from _more(len(chapters))
+    if to_render:
+        yield ""
+    for take, reason in to_render[:_SHOWN]:
+        who = ", ".join(map(_short, _names(take.chunk.pieces)))
+        yield f"  chapter {take.chunk.chapter + 1}  {reason:<8}  {who}: {_short(take.text)}"
+    yield from _more(len(to_render))
+
+
+def _more(count: int) -> Iterator[str]:
+    if count > _SHOWN:
+        yield f"  ... and {count - _SHOWN} more (--json lists all)"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _names(pieces: Iterable[ChunkPiece]) -> list[str]:
+    from pipeline.source.voices import NARRATOR
+
+    return list(dict.fromkeys(piece.speaker or NARRATOR for piece in pieces))
+
+
+def _yaml(value: dict[str, Any]) -> str:
+    import yaml
+
+    return yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=1000)

@@ -1,0 +1,83 @@
+"""What a render would do, and who would speak."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import yaml
+
+from tests.support.commands import SCRIPT, MakeJob, run_podcast
+
+
+def test_plan_says_what_and_why_and_changes_nothing(make_job: MakeJob, tmp_path: Path) -> None:
+    """Before the first render, after it, and after an edit."""
+    make_job()
+    before = json.loads(run_podcast("plan", "job.yaml", "--json", cwd=tmp_path).stdout)
+    assert before.keys() == {
+        *("job", "title", "audio_s", "takes", "notes", "speakers", "cast", "narrator", "chapters", "chunks")
+    }
+    assert before["takes"] == {"total": 4, "render": 4, "reuse": 0}
+    assert before["chunks"][0].keys() == {"key", "chapter", "speakers", "text", "action", "reason"}
+    assert not (tmp_path / "output").exists()
+    run_podcast("render", "job.yaml", "--engine", "tone", cwd=tmp_path)
+    (tmp_path / "job.md").write_text(SCRIPT.replace("Does it not?", "Or does it not?"))
+    after = json.loads(run_podcast("plan", "job.yaml", "--engine", "tone", "--json", cwd=tmp_path).stdout)
+    assert after["takes"] == {"total": 4, "render": 1, "reuse": 3}
+    (chunk,) = [chunk for chunk in after["chunks"] if chunk["action"] == "render"]
+    assert (chunk["reason"], chunk["chapter"], chunk["speakers"]) == ("text", 2, ["Bob"])
+    people = run_podcast("plan", "job.yaml", "--engine", "tone", cwd=tmp_path)
+    assert "render 1" in people.stdout
+    assert "text" in people.stdout
+
+
+def test_plan_says_who_speaks_and_what_to_paste(make_job: MakeJob, tmp_path: Path) -> None:
+    """For people and in JSON; with the lines it gives in the manifest nobody has a voice by default any more."""
+    manifest = make_job(cast={"Bob": "hugo"})
+    found = json.loads(run_podcast("plan", "job.yaml", "--json", cwd=tmp_path).stdout)
+    ann, bob = found["speakers"]
+    keys = ("name", "turns", "voice", "gender", "accent", "default")
+    assert tuple(map(bob.get, keys)) == ("Bob", 3, "hugo", "male", "American", False)
+    assert (ann["name"], ann["turns"], ann["gender"], ann["default"]) == ("Ann", 3, "female", True)
+    assert found["cast"] == {"Ann": ann["voice"], "Bob": "hugo"}
+    assert [(chapter["number"], chapter["title"]) for chapter in found["chapters"]] == [(1, "One"), (2, "Two")]
+    people = run_podcast("plan", "job.yaml", cwd=tmp_path).stdout
+    assert "female, " in people
+    assert "1  0:" in people
+    _before, _, pasted = people.partition("put this into the manifest:\n")
+    keys = yaml.safe_load(pasted.partition("\n\n")[0])
+    assert keys == {"cast": found["cast"], "narrator": found["narrator"]}
+    manifest.write_text(yaml.safe_dump(yaml.safe_load(manifest.read_text()) | keys))
+    again = json.loads(run_podcast("plan", "job.yaml", "--json", cwd=tmp_path).stdout)
+    assert [chunk["key"] for chunk in again["chunks"]] == [chunk["key"] for chunk in found["chunks"]]
+    assert not any(speaker["default"] for speaker in again["speakers"])
+    assert "put this into" not in run_podcast("plan", "job.yaml", cwd=tmp_path).stdout
+
+
+def test_a_recording_that_is_not_cloned_is_told_of(make_job: MakeJob, tmp_path: Path) -> None:
+    """By plan, in JSON too, by the report and wherever one line is spoken."""
+    make_job(cast={"Ann": "mine"})
+    voice = tmp_path / "voices/mine/voice.yaml"
+    voice.parent.mkdir(parents=True)
+    voice.write_text("description: d\nconsent: mine\nprompt: p.wav\ntranscript: Some words that take four seconds.\n")
+    soundfile.write(voice.parent / "p.wav", np.sin(np.arange(200_000) / 9) * 0.2, 44_100)
+    said = '"mine" is spoken by a synthetic voice: the engine draft clones no recording. The engine dia does.'
+    assert f"note: job.yaml:1: {said}" in run_podcast("plan", "job.yaml", cwd=tmp_path).stderr
+    (note,) = json.loads(run_podcast("plan", "job.yaml", "--json", cwd=tmp_path).stdout)["notes"]
+    assert note["where"] == "job.yaml:1"
+    for command in (("say", "Hello.", "--voice", "mine", "--out", "x.wav"), ("voices", "--say", "mine", "Hello.")):
+        assert f"note: --engine: {said}" in run_podcast(*command, cwd=tmp_path).stderr
+    report = json.loads(run_podcast("render", "job.yaml", "--json", cwd=tmp_path).stdout)
+    assert said in [f"{problem['what']} {problem['next']}" for problem in report["problems"]]
+
+
+def test_plan_says_that_a_render_would_refuse(make_job: MakeJob, tmp_path: Path) -> None:
+    """Where it would replace what is finished of another script."""
+    make_job(deliver=["flac"])
+    assert run_podcast("render", "job.yaml", "--engine", "tone", cwd=tmp_path).returncode == 0
+    (tmp_path / "job.md").write_text("# Another\n\nNothing of this was ever said.\n")
+    refused = run_podcast("render", "job.yaml", "--engine", "tone", cwd=tmp_path).stderr.splitlines()[-1]
+    assert "is finished, with a script that has no line of this one" in refused
+    assert f"note: {refused}" in run_podcast("plan", "job.yaml", "--engine", "tone", cwd=tmp_path).stderr
