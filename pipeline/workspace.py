@@ -37,6 +37,7 @@ from pipeline.files import (
 )
 from pipeline.words import ordinal
 
+VOICES = "voices"  # the folder of voices beside a manifest
 _PATIENCE_S = 0.2  # of `lock`, with a process that only looks whether the lock is free
 _OWN_NAMES = {
     *("takes", "voices", "chapters", "job.json", "report.json", "report.md", "deliverables.json"),

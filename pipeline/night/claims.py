@@ -11,6 +11,7 @@ In: a `Drop`, then an `Outcome`. Knows no rendering, and decides nothing about w
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import traceback
@@ -23,9 +24,9 @@ from pathlib import Path
 import filelock
 
 from pipeline.errors import PodcastError, Problem, RequestError
-from pipeline.files import atomic_path, file_hash, storage_errors, write_text
+from pipeline.files import atomic_path, file_hash, is_inside, storage_errors, write_text
 from pipeline.jobs.report import Report, write_report
-from pipeline.night.inbox import Drop, companions_in, manifest_in, manifests_in
+from pipeline.night.inbox import WHOLE, Drop, companions_in, manifest_in, manifests_in, stamp_of
 from pipeline.source.manifest import load_manifest
 from pipeline.workspace import Folders, Production, job_name
 
@@ -195,6 +196,20 @@ def claim(folders: Folders, drop: Drop, known: frozenset[str]) -> Claim | None:
     return Claim(drop.name, manifest, folders, known - {drop.manifest.name}, lock)
 
 
+def claim_folder(folders: Folders, drop: Drop) -> None:
+    """Move a folder that was dropped to running/, by one rename: then it is a claim that anybody may take up.
+
+    Nothing happens where another watcher was first, or has a job of that name. Raises `OSError`.
+    """
+    assert drop.folder is not None
+    try:
+        (drop.folder / WHOLE).touch()
+        drop.folder.rename(folders.running / drop.name)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY):
+            raise
+
+
 def take_over(folders: Folders, name: str, known: frozenset[str], shared: Collection[str]) -> Claim | None:
     """Take up a claim whose watcher is gone; None where it is not, or nothing is left to do. Raises `OSError`."""
     lock = _lock(folders.running / name)
@@ -243,11 +258,12 @@ def _lock(folder: Path) -> filelock.BaseFileLock | None:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """The files of a claim, without the lock and what a killed watcher was about to write."""
+    """The files of a claim; not the lock, what a killed watcher was about to write, or links that lead elsewhere."""
     for place, _folders, names in os.walk(folder):
         for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(place, name).relative_to(folder).as_posix()
+            path = Path(place, name)
+            if not name.startswith(".") and stamp_of(path) and is_inside(path, folder):
+                yield path.relative_to(folder).as_posix()
 
 
 def _copy(source: Path, target: Path) -> None:

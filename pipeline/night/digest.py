@@ -21,7 +21,7 @@ from pipeline.files import read_bytes, read_json, write_json
 from pipeline.jobs.report import Report, read_report
 from pipeline.takes.render import HERE, DeviceWork, Ear
 from pipeline.words import counted
-from pipeline.workspace import Folders, Workspace, workspaces
+from pipeline.workspace import VOICES, Folders, Workspace, workspaces
 
 _LONGEST_ERROR = 10_000  # characters of an error text
 _DROP_FOLDERS = ".drop-folders.json"  # in the output folder
@@ -237,8 +237,10 @@ def _noted(output: Path) -> list[str]:
 
 
 def names_waiting(folder: Path) -> list[str]:
-    """File names of what lies in a drop folder's inbox. None is opened, so scripts in YAML are among them."""
-    return sorted(path.name for path in Folders(folder).inbox.glob("[!.]*.y*ml"))
+    """Manifests in a drop folder's inbox, and in folders there. None is opened, so scripts in YAML are among them."""
+    inbox = Folders(folder).inbox
+    paths = (path.relative_to(inbox) for pattern in ("[!.]*.y*ml", "[!.]*/[!.]*.y*ml") for path in inbox.glob(pattern))
+    return sorted(path.as_posix() for path in paths if path.parts[0] != VOICES)
 
 
 def disk_used(workspace: Workspace) -> Disk:

@@ -13,7 +13,7 @@ import stat
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import watchfiles
@@ -23,10 +23,10 @@ from pipeline.files import is_inside
 from pipeline.source.documents import read_text, read_yaml
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.window import Window
-from pipeline.workspace import Folders, job_name
+from pipeline.workspace import VOICES, Folders, job_name
 
 MANIFEST_SUFFIXES = (".yaml", ".yml")
-VOICES = "voices"
+WHOLE = ".whole"  # in the folder of a job: it was dropped as a folder, with all that it names
 _PASSING_SUFFIXES = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".swp")
 
 FileStamp = tuple[int, int]  # bytes, nanoseconds
@@ -46,6 +46,7 @@ class Drop:
     stamp: Stamp
     seen_s: float  # when it was first seen, by the watcher's clock
     still_s: float  # for how long nothing of it has changed
+    folder: Path | None = None  # that was dropped, with the manifest and all that it names in it
 
     def ready(self, settle_s: float, patience_s: float) -> bool:
         """Whether it has lain still for long enough: one with problems may yet be completed."""
@@ -58,6 +59,7 @@ class Scene:
 
     drops: tuple[Drop, ...]  # in the inbox: the highest priority first, then the oldest
     claimed: Mapping[str, Drop | None]  # by job, in running/; None where a folder holds no manifest
+    strays: Mapping[Problem, float] = field(default_factory=dict)  # what is no job, and for how long it has been so
 
     def named_by_others(self, job: str, known: Collection[str] = ()) -> set[str]:
         """The companions of every job but `job`, and but those whose manifests are `known`."""
@@ -123,10 +125,44 @@ class Inbox:
             manifests = self._manifests(folder, read_before).items()
             named = [(path, read) for path, read in manifests if job_name(path) == name]
             # What lies in the inbox goes first: it may be newer than the copy that was made of it.
-            both = list(dict.fromkeys((*voices, *_voices(folder))))
-            claimed[name] = self._drop(*named[0], (inbox, folder), both, before, now_s) if named else None
+            whole = (folder / WHOLE).exists()
+            roots = (folder,) if whole else (inbox, folder)
+            both = list(dict.fromkeys((*(() if whole else voices), *_voices(folder))))
+            drop = self._drop(*named[0], roots, both, before, now_s) if named else None
+            claimed[name] = replace(drop, companions=()) if drop and whole else drop
+        folders, strays = self._dropped_folders([*drops, *filter(None, claimed.values())], read_before, before, now_s)
+        drops += folders
         drops.sort(key=lambda drop: (-drop.priority, drop.seen_s, self._read[drop.manifest].stamp[1], drop.name))
-        return Scene(tuple(drops), claimed)
+        return Scene(tuple(drops), claimed, strays)
+
+    def _dropped_folders(
+        self,
+        drops: Collection[Drop],
+        read_before: Mapping[Path, _Read],
+        before: Mapping[Path, _Seen],
+        now_s: float,
+    ) -> tuple[list[Drop], dict[Problem, float]]:
+        """The jobs that came as a folder each; and what is wrong with other folders, with how long they lie still."""
+        inbox = self.folders.inbox
+        named = {Path(name).parts[0] for drop in drops for name, _stamp in drop.stamp if Path(name).parts} | {VOICES}
+        jobs: list[Drop] = []
+        strays: dict[Problem, float] = {}
+        for name in sorted(set(_list(inbox)) - named):
+            folder = inbox / name
+            if name.startswith(".") or not folder.is_dir():
+                continue
+            stamp, is_passing = _stamp_of_all(folder)
+            last = before.get(folder)
+            since_s = last.since_s if last and last.stamp == stamp and not is_passing else now_s
+            self._seen[folder] = _Seen(last.first_s if last else now_s, since_s, stamp)
+            manifests = self._manifests(folder, read_before)
+            if len(manifests) == 1 and not folder.is_symlink():
+                ((path, read),) = manifests.items()
+                drop = self._drop(path, read, (folder,), list(_voices(folder)), before, now_s)
+                jobs.append(replace(drop, companions=(), stamp=stamp, still_s=now_s - since_s, folder=folder))
+            else:
+                strays[_stray(folder, len(manifests))] = now_s - since_s
+        return jobs, strays
 
     def _manifests(self, folder: Path, before: Mapping[Path, _Read]) -> dict[Path, _Read]:
         files = _yaml_files(folder, before)
@@ -279,6 +315,24 @@ def _read(path: Path, stamp: FileStamp) -> _Read:
     except RequestError as error:
         return _Read(stamp, problems=error.problems)
     return _Read(stamp, manifest, tuple(problems))
+
+
+def _stray(folder: Path, manifests: int) -> Problem:
+    where = f"{folder.parent.name}/{folder.name}"
+    if folder.is_symlink():
+        return Problem(where, "the folder is a link.", "Drop the folder itself.")
+    none = "it holds no manifest, and none beside it names a file in it."
+    what = f"it holds {manifests} manifests." if manifests else none
+    return Problem(where, what, "Drop one manifest, or a folder with one and all that it names.")
+
+
+def _stamp_of_all(folder: Path) -> tuple[Stamp, bool]:
+    """That of every file in a folder, and whether one of them is still being copied."""
+    found = [Path(place, name) for place, _folders, names in os.walk(folder) for name in names if name != WHOLE]
+    names = [path.relative_to(folder).as_posix() for path in found]
+    return tuple(sorted(zip(names, map(stamp_of, found), strict=True))), any(
+        _is_passing(name) and not Path(name).name.startswith(".") for name in names
+    )
 
 
 def _named(manifest: Manifest | None) -> Iterator[tuple[str, str]]:

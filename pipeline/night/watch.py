@@ -25,7 +25,16 @@ from pipeline.jobs.progress import progress_bars
 from pipeline.jobs.report import Report
 from pipeline.jobs.stages import OnProgress
 from pipeline.jobs.status import Board, JobStatus
-from pipeline.night.claims import Claim, Outcome, claim, outcome_of_drop, outcome_of_render, place, take_over
+from pipeline.night.claims import (
+    Claim,
+    Outcome,
+    claim,
+    claim_folder,
+    outcome_of_drop,
+    outcome_of_render,
+    place,
+    take_over,
+)
 from pipeline.night.digest import latest_digest, names_waiting, remember_drop_folder
 from pipeline.night.inbox import Drop, Inbox, Scene, noticing
 from pipeline.night.page import write_digest
@@ -141,6 +150,7 @@ class Watcher:
         self._renders: dict[str, Future[Report]] = {}
         self._outcomes: list[Outcome] = []  # of a watcher that runs once
         self._given_up: set[str] = set()
+        self._moved: set[str] = set()  # what came as a folder, until it is taken up
         self._once = False
         self._hindrances: dict[str, str] = {}  # what was said last, by job; "": of the folder
         self._wake = threading.Event()
@@ -196,12 +206,18 @@ class Watcher:
         self._hindrances.pop("", None)
         ours = set(self._claims)
         self._reap(scene, stop)
+        settling = False
+        for stray, still_s in scene.strays.items():
+            if still_s >= self._drops.patience_s:
+                self._say_once(stray.where, str(stray))
+            else:
+                settling = True
         for claimed in list(self._claims.values()):
             if claimed.name not in self._renders and self._drops.clock() >= claimed.due_s:
                 self._go_on(claimed, scene, threads)
         self._take_over(scene)
         left = self._take(scene, ours)
-        return left or bool(self._claims)
+        return left or settling or bool(self._claims) or bool(self._moved)
 
     @property
     def _is_full(self) -> bool:
@@ -220,7 +236,9 @@ class Watcher:
                 continue
             if taken is not None:
                 self._claims[name] = taken
-                self._drops.say(f"{name}: taken up where it was left.")
+                if name not in self._moved:  # by us, a moment ago
+                    self._drops.say(f"{name}: taken up where it was left.")
+                self._moved.discard(name)
 
     def _take(self, scene: Scene, ours: set[str]) -> bool:
         """Claim what is ready in the inbox; whether something stays there for us to take later.
@@ -250,6 +268,11 @@ class Watcher:
 
     def _claim(self, drop: Drop, scene: Scene) -> None:
         try:
+            if drop.folder is not None:
+                claim_folder(self._folders, drop)
+                self._moved.add(drop.name)
+                self._wake.set()
+                return
             taken = claim(self._folders, drop, scene.manifests())
         except OSError as error:
             self._say_once(drop.name, f"{drop.name}: cannot be moved to running/ ({error.strerror or error}).")

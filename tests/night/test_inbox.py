@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.night.inbox import Inbox
 from pipeline.workspace import Folders
-from tests.support.shop import Shop
+from tests.support.processes import until
+from tests.support.shop import Running, Shop
 
 
 def test_the_higher_priority_goes_first(shop: Shop) -> None:
@@ -100,3 +102,79 @@ def test_only_what_lies_still_is_taken(tmp_path_factory: pytest.TempPathFactory,
                 file.write("\n")
             os.utime(files[what], (value, value))
             changed, seen = now, None
+
+
+def test_a_folder_with_a_manifest_is_a_job(shop: Shop) -> None:
+    """With all that lies in it, whatever of the same name lies beside it or in another folder."""
+    for folder, text in (("first", "One."), ("second", "Two.")):
+        (shop.inbox / folder / "parts").mkdir(parents=True)
+        (shop.inbox / folder / "notes.txt").write_text("Mine.")
+        (shop.inbox / folder / "parts/script.md").write_text(text)
+        (shop.inbox / folder / f"{folder}.yaml").write_text('{"title": "A test", "script": "parts/script.md"}')
+    (shop.inbox / "parts").mkdir()
+    (shop.inbox / "parts/script.md").write_text("Another.")
+    shop.drop("third", None, script="parts/script.md")
+    shop.drain()
+    assert sorted(shop.rendered) == [("first.yaml", "One."), ("second.yaml", "Two."), ("third.yaml", "Another.")]
+    assert (shop.folder / "done/first/parts/script.md").read_text() == "One."
+    assert (shop.folder / "done/second/notes.txt").read_text() == "Mine."
+    assert shop.files("inbox") == shop.files("running") == []
+    assert not [said for said in shop.said if "inbox/" in said or "taken up" in said]
+
+
+def test_a_folder_that_is_no_job_is_told_of(shop: Shop, tmp_path: Path) -> None:
+    """Once, and it stays; a folder whose files a manifest names is none of those."""
+    for folder, manifests in (
+        ("two", ("a.yaml", "b.yaml")),
+        ("none", ()),
+        ("deep/er", ("c.yaml",)),
+        ("voices/mine", ()),
+    ):
+        (shop.inbox / folder).mkdir(parents=True)
+        (shop.inbox / folder / "text.md").write_text("Words.")
+        for name in manifests:
+            (shop.inbox / folder / name).write_text('{"title": "A test", "script": "text.md"}')
+    (tmp_path / "elsewhere").mkdir()
+    (shop.inbox / "link").symlink_to(tmp_path / "elsewhere")
+    before = shop.files("inbox")
+    shop.drain()
+    shop.drain()
+    hint = "Drop one manifest, or a folder with one and all that it names."
+    none = "it holds no manifest, and none beside it names a file in it."
+    assert sorted(set(shop.said)) == [
+        f"inbox/deep: {none} {hint}",
+        "inbox/link: the folder is a link. Drop the folder itself.",
+        f"inbox/none: {none} {hint}",
+        f"inbox/two: it holds 2 manifests. {hint}",
+    ]
+    assert shop.files("inbox") == before
+
+
+def test_a_folder_that_is_wrong_fails_whole(shop: Shop) -> None:
+    """A link in it that leads elsewhere is not followed."""
+    (shop.inbox / "one").mkdir()
+    (shop.inbox / "one/m.yaml").write_text("title: A\nscript: gone.md\n")
+    (shop.inbox / "one/extra.txt").write_text("Mine.")
+    secret = shop.folder / "secret.txt"
+    secret.write_text("Nobody's business.")
+    (shop.inbox / "one/link.txt").symlink_to(secret)
+    shop.drain()
+    assert shop.error("m").startswith('m.yaml:2: there is no file "gone.md".')
+    assert shop.files("failed") == ["m/extra.txt", "m/m.error.txt", "m/m.yaml"]
+    assert secret.read_text() == "Nobody's business."
+
+
+def test_a_folder_is_taken_when_nothing_of_it_changes_any_more(shop: Shop) -> None:
+    """While a part of it is still being copied it waits."""
+    folder = shop.inbox / "one"
+    folder.mkdir()
+    (folder / "one.yaml").write_text('{"title": "A test", "script": "one.md"}')
+    (folder / "one.md").write_text("Hello.")
+    (folder / "cover.jpg.part").write_text("half a picture")
+    with Running(shop.watcher()):
+        until(lambda: [drop for drop in shop.waiting() if drop.folder])
+        time.sleep(0.5)
+        assert shop.rendered == []
+        (folder / "cover.jpg.part").unlink()
+        until(lambda: shop.finished)
+    assert shop.rendered == [("one.yaml", "Hello.")]
