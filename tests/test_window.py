@@ -18,6 +18,7 @@ from pipeline.errors import InvalidValueError
 from pipeline.jobs.bulk import Bulk, render_jobs
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.report import Report
+from pipeline.jobs.stages import no_bars
 from pipeline.jobs.status import Board
 from pipeline.settings import Settings
 from pipeline.window import Admission, Window, parse_window
@@ -200,7 +201,7 @@ def test_a_job_goes_on_when_its_window_opens_again(make_job: MakeJob, settings: 
 
     board = _Noting(tmp_path / "output")
     bulk = Bulk(settings, board, engine_for=engine_for, clock=clock)
-    ((_job, outcome),) = render_jobs([job], bulk, lambda _name: lambda _stage, _done, _total: None)
+    ((_job, outcome),) = render_jobs([job], bulk, no_bars)
 
     assert isinstance(outcome, Report)
     assert outcome.status == "done"
@@ -217,7 +218,7 @@ def test_the_hours_it_slept_are_no_work(make_job: MakeJob, settings: Settings, t
     clock, board = _Clock(), _Noting(tmp_path / "output")
     clock.then = [clock.now - timedelta(seconds=1)] * 3 + [clock.now]
     begun = time.monotonic()
-    ((_job, outcome),) = render_jobs([job], Bulk(settings, board, clock=clock), lambda _name: lambda *_progress: None)
+    ((_job, outcome),) = render_jobs([job], Bulk(settings, board, clock=clock), no_bars)
     assert isinstance(outcome, Report)
     assert board.notes
     assert outcome.wall_s <= time.monotonic() - begun - 0.99

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 from pipeline.errors import EngineError, Problem
 from pipeline.jobs.disk import estimate
 from pipeline.jobs.job import open_job
+from pipeline.jobs.stages import OnProgress
 from pipeline.settings import load_settings, usable_cores
 
 _WORDS = (
@@ -44,50 +45,61 @@ class _CommandRun:
     stdout: str
 
 
-def bench_pipeline(words: int, runs: int) -> dict[str, Any]:
+_Arguments = tuple[str | Path, ...]
+_Run = Callable[..., list[_CommandRun]]  # of a stage's name and the commands it consists of
+
+
+def bench_pipeline(words: int, runs: int, on_progress: OnProgress) -> dict[str, Any]:
     """Measure the line on this machine and return one JSON object."""
     with tempfile.TemporaryDirectory(prefix="podcast-bench-") as name:
         folder = Path(name)
+
+        def run(stage: str, *commands: _Arguments) -> list[_CommandRun]:
+            ended = []
+            for number, arguments in enumerate(commands):
+                on_progress(stage, number, len(commands))
+                ended.append(_podcast(folder, *arguments))
+            on_progress(stage, len(commands), len(commands))
+            return ended
+
         return {
             "machine": machine(),
             "runs": runs,
-            "help_s": round(statistics.median(_podcast(folder, "--help").wall_s for _ in range(max(runs, 5))), 3),
-            "episode": _episode(folder, words, runs),
-            "book": _book(folder, runs),
-            "chapter_2h": _long_chapter(folder),
-            "plan": _plan(folder, runs),
+            "help_s": round(statistics.median(each.wall_s for each in run("help", *[("--help",)] * max(runs, 5))), 3),
+            "episode": _episode(folder, words, run, runs),
+            "book": _book(folder, run, runs),
+            "chapter_2h": _long_chapter(folder, run),
+            "plan": _plan(folder, run, runs),
         }
 
 
-def _episode(folder: Path, words: int, runs: int) -> dict[str, Any]:
+def _episode(folder: Path, words: int, run: _Run, runs: int) -> dict[str, Any]:
     """Draft voice, podcast and m4b, from nothing."""
     manifest = write_job(folder, "episode", dialogue(words), deliver=["podcast", "m4b"])
-    measured = [
-        _podcast(folder, "render", manifest, "--engine", "draft", "--out", folder / f"run{run}", "--json")
-        for run in range(runs)
-    ]
+    command = ("render", manifest, "--engine", "draft", "--json", "--out")
+    measured = run("episode", *[(*command, folder / f"run{number}") for number in range(runs)])
     report = json.loads(measured[0].stdout)
-    wall_s = statistics.median(run.wall_s for run in measured)
+    wall_s = statistics.median(each.wall_s for each in measured)
     return {
         "words": words,
         "takes": report["takes"]["total"],
         "audio_s": report["audio_s"],
         "wall_s": round(wall_s, 2),
         "speed_x": round(report["audio_s"] / wall_s, 1),
-        "peak_mb": round(max(run.peak_mb for run in measured)),
+        "peak_mb": round(max(each.peak_mb for each in measured)),
         "all_limits_met": all(all(item["limits"].values()) for item in report["deliverables"]),
     }
 
 
-def _book(folder: Path, runs: int) -> dict[str, Any]:
+def _book(folder: Path, run: _Run, runs: int) -> dict[str, Any]:
     """A book of 3,000 takes and more than ten hours on the tone engine, and the same command again."""
     text = "\n\n".join(
         f"# Chapter {number}\n\n{dialogue(3_000, seed=number)}" for number in range(1, _CHAPTERS_OF_BOOK + 1)
     )
     manifest = write_job(folder, "book", text, kind="audiobook", deliver=["acx", "m4b"])
     arguments = ("render", manifest, "--engine", "tone", "--out", folder / "book", "--json")
-    first = _podcast(folder, *arguments)
-    again = [_podcast(folder, *arguments) for _ in range(runs)]
+    (first,) = run("book", arguments)
+    again = run("book again", *[arguments] * runs)
     report = json.loads(first.stdout)
     return {
         "takes": report["takes"]["total"],
@@ -95,25 +107,26 @@ def _book(folder: Path, runs: int) -> dict[str, Any]:
         "audio_s": report["audio_s"],
         "wall_s": round(first.wall_s, 1),
         "peak_mb": round(first.peak_mb),
-        "again_s": round(statistics.median(run.wall_s for run in again), 2),
+        "again_s": round(statistics.median(each.wall_s for each in again), 2),
     }
 
 
-def _long_chapter(folder: Path) -> dict[str, Any]:
+def _long_chapter(folder: Path, run: _Run) -> dict[str, Any]:
     """One chapter of two hours."""
     manifest = write_job(folder, "long", dialogue(24_000), deliver=["podcast"])
-    run = _podcast(folder, "render", manifest, "--engine", "tone", "--out", folder / "long", "--json")
-    return {"audio_s": json.loads(run.stdout)["audio_s"], "wall_s": round(run.wall_s, 1), "peak_mb": round(run.peak_mb)}
+    (ended,) = run("chapter", ("render", manifest, "--engine", "tone", "--out", folder / "long", "--json"))
+    audio_s = json.loads(ended.stdout)["audio_s"]
+    return {"audio_s": audio_s, "wall_s": round(ended.wall_s, 1), "peak_mb": round(ended.peak_mb)}
 
 
-def _plan(folder: Path, runs: int) -> dict[str, Any]:
+def _plan(folder: Path, run: _Run, runs: int) -> dict[str, Any]:
     """A plan of a hundred thousand chunks, and the estimate of the disk space that a render of it would begin with."""
     text = "\n\n".join(
         f"# Chapter {number}\n\n{dialogue(_PLAN_CHUNKS * _WORDS_PER_CHUNK // _PLAN_CHAPTERS, seed=number)}"
         for number in range(_PLAN_CHAPTERS)
     )
     manifest = write_job(folder, "plan", text)
-    measured = [_podcast(folder, "plan", manifest, "--json") for _ in range(runs)]
+    measured = run("plan", *[("plan", manifest, "--json")] * runs)
     job = open_job(manifest, load_settings(output=folder))
     started = time.perf_counter()
     estimate(job)
@@ -121,8 +134,8 @@ def _plan(folder: Path, runs: int) -> dict[str, Any]:
     return {
         "chunks": json.loads(measured[0].stdout)["takes"]["total"],
         "chapters": _PLAN_CHAPTERS,
-        "wall_s": round(statistics.median(run.wall_s for run in measured), 2),
-        "peak_mb": round(max(run.peak_mb for run in measured)),
+        "wall_s": round(statistics.median(each.wall_s for each in measured), 2),
+        "peak_mb": round(max(each.peak_mb for each in measured)),
         "disk_estimate_s": round(estimate_s, 3),
     }
 

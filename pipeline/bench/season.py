@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import psutil
 
 from pipeline.bench.line import dialogue, machine, write_job
 from pipeline.errors import EngineError, Problem
+from pipeline.jobs.stages import OnProgress
 
 _SAMPLE_S = 1.0
 
@@ -35,7 +36,9 @@ class _Watched:
     kills: int = 0
 
 
-def bench_overnight(manifests: int, words: int, kill_every_s: float, device: str | None) -> dict[str, Any]:
+def bench_overnight(
+    manifests: int, words: int, kill_every_s: float, device: str | None, on_progress: OnProgress
+) -> dict[str, Any]:
     """Render a season on the draft voice and return one JSON object. Raises `EngineError` where it is not all done."""
     with tempfile.TemporaryDirectory(prefix="podcast-bench-") as name:
         folder = Path(name)
@@ -48,7 +51,11 @@ def bench_overnight(manifests: int, words: int, kill_every_s: float, device: str
         started = time.perf_counter()
         with (folder / "stdout").open("w") as stdout, (folder / "stderr").open("w") as stderr:
             process = psutil.Popen([*command, *devices], cwd=folder, stdout=stdout, stderr=stderr)
-            seen = _watch(process, kill_every_s)
+            seen = _watch(
+                process,
+                kill_every_s,
+                lambda: on_progress("episodes", len(list(folder.glob("output/*/report.json"))), manifests),
+            )
         wall_s = time.perf_counter() - started
         reports = json.loads((folder / "stdout").read_text() or "[]")
         reports = reports if isinstance(reports, list) else [reports]
@@ -59,10 +66,11 @@ def bench_overnight(manifests: int, words: int, kill_every_s: float, device: str
         return {"machine": machine(), "manifests": manifests, "words": words} | _results(reports, seen, wall_s)
 
 
-def _watch(process: psutil.Popen, kill_every_s: float) -> _Watched:
+def _watch(process: psutil.Popen, kill_every_s: float, on_look: Callable[[], None]) -> _Watched:
     """Sample memory until the command ends, and kill a worker now and then."""
     seen, dice, last_kill = _Watched(), random.Random(0), time.monotonic()  # noqa: S311 - any worker will do
     while process.poll() is None:
+        on_look()
         workers = list(_workers(process))
         seen.workers = max(seen.workers, len(workers))
         seen.main_mb.append(_rss_mb([process]))

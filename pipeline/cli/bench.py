@@ -31,8 +31,10 @@ def bench_pipeline(words: int, runs: int, as_json: bool) -> int:
     """Script to finished podcast and m4b on the draft voice, a finished job again, and a plan of 100,000 chunks."""
     from pipeline.bench.line import bench_pipeline as measure
     from pipeline.bench.line import table
+    from pipeline.jobs.progress import progress_bar
 
-    results = measure(words, runs)
+    with progress_bar("bench") as on_progress:
+        results = measure(words, runs, on_progress)
     if as_json:
         print_json(results)
     else:
@@ -50,8 +52,10 @@ def bench_overnight(manifests: int, words: int, kill_every: float, device: str |
     """A season on the draft voice, with workers killed now and then: hours of audio, speed, memory over time."""
     from pipeline.bench.season import bench_overnight as measure
     from pipeline.bench.season import table
+    from pipeline.jobs.progress import progress_bar
 
-    results = measure(manifests, words, kill_every, device)
+    with progress_bar("bench") as on_progress:
+        results = measure(manifests, words, kill_every, device, on_progress)
     if as_json:
         print_json(results)
     else:
@@ -144,9 +148,11 @@ def bench_codec(codec: str | None, seconds: float, samples: int, size: Literal["
     """Dia's codec on the CPU: decoding in bf16 and fp32, and encoding."""
     from pipeline.bench.codec import bench_codec as measure
     from pipeline.bench.table import codec_table
+    from pipeline.jobs.progress import telling
 
     kernels = machine_settings().kernels
-    results = measure(codec, size=size, seconds=seconds, samples=samples, sample_s=0.5, kernels=kernels)
+    with telling("measuring the codec"):
+        results = measure(codec, size=size, seconds=seconds, samples=samples, sample_s=0.5, kernels=kernels)
     if as_json:
         print_json(results)
     else:

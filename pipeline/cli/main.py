@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+from contextlib import ExitStack
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -120,22 +121,28 @@ def render(
     """
     from pipeline.jobs.bulk import open_bulk
     from pipeline.jobs.job import apart, open_job
+    from pipeline.jobs.progress import telling
 
     settings = machine_settings(**options)
     opened: list[Job] = []
     wrong = 0
-    for path in manifests:
-        try:
-            opened.append(open_job(path, settings, engine=engine, allow_outside=allow_outside))
-        except RequestError as error:
-            tell(error.problems)
-            wrong += 1
+    with telling("reading the manifests"):
+        for path in manifests:
+            try:
+                opened.append(open_job(path, settings, engine=engine, allow_outside=allow_outside))
+            except RequestError as error:
+                tell(error.problems)
+                wrong += 1
     if not opened:
         return WRONG_REQUEST
     opened = apart(opened)
     engines = {job.traits.name for job in opened}
     alone, check_disk = len(opened) == 1, not no_disk_check
-    with open_bulk(settings, engines, at_once=at_once, alone=alone, check_disk=check_disk) as bulk:
+    with ExitStack() as stack:
+        with telling("starting the workers"):
+            bulk = stack.enter_context(
+                open_bulk(settings, engines, at_once=at_once, alone=alone, check_disk=check_disk)
+            )
         reports, failed, refused = _render_all(opened, bulk)
     if as_json and reports:
         rows = [reports[job.owner].as_dict() for job in opened if job.owner in reports]
@@ -155,9 +162,9 @@ def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[Path, Report], int, i
 
     outcomes: dict[Path, tuple[Job, Report | PodcastError]] = {}
     is_stopped = False
-    with progress_bars() as bar:  # which end before anything is told: they would write over it
+    with progress_bars(keep=True) as bars_of:  # which end before anything is told: they would write over it
         try:
-            for job, outcome in render_jobs(jobs, bulk, bar):
+            for job, outcome in render_jobs(jobs, bulk, bars_of):
                 outcomes[job.owner] = (job, outcome)
                 if not sys.stderr.isatty():
                     _tell_outcome(job, outcome)
@@ -240,17 +247,20 @@ def say(
     codes: Path | None,
 ) -> int:
     """Speak one line: podcast say "text" --out x.wav."""
+    from pipeline.cli.say import SPEAKING
     from pipeline.cli.say import say as speak
     from pipeline.engines import TRAITS, DiaMachine, DiaSound
+    from pipeline.jobs.progress import telling
     from pipeline.source.voices import find_voice, load_library
 
     settings = machine_settings(weights=weights, device=device)
     speaker = find_voice(load_library(settings.voices), voice, "--voice")
     warn(TRAITS[engine].unheard([speaker], "--engine"))
     sound, machine = DiaSound(temperature=temperature, precision=precision), DiaMachine.of(settings)
-    seconds = speak(
-        text, speaker, out, engine=engine, seed=seed, language=language, sound=sound, machine=machine, codes=codes
-    )
+    with telling(SPEAKING):
+        seconds = speak(
+            text, speaker, out, engine=engine, seed=seed, language=language, sound=sound, machine=machine, codes=codes
+        )
     click.echo(f"{out}: {seconds:.1f} s", err=True)
     return DONE
 
@@ -260,15 +270,17 @@ def say(
 def doctor(as_json: bool) -> int:
     """Look at this machine: voices, engines, encoders, disk, Prefect."""
     from pipeline.cli.doctor import examine
+    from pipeline.jobs.progress import telling
 
-    findings = list(examine(machine_settings()))
+    findings = []
+    with telling("looking at this machine; the first time, kernels are compiled, which takes a minute or two"):
+        for finding in examine(machine_settings()):
+            findings.append(finding)
+            if not as_json:
+                verdict = "ok     " if finding.ok else "PROBLEM"
+                click.echo(f"{verdict}  {finding.name}: {finding.detail} {finding.next}".rstrip())
     if as_json:
         print_json({"findings": [dataclasses.asdict(finding) for finding in findings]})
-    else:
-        for finding in findings:
-            click.echo(
-                f"{'ok     ' if finding.ok else 'PROBLEM'}  {finding.name}: {finding.detail} {finding.next}".rstrip()
-            )
     return DONE if all(finding.ok for finding in findings) else SOME_FAILED
 
 

@@ -20,6 +20,7 @@ from pipeline.cli.options import (
     output_option,
     outside_option,
     print_json,
+    say,
     tell,
     weights_option,
 )
@@ -143,12 +144,14 @@ def status(output: Path | None, prefect: bool, as_json: bool) -> int:
 @json_option
 def digest(output: Path | None, hours: float, folder: Path | None, as_json: bool) -> int:
     """Write output/digest.html and .json: what was done, what failed and why, and what needs ears."""
+    from pipeline.jobs.progress import telling
     from pipeline.night.digest import latest_digest
     from pipeline.night.page import digest_markdown, write_digest
 
     settings = machine_settings(output=output)
-    latest = latest_digest(settings.output, folder, hours)
-    page = write_digest(settings.output, latest)
+    with telling("reading the reports"):
+        latest = latest_digest(settings.output, folder, hours)
+        page = write_digest(settings.output, latest)
     if as_json:
         print_json(latest.as_dict())
     else:
@@ -166,6 +169,7 @@ def digest(output: Path | None, hours: float, folder: Path | None, as_json: bool
 def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delete: bool, as_json: bool) -> int:
     """List the takes that no manifest refers to any more, and remove them with --delete."""
     from pipeline.jobs.clean import find_unused, remove
+    from pipeline.jobs.progress import telling
     from pipeline.words import size_text
 
     settings = machine_settings(output=output, weights=weights)
@@ -175,9 +179,10 @@ def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delet
 
         return referred_keys(open_job(manifest, settings, engine=engine, allow_outside=True))
 
-    cleaning = find_unused(settings.output, keys_of, jobs)
-    if delete:
-        cleaning = remove(cleaning, keys_of)
+    with telling("looking which takes the manifests refer to"):
+        cleaning = find_unused(settings.output, keys_of, jobs)
+        if delete:
+            cleaning = remove(cleaning, keys_of)
     tell(cleaning.skipped)
     if as_json:
         print_json(cleaning.as_dict() | {"deleted": delete})
@@ -244,4 +249,4 @@ def _log(settings: Settings, name: str) -> None:
 
 
 def _say(words: str) -> None:
-    click.echo(redact(words), err=True)
+    say(redact(words))

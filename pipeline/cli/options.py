@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -80,13 +81,19 @@ def print_json(value: Any) -> None:
     click.echo(encode(json.dumps(value, ensure_ascii=False)))  # indented, a hundred thousand chunks take seconds longer
 
 
+def say(line: str) -> None:
+    """A line for people, on stderr, above bars that may be there: `click.echo` would write into them."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
 def tell(problems: Iterable[Problem]) -> None:
     """Problems, a line each, on stderr."""
     for line in lines_of(problems):
-        click.echo(line, err=True)
+        say(line)
 
 
 def warn(problems: Iterable[Problem]) -> None:
     """What is worth knowing though nothing is wrong, on stderr."""
     for line in lines_of(problems):
-        click.echo(f"note: {line}", err=True)
+        say(f"note: {line}")

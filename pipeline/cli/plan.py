@@ -43,12 +43,14 @@ _SHOWN = 40  # chunks, and chapters
 def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool, **options: Any) -> int:
     """Tell who speaks, and what would be rendered or reused, and why. Loads no engine and changes nothing."""
     from pipeline.jobs.job import open_job
+    from pipeline.jobs.progress import telling
     from pipeline.jobs.stages import refusal
     from pipeline.takes.plan import explain
 
     gc.disable()  # a hundred thousand chunks, none of them garbage: looking for it takes a third of the time
-    job = open_job(manifest, machine_settings(**options), engine=engine, allow_outside=allow_outside)
-    explained = explain(job.takes, job.store)
+    with telling("reading the script and the finished takes"):
+        job = open_job(manifest, machine_settings(**options), engine=engine, allow_outside=allow_outside)
+        explained = explain(job.takes, job.store)
     notes = [*job.warnings, *filter(None, [refusal(job)])]
     if as_json:
         print_json(_as_dict(job, explained, notes))

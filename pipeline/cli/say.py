@@ -26,6 +26,8 @@ from pipeline.files import atomic_path
 from pipeline.source.script import Turn
 from pipeline.takes.chunks import pack, sayer
 
+# What is said while it takes its time.
+SPEAKING = "the engine is loading and speaking; the first time, kernels are compiled, which takes a minute or two"
 _FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 
 

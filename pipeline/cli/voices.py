@@ -41,14 +41,17 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
         raise RequestError(Problem("voices", f'no command "{ctx.args[0]}", and no --say for a text.', hint))
     library = load_library(machine_settings().voices)
     if name is not None:
+        from pipeline.cli.say import SPEAKING
         from pipeline.cli.say import say as speak
         from pipeline.engines import TRAITS
+        from pipeline.jobs.progress import telling
 
         out = out or Path(f"{name}.wav")
         text = " ".join(ctx.args) or "The quick brown fox jumps over the lazy dog."
         voice = find_voice(library, name, "--say")
         warn(TRAITS[engine].unheard([voice], "--engine"))
-        seconds = speak(text, voice, out, engine=engine)
+        with telling(SPEAKING):
+            seconds = speak(text, voice, out, engine=engine)
         click.echo(f"{out}: {seconds:.1f} s", err=True)
         return DONE
     if as_json:
@@ -116,7 +119,9 @@ def audition(name: str, takes: int, out: Path | None, weights: str | None, devic
 
     Number 0 is the one that jobs try first where a voice has no recording.
     """
+    from pipeline.cli.say import SPEAKING
     from pipeline.engines import DEFAULT_SOUND, TRAITS, DiaMachine, open_engine
+    from pipeline.jobs.progress import telling
     from pipeline.source.voices import find_voice, load_library
     from pipeline.takes.auditions import audition as hold
 
@@ -125,7 +130,8 @@ def audition(name: str, takes: int, out: Path | None, weights: str | None, devic
     traits = TRAITS["dia"]
     folder = out or settings.output / "auditions"
     engine = open_engine("dia", DEFAULT_SOUND, DiaMachine.of(settings))
-    auditions = hold(voice, engine, traits, folder, takes)
+    with telling(SPEAKING):
+        auditions = hold(voice, engine, traits, folder, takes)
     if as_json:
         rows = [dataclasses.asdict(one) | {"path": str(one.path)} for one in auditions]
         print_json({"voice": name, "transcript": traits.audition, "auditions": rows})

@@ -78,14 +78,16 @@ def convert_weights(source: str, folder: Path, precision: str, keep: tuple[str, 
     from pipeline.engines.dia.weights import packed
     from pipeline.engines.dia.weights.hub import locate
     from pipeline.engines.dia.weights.tensors import convert
+    from pipeline.jobs.progress import telling
 
     if unknown := sorted(set(keep) - set(packed.KINDS)):
         known = ", ".join(packed.KINDS)
         raise RequestError(Problem("--keep", f'no kind of product "{unknown[0]}".', f"Use one of: {known}."))
-    if precision == "int8":
-        packed.convert(locate(source, "dia"), folder, packed.KEPT | set(keep))
-    else:
-        convert(locate(source, "dia"), folder, DTYPES[precision])
+    with telling("reading and writing the weights"):
+        if precision == "int8":
+            packed.convert(locate(source, "dia"), folder, packed.KEPT | set(keep))
+        else:
+            convert(locate(source, "dia"), folder, DTYPES[precision])
     click.echo(str(folder), err=True)
     return DONE
 

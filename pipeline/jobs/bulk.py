@@ -23,7 +23,7 @@ from pipeline.files import storage_errors
 from pipeline.jobs.disk import disk_problem, estimate
 from pipeline.jobs.job import Job
 from pipeline.jobs.report import Report
-from pipeline.jobs.stages import Conditions, OnProgress, RunStage, in_place, render_job
+from pipeline.jobs.stages import Bars, Conditions, OnProgress, RunStage, in_place, render_job
 from pipeline.jobs.status import Board, JobStatus
 from pipeline.settings import Settings
 from pipeline.window import Admission, Window
@@ -181,10 +181,10 @@ def pool_engines(crew: Crew, settings: Settings) -> EngineFor:
     return lambda job: Pool(job.traits.name, job.engine, job.manifest.dia.sound(), machine, crew, job.manifest.priority)
 
 
-def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress]) -> Iterator[tuple[Job, JobOutcome]]:
+def render_jobs(jobs: Sequence[Job], bulk: Bulk, bars_of: Bars) -> Iterator[tuple[Job, JobOutcome]]:
     """Render `jobs`, yielding each with its outcome as it ends. One that fails does not end the others.
 
-    `bar` gives each job's progress bar by its name. An error in the caller, such as Ctrl-C, stops all.
+    `bars_of` gives each job's progress bars by its name. An error in the caller, such as Ctrl-C, stops all.
     """
     for job in jobs:
         bulk.add(job)
@@ -195,7 +195,7 @@ def render_jobs(jobs: Sequence[Job], bulk: Bulk, bar: Callable[[str], OnProgress
 
     def run(job: Job) -> None:
         try:
-            ended.put((job, _outcome(job, bulk, bar)))
+            ended.put((job, _outcome(job, bulk, bars_of)))
         except BaseException as error:
             ended.put((job, error))
 
@@ -221,9 +221,10 @@ def _next(ended: SimpleQueue[tuple[Job, JobOutcome | BaseException]]) -> tuple[J
             return job, outcome
 
 
-def _outcome(job: Job, bulk: Bulk, bar: Callable[[str], OnProgress]) -> JobOutcome:
+def _outcome(job: Job, bulk: Bulk, bars_of: Bars) -> JobOutcome:
     try:
-        return bulk.render(job, bar(job.name))
+        with bars_of(job.name) as on_progress:
+            return bulk.render(job, on_progress)
     except PodcastError as error:
         return error
     except StoppedError:

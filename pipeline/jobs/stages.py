@@ -33,6 +33,12 @@ from pipeline.window import Admission
 T = TypeVar("T")
 S = TypeVar("S")
 OnProgress = Callable[[str, float, float], None]  # stage, done, total
+Bars = Callable[[str], AbstractContextManager[OnProgress]]  # by the title of what is done
+
+
+def no_bars(_title: str) -> AbstractContextManager[OnProgress]:
+    """Bars that nobody sees."""
+    return nullcontext(lambda _stage, _done, _total: None)
 
 
 class RunStage(Protocol):

@@ -328,9 +328,9 @@ def _stray(folder: Path, manifests: int) -> Problem:
 
 def _stamp_of_all(folder: Path) -> tuple[Stamp, bool]:
     """That of every file in a folder, and whether one of them is still being copied."""
-    found = [Path(place, name) for place, _folders, names in os.walk(folder) for name in names if name != WHOLE]
-    names = [path.relative_to(folder).as_posix() for path in found]
-    return tuple(sorted(zip(names, map(stamp_of, found), strict=True))), any(
+    files = [Path(place, name) for place, _folders, names in os.walk(folder) for name in names if name != WHOLE]
+    names = [path.relative_to(folder).as_posix() for path in files]
+    return tuple(sorted(zip(names, map(stamp_of, files), strict=True))), any(
         _is_passing(name) and not Path(name).name.startswith(".") for name in names
     )
 

@@ -37,7 +37,7 @@ from pipeline.errors import EngineError, PodcastError, Problem, RequestError, St
 from pipeline.jobs.bulk import AT_ONCE, Bulk, is_light, pool_engines
 from pipeline.jobs.job import open_job
 from pipeline.jobs.report import summary
-from pipeline.jobs.stages import OnProgress
+from pipeline.jobs.stages import OnProgress, no_bars
 from pipeline.jobs.status import Board, share_done
 from pipeline.logs import log_to
 from pipeline.night.digest import latest_digest
@@ -106,7 +106,7 @@ def podcast(
 
 def _render_inbox(drops: DropFolder) -> dict[str, Any]:
     with _bulk(drops.settings, EVERY_ENGINE, drops.at_once) as bulk:
-        render = render_with(bulk, lambda _title: lambda _stage, _done, _total: None, allow_outside=drops.allow_outside)
+        render = render_with(bulk, no_bars, allow_outside=drops.allow_outside)
         outcomes = watch(drops, render, bulk.board, threading.Event(), once=True)
     digest = _digest_artifact(drops.settings.output, drops.root)
     problems = [Problem(outcome.name, outcome.error) for outcome in outcomes if outcome.error]

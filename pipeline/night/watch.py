@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,9 +21,9 @@ from pathlib import Path
 from pipeline.errors import EngineError, PodcastError, Problem, StorageError, reason
 from pipeline.jobs.bulk import AT_ONCE, Bulk, open_bulk
 from pipeline.jobs.job import open_job
-from pipeline.jobs.progress import progress_bars
+from pipeline.jobs.progress import progress_bars, telling
 from pipeline.jobs.report import Report
-from pipeline.jobs.stages import OnProgress
+from pipeline.jobs.stages import Bars
 from pipeline.jobs.status import Board, JobStatus
 from pipeline.night.claims import (
     Claim,
@@ -78,23 +78,28 @@ def watch_in_place(drops: DropFolder, *, once: bool = False) -> list[Outcome]:
     """`watch` with workers of this process, until Ctrl-C."""
     stop = threading.Event()
     at_once = drops.at_once
-    with open_bulk(drops.settings, EVERY_ENGINE, at_once=at_once, alone=False) as bulk, progress_bars() as bar:
+    with ExitStack() as stack:
+        with telling("starting the workers"):
+            bulk = stack.enter_context(open_bulk(drops.settings, EVERY_ENGINE, at_once=at_once, alone=False))
+        bars_of = stack.enter_context(progress_bars(keep=False))
 
         def stop_renders() -> None:
             if stop.is_set():
                 bulk.stop()
 
         with every(_STOP_S, stop_renders):
-            return watch(drops, render_with(bulk, bar, allow_outside=drops.allow_outside), bulk.board, stop, once=once)
+            render = render_with(bulk, bars_of, allow_outside=drops.allow_outside)
+            return watch(drops, render, bulk.board, stop, once=once)
 
 
-def render_with(bulk: Bulk, bar: Callable[[str], OnProgress], *, allow_outside: bool) -> Render:
+def render_with(bulk: Bulk, bars_of: Bars, *, allow_outside: bool) -> Render:
     """Renders one manifest as a job of `bulk`."""
 
     def render(manifest: Path, owner: Path) -> Report:
         job = open_job(manifest, bulk.settings, allow_outside=allow_outside, owner=owner)
         bulk.add(job)
-        return bulk.render(job, bar(job.name))
+        with bars_of(job.name) as on_progress:
+            return bulk.render(job, on_progress)
 
     return render
 

@@ -20,17 +20,13 @@ from pipeline.errors import Problem, StoppedError, StorageError
 from pipeline.jobs.bulk import Bulk, is_light, open_bulk, render_jobs
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.report import Report
-from pipeline.jobs.stages import OnProgress
+from pipeline.jobs.stages import no_bars
 from pipeline.jobs.status import Board
 from pipeline.settings import Settings
 from tests.support.commands import MakeJob
 from tests.support.processes import WAIT_S, until
 
 SCRIPT = "# One\n\n" + "\n\n---\n\n".join(f"Scene {number} is about rivers." for number in range(4)) + "\n"
-
-
-def _no_bar(_name: str) -> OnProgress:
-    return lambda _stage, _done, _total: None
 
 
 @pytest.fixture
@@ -87,7 +83,7 @@ def test_jobs_begin_by_priority_then_in_the_order_they_came(
     jobs = [make("a"), make("b", priority=3), make("c", priority=-1), make("d", priority=3), make("e")]
     watched = _Watched()
     bulk = Bulk(settings, Board(tmp_path), engine_for=watched.of)
-    outcomes = {job.name: outcome for job, outcome in render_jobs(jobs, bulk, _no_bar)}
+    outcomes = {job.name: outcome for job, outcome in render_jobs(jobs, bulk, no_bars)}
     assert watched.order == ["b", "d", "a", "e", "c"]
     assert watched.most == 1
     assert outcomes.keys() == {job.name for job in jobs}
@@ -104,7 +100,7 @@ def test_so_many_jobs_run_at_once_and_no_more(
     jobs = [make(f"job {number}") for number in range(2 * at_once)]
     watched = _Watched(together=at_once)
     bulk = Bulk(settings, Board(tmp_path), engine_for=watched.of, at_once=at_once)
-    outcomes = [outcome for _job, outcome in render_jobs(jobs, bulk, _no_bar)]
+    outcomes = [outcome for _job, outcome in render_jobs(jobs, bulk, no_bars)]
     assert all(isinstance(outcome, Report) for outcome in outcomes)
     assert len(outcomes) == 2 * at_once
     assert watched.most == at_once
@@ -128,7 +124,7 @@ def test_a_job_that_fails_ends_alone(make: Callable[..., Job], settings: Setting
         return _FullDisk() if job.name == "full" else job.engine
 
     bulk = Bulk(settings, board, engine_for=engine_for, at_once=2)
-    outcomes = {job.name: outcome for job, outcome in render_jobs(jobs, bulk, _no_bar)}
+    outcomes = {job.name: outcome for job, outcome in render_jobs(jobs, bulk, no_bars)}
     assert isinstance(outcomes["full"], StorageError)
     assert all(isinstance(outcomes[name], Report) for name in ("a", "z"))
     assert len(jobs[1].store.keys()) == 1
@@ -151,7 +147,7 @@ def test_a_job_that_another_run_has_waits_for_it(
         holder = threads.submit(hold)
         held.wait(60)
         board = Board(tmp_path)
-        waiting = threads.submit(lambda: list(render_jobs([job], Bulk(settings, board), _no_bar)))
+        waiting = threads.submit(lambda: list(render_jobs([job], Bulk(settings, board), no_bars)))
         until(lambda: [status.note for status in board.jobs()] == [f"{us} is rendering this job."])
         assert not waiting.done()
         free.set()
@@ -176,14 +172,14 @@ def test_too_small_a_disk_is_told_before_anything_is_begun(
         asked.append(job.name)
         return job.engine
 
-    ((_job, outcome),) = render_jobs([job], Bulk(settings, board, engine_for=engine_for), _no_bar)
+    ((_job, outcome),) = render_jobs([job], Bulk(settings, board, engine_for=engine_for), no_bars)
     assert isinstance(outcome, StorageError)
     assert "are free" in str(outcome)
     assert not asked
     assert not job.workspace.root.exists()
     assert board.jobs() == []
     unchecked = Bulk(settings, board, engine_for=engine_for, check_disk=False)
-    ((_job, outcome),) = render_jobs([job], unchecked, _no_bar)
+    ((_job, outcome),) = render_jobs([job], unchecked, no_bars)
     assert isinstance(outcome, Report)
 
 
@@ -219,13 +215,13 @@ def test_an_interruption_ends_all_and_keeps_their_takes(
     stopping = threading.Thread(target=stop)
     stopping.start()
     with pytest.raises(StoppedError):
-        list(render_jobs(jobs, bulk, _no_bar))
+        list(render_jobs(jobs, bulk, no_bars))
     stopping.join()
     kept = [len(job.store.keys()) for job in jobs]
     assert all(1 <= count <= 3 for count in kept[:2])
     assert kept[2] == 0
     after = Bulk(settings, Board(tmp_path), at_once=2)
-    again = {job.name: outcome for job, outcome in render_jobs(jobs, after, _no_bar)}
+    again = {job.name: outcome for job, outcome in render_jobs(jobs, after, no_bars)}
     for job, count in zip(jobs, kept, strict=True):
         report = again[job.name]
         assert isinstance(report, Report)
@@ -237,13 +233,13 @@ def test_jobs_side_by_side_on_real_workers(make: Callable[..., Job], settings: S
     """Make the takes they would have made alone, in this process."""
     jobs = [make("a"), make("b", priority=1), make("c")]
     with open_bulk(settings.model_copy(update={"device": "cpu:2x1"}), {"tone"}, at_once=3, alone=False) as bulk:
-        outcomes = [outcome for _job, outcome in render_jobs(jobs, bulk, _no_bar)]
+        outcomes = [outcome for _job, outcome in render_jobs(jobs, bulk, no_bars)]
     assert [isinstance(outcome, Report) and outcome.status for outcome in outcomes] == ["done"] * 3
     elsewhere = settings.model_copy(update={"output": settings.output.with_name("elsewhere")})
     alone = [open_job(job.owner, elsewhere, engine="tone") for job in jobs]
     for job, other in zip(jobs, alone, strict=True):
         with open_bulk(elsewhere, {"tone"}, at_once=None, alone=True) as bulk:
-            list(render_jobs([other], bulk, _no_bar))
+            list(render_jobs([other], bulk, no_bars))
         assert _sounds(job) == _sounds(other)
         assert len(_sounds(job)) == 4
 

@@ -8,12 +8,15 @@ import pty
 import struct
 import subprocess
 import termios
+import time
 from pathlib import Path
 
 import pyte
+import pytest
 
+from pipeline.jobs import progress
 from tests.support.commands import PODCAST, MakeJob
-from tests.support.processes import WAIT_S
+from tests.support.processes import WAIT_S, until
 
 
 def screen_after(folder: Path, *arguments: str) -> list[str]:
@@ -63,3 +66,53 @@ def test_several_end_with_the_digest(make_job: MakeJob, tmp_path: Path) -> None:
     first, second = shown.index("First: done"), shown.index("Second: done")
     assert first < second
     assert not [line for line in shown[first:] if "%" in line]
+
+
+def test_bars_of_a_drop_folder_go_with_their_jobs(make_job: MakeJob, tmp_path: Path) -> None:
+    """Else the hundredth job of a week would stand below three hundred full bars."""
+    inbox = tmp_path / "night/inbox"
+    inbox.mkdir(parents=True)
+    for name in ("one", "two"):
+        for file in (make_job(name=name), tmp_path / f"{name}.md"):
+            file.rename(inbox / file.name)
+    shown = screen_after(tmp_path, "watch", "night", "--once")
+    assert [line for line in shown if line.startswith(("one: done", "two: done"))]
+    assert not [line for line in shown if "%" in line]
+
+
+def test_what_takes_its_time_is_told_where_no_bar_is_seen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From its beginning, before anything of it is done, and again only where something has changed."""
+    monkeypatch.setattr(progress, "_SILENT_S", 0.05)
+    monkeypatch.setattr(progress, "_AGAIN_S", 0.1)
+    monkeypatch.setattr(progress, "_LOOK_S", 0.01)
+    said = ""
+
+    def until_said(words: str) -> None:
+        nonlocal said
+
+        def is_said() -> bool:
+            nonlocal said
+            said += capsys.readouterr().err
+            return words in said
+
+        until(is_said)
+
+    with progress.progress_bar("show") as on_progress:
+        until_said("show: beginning (0:00)\n")
+        on_progress("takes", 1, 4)
+        until_said("show: takes 25 % (0:00)\n")
+        time.sleep(0.3)
+        on_progress("chapters", 0, 0)
+        until_said("show: chapters 100 % (0:00)\n")
+    assert said.count("\n") == 3
+    with progress.telling("thinking"):
+        until_said("thinking … (0:00)\n")
+    assert said.count("thinking …\n") == 1
+
+
+def test_what_is_over_at_once_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.progress_bar("show") as on_progress, progress.telling("thinking"):
+        on_progress("takes", 1, 4)
+    assert capsys.readouterr().err == ""
