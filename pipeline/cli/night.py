@@ -40,17 +40,26 @@ poll_option = click.option("--poll", is_flag=True, help="Look for changes: netwo
 @night_options
 @poll_option
 @click.option("--once", is_flag=True, help="Take what is there, and end.")
+@click.option("--create", is_flag=True, help="Make FOLDER where it is not there.")
 @outside_option
-def watch(folder: Path, at_once: int | None, poll: bool, once: bool, allow_outside: bool, **options: Any) -> int:
+def watch(
+    folder: Path, at_once: int | None, poll: bool, once: bool, create: bool, allow_outside: bool, **options: Any
+) -> int:
     """Render what is dropped into FOLDER/inbox, and move it to FOLDER/done or FOLDER/failed.
 
     Drop a manifest with its script beside it. Rendered in place, or through Prefect where an API is configured. Stop it
     with Ctrl-C; the next start goes on where it stopped.
     """
     from pipeline.jobs.bulk import AT_ONCE
-    from pipeline.night.watch import DropFolder, watch_in_place
+    from pipeline.night.watch import watch_in_place
+    from pipeline.night.watcher import DropFolder
+    from pipeline.workspace import Folders
 
     settings = machine_settings(**options)
+    if not folder.exists() and not create:
+        hint = "Check its name, or have it made with --create."
+        raise RequestError(Problem(str(folder), "there is no such folder.", hint))
+    Folders(folder).prepare()
     _log(settings, "watch")
     drops = DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll, allow_outside=allow_outside)
     if _prefect_is_configured():
@@ -78,14 +87,21 @@ def serve(
 
     Its flow runs share worker processes that stay loaded.
     """
-    with _loading_prefect():
-        from pipeline.night.prefect_service import Service
-        from pipeline.night.prefect_service import serve as serve_deployment
-    from pipeline.jobs.bulk import AT_ONCE
-    from pipeline.night.watch import DropFolder
+    from pipeline.jobs.progress import telling
 
     if cron is not None and folder is None:
         raise click.UsageError("--cron says when the drop folder is rendered: name it with --watch.")
+    if folder is not None:  # before Prefect, which takes its time
+        from pipeline.workspace import Folders
+
+        Folders(folder).prepare()
+        say(f"what is dropped into {folder / 'inbox'} will be rendered")
+    with telling("loading Prefect"), _loading_prefect():
+        from pipeline.night.prefect_service import Service
+        from pipeline.night.prefect_service import serve as serve_deployment
+    from pipeline.jobs.bulk import AT_ONCE
+    from pipeline.night.watcher import DropFolder
+
     settings = machine_settings(**options)
     _log(settings, "serve")
     drops = None if folder is None else DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll)

@@ -42,7 +42,8 @@ from pipeline.jobs.status import Board, share_done
 from pipeline.logs import log_to
 from pipeline.night.digest import latest_digest
 from pipeline.night.page import digest_markdown, write_digest
-from pipeline.night.watch import EVERY_ENGINE, DropFolder, render_with, watch
+from pipeline.night.watch import EVERY_ENGINE, render_with, watch
+from pipeline.night.watcher import DropFolder
 from pipeline.settings import Settings, load_settings
 from pipeline.threads import every
 from pipeline.workspace import Folders

@@ -44,7 +44,8 @@ from pipeline.jobs.status import Board
 from pipeline.night import prefect_server
 from pipeline.night.claims import Outcome
 from pipeline.night.prefect_flow import PROBLEMS, SERVED_BY, error_of, podcast
-from pipeline.night.watch import EVERY_ENGINE, DropFolder, Render, watch
+from pipeline.night.watch import EVERY_ENGINE, watch
+from pipeline.night.watcher import DropFolder, Render
 from pipeline.settings import Settings
 from pipeline.source.manifest import load_manifest
 from pipeline.workspace import Workspace, job_name

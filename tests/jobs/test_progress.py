@@ -76,7 +76,9 @@ def test_bars_of_a_drop_folder_go_with_their_jobs(make_job: MakeJob, tmp_path: P
         for file in (make_job(name=name), tmp_path / f"{name}.md"):
             file.rename(inbox / file.name)
     shown = screen_after(tmp_path, "watch", "night", "--once")
-    assert [line for line in shown if line.startswith(("one: done", "two: done"))]
+    for name in ("one", "two"):
+        at = next(number for number, line in enumerate(shown) if line.startswith(f'{name}: done ("A test", 0:'))
+        assert all((tmp_path / line.strip()).is_file() for line in shown[at + 1 : at + 3])
     assert not [line for line in shown if "%" in line]
 
 

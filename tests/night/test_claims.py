@@ -180,7 +180,7 @@ WATCHER = """
 import os, sys, threading, time
 from pathlib import Path
 from pipeline.jobs.report import Report
-from pipeline.night.watch import DropFolder, Watcher
+from pipeline.night.watcher import DropFolder, Watcher
 from pipeline.settings import Settings
 
 folder, log, busy_s = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])

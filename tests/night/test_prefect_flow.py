@@ -88,7 +88,7 @@ import sys, threading
 from pathlib import Path
 from pipeline.errors import PodcastError
 from pipeline.night.prefect_service import render_through
-from pipeline.night.watch import DropFolder
+from pipeline.night.watcher import DropFolder
 from pipeline.settings import Settings
 
 manifest, output = map(Path, sys.argv[1:])

@@ -16,7 +16,8 @@ from pipeline.jobs.report import Report
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.jobs.status import Board
 from pipeline.night.digest import latest_digest
-from pipeline.night.watch import DropFolder, Watcher, watch
+from pipeline.night.watch import watch
+from pipeline.night.watcher import DropFolder, Watcher
 from pipeline.settings import Settings
 from pipeline.window import parse_window
 from tests.support.commands import SCRIPT
@@ -281,14 +282,15 @@ def test_what_becomes_of_the_folder_is_said_shown_and_summed_up(shop: Shop) -> N
     thread.start()
     try:
         until(lambda: [job.title for job in board.jobs()] == ["late.yaml"])
-        until(lambda: len(shop.said) == 3)
+        until(lambda: len(shop.said) == 4)
     finally:
         stop.set()
         thread.join(WAIT_S)
     assert shop.said == [
         f"watching {shop.inbox}; stop with Ctrl-C",
-        "one: done",
-        'two: failed\ntwo.yaml:1: there is no file "two.md". Drop it beside the manifest.',
+        'one: done ("A test", 0:00 of audio)',
+        "two: failed",
+        'two.yaml:1: there is no file "two.md". Drop it beside the manifest.',
     ]
     digest = json.loads((drops.settings.output / "digest.json").read_text())
     assert [failure["name"] for failure in digest["failures"]] == ["two"]

@@ -13,7 +13,7 @@ from pipeline.errors import Problem
 from pipeline.jobs.report import Report
 from pipeline.night.claims import Outcome
 from pipeline.night.inbox import Drop, Inbox
-from pipeline.night.watch import DropFolder, Watcher
+from pipeline.night.watcher import DropFolder, Watcher
 from pipeline.settings import Settings
 from pipeline.workspace import Folders
 from tests.support.processes import WAIT_S
