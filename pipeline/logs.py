@@ -79,6 +79,9 @@ _SECRETS: tuple[tuple[re.Pattern[str], _Instead], ...] = tuple(
         (r"\b(hf_|AKIA|ASIA)[A-Za-z0-9]{10,}+|\b(eyJ)[\w-]{8,}+\.[\w.-]++", rf"\1\2{HIDDEN}"),
     )
 )
+_notes = logging.getLogger("podcast")  # apart from others, whose records may be shown on a terminal too
+_notes.propagate = False
+_notes.setLevel(logging.INFO)
 _PORT = re.compile(r"[^:]*:\d+\Z")
 
 
@@ -127,13 +130,19 @@ def log_to(output: Path, name: str) -> Problem | None:
         return Problem(str(path), f"no log is written: {error.strerror or error}.", "The work goes on without it.")
     handler.setFormatter(_Redacted())
     handler.addFilter(_is_wanted)
-    root.addHandler(handler)
+    for logger in (root, _notes):
+        logger.addHandler(handler)
     logging.getLogger("pipeline").setLevel(logging.INFO)
     return None
 
 
+def note(words: str) -> None:
+    """Put what was said to people into the log of this process too, where it has one."""
+    _notes.info("%s", words)
+
+
 def _is_wanted(record: logging.LogRecord) -> bool:
-    ours = record.name.split(".")[0] == "pipeline"
+    ours = record.name.split(".")[0] in ("pipeline", _notes.name)
     return record.levelno >= (logging.INFO if ours else logging.WARNING)
 
 

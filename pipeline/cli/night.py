@@ -25,7 +25,7 @@ from pipeline.cli.options import (
     weights_option,
 )
 from pipeline.errors import Problem, RequestError
-from pipeline.logs import log_to, redact
+from pipeline.logs import log_to, note, redact
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -266,3 +266,4 @@ def _log(settings: Settings, name: str) -> None:
 
 def _say(words: str) -> None:
     say(redact(words))
+    note(words)

@@ -309,7 +309,6 @@ def join(
                 options["env"] = {**environment, **options["env"]}
                 async with _Nanny(scheduler, **options) as nanny:
                     last_line = line = f"{name} has joined {scheduler}"
-                    _log.info(line)
                     say(line)
                     await nanny.finished()
                 line = f"{name} has lost {scheduler}; trying again"
@@ -317,7 +316,6 @@ def join(
                 line = f"{name} cannot join {scheduler}: {reason(error)}; trying again"
             if line != last_line:
                 last_line = line
-                _log.warning(line)
                 say(line)
             await asyncio.sleep(_REJOIN_S)
 

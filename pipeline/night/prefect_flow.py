@@ -30,22 +30,26 @@ from prefect.artifacts import (
 )
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
 from prefect_dask.task_runners import DaskTaskRunner
 
 from pipeline.engines.crew import address_of_workers, crew_of
 from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StoppedError, StorageError
+from pipeline.files import safe_name
 from pipeline.jobs.bulk import AT_ONCE, Bulk, is_light, pool_engines
 from pipeline.jobs.job import open_job
-from pipeline.jobs.report import summary
+from pipeline.jobs.report import closing_lines, summary
 from pipeline.jobs.stages import OnProgress, no_bars
 from pipeline.jobs.status import Board, share_done
-from pipeline.logs import log_to
+from pipeline.logs import log_to, note
 from pipeline.night.digest import latest_digest
 from pipeline.night.page import digest_markdown, write_digest
+from pipeline.night.prefect_logs import make_plain, tell_failure, tell_run
 from pipeline.night.watch import EVERY_ENGINE, render_with, watch
 from pipeline.night.watcher import DropFolder
 from pipeline.settings import Settings, load_settings
 from pipeline.threads import every
+from pipeline.words import clock
 from pipeline.workspace import Folders
 
 T = TypeVar("T")
@@ -55,13 +59,24 @@ PROBLEMS = "problems"  # the artifact of a flow run that failed
 _POST_EVERY_S = 2.0
 _KINDS: Sequence[type[PodcastError]] = (RequestError, StorageError, EngineError, PodcastError)
 _log = logging.getLogger(__name__)
+make_plain()
 
 
 # Made when the first take needs it. It asks for a cluster, and connects to an address just as well.
 _workers: Any = DaskTaskRunner(cluster_class=cast(Any, address_of_workers))
 
 
-@flow(name="podcast", persist_result=False, task_runner=_workers)
+def _run_name() -> str:
+    """That of its job: Prefect's own are of animals."""
+    return _stem(flow_run.parameters)
+
+
+def _stem(parameters: Mapping[str, Any]) -> str:
+    named = next((value for key in ("owner", "manifest", "inbox") if (value := parameters.get(key))), "podcast")
+    return Path(str(named)).stem or "podcast"
+
+
+@flow(name="podcast", flow_run_name=_run_name, persist_result=False, task_runner=_workers)
 def podcast(
     manifest: str | None = None,
     engine: str | None = None,
@@ -81,7 +96,7 @@ def podcast(
     """
     with _ending_with_service(), _problems_artifact():
         settings = load_settings(output=out or None, jobs=jobs)
-        log_to(settings.output, f"flow-{os.getpid()}")
+        log_to(settings.output, f"flow-{safe_name(_stem({'owner': owner, 'manifest': manifest, 'inbox': inbox}))}")
         if at_once is not None and at_once < 1:
             raise RequestError(Problem("at_once", f'"{at_once}" is no whole number above 0.', "Set it to one."))
         if (manifest is None) == (inbox is None):
@@ -95,9 +110,13 @@ def podcast(
         assert manifest is not None
         belongs = Path(owner) if owner else None
         job = open_job(Path(manifest), settings, engine=engine, allow_outside=allow_outside, owner=belongs)
+        note(f"{job.name}: {len(job.takes)} takes, about {clock(job.audio_s)} of audio")
         with _bulk(settings, {job.traits.name}) as bulk, _progress_artifact(job.name) as on_progress:
             bulk.add(job)
             report = bulk.render(job, on_progress, _as_task)
+        lines = [*closing_lines(report), *(str(job.workspace.root / item.path) for item in report.deliverables)]
+        note("\n".join(lines))
+        tell_run(lines)
         create_markdown_artifact(summary(report), key="report", description=f"{job.name}: {report.status}")
         _digest_artifact(settings.output, Folders.around(belongs).root if belongs else None)
         if report.status != "done":
@@ -182,6 +201,8 @@ def _problems_artifact() -> Iterator[None]:
             create_table_artifact(rows_of(error), key=PROBLEMS, description=type(error).__name__)
         except Exception as missed:  # of a server that is away: the error itself matters more
             _log.warning("no problems were posted: %s", missed)
+        if isinstance(error, PodcastError):
+            tell_failure(error)
         raise
 
 

@@ -55,7 +55,7 @@ _OTHER_PORT = "End it, or take another port: export PREFECT_API_URL=http://127.0
 def configured_api() -> str | None:
     """The API that Prefect's settings name."""
     url = get_current_settings().api.url
-    return None if url is None else str(url).rstrip("/")
+    return str(url).rstrip("/") or None if url is not None else None  # a variable may be set to nothing
 
 
 def password() -> str | None:
@@ -214,6 +214,9 @@ def _start(api: str, say: Callable[[str], None], stop: threading.Event) -> None:
         | {
             "PREFECT_SERVER_API_AUTH_STRING": _new_password(say),
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
+            # What a flow run says is seen where it is waited for with `prefect deployment run … --watch`.
+            "PREFECT_SERVER_LOGS_STREAM_PUBLISHING_ENABLED": "true",
+            "PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED": "true",
         },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -23,6 +23,7 @@ from uuid import UUID
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
+import filelock
 from prefect import serve as serve_deployments
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
@@ -31,6 +32,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments import run_deployment
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
+from prefect.settings import get_current_settings
 from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
@@ -39,6 +41,7 @@ from tzlocal import get_localzone_name
 from pipeline.engines.cluster import certificate_environment, check_address, local_cluster
 from pipeline.engines.crew import plan_workers
 from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StoppedError, reason
+from pipeline.files import safe_name
 from pipeline.jobs.report import Report, read_report
 from pipeline.jobs.status import Board
 from pipeline.night import prefect_server
@@ -89,6 +92,7 @@ def serve(service: Service) -> None:
         prefect_server.set_in_profile({"PREFECT_API_URL": api})
         service.say(f"your Prefect profile now has PREFECT_API_URL={api}; undo: prefect config unset PREFECT_API_URL")
     with ExitStack() as stack:
+        stack.enter_context(_alone(service.name))
         address = service.settings.cluster
         if address is None:
             address = stack.enter_context(local_cluster(plan_workers(service.settings, EVERY_ENGINE)))
@@ -141,6 +145,26 @@ def _serve(service: Service, api: str, stop: threading.Event) -> None:
             while not stop.wait(_LOOK_S) and not prefect_server.answers(api):
                 pass
     raise prefect_server.refusal(api, prefect_server.STRANGER)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Be the only one on this machine to serve the deployment. Raises `RequestError` where another does.
+
+    Whichever of two ended first would pause it for the other, too.
+    """
+    lock = filelock.FileLock(get_current_settings().home / f"podcast-serve-{safe_name(name)}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        hint = "Stop that first, or give this one a name of its own with --name."
+        raise RequestError(Problem(f"podcast/{name}", "it is served on this machine already.", hint)) from None
+    except OSError:  # a home that cannot be written: then nobody else has it either
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StorageError
+from pipeline.workspace import job_name
 from tests.support.commands import PODCAST, REPOSITORY, run_podcast
 from tests.support.processes import WAIT_S, until
 from tests.support.served import PREFECT, Served, family, serving, write_show
@@ -162,6 +163,52 @@ def test_a_night_as_readme_has_it(served: Served) -> None:
     page = (served.folder / "output/digest.html").read_text()
     assert all(name in page for name in names)
     until(lambda: "digest" in _artifacts(served), served.said.read_text)
+
+
+@pytest.mark.slow
+def test_what_failed_and_why_is_said_where_it_is_waited_for(served: Served) -> None:
+    """And in the logs, under the job's name, without a traceback; so is what was made."""
+    (served.folder / "manifests/bad.yaml").write_text("title: Bad\nscript: gone.md\n")
+    run = ("deployment", "run", "podcast/render", "--watch", "--param")
+    failed = served.prefect(*run, "manifest=manifests/bad.yaml")
+    assert failed.returncode == 1
+    why = 'manifests/bad.yaml:2: there is no file "gone.md".'
+    assert why in " ".join(failed.stdout.split())
+    assert "prefect.flow-run.Failed * bad" in failed.stdout
+    done = served.prefect(*run, "manifest=manifests/show.yaml")
+    assert done.returncode == 0
+    assert "show: done" in done.stdout
+    assert "show.mp3" in done.stdout
+    logs = served.folder / "output/logs"
+    assert why in (logs / "flow-bad.log").read_text()
+    assert "show: done" in (logs / "flow-show.log").read_text()
+    assert "serving podcast/render" in (logs / "serve.log").read_text()
+    said = served.said.read_text()
+    assert why in said
+    assert "Traceback" not in said
+    assert "at capacity" not in said
+
+
+@pytest.mark.slow
+def test_a_deployment_is_served_once(served: Served) -> None:
+    """The second would pause it for the first when it ends."""
+    second = served.run(PODCAST, "serve")
+    assert second.returncode == 2
+    assert second.stderr.splitlines()[-1].startswith("podcast/render: it is served on this machine already. Stop that")
+
+
+@pytest.mark.slow
+def test_names_that_no_folder_has_everywhere(served: Served) -> None:
+    """Their jobs have others, under which they are found: each is rendered once."""
+    night = served.folder / "night"
+    until((night / "inbox").is_dir, served.said.read_text)
+    for name in ("what is it?", "long " * 40):
+        write_show(night / "inbox", name)
+    jobs = {job_name(path) for path in (night / "inbox").glob("*.yaml")}
+    assert len(jobs) == 2
+    until(lambda: jobs <= {path.name for path in (night / "done").iterdir()}, served.said.read_text)
+    until(lambda: not list((night / "inbox").iterdir()), served.said.read_text)
+    assert served.said.read_text().count("Beginning flow run 'what is it?'") == 1
 
 
 @pytest.mark.slow
