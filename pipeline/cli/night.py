@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 from collections.abc import Iterator
@@ -147,7 +148,7 @@ def status(output: Path | None, prefect: bool, as_json: bool) -> int:
 
     processes = read_status(machine_settings(output=output).output)
     if as_json:
-        print_json({"processes": processes})
+        print_json({"processes": [dataclasses.asdict(process) for process in processes]})
     else:
         click.echo(status_table(processes))
     return DONE

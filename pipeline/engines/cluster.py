@@ -22,6 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import dask
 from distributed import Nanny, Scheduler, Security, SpecCluster, get_worker
@@ -190,10 +191,19 @@ class _Nanny(Nanny):
 
     async def instantiate(self) -> Status:
         """Start the process."""
+        _nannies.add(self)
         for _try in range(_STARTS):
             if (status := await super().instantiate()) == Status.running:
                 break
         return status
+
+
+_nannies: WeakSet[_Nanny] = WeakSet()
+
+
+def worker_pids() -> dict[str, int]:
+    """The worker processes that this one has started and that live, by their workers' names."""
+    return {str(nanny.name): nanny.pid for nanny in list(_nannies) if nanny.pid is not None}
 
 
 @contextmanager

@@ -149,14 +149,14 @@ def open_bulk(
     A single job on an engine that is light enough (`alone`) runs in this process. Raises `RequestError` for devices
     that cannot be read and `EngineError` where a cluster does not answer.
     """
-    board = Board(settings.output)
     if alone and is_light(settings, engines):
-        with board.open():
+        with Board(settings.output).open() as board:
             yield Bulk(settings, board, check_disk=check_disk)
         return
+    from pipeline.engines.cluster import worker_pids
     from pipeline.engines.crew import open_crew
 
-    with open_crew(settings, engines) as crew, board.open():
+    with open_crew(settings, engines) as crew, Board(settings.output, worker_pids).open() as board:
         yield Bulk(
             settings,
             board,

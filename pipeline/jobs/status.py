@@ -12,21 +12,24 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal, get_args
 
 import filelock
+from pydantic import TypeAdapter, ValidationError
 
-from pipeline.errors import StorageError
-from pipeline.files import read_json, write_text
+from pipeline.errors import StorageError, printable
+from pipeline.files import read_bytes, write_text
 from pipeline.threads import every
 from pipeline.words import clock, table
 
 _FOLDER = ".status"  # in the output folder
 _WRITE_EVERY_S = 1.0
+State = Literal["runs", "sleeps", "claimed", "waits"]
+_STATES: tuple[State, ...] = get_args(State)  # in the order in which they are shown
 # Of a job's whole work: where a stage starts, and how much of it that is.
 _SHARES: Mapping[str, tuple[float, float]] = {
     "takes": (0.0, 0.6),
@@ -41,13 +44,23 @@ class JobStatus:
 
     job: str
     title: str
-    state: str  # waits, runs, sleeps (outside its window)
+    state: State  # sleeps: outside its window; claimed: by a watcher, and about to begin
     audio_s: float  # to expect of all of it
     priority: int = 0
     stage: str = ""
     done: float = 0.0  # of the whole, 0 to 1
     eta_s: float | None = None
     note: str = ""
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """A process that renders, its jobs, and the processes that work for it, by name."""
+
+    host: str
+    pid: int
+    jobs: tuple[JobStatus, ...]
+    workers: Mapping[str, int] = field(default_factory=dict)
 
 
 def share_done(stage: str, done: float, total: float) -> float:
@@ -65,9 +78,13 @@ class _Entry:
 
 
 class Board:
-    """The jobs of this process, written into the output folder every second while it is open."""
+    """The jobs of this process, written into the output folder every second while it is open.
 
-    def __init__(self, output: Path) -> None:
+    `workers` gives the processes that work for it, by name.
+    """
+
+    def __init__(self, output: Path, workers: Callable[[], Mapping[str, int]] = dict) -> None:
+        self._workers = workers
         self._folder = output / _FOLDER
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._entries: dict[str, _Entry] = {}
@@ -125,20 +142,17 @@ class Board:
     def jobs(self) -> list[JobStatus]:
         """All of them, those that run first, with an ETA each where there is something to go by."""
         with self._lock:
-            entries, waiting = list(self._entries.values()), self._waiting
+            entries = list(self._entries.values())
+            waiting = [status for status in self._waiting if status.job not in self._entries]
         now = time.monotonic()
         running = [replace(e.status, eta_s=_eta_s(e, now)) for e in entries if e.status.state != "waits"]
         queued = sorted((e.status for e in entries if e.status.state == "waits"), key=lambda status: -status.priority)
         return [*running, *_one_after_another(running, [*queued, *waiting])]
 
     def _write(self) -> None:
-        process = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "jobs": [asdict(status) for status in self.jobs()],
-        }
+        process = ProcessStatus(socket.gethostname(), os.getpid(), tuple(self.jobs()), dict(self._workers()))
         with suppress(StorageError, OSError):
-            write_text(self._folder / f"{self._name}.json", json.dumps(process, ensure_ascii=False))
+            write_text(self._folder / f"{self._name}.json", json.dumps(asdict(process), ensure_ascii=False))
 
 
 def _eta_s(entry: _Entry, now: float) -> float | None:
@@ -162,7 +176,7 @@ def _one_after_another(running: Sequence[JobStatus], queued: Sequence[JobStatus]
         yield replace(status, eta_s=round(ahead_s / speed_x, 1) if speed_x else None)
 
 
-def read_status(output: Path) -> list[dict[str, Any]]:
+def read_status(output: Path) -> list[ProcessStatus]:
     """Every live process that renders into `output`, with its jobs. What dead ones left is removed."""
     processes = []
     for path in sorted((output / _FOLDER).glob("*.json")):
@@ -171,9 +185,8 @@ def read_status(output: Path) -> list[dict[str, Any]]:
             try:
                 lock.acquire()
             except filelock.Timeout:
-                process = read_json(path)
-                if isinstance(process, dict) and isinstance(process.get("jobs"), list):
-                    processes.append(process)
+                with suppress(ValidationError):  # of another version, or not what it seems
+                    processes.append(TypeAdapter(ProcessStatus).validate_json(read_bytes(path)))
                 continue
             path.unlink(missing_ok=True)
             lock.release()
@@ -181,14 +194,17 @@ def read_status(output: Path) -> list[dict[str, Any]]:
     return processes
 
 
-def status_table(processes: Sequence[Mapping[str, Any]]) -> str:
-    """What `read_status` returns, a line for each job, for people."""
+def status_table(processes: Sequence[ProcessStatus]) -> str:
+    """What `read_status` returns, for people: a line for each job, and one for each process and its workers."""
+    jobs: dict[str, JobStatus] = {}
+    for job in sorted((job for process in processes for job in process.jobs), key=lambda job: _STATES.index(job.state)):
+        jobs.setdefault(job.job, job)  # a watcher has it too while a flow run renders it
     rows = [("job", "state", "done", "ETA", "")]
+    for job in jobs.values():
+        eta = clock(job.eta_s) if job.eta_s is not None else "-"
+        rows.append((printable(job.job), job.state, f"{100 * job.done:.0f} %", eta, printable(job.note or job.stage)))
+    lines = [table(rows) if jobs else "Nothing runs and nothing waits."]
     for process in processes:
-        for job in process["jobs"]:
-            eta = clock(job["eta_s"]) if job["eta_s"] is not None else "-"
-            note = job["note"] or job["stage"]
-            rows.append((job["job"], job["state"], f"{100 * job['done']:.0f} %", eta, note))
-    if len(rows) == 1:
-        return "Nothing runs and nothing waits."
-    return table(rows)
+        workers = ", ".join(f"{name} ({pid})" for name, pid in process.workers.items())
+        lines.append(f"process {process.pid} on {process.host}" + (f", workers {workers}" if workers else ""))
+    return "\n".join(lines)

@@ -243,6 +243,11 @@ def names_waiting(folder: Path) -> list[str]:
     return sorted(path.as_posix() for path in paths if path.parts[0] != VOICES)
 
 
+def names_claimed(folder: Path) -> list[str]:
+    """The jobs that were taken from a drop folder's inbox and are not done yet."""
+    return sorted({path.parent.name for path in Folders(folder).running.glob("[!.]*/[!.]*.y*ml")})
+
+
 def disk_used(workspace: Workspace) -> Disk:
     """What the files of a production use, and its job's takes where it has the root; links are not followed."""
     sizes = {"takes": 0, "chapters": 0, "deliverables": 0}

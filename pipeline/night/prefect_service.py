@@ -38,7 +38,7 @@ from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 from tzlocal import get_localzone_name
 
-from pipeline.engines.cluster import certificate_environment, check_address, local_cluster
+from pipeline.engines.cluster import certificate_environment, check_address, local_cluster, worker_pids
 from pipeline.engines.crew import plan_workers
 from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StoppedError, reason
 from pipeline.files import safe_name
@@ -46,8 +46,9 @@ from pipeline.jobs.report import Report, read_report
 from pipeline.jobs.status import Board
 from pipeline.night import prefect_server
 from pipeline.night.claims import Outcome
+from pipeline.night.digest import remember_drop_folder
 from pipeline.night.prefect_flow import PROBLEMS, SERVED_BY, error_of, podcast
-from pipeline.night.watch import EVERY_ENGINE, watch
+from pipeline.night.watch import EVERY_ENGINE, showing, watch
 from pipeline.night.watcher import DropFolder, Render
 from pipeline.settings import Settings
 from pipeline.source.manifest import load_manifest
@@ -101,8 +102,12 @@ def serve(service: Service) -> None:
         stack.enter_context(prefect_server.keeping_server(api, service.say, stop))
         stack.callback(stop.set)
         stack.enter_context(_private_folder())
+        board = stack.enter_context(Board(service.settings.output, worker_pids).open())
         if service.drops is not None and service.cron is None:
-            stack.enter_context(_watching(service, service.drops, stop))
+            stack.enter_context(_watching(service, service.drops, board, stop))
+        elif service.drops is not None:
+            remember_drop_folder(service.settings.output, service.drops.root)
+            stack.enter_context(showing(board, service.drops.root, f"until {service.cron}"))
         _serve(service, api, stop)
 
 
@@ -183,9 +188,8 @@ def _private_folder() -> Iterator[None]:
 
 
 @contextmanager
-def _watching(service: Service, drops: DropFolder, stop: threading.Event) -> Iterator[None]:
+def _watching(service: Service, drops: DropFolder, board: Board, stop: threading.Event) -> Iterator[None]:
     """Look after the drop folder in a thread, each manifest a flow run."""
-    board = Board(service.settings.output)
     render = render_through(f"podcast/{service.name}", drops, stop)
 
     def watch_until_stopped() -> None:
@@ -198,15 +202,14 @@ def _watching(service: Service, drops: DropFolder, stop: threading.Event) -> Ite
                 if stop.wait(_AGAIN_S):
                     return
 
-    with board.open():
-        # Not `threads.every`: one call that lasts as long as the block.
-        thread = threading.Thread(target=watch_until_stopped, name="watch")
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    # Not `threads.every`: one call that lasts as long as the block.
+    thread = threading.Thread(target=watch_until_stopped, name="watch")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def watch_through_prefect(drops: DropFolder, *, once: bool) -> list[Outcome]:

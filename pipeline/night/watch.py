@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pipeline.errors import PodcastError, printable, reason
@@ -22,12 +22,12 @@ from pipeline.jobs.status import Board, JobStatus
 from pipeline.night.claims import (
     Outcome,
 )
-from pipeline.night.digest import latest_digest, names_waiting, remember_drop_folder
+from pipeline.night.digest import latest_digest, names_claimed, names_waiting, remember_drop_folder
 from pipeline.night.page import write_digest
 from pipeline.night.watcher import DropFolder, Render, Watcher
 from pipeline.threads import every
 from pipeline.words import clock
-from pipeline.workspace import Folders
+from pipeline.workspace import Folders, job_name
 
 EVERY_ENGINE = ("draft", "dia")  # what a drop folder may ask for
 _SHOW_S = 2.0
@@ -76,10 +76,6 @@ def watch(
     output = drops.settings.output
     said: set[str] = set()  # of the digest
 
-    def show() -> None:
-        names = names_waiting(drops.root)
-        board.lies_in_inbox([JobStatus(Path(name).stem, name, "waits", 0.0, note="in the inbox") for name in names])
-
     def finished(outcome: Outcome) -> None:
         for line in _lines(outcome, output):
             drops.say(line)
@@ -92,10 +88,24 @@ def watch(
                 drops.say(str(error) if isinstance(error, PodcastError) else f"no digest is written: {reason(error)}.")
 
     remember_drop_folder(output, drops.root)
-    with every(_SHOW_S, show):
+    with showing(board, drops.root, "in the inbox"):
         if not once:
             drops.say(f"watching {Folders(drops.root).inbox}; stop with Ctrl-C")
         return Watcher(drops, render, finished).run(stop, once=once)
+
+
+@contextmanager
+def showing(board: Board, folder: Path, note: str) -> Iterator[None]:
+    """Have on `board` what waits in a drop folder, with `note`, and what was taken from there."""
+
+    def show() -> None:
+        waits = [JobStatus(job_name(Path(name)), name, "waits", 0.0, note=note) for name in names_waiting(folder)]
+        claims = [JobStatus(name, name, "claimed", 0.0, note="begins soon") for name in names_claimed(folder)]
+        board.lies_in_inbox([*claims, *waits])
+
+    show()
+    with every(_SHOW_S, show):
+        yield
 
 
 def _lines(outcome: Outcome, output: Path) -> Iterator[str]:

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.jobs.status import Board, JobStatus, read_status, share_done, status_table
+from pipeline.jobs.status import Board, JobStatus, ProcessStatus, State, read_status, share_done, status_table
+from pipeline.night.watch import showing
 from pipeline.words import clock
 from tests.support.commands import PODCAST, MakeJob, run_podcast
 from tests.support.processes import until
@@ -145,7 +147,7 @@ def test_a_board_is_read_while_it_is_open(tmp_path: Path) -> None:
     board.add(_waits("Buch über Flüsse"))
     with board.open():
         (process,) = read_status(tmp_path)
-        assert [job["job"] for job in process["jobs"]] == ["Buch über Flüsse"]
+        assert [job.job for job in process.jobs] == ["Buch über Flüsse"]
         (again,) = read_status(tmp_path)  # reading does not end it
         assert again == process
     assert read_status(tmp_path) == []
@@ -164,7 +166,7 @@ def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:
     assert list((tmp_path / ".status").glob("*.json"))
     with Board(tmp_path).open():
         (mine,) = read_status(tmp_path)
-        assert mine["jobs"] == []
+        assert mine.jobs == ()
         assert len(list((tmp_path / ".status").glob("*.json"))) == 1
 
 
@@ -174,7 +176,7 @@ def test_a_damaged_board_is_passed_over(tmp_path: Path, content: str) -> None:
     board = Board(tmp_path)
     with board.open():
         next((tmp_path / ".status").glob("*.json")).write_text(content)
-        assert all(process["jobs"] == [] for process in read_status(tmp_path))
+        assert all(process.jobs == () for process in read_status(tmp_path))
 
 
 def test_a_folder_that_takes_no_board_does_no_harm(tmp_path: Path) -> None:
@@ -188,15 +190,42 @@ def test_a_folder_that_takes_no_board_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_the_table_is_for_people() -> None:
-    """A line for each job, and a sentence where there is none."""
-    assert status_table([]) == status_table([{"jobs": []}]) == "Nothing runs and nothing waits."
-    running = {"job": "a", "state": "runs", "done": 0.256, "eta_s": 3700.0, "note": "", "stage": "takes"}
-    waiting = {"job": "longer name", "state": "waits", "done": 0.0, "eta_s": None, "note": "in the inbox", "stage": ""}
-    header, first, second = status_table([{"jobs": [running]}, {"jobs": [waiting]}]).splitlines()
+    """A line for each job, another for each process; a sentence where there is nothing."""
+    assert status_table([]) == "Nothing runs and nothing waits."
+    running = JobStatus("a", "A", "runs", 10, stage="takes", done=0.256, eta_s=3700.0)
+    waiting = JobStatus("longer name", "L", "waits", 0, note="in the inbox")
+    processes = [ProcessStatus("here", 7, (running,), {"cpu:0": 8, "cpu:1": 9}), ProcessStatus("there", 10, (waiting,))]
+    header, first, second, *last = status_table(processes).splitlines()
     assert header.split() == ["job", "state", "done", "ETA"]
     assert first.split() == ["a", "runs", "26", "%", clock(3700.0), "takes"]
     assert second.split() == ["longer", "name", "waits", "0", "%", "-", "in", "the", "inbox"]
     assert first.index("runs") == second.index("waits") == header.index("state")
+    assert last == ["process 7 on here, workers cpu:0 (8), cpu:1 (9)", "process 10 on there"]
+
+
+@pytest.mark.parametrize("others", [("waits",), ("claimed", "waits"), ("sleeps", "claimed", "waits")])
+def test_a_job_has_one_line(others: tuple[State, ...]) -> None:
+    """Also while a flow run renders what a watcher has claimed, or a second run waits for it."""
+    processes = [ProcessStatus("here", 1, (JobStatus("a", "A", state, 0),)) for state in (*others, "runs")]
+    assert [line.split()[1] for line in status_table(processes).splitlines()[1:] if line.startswith("a ")] == ["runs"]
+
+
+def test_what_a_watcher_has_taken_is_told_of_until_it_runs(tmp_path: Path) -> None:
+    """Beside what still waits in the inbox, in a folder there too."""
+    for path in ("inbox/late.yaml", "inbox/folder/own.yaml", "running/taken/taken.yaml", "running/busy/busy.yaml"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("title: A")
+    board = Board(tmp_path)
+    board.add(_waits("busy"))
+    board.progress("busy", "takes", 1, 2)
+    with showing(board, tmp_path, "until 23:00"):
+        told = [(status.job, status.state, status.note) for status in board.jobs()]
+    assert told == [
+        ("busy", "runs", ""),
+        ("taken", "claimed", "begins soon"),
+        ("own", "waits", "until 23:00"),
+        ("late", "waits", "until 23:00"),
+    ]
 
 
 @pytest.mark.slow
@@ -204,11 +233,14 @@ def test_the_command_tells_of_a_render_that_runs(make_job: MakeJob, tmp_path: Pa
     """As one JSON object, while it lasts; for people in a table."""
     make_job("# One\n\n" + "\n\n---\n\n".join(f"Scene {number} is about rivers." for number in range(3000)) + "\n")
     with subprocess.Popen(
-        [PODCAST, "render", "job.yaml", "--engine", "tone"], cwd=tmp_path, stderr=subprocess.DEVNULL
+        [PODCAST, "render", "job.yaml", "--engine", "tone", "--device", "cpu:2x1"],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
     ) as render:
         try:
             until(lambda: len(list((tmp_path / "output" / "job" / "takes").glob("*.json"))) > 5)
-            until(lambda: any(job["eta_s"] for process in read_status(tmp_path / "output") for job in process["jobs"]))
+            until(lambda: any(job.eta_s for process in read_status(tmp_path / "output") for job in process.jobs))
+            children = {child.pid for child in psutil.Process(render.pid).children(recursive=True)}
             render.send_signal(signal.SIGSTOP)  # else it may be over when the commands have come so far
             told = run_podcast("status", "--json", cwd=tmp_path)
             table = run_podcast("status", cwd=tmp_path)
@@ -218,6 +250,8 @@ def test_the_command_tells_of_a_render_that_runs(make_job: MakeJob, tmp_path: Pa
     (process,) = json.loads(told.stdout)["processes"]
     (job,) = process["jobs"]
     assert process["pid"] == render.pid
+    assert process["workers"].keys() == {"cpu:0", "cpu:1"}
+    assert set(process["workers"].values()) <= children
     assert (job["job"], job["state"], job["stage"]) == ("job", "runs", "takes")
     assert 0 < job["done"] < 0.6
     assert job["eta_s"] > 0
