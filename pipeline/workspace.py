@@ -206,6 +206,15 @@ def workspaces(
     return {name: workspace for name, workspace in by_name.items() if file(workspace).is_file()}
 
 
+def outputs_above(output: Path) -> Iterator[Path]:
+    """The usual output folders in the folders above this one, where the usual one is meant: from a subfolder."""
+    if output == Path("output"):
+        for number in range(1, len(Path.cwd().parents) + 1):
+            above = Path(*[os.pardir] * number, "output")
+            if any(above.glob("*/job.json")):
+                yield above
+
+
 def _is_ours(title: str) -> bool:
     """Whether a folder of this name would stand where something of the job belongs, now or later."""
     return title.casefold() in _OWN_NAMES or title.casefold().endswith(".damaged")

@@ -149,9 +149,11 @@ def render(
         print_json(rows[0] if len(manifests) == 1 else rows)
     if not reports and not failed:
         return WRONG_REQUEST
+    done = sum(report.status == "done" for report in reports.values())
     if len(manifests) > 1:
-        _write_digest(settings.output)
-    whole = not (wrong or failed or refused) and all(report.status == "done" for report in reports.values())
+        verdict = f"All {done} jobs done" if done == len(manifests) else f"{done} of {len(manifests)} jobs done"
+        _write_digest(settings.output, verdict)
+    whole = not (wrong or failed or refused) and done == len(reports)
     return DONE if whole else SOME_FAILED
 
 
@@ -202,13 +204,13 @@ def _tell_stopped(job: Job) -> None:
     tell([Problem(job.name, what, "Run the same command to go on.")])
 
 
-def _write_digest(output: Path) -> None:
-    """Write the digest of the last 24 hours, these jobs among them. Raises `StorageError`."""
+def _write_digest(output: Path, verdict: str) -> None:
+    """Write the digest of the last 24 hours, these jobs among them, and close with it. Raises `StorageError`."""
     from pipeline.night.digest import latest_digest
     from pipeline.night.page import write_digest
 
-    digest = latest_digest(output)
-    click.echo(f"{digest.verdict}: {write_digest(output, digest)}", err=True)
+    page = write_digest(output, latest_digest(output))
+    click.echo(f"{verdict}; the last 24 hours: {page}", err=True)
 
 
 @podcast.command()

@@ -23,6 +23,7 @@ from pipeline.cli.options import (
     print_json,
     say,
     tell,
+    warn,
     weights_option,
 )
 from pipeline.errors import Problem, RequestError
@@ -146,7 +147,7 @@ def status(output: Path | None, prefect: bool, as_json: bool) -> int:
         return _prefect_status(as_json)
     from pipeline.jobs.status import read_status, status_table
 
-    processes = read_status(machine_settings(output=output).output)
+    processes = read_status(_machine_settings(output=output).output)
     if as_json:
         print_json({"processes": [dataclasses.asdict(process) for process in processes]})
     else:
@@ -165,7 +166,7 @@ def digest(output: Path | None, hours: float, folder: Path | None, as_json: bool
     from pipeline.night.digest import latest_digest
     from pipeline.night.page import digest_markdown, write_digest
 
-    settings = machine_settings(output=output)
+    settings = _machine_settings(output=output)
     with telling("reading the reports"):
         latest = latest_digest(settings.output, folder, hours)
         page = write_digest(settings.output, latest)
@@ -189,7 +190,7 @@ def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delet
     from pipeline.jobs.progress import telling
     from pipeline.words import size_text
 
-    settings = machine_settings(output=output, weights=weights)
+    settings = _machine_settings(output=output, weights=weights)
 
     def keys_of(manifest: Path, engine: str) -> Set[str]:
         from pipeline.jobs.job import open_job, referred_keys
@@ -214,6 +215,17 @@ def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delet
         done = "removed" if delete else "unused (podcast clean --delete removes them)"
         click.echo(f"{size_text(cleaning.bytes)} {done}")
     return SOME_FAILED if cleaning.skipped else DONE
+
+
+def _machine_settings(**options: Any) -> Settings:
+    """The settings of a command that reads the output folder; where it is not here but above, that is said."""
+    from pipeline.workspace import outputs_above
+
+    settings = machine_settings(**options)
+    if not settings.output.exists() and (above := next(outputs_above(settings.output), None)):
+        what = f"it is not here, and there is one in {above}."
+        warn([Problem(str(settings.output), what, f"Give it with --out {above}.")])
+    return settings
 
 
 def _prefect_status(as_json: bool) -> int:

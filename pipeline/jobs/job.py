@@ -30,7 +30,7 @@ from pipeline.takes.chunks import Chunk, pack, sayer, too_long
 from pipeline.takes.plan import PlannedTake, plan_takes
 from pipeline.takes.shared import check_shared
 from pipeline.takes.store import TakeStore
-from pipeline.workspace import Production, Workspace, job_name
+from pipeline.workspace import Production, Workspace, job_name, outputs_above
 
 T = TypeVar("T")
 
@@ -145,6 +145,7 @@ def open_job(
             *casting.warnings,
             *unspoken,
             *_foreign(manifest, traits),
+            *_rendered_above(settings.output, job_name(path), owner or path),
             *traits.unheard((line.voice for take in planned for line in take.request.lines), manifest.where("engine")),
             *(_unknown_tags(script) if traits.speaks_tags else ()),
         ),
@@ -284,6 +285,16 @@ def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
             f'the engine {traits.name} was made for "{known}" and may speak "{manifest.language}" as if it were that.'
         )
         yield Problem(manifest.where("language"), f"{what}.", "Listen before you render a whole book.")
+
+
+def _rendered_above(output: Path, name: str, manifest: Path) -> Iterator[Problem]:
+    """That the manifest was rendered from a folder above this one, and would be rendered anew here."""
+    if not (output / name).exists():
+        for above in outputs_above(output):
+            if manifest.resolve() in Workspace(above, name).manifests:
+                what = f"this manifest was rendered into {above}, and nothing of that is used here."
+                yield Problem(str(output), what, f"Render it from there, or with --out {above}.")
+                return
 
 
 def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:

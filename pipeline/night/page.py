@@ -79,7 +79,7 @@ def digest_markdown(digest: Digest) -> str:
     ]
     for failure in digest.failures:
         lines += ["", f"**{_plain(failure.name)}**: failed", ""]
-        lines += [f"- {_plain(line)}" for line in failure.text.splitlines()[:_MOST]]
+        lines += [f"- {_plain(line)}" for line in failure.text.splitlines()[:_MOST] if line.strip()]
     for job in (*digest.of("failed"), *digest.of("look")):
         lines += ["", f"**{_plain(job.report.title)}**: {job.report.status}", ""]
         lines += [

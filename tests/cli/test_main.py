@@ -58,7 +58,7 @@ def test_several_manifests_end_with_the_digest(make_job: MakeJob, tmp_path: Path
     both = run_podcast("render", "one.yaml", "two.yaml", "--engine", "tone", "--json", cwd=tmp_path)
     assert both.returncode == 1
     assert [report["job"] for report in json.loads(both.stdout)] == ["one"]
-    assert both.stderr.splitlines()[-1] == "1 job done: output/digest.html"
+    assert both.stderr.splitlines()[-1] == "1 of 2 jobs done; the last 24 hours: output/digest.html"
     assert "A test" in (tmp_path / "output/digest.html").read_text()
     digest = json.loads((tmp_path / "output/digest.json").read_text())
     assert [job["name"] for job in digest["jobs"]] == ["one"]

@@ -81,3 +81,25 @@ def test_plan_says_that_a_render_would_refuse(make_job: MakeJob, tmp_path: Path)
     refused = run_podcast("render", "job.yaml", "--engine", "tone", cwd=tmp_path).stderr.splitlines()[-1]
     assert "is finished, with a script that has no line of this one" in refused
     assert f"note: {refused}" in run_podcast("plan", "job.yaml", "--engine", "tone", cwd=tmp_path).stderr
+
+
+def test_what_was_rendered_from_a_folder_above_is_told_of(tmp_path: Path) -> None:
+    """Where somebody goes into the subfolder of the manifests, also by what only reads; not of another manifest."""
+    (tmp_path / "manifests").mkdir()
+    for name in ("job", "other"):
+        (tmp_path / f"manifests/{name}.yaml").write_text("title: A test\nscript: job.md\n")
+    (tmp_path / "manifests/job.md").write_text(SCRIPT)
+    assert run_podcast("render", "manifests/job.yaml", "--engine", "tone", cwd=tmp_path).returncode == 0
+    inside = tmp_path / "manifests"
+    note = "note: output: this manifest was rendered into ../output, and nothing of that is used here. Render it from "
+    assert note in run_podcast("plan", "job.yaml", cwd=inside).stderr
+    assert note not in run_podcast("plan", "other.yaml", cwd=inside).stderr
+    assert note not in run_podcast("plan", "job.yaml", "--out", "../output", cwd=inside).stderr
+    assert note not in run_podcast("plan", "manifests/job.yaml", cwd=tmp_path).stderr
+    for command in ("status", "digest", "clean"):
+        said = run_podcast(command, cwd=inside).stderr
+        assert "note: output: it is not here, and there is one in ../output. Give it with --out ../output.\n" in said
+        (inside / "output/digest.html").unlink(missing_ok=True)
+        (inside / "output/digest.json").unlink(missing_ok=True)
+        if (inside / "output").is_dir():
+            (inside / "output").rmdir()

@@ -62,7 +62,7 @@ def test_several_end_with_the_digest(make_job: MakeJob, tmp_path: Path) -> None:
     make_job(name="one", title="First")
     make_job(name="two", title="Second")
     shown = screen_after(tmp_path, "render", "one.yaml", "two.yaml", "--engine", "tone")
-    assert shown[-1] == "All 2 jobs done: output/digest.html"
+    assert shown[-1] == "All 2 jobs done; the last 24 hours: output/digest.html"
     first, second = shown.index("First: done"), shown.index("Second: done")
     assert first < second
     assert not [line for line in shown[first:] if "%" in line]
