@@ -20,7 +20,7 @@ from typing import Literal, cast
 
 from pipeline.engines.dia.weights.config import CONFIG_NAME, read_config
 from pipeline.engines.dia.weights.fingerprint import choose_files, weight_files
-from pipeline.errors import EngineError, Problem, StorageError, did_you_mean
+from pipeline.errors import EngineError, Problem, StorageError, did_you_mean, reason
 from pipeline.files import file_hash, read_json, write_json
 
 DEFAULT_DIA = "nari-labs/Dia-1.6B-0626"
@@ -234,7 +234,10 @@ def _hub_errors(name: str) -> Iterator[None]:
             f"{hub} answered with status {status}.",
             "Run the same command again later; it goes on where it stopped.",
         )
-    except (OSError, transport) as error:
+    except transport as error:
+        what = f"no connection to {hub} ({reason(error)})."
+        hint = "See to the network, or name a folder of weights; the same command goes on where it stopped."
+    except OSError as error:
         what, hint = f"cannot be fetched: {error}.", "Run the same command again; it goes on where it stopped."
     else:
         return

@@ -202,8 +202,8 @@ def test_no_hub_at_all_is_told(tmp_path: Path) -> None:
             f"{DIA}: is no folder here, and was not fetched from the hub. Run: podcast weights fetch {DIA}"
         )
         error = user.error("fetch", DIA)
-        assert error.startswith(f"{DIA}: cannot be fetched: ")
-        assert error.endswith("Run the same command again; it goes on where it stopped.")
+        assert error.startswith(f"{DIA}: no connection to http://127.0.0.1:9 (")
+        assert error.endswith("; the same command goes on where it stopped.")
         assert {name: entry["path"] for name, entry in user.listing().items()} == {
             DEFAULT_DIA: None,
             DEFAULT_CODEC: None,
