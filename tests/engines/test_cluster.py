@@ -8,12 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
-from pipeline.engines.cluster import certificate_environment, check_address, local_cluster
+from pipeline.engines.cluster import certificate_environment, check_address, local_cluster, worker_pids
+from pipeline.engines.crew import join_crew
 from pipeline.engines.devices import share_cores
 from pipeline.errors import RequestError
 from tests.support.commands import PODCAST
@@ -113,3 +116,29 @@ def _arguments(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment_s", [0.05, 0.3])
+def test_a_worker_that_is_slow_to_start_is_waited_for(moment_s: float) -> None:
+    """On a busy machine it may take longer than any patience for connections; as long as it lives it will come."""
+    frozen: list[psutil.Process] = []
+
+    def freeze() -> None:
+        until(lambda: [child for child in psutil.Process().children() if "spawn_main" in " ".join(_arguments(child))])
+        time.sleep(moment_s)
+        for child in psutil.Process().children():
+            if "spawn_main" in " ".join(_arguments(child)):
+                child.suspend()
+                frozen.append(child)
+        time.sleep(12)
+        for child in frozen:
+            child.resume()
+
+    with ThreadPoolExecutor(1) as thread:
+        freezing = thread.submit(freeze)
+        with local_cluster(share_cores(1, threads=1)) as address, join_crew(address) as crew:
+            assert crew.capacities().keys() == {"cpu"}
+            assert worker_pids().keys() == {"cpu"}
+        freezing.result()
+    assert frozen
