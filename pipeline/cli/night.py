@@ -58,7 +58,7 @@ def watch(
     from pipeline.workspace import Folders
 
     settings = machine_settings(**options)
-    if not folder.exists() and not create:
+    if not os.path.exists(folder) and not create:  # noqa: PTH110 - it raises nothing
         hint = "Check its name, or have it made with --create."
         raise RequestError(Problem(str(folder), "there is no such folder.", hint))
     Folders(folder).prepare()
@@ -222,7 +222,7 @@ def _machine_settings(**options: Any) -> Settings:
     from pipeline.workspace import outputs_above
 
     settings = machine_settings(**options)
-    if not settings.output.exists() and (above := next(outputs_above(settings.output), None)):
+    if not Path(settings.output).exists() and (above := next(outputs_above(settings.output), None)):
         what = f"it is not here, and there is one in {above}."
         warn([Problem(str(settings.output), what, f"Give it with --out {above}.")])
     return settings

@@ -289,7 +289,7 @@ def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
 
 def _rendered_above(output: Path, name: str, manifest: Path) -> Iterator[Problem]:
     """That the manifest was rendered from a folder above this one, and would be rendered anew here."""
-    if not (output / name).exists():
+    if not os.path.exists(output / name):  # noqa: PTH110 - it raises nothing
         for above in outputs_above(output):
             if manifest.resolve() in Workspace(above, name).manifests:
                 what = f"this manifest was rendered into {above}, and nothing of that is used here."

@@ -152,7 +152,7 @@ def test_a_server_that_is_not_ours_is_left_as_it_is(served: Served, tmp_path: Pa
         assert not (home / "profiles.toml").exists()
 
 
-@pytest.mark.parametrize("command", ["serve", "status --prefect", "watch night --once"])
+@pytest.mark.parametrize("command", ["serve", "status --prefect", "watch night --once --create"])
 def test_settings_that_prefect_cannot_read_are_told(command: str, tmp_path: Path) -> None:
     """A damaged file of profiles, a wrong variable, a folder that is a file: one line each."""
     (tmp_path / "damaged").mkdir()
