@@ -222,7 +222,7 @@ def _machine_settings(**options: Any) -> Settings:
     from pipeline.workspace import outputs_above
 
     settings = machine_settings(**options)
-    if not Path(settings.output).exists() and (above := next(outputs_above(settings.output), None)):
+    if (above := next(outputs_above(settings.output), None)) and not settings.output.exists():
         what = f"it is not here, and there is one in {above}."
         warn([Problem(str(settings.output), what, f"Give it with --out {above}.")])
     return settings
