@@ -35,6 +35,7 @@ from pipeline.cli.options import (
     outside_option,
     print_json,
     tell,
+    tell_line,
     warn,
 )
 from pipeline.cli.plan import plan
@@ -55,6 +56,9 @@ def main() -> NoReturn:
     if sys.getfilesystemencoding() != "utf-8":  # in a locale of ASCII a title would have no file name
         utf8 = [sys.executable, "-m", "pipeline", *sys.argv[1:]]
         os.execve(sys.executable, utf8, os.environ | {"PYTHONUTF8": "1"})  # noqa: S606 - our own command
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lasts
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name of other letters must not end what prints it
@@ -136,6 +140,8 @@ def render(
     if not opened:
         return WRONG_REQUEST
     opened = apart(opened)
+    for job in opened:  # the report has the others; this one may cost a night
+        warn(note for note in job.warnings if note.where == str(settings.output))
     engines = {job.traits.name for job in opened}
     alone, check_disk = len(opened) == 1, not no_disk_check
     with ExitStack() as stack:
@@ -187,15 +193,15 @@ def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[Path, Report], int, i
 
 def _tell_outcome(job: Job, outcome: Report | PodcastError) -> None:
     """How a job ended: a few lines, and last where its files are."""
-    from pipeline.jobs.report import closing_lines
+    from pipeline.jobs.report import closing_lines, file_lines
 
     if isinstance(outcome, PodcastError):
         tell(outcome.problems)
         return
     for line in (*closing_lines(outcome), f"report: {job.workspace.root.parent / outcome.job / 'report.md'}"):
-        click.echo(line, err=True)
-    for item in outcome.deliverables:
-        click.echo(job.workspace.root / item.path, err=True)
+        tell_line(line)
+    for line in file_lines(outcome, job.workspace.root):
+        tell_line(line)
 
 
 def _tell_stopped(job: Job) -> None:
@@ -210,7 +216,7 @@ def _write_digest(output: Path, verdict: str) -> None:
     from pipeline.night.page import write_digest
 
     page = write_digest(output, latest_digest(output))
-    click.echo(f"{verdict}; the last 24 hours: {page}", err=True)
+    tell_line(f"{verdict}; the last 24 hours: {page}")
 
 
 @podcast.command()
@@ -220,7 +226,7 @@ def new(path: Path) -> int:
     from pipeline.cli.starter import write_starter
 
     manifest, script = write_starter(path)
-    click.echo(f"{manifest}\n{script}\nNext: podcast render {shlex.quote(str(manifest))}", err=True)
+    tell_line(f"{manifest}\n{script}\nNext: podcast render {shlex.quote(str(manifest))}")
     return DONE
 
 
@@ -258,12 +264,15 @@ def say(
     settings = machine_settings(weights=weights, device=device)
     speaker = find_voice(load_library(settings.voices), voice, "--voice")
     warn(TRAITS[engine].unheard([speaker], "--engine"))
+    for option, value in (("--precision", precision), ("--temperature", temperature), ("--weights", weights)):
+        if value is not None and engine != "dia":
+            warn([Problem(option, f"it is Dia's, and the engine {engine} makes nothing of it.", "Use --engine dia.")])
     sound, machine = DiaSound(temperature=temperature, precision=precision), DiaMachine.of(settings)
     with telling(SPEAKING):
         seconds = speak(
             text, speaker, out, engine=engine, seed=seed, language=language, sound=sound, machine=machine, codes=codes
         )
-    click.echo(f"{out}: {seconds:.1f} s", err=True)
+    tell_line(f"{out}: {seconds:.1f} s")
     return DONE
 
 

@@ -21,8 +21,8 @@ from pipeline.cli.options import (
     output_option,
     outside_option,
     print_json,
-    say,
     tell,
+    tell_line,
     warn,
     weights_option,
 )
@@ -97,7 +97,7 @@ def serve(
         from pipeline.workspace import Folders
 
         Folders(folder).prepare()
-        say(f"what is dropped into {folder / 'inbox'} will be rendered")
+        tell_line(f"what is dropped into {folder / 'inbox'} will be rendered")
     with telling("loading Prefect"), _loading_prefect():
         from pipeline.night.prefect_service import Service
         from pipeline.night.prefect_service import serve as serve_deployment
@@ -166,15 +166,15 @@ def digest(output: Path | None, hours: float, folder: Path | None, as_json: bool
     from pipeline.night.digest import latest_digest
     from pipeline.night.page import digest_markdown, write_digest
 
-    settings = _machine_settings(output=output)
+    settings = _machine_settings(writes=True, output=output)
     with telling("reading the reports"):
         latest = latest_digest(settings.output, folder, hours)
         page = write_digest(settings.output, latest)
     if as_json:
         print_json(latest.as_dict())
     else:
-        click.echo(digest_markdown(latest), err=True)
-    click.echo(str(page), err=True)
+        tell_line(digest_markdown(latest))
+    tell_line(str(page))
     return DONE
 
 
@@ -217,14 +217,20 @@ def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delet
     return SOME_FAILED if cleaning.skipped else DONE
 
 
-def _machine_settings(**options: Any) -> Settings:
-    """The settings of a command that reads the output folder; where it is not here but above, that is said."""
+def _machine_settings(*, writes: bool = False, **options: Any) -> Settings:
+    """The settings of a command that reads the output folder; where it is not here but above, that is said.
+
+    Raises `RequestError` then for one that writes there: it would make a second one.
+    """
     from pipeline.workspace import outputs_above
 
     settings = machine_settings(**options)
     if (above := next(outputs_above(settings.output), None)) and not settings.output.exists():
         what = f"it is not here, and there is one in {above}."
-        warn([Problem(str(settings.output), what, f"Give it with --out {above}.")])
+        problem = Problem(str(settings.output), what, f"Give it with --out {above}.")
+        if writes:
+            raise RequestError(problem)
+        warn([problem])
     return settings
 
 
@@ -241,7 +247,7 @@ def _prefect_status(as_json: bool) -> int:
     else:
         click.echo(f"page: {api.removesuffix('/api')}\npassword: {secret or 'none'}")
         if problem:
-            click.echo(f"{api}: {problem}", err=True)
+            tell_line(f"{api}: {problem}")
     return DONE
 
 
@@ -278,5 +284,5 @@ def _log(settings: Settings, name: str) -> None:
 
 
 def _say(words: str) -> None:
-    say(redact(words))
+    tell_line(redact(words))
     note(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -81,19 +82,22 @@ def print_json(value: Any) -> None:
     click.echo(encode(json.dumps(value, ensure_ascii=False)))  # indented, a hundred thousand chunks take seconds longer
 
 
-def say(line: str) -> None:
+def tell_line(line: str) -> None:
     """A line for people, on stderr, above bars that may be there: `click.echo` would write into them."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except OSError:  # nobody reads it, and the work goes on: what is left of it must not be tried again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def tell(problems: Iterable[Problem]) -> None:
     """Problems, a line each, on stderr."""
     for line in lines_of(problems):
-        say(line)
+        tell_line(line)
 
 
 def warn(problems: Iterable[Problem]) -> None:
     """What is worth knowing though nothing is wrong, on stderr."""
     for line in lines_of(problems):
-        say(f"note: {line}")
+        tell_line(f"note: {line}")

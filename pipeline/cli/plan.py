@@ -109,7 +109,7 @@ def _speakers(job: Job) -> Iterator[dict[str, Any]]:
 def _cast(job: Job) -> dict[str, Any]:
     """The keys of the manifest that would keep every voice as it is."""
     roles = job.casting.roles
-    cast = {speaker: roles[speaker].voice.name for speaker in job.speakers if speaker is not None}
+    cast = dict(job.manifest.cast) | {name: roles[name].voice.name for name in job.speakers if name is not None}
     return {"narrator": roles[None].voice.name} | ({"cast": cast} if cast else {})
 
 
@@ -147,7 +147,8 @@ def _lines(job: Job, explained: Sequence[tuple[PlannedTake, str, str]]) -> Itera
     yield table([("speaker", "", "voice", "", ""), *rows])
     if any(one["default"] for one in speakers):
         yield ""
-        yield "To keep these voices whatever the script becomes, or to change them, put this into the manifest:"
+        yield "To keep these voices whatever the script becomes, or to change them, put this into the manifest"
+        yield "(in place of the narrator: and cast: that it has):"
         yield from _yaml(_cast(job)).splitlines()
     yield ""
     yield table([(str(number), clock(audio_s), _short(title)) for number, title, audio_s, _n in chapters[:_SHOWN]])

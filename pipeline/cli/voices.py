@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import DONE, ENGINES, dia_options, json_option, machine_settings, print_json, warn
+from pipeline.cli.options import DONE, ENGINES, dia_options, json_option, machine_settings, print_json, tell_line, warn
 from pipeline.errors import Problem, RequestError, did_you_mean
 from pipeline.words import table
 
@@ -52,7 +52,7 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
         warn(TRAITS[engine].unheard([voice], "--engine"))
         with telling(SPEAKING):
             seconds = speak(text, voice, out, engine=engine)
-        click.echo(f"{out}: {seconds:.1f} s", err=True)
+        tell_line(f"{out}: {seconds:.1f} s")
         return DONE
     if as_json:
         print_json(
@@ -104,7 +104,7 @@ def add_voice(name: str, clip: Path, to: Path, **options: Any) -> int:
 
     added = add(name, clip, voices=to, **options)
     warn(added.warnings)
-    click.echo(f"{added.folder}/: {added.audio_s:.1f} s", err=True)
+    tell_line(f"{added.folder}/: {added.audio_s:.1f} s")
     return DONE
 
 
@@ -138,9 +138,8 @@ def audition(name: str, takes: int, out: Path | None, weights: str | None, devic
         return DONE
     for one in auditions:
         click.echo(f"{one.path}  {one.audio_s:.1f} s  {' '.join(one.doubts)}".rstrip())
-    click.echo(
+    tell_line(
         f"To keep one: podcast voices add {name}-1 {auditions[0].path} --transcript {traits.audition!r} "
         "--consent 'Invented by Dia; no recording was used.'",
-        err=True,
     )
     return DONE

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import DONE, SOME_FAILED, json_option, machine_settings, print_json, tell
+from pipeline.cli.options import DONE, SOME_FAILED, json_option, machine_settings, print_json, tell, tell_line
 from pipeline.errors import Problem, RequestError
 from pipeline.words import size_text
 
@@ -88,7 +88,7 @@ def convert_weights(source: str, folder: Path, precision: str, keep: tuple[str, 
             packed.convert(locate(source, "dia"), folder, packed.KEPT | set(keep))
         else:
             convert(locate(source, "dia"), folder, DTYPES[precision])
-    click.echo(str(folder), err=True)
+    tell_line(str(folder))
     return DONE
 
 
@@ -108,13 +108,13 @@ def calibrate_weights(source: str, folder: Path, frames: int, as_json: bool) -> 
     from pipeline.engines.dia.weights.hub import locate
 
     most = machine_settings().kernels
-    calibration = calibrate(locate(source, "dia"), folder, lambda stage: click.echo(stage, err=True), frames, most)
+    calibration = calibrate(locate(source, "dia"), folder, tell_line, frames, most)
     if as_json:
         print_json(calibration)
     else:
         click.echo(_calibration(calibration))
     if calibration["allowed"]:
-        click.echo(str(folder), err=True)
+        tell_line(str(folder))
         return DONE
     hint = "Use the weights in bf16, or set precision: int8 and listen."
     tell([Problem(str(folder), "int8 is too far from fp32 to be used unless it is asked for.", hint)])

@@ -137,7 +137,7 @@ def _tags(manifest: Manifest, title: str, narrator: str, cover: Cover | None) ->
         track=manifest.episode or _number(manifest.part),
         tracks=0,
         season=manifest.season or 0,
-        episode=manifest.episode or 0,
+        episode=manifest.episode,
         series=manifest.series,
         part=manifest.part,
         description=manifest.description,

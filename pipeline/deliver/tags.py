@@ -14,6 +14,7 @@ The writers raise `OSError`, or mutagen's `MutagenError` for a file that is not 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ class Tags:
     year: int | None
     track: int
     tracks: int
-    season: int  # of a podcast; 0: none, as for its episode
-    episode: int
+    season: int  # of a podcast; 0: none
+    episode: int | None
     series: str
     part: str  # the volume's number in its series
     description: str
@@ -123,7 +124,7 @@ def tag_m4b(path: Path, tags: Tags) -> None:
     if tags.season:
         file.tags["disk"] = [(tags.season, 0)]
         file.tags["tvsn"] = [tags.season]
-    if tags.episode:
+    if tags.episode is not None:
         file.tags["tves"] = [tags.episode]
     if tags.cover:
         png = tags.cover_mime == "image/png"
@@ -149,7 +150,7 @@ def tag_flac(path: Path, tags: Tags, chapters: Sequence[ChapterMark]) -> None:
         "TRACKTOTAL": str(tags.tracks or ""),
         "DISCNUMBER": str(tags.season or ""),
         "SEASON": str(tags.season or ""),
-        "EPISODE": str(tags.episode or ""),
+        "EPISODE": "" if tags.episode is None else str(tags.episode),
         "SERIES": tags.series,
         "SERIES-PART": tags.part,
         "DESCRIPTION": tags.description,
@@ -199,7 +200,8 @@ def read_cover(path: Path, shown: str) -> tuple[bytes, str, tuple[int, int]]:
             image.verify()  # the checksums of a PNG, which loading forgives
     # Pillow raises nearly anything for a broken file: OSError, SyntaxError, struct.error, its own bomb error.
     except Exception as error:
-        raise RequestError(Problem(shown, f"the cover is a broken picture ({error}).", again)) from error
+        why = re.sub(r" <_io\.\w+ object at \w+>", "", str(error))
+        raise RequestError(Problem(shown, f"the cover is a broken picture ({why}).", again)) from error
     if size[0] * size[1] > MAX_COVER_PIXELS:
         much = f"the cover has {size[0]} x {size[1]} pixels."
         raise RequestError(Problem(shown, much, "Scale it down: 3000 x 3000 is enough everywhere."))
@@ -246,7 +248,7 @@ def _id3_frames(tags: Tags) -> Iterator[id3.Frame]:
             yield frame(encoding=UTF16, text=[text])
     if tags.description:
         yield id3.COMM(encoding=UTF16, lang=code or "XXX", desc="", text=[tags.description])
-    numbers = (("SEASON", str(tags.season or "")), ("EPISODE", str(tags.episode or "")))
+    numbers = (("SEASON", str(tags.season or "")), ("EPISODE", "" if tags.episode is None else str(tags.episode)))
     for name, text in (("SERIES", tags.series), ("SERIES-PART", tags.part), *numbers):
         if text:
             yield id3.TXXX(encoding=UTF16, desc=name, text=[text])

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -116,7 +116,8 @@ def _lines() -> Iterator[Bars]:
     def look() -> None:
         now_s = time.monotonic()
         for title, own in list(lines.items()):
-            wait_s = _AGAIN_S if own.last else _SILENT_S
+            is_same = own.last.split(" ")[0] == own.text.split(" ")[0]  # the stage
+            wait_s = _AGAIN_S if is_same else _SILENT_S
             if now_s - max(own.begun_s, own.last_s) >= wait_s and own.text != own.last:
                 own.last, own.last_s = own.text, now_s
                 _say(f"{title}: {own.text} ({clock(now_s - own.begun_s)})")
@@ -133,5 +134,6 @@ def progress_bar(title: str) -> Iterator[OnProgress]:
 
 
 def _say(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.write(f"{words}\n")
+        sys.stderr.flush()

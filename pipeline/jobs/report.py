@@ -23,6 +23,7 @@ from pipeline.takes.render import DeviceWork, Ear, TakesDone
 from pipeline.words import clock, counted
 from pipeline.workspace import Production
 
+_MOST_FILES = 6  # of one folder, before the folder is named instead
 _MOST = 1e9  # takes, or seconds: whoever adds reports up need not fear an overflow
 
 
@@ -235,6 +236,19 @@ def closing_lines(report: Report) -> list[str]:
         f"Takes: {takes.total} in all, {takes.rendered} rendered, {takes.reused} reused, {takes.failed} failed.",
         *([removed] if report.removed else []),
         *(f"- {line}" for line in lines_of(report.problems)),
+    ]
+
+
+def file_lines(report: Report, root: Path) -> list[str]:
+    """Where a report's files are, seen from `root`, the job's folder: each, or of many in one folder that folder."""
+    by_folder: dict[Path, list[Path]] = {}
+    for item in report.deliverables:
+        path = root / item.path
+        by_folder.setdefault(path.parent, []).append(path)
+    return [
+        printable(line)
+        for folder, paths in by_folder.items()
+        for line in (map(str, paths) if len(paths) <= _MOST_FILES else [f"{folder}/ ({len(paths)} files)"])
     ]
 
 

@@ -24,13 +24,12 @@ from pathlib import Path
 import filelock
 
 from pipeline.errors import PodcastError, Problem, RequestError
-from pipeline.files import atomic_path, file_hash, is_inside, storage_errors, write_text
+from pipeline.files import atomic_path, file_hash, is_inside, set_aside, storage_errors, write_text
 from pipeline.jobs.report import Report, write_report
-from pipeline.night.inbox import WHOLE, Drop, companions_in, manifest_in, manifests_in, stamp_of
+from pipeline.night.inbox import LOCK, WHOLE, Drop, companions_in, manifest_in, manifests_in, stamp_of
 from pipeline.source.manifest import load_manifest
 from pipeline.workspace import Folders, Production, job_name
 
-_LOCK = ".lock"
 _MEND = "Mend it and drop it into inbox/ again."
 
 
@@ -94,12 +93,26 @@ class Claim:
         for name in _files(self.folder):
             if name != self.manifest.name and file_hash(target / name) != file_hash(self.folder / name):
                 _copy(self.folder / name, target / name)
+        if (self.folder / WHOLE).exists():
+            self._move_rest(target)
         _write_report(target, outcome)
         if outcome.error:
             text = f"{outcome.error}\n\n{_MEND}\n"
             write_text(target / f"{self.name}.error.txt", text)
         with suppress(FileNotFoundError):  # somebody took it away while it was rendered
             self.manifest.replace(target / self.manifest.name)
+
+    def _move_rest(self, target: Path) -> None:
+        """Move what came in a folder and is not copied: hidden files, links, pipes. Raises `OSError`."""
+        copies = set(_files(self.folder))
+        for place, folders, names in os.walk(self.folder):
+            links = [name for name in folders if Path(place, name).is_symlink()]
+            for name in (*names, *links):
+                path = Path(place, name)
+                relative = path.relative_to(self.folder)
+                if relative.as_posix() not in copies and name not in (LOCK, WHOLE) and path != self.manifest:
+                    (target / relative).parent.mkdir(parents=True, exist_ok=True)
+                    path.rename(target / relative)
 
     def tidy(self, outcome: Outcome, shared: Collection[str]) -> list[str]:
         """Remove what is delivered from running/, the inbox and, where it is done now, failed/; returns what stayed.
@@ -147,6 +160,8 @@ def place(parent: Path, name: str, manifest: Path) -> Path:
     for number in count(1):
         folder = _numbered(parent, name, number)
         there = manifests_in(folder)
+        if os.path.lexists(folder) and not folder.is_dir():
+            continue  # something else stands there
         if not there or copy is None:
             return folder
         of_name = [other for other in there if job_name(other).casefold() == name.casefold()]
@@ -203,7 +218,8 @@ def claim_folder(folders: Folders, drop: Drop) -> None:
     """
     assert drop.folder is not None
     try:
-        (drop.folder / WHOLE).touch()
+        with suppress(FileExistsError):
+            (drop.folder / WHOLE).open("x").close()
         drop.folder.rename(folders.running / drop.name)
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY):
@@ -241,8 +257,10 @@ def clear(folders: Folders, name: str, shared: Collection[str]) -> list[str]:
 
 def _lock(folder: Path) -> filelock.BaseFileLock | None:
     """The lock of a claim; None where somebody has it, or the folder is gone."""
-    path = folder / _LOCK
+    path = folder / LOCK
     lock = filelock.FileLock(path, timeout=0, thread_local=False)
+    if os.path.lexists(path) and (path.is_symlink() or stamp_of(path) is None):  # which can be no lock
+        set_aside(path)
     try:
         path.open("ab").close()
         before = path.stat()

@@ -239,8 +239,12 @@ def _noted(output: Path) -> list[str]:
 def names_waiting(folder: Path) -> list[str]:
     """Manifests in a drop folder's inbox, and in folders there. None is opened, so scripts in YAML are among them."""
     inbox = Folders(folder).inbox
-    paths = (path.relative_to(inbox) for pattern in ("[!.]*.y*ml", "[!.]*/[!.]*.y*ml") for path in inbox.glob(pattern))
-    return sorted(path.as_posix() for path in paths if path.parts[0] != VOICES)
+    inside: dict[str, list[str]] = {}
+    for path in inbox.glob("[!.]*/[!.]*.y*ml"):
+        inside.setdefault(path.parent.name, []).append(path.relative_to(inbox).as_posix())
+    # A folder with several is no job.
+    folders = (paths[0] for name, paths in inside.items() if len(paths) == 1 and name != VOICES)
+    return sorted([*(path.name for path in inbox.glob("[!.]*.y*ml")), *folders])
 
 
 def names_claimed(folder: Path) -> list[str]:

@@ -26,6 +26,7 @@ from pipeline.window import Window
 from pipeline.workspace import VOICES, Folders, job_name
 
 MANIFEST_SUFFIXES = (".yaml", ".yml")
+LOCK = ".lock"  # held by the watcher that renders a job
 WHOLE = ".whole"  # in the folder of a job: it was dropped as a folder, with all that it names
 _PASSING_SUFFIXES = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".swp")
 
@@ -47,10 +48,11 @@ class Drop:
     seen_s: float  # when it was first seen, by the watcher's clock
     still_s: float  # for how long nothing of it has changed
     folder: Path | None = None  # that was dropped, with the manifest and all that it names in it
+    is_arriving: bool = False  # one of its files is called as if it were still being copied
 
     def ready(self, settle_s: float, patience_s: float) -> bool:
         """Whether it has lain still for long enough: one with problems may yet be completed."""
-        return self.still_s >= (patience_s if self.problems else settle_s)
+        return self.still_s >= (patience_s if self.problems or self.is_arriving else settle_s)
 
 
 @dataclass(frozen=True)
@@ -144,24 +146,26 @@ class Inbox:
     ) -> tuple[list[Drop], dict[Problem, float]]:
         """The jobs that came as a folder each; and what is wrong with other folders, with how long they lie still."""
         inbox = self.folders.inbox
-        named = {Path(name).parts[0] for drop in drops for name, _stamp in drop.stamp if Path(name).parts} | {VOICES}
+        named = {Path(name).parts[0] for drop in drops for name, _stamp in drop.stamp if Path(name).parts}
         jobs: list[Drop] = []
         strays: dict[Problem, float] = {}
-        for name in sorted(set(_list(inbox)) - named):
+        for name in sorted(set(_list(inbox)) - (named - {VOICES})):
             folder = inbox / name
             if name.startswith(".") or not folder.is_dir():
                 continue
-            stamp, is_passing = _stamp_of_all(folder)
+            stamp = _stamp_of_all(folder)
             last = before.get(folder)
-            since_s = last.since_s if last and last.stamp == stamp and not is_passing else now_s
+            since_s = last.since_s if last and last.stamp == stamp else now_s
             self._seen[folder] = _Seen(last.first_s if last else now_s, since_s, stamp)
             manifests = self._manifests(folder, read_before)
-            if len(manifests) == 1 and not folder.is_symlink():
+            if (stray := _stray(folder, len(manifests))) is not None:
+                strays[stray] = now_s - since_s
+            elif name != VOICES:
                 ((path, read),) = manifests.items()
                 drop = self._drop(path, read, (folder,), list(_voices(folder)), before, now_s)
-                jobs.append(replace(drop, companions=(), stamp=stamp, still_s=now_s - since_s, folder=folder))
-            else:
-                strays[_stray(folder, len(manifests))] = now_s - since_s
+                is_arriving = any(_is_passing(file) and not Path(file).name.startswith(".") for file, _stamp in stamp)
+                drop = replace(drop, companions=(), folder=folder, is_arriving=is_arriving)
+                jobs.append(replace(drop, stamp=stamp, still_s=now_s - since_s))
         return jobs, strays
 
     def _manifests(self, folder: Path, before: Mapping[Path, _Read]) -> dict[Path, _Read]:
@@ -317,22 +321,36 @@ def _read(path: Path, stamp: FileStamp) -> _Read:
     return _Read(stamp, manifest, tuple(problems))
 
 
-def _stray(folder: Path, manifests: int) -> Problem:
+def _stray(folder: Path, manifests: int) -> Problem | None:
+    """Why a folder in the inbox is no job."""
     where = f"{folder.parent.name}/{folder.name}"
+    hint = "Drop one manifest, or a folder with one and all that it names."
     if folder.is_symlink():
         return Problem(where, "the folder is a link.", "Drop the folder itself.")
-    none = "it holds no manifest, and none beside it names a file in it."
-    what = f"it holds {manifests} manifests." if manifests else none
-    return Problem(where, what, "Drop one manifest, or a folder with one and all that it names.")
-
-
-def _stamp_of_all(folder: Path) -> tuple[Stamp, bool]:
-    """That of every file in a folder, and whether one of them is still being copied."""
-    files = [Path(place, name) for place, _folders, names in os.walk(folder) for name in names if name != WHOLE]
-    names = [path.relative_to(folder).as_posix() for path in files]
-    return tuple(sorted(zip(names, map(stamp_of, files), strict=True))), any(
-        _is_passing(name) and not Path(name).name.startswith(".") for name in names
+    if folder.name == VOICES:
+        what = "it holds a manifest, and this name is for voices."
+        return Problem(where, what, "Drop it under another name.") if manifests else None
+    if manifests == 0:
+        return Problem(where, "it holds no manifest, and none beside it names a file in it.", hint)
+    if manifests > 1:
+        return Problem(where, f"it holds {manifests} manifests.", hint)
+    ours = next((name for name in (LOCK, WHOLE) if not _may_be_ours(folder / name)), None)
+    return (
+        Problem(where, f'it holds something called "{ours}", as a file of ours is.', "Take it out.") if ours else None
     )
+
+
+def _may_be_ours(path: Path) -> bool:
+    """Whether nothing is there, or the mark of a folder that could not be moved yet."""
+    if not os.path.lexists(path):
+        return True
+    return path.name == WHOLE and not path.is_symlink() and stamp_of(path) is not None
+
+
+def _stamp_of_all(folder: Path) -> Stamp:
+    """That of every file in a folder."""
+    files = [Path(place, name) for place, _folders, names in os.walk(folder) for name in names if name != WHOLE]
+    return tuple(sorted((path.relative_to(folder).as_posix(), stamp_of(path)) for path in files))
 
 
 def _named(manifest: Manifest | None) -> Iterator[tuple[str, str]]:
@@ -351,7 +369,7 @@ def _first(roots: tuple[Path, ...], name: str) -> Path:
 def _voices(root: Path) -> Iterator[str]:
     """All that lies under voices/, also what is still being copied; which of it is used, the script says."""
     for folder, _folders, names in os.walk(root / VOICES):
-        for name in sorted(names):
+        for name in sorted(names) if Path(folder) != root / VOICES else ():  # each has a folder of its own
             if stamp_of(path := Path(folder, name)):
                 yield path.relative_to(root).as_posix()
 

@@ -38,7 +38,7 @@ from pipeline.errors import EngineError, PodcastError, Problem, RequestError, St
 from pipeline.files import safe_name
 from pipeline.jobs.bulk import AT_ONCE, Bulk, is_light, pool_engines
 from pipeline.jobs.job import open_job
-from pipeline.jobs.report import closing_lines, summary
+from pipeline.jobs.report import closing_lines, file_lines, summary
 from pipeline.jobs.stages import OnProgress, no_bars
 from pipeline.jobs.status import Board, share_done
 from pipeline.logs import log_to, note
@@ -114,7 +114,7 @@ def podcast(
         with _bulk(settings, {job.traits.name}) as bulk, _progress_artifact(job.name) as on_progress:
             bulk.add(job)
             report = bulk.render(job, on_progress, _as_task)
-        lines = [*closing_lines(report), *(str(job.workspace.root / item.path) for item in report.deliverables)]
+        lines = [*closing_lines(report), *file_lines(report, job.workspace.root)]
         note("\n".join(lines))
         tell_run(lines)
         create_markdown_artifact(summary(report), key="report", description=f"{job.name}: {report.status}")

@@ -87,13 +87,19 @@ def serve(service: Service) -> None:
     api = configured or prefect_server.LOCAL_API
     stop = threading.Event()
     os.environ["PREFECT_API_URL"] = api
-    prefect_server.ensure_server(api, service.say, stop, is_configured=configured is not None)
-    if configured is None:
-        # Without an address every `prefect` command would start a server of its own, beside this one.
-        prefect_server.set_in_profile({"PREFECT_API_URL": api})
-        service.say(f"your Prefect profile now has PREFECT_API_URL={api}; undo: prefect config unset PREFECT_API_URL")
     with ExitStack() as stack:
         stack.enter_context(_alone(service.name))
+        board = stack.enter_context(Board(service.settings.output, worker_pids).open())
+        if service.drops is not None:
+            remember_drop_folder(service.settings.output, service.drops.root)
+            note = f"until {service.cron}" if service.cron else "in the inbox"
+            stack.enter_context(showing(board, service.drops.root, note))
+        prefect_server.ensure_server(api, service.say, stop, is_configured=configured is not None)
+        if configured is None:
+            # Without an address every `prefect` command would start a server of its own, beside this one.
+            prefect_server.set_in_profile({"PREFECT_API_URL": api})
+            undo = "undo: prefect config unset PREFECT_API_URL"
+            service.say(f"your Prefect profile now has PREFECT_API_URL={api}; {undo}")
         address = service.settings.cluster
         if address is None:
             address = stack.enter_context(local_cluster(plan_workers(service.settings, EVERY_ENGINE)))
@@ -102,12 +108,8 @@ def serve(service: Service) -> None:
         stack.enter_context(prefect_server.keeping_server(api, service.say, stop))
         stack.callback(stop.set)
         stack.enter_context(_private_folder())
-        board = stack.enter_context(Board(service.settings.output, worker_pids).open())
         if service.drops is not None and service.cron is None:
             stack.enter_context(_watching(service, service.drops, board, stop))
-        elif service.drops is not None:
-            remember_drop_folder(service.settings.output, service.drops.root)
-            stack.enter_context(showing(board, service.drops.root, f"until {service.cron}"))
         _serve(service, api, stop)
 
 

@@ -16,7 +16,7 @@ from pipeline.errors import PodcastError, printable, reason
 from pipeline.jobs.bulk import Bulk, open_bulk
 from pipeline.jobs.job import open_job
 from pipeline.jobs.progress import progress_bars, telling
-from pipeline.jobs.report import Report
+from pipeline.jobs.report import Report, file_lines
 from pipeline.jobs.stages import Bars
 from pipeline.jobs.status import Board, JobStatus
 from pipeline.night.claims import (
@@ -116,6 +116,6 @@ def _lines(outcome: Outcome, output: Path) -> Iterator[str]:
     else:
         yield f'{outcome.name}: {report.status} ("{printable(report.title)}", {clock(report.audio_s)} of audio)'
         root = output / Path(report.job or outcome.name).parts[0]
-        yield from (f"  {printable(str(root / item.path))}" for item in report.deliverables)
+        yield from (f"  {line}" for line in file_lines(report, root))
     if outcome.error:
         yield outcome.error

@@ -135,18 +135,15 @@ class Watcher:
         self._hindrances.pop("", None)
         ours = set(self._claims)
         self._reap(scene, stop)
-        settling = False
         for stray, still_s in scene.strays.items():
-            if still_s >= self._drops.patience_s:
+            if self._once or still_s >= self._drops.patience_s:
                 self._say_once(stray.where, str(stray))
-            else:
-                settling = True
         for claimed in list(self._claims.values()):
             if claimed.name not in self._renders and self._drops.clock() >= claimed.due_s:
                 self._go_on(claimed, scene, threads)
         self._take_over(scene)
         left = self._take(scene, ours)
-        return left or settling or bool(self._claims) or bool(self._moved)
+        return left or bool(self._claims) or bool(self._moved)
 
     @property
     def _is_full(self) -> bool:
@@ -184,6 +181,9 @@ class Watcher:
                 self._claim(drop, scene)
             else:
                 left = True
+                if self._once and drop.problems:  # whoever waits for the end wants to know what for
+                    what = f"{drop.problems[0].what} That may come yet, and is waited for."
+                    self._say_once(drop.name, f"{drop.name}: {what}")
         return left
 
     def _is_due(self, drop: Drop) -> bool:

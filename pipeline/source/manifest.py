@@ -99,7 +99,7 @@ class Manifest(BaseModel):
     series: str = ""
     part: str = ""
     season: int | None = Field(None, ge=1, le=999)
-    episode: int | None = Field(None, ge=1, le=9999)
+    episode: int | None = Field(None, ge=0, le=9999)  # 0: a trailer
     read_by: str = ""
     year: int | None = Field(None, ge=1, le=9999)
     description: str = ""

@@ -124,3 +124,16 @@ def test_exit_codes(tmp_path: Path, arguments: list[str], code: int) -> None:
     result = run_podcast(*arguments, cwd=tmp_path)
     assert result.returncode == code
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", ">&- 2>&-", ">&-"])
+def test_a_job_that_is_done_is_done_though_nobody_can_be_told(closed: str, make_job: MakeJob, tmp_path: Path) -> None:
+    """A night in cron whose log cannot be written is no failed night."""
+    make_job(deliver=["flac"])
+    for command in ("plan job.yaml", "render job.yaml --engine tone", "digest", "clean"):
+        ended = subprocess.run(
+            f"{PODCAST} {command} {closed}", shell=True, cwd=tmp_path, capture_output=True, check=False
+        )
+        assert ended.returncode == 0, (command, ended.stderr)
+        assert b"Traceback" not in ended.stderr
+    assert len(list((tmp_path / "output/job/flac").rglob("*.flac"))) == 2

@@ -48,7 +48,7 @@ TAGS = Tags(
     cover=picture(),
     cover_mime="image/jpeg",
 )
-BARE = Tags("T", "", "", "", "", None, 0, 0, 0, 0, "", "", "", "", None, "")
+BARE = Tags("T", "", "", "", "", None, 0, 0, 0, None, "", "", "", "", None, "")
 
 
 def marks(count: int) -> list[ChapterMark]:

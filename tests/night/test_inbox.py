@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.night.inbox import Inbox
 from pipeline.workspace import Folders
-from tests.support.processes import until
+from tests.support.processes import WAIT_S, until
 from tests.support.shop import Running, Shop
 
 
@@ -151,7 +151,7 @@ def test_a_folder_that_is_no_job_is_told_of(shop: Shop, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_wrong_fails_whole(shop: Shop) -> None:
-    """A link in it that leads elsewhere is not followed."""
+    """A link in it that leads elsewhere goes along as a link."""
     (shop.inbox / "one").mkdir()
     (shop.inbox / "one/m.yaml").write_text("title: A\nscript: gone.md\n")
     (shop.inbox / "one/extra.txt").write_text("Mine.")
@@ -160,7 +160,8 @@ def test_a_folder_that_is_wrong_fails_whole(shop: Shop) -> None:
     (shop.inbox / "one/link.txt").symlink_to(secret)
     shop.drain()
     assert shop.error("m").startswith('m.yaml:2: there is no file "gone.md".')
-    assert shop.files("failed") == ["m/extra.txt", "m/m.error.txt", "m/m.yaml"]
+    assert shop.files("failed") == ["m/extra.txt", "m/link.txt", "m/m.error.txt", "m/m.yaml"]
+    assert (shop.folder / "failed/m/link.txt").is_symlink()
     assert secret.read_text() == "Nobody's business."
 
 
@@ -171,10 +172,75 @@ def test_a_folder_is_taken_when_nothing_of_it_changes_any_more(shop: Shop) -> No
     (folder / "one.yaml").write_text('{"title": "A test", "script": "one.md"}')
     (folder / "one.md").write_text("Hello.")
     (folder / "cover.jpg.part").write_text("half a picture")
-    with Running(shop.watcher()):
+    with Running(shop.watcher(patience_s=WAIT_S)):
         until(lambda: [drop for drop in shop.waiting() if drop.folder])
         time.sleep(0.5)
         assert shop.rendered == []
         (folder / "cover.jpg.part").unlink()
         until(lambda: shop.finished)
     assert shop.rendered == [("one.yaml", "Hello.")]
+
+
+@pytest.mark.parametrize("name", [".lock", ".whole"])
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_a_folder_may_bring_what_is_called_as_files_of_ours(shop: Shop, tmp_path: Path, name: str, kind: str) -> None:
+    """It is told of, and others go on; nothing is made where a link leads, and nothing waits for a pipe."""
+    (shop.inbox / "one").mkdir()
+    (shop.inbox / "one/one.yaml").write_text('{"title": "A test", "script": "one.md"}')
+    (shop.inbox / "one/one.md").write_text("Hello.")
+    path = shop.inbox / "one" / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(tmp_path / "victim")
+    else:
+        path.mkdir()
+    shop.drop("other")
+    shop.drain()
+    assert shop.rendered == [("other.yaml", "Hello.")]
+    assert f'inbox/one: it holds something called "{name}", as a file of ours is. Take it out.' in shop.said
+    assert not (tmp_path / "victim").exists()
+    assert (shop.inbox / "one/one.md").is_file()
+
+
+def test_all_that_came_in_a_folder_is_in_done(shop: Shop, tmp_path: Path) -> None:
+    """Hidden files, the script among them, copies that an editor left, links and pipes."""
+    folder = shop.inbox / "one"
+    (folder / ".git").mkdir(parents=True)
+    for name in (".one.md", ".git/.hidden", ".git/config", "one.md~"):
+        (folder / name).write_text("Hello.")
+    (folder / "link").symlink_to(tmp_path)
+    (folder / ".git/link").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe")
+    (folder / "one.yaml").write_text('{"title": "A test", "script": ".one.md"}')
+    shop.drain()
+    assert shop.rendered == [("one.yaml", "Hello.")]
+    done = shop.folder / "done/one"
+    for name in (".one.md", ".git/.hidden", ".git/config", "one.md~", "one.yaml"):
+        assert (done / name).is_file()
+    assert (done / "link").is_symlink()
+    assert (done / ".git/link").is_symlink()
+    assert (done / "pipe").is_fifo()
+    assert tmp_path.is_dir()
+    assert shop.files("running") == []
+
+
+def test_a_manifest_among_the_voices_is_told_of(shop: Shop) -> None:
+    """And no other job takes it along."""
+    (shop.inbox / "voices/mine").mkdir(parents=True)
+    (shop.inbox / "voices/mine/voice.yaml").write_text("description: d")
+    (shop.inbox / "voices/show.yaml").write_text('{"title": "A test", "script": "show.md"}')
+    shop.drop("other")
+    shop.drain()
+    assert "inbox/voices: it holds a manifest, and this name is for voices. Drop it under another name." in shop.said
+    assert shop.files("inbox") == ["voices/show.yaml"]
+    assert (shop.folder / "done/other/voices/mine/voice.yaml").is_file()
+
+
+def test_what_stands_where_a_job_belongs_is_left(shop: Shop) -> None:
+    """The job has the next folder."""
+    (shop.folder / "done").mkdir()
+    os.mkfifo(shop.folder / "done/one")
+    shop.drop("one")
+    shop.drain()
+    assert (shop.folder / "done/one 2/one.yaml").is_file()
