@@ -34,6 +34,11 @@ _STORAGE_ERRNOS = {
     errno.EEXIST: "a file stands where a folder is needed.",
     errno.EIO: "the disk reports an input/output error.",
 }
+_STORAGE_HINTS = {
+    errno.ENOSPC: "Make room or choose another folder with --out",
+    errno.EDQUOT: "Make room or choose another folder with --out",
+    errno.EIO: "See to the disk or choose another folder with --out",
+}
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # by shape: making one takes longer than using it
@@ -52,8 +57,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = _STORAGE_ERRNOS.get(error.errno or 0, f"{error.strerror or error}.")
-        hint = "See to the disk" if error.errno == errno.EIO else "Make room"
-        hint += " or choose another folder with --out"
+        hint = _STORAGE_HINTS.get(error.errno or 0, "Choose another folder with --out")
         raise StorageError(
             Problem(str(path), reason, f"{hint}, then run the same command again: finished takes are kept.")
         ) from error

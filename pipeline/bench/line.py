@@ -51,7 +51,7 @@ _Run = Callable[..., list[_CommandRun]]  # of a stage's name and the commands it
 
 def bench_pipeline(words: int, runs: int, on_progress: OnProgress) -> dict[str, Any]:
     """Measure the line on this machine and return one JSON object."""
-    with tempfile.TemporaryDirectory(prefix="podcast-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="podcast-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
 
         def run(stage: str, *commands: _Arguments) -> list[_CommandRun]:
@@ -183,7 +183,11 @@ def _podcast(folder: Path, *arguments: str | Path) -> _CommandRun:
     with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, stdout=stdout, stderr=stderr)
-        _pid, status, usage = os.wait4(process.pid, 0)
+        try:
+            _pid, status, usage = os.wait4(process.pid, 0)
+        except BaseException:  # Ctrl-C, which a terminal sends to both, and others do not
+            process.kill()
+            raise
         wall_s = time.perf_counter() - started
         if code := os.waitstatus_to_exitcode(status):
             stderr.seek(0)

@@ -40,7 +40,7 @@ def bench_overnight(
     manifests: int, words: int, kill_every_s: float, device: str | None, on_progress: OnProgress
 ) -> dict[str, Any]:
     """Render a season on the draft voice and return one JSON object. Raises `EngineError` where it is not all done."""
-    with tempfile.TemporaryDirectory(prefix="podcast-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="podcast-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         season = [
             write_job(folder, f"episode{number:02d}", dialogue(words, seed=number), deliver=["podcast", "m4b"])

@@ -92,23 +92,31 @@ def serve(
     from pipeline.jobs.progress import telling
 
     if cron is not None and folder is None:
-        raise click.UsageError("--cron says when the drop folder is rendered: name it with --watch.")
-    if folder is not None:  # before Prefect, which takes its time
-        from pipeline.workspace import Folders
-
-        Folders(folder).prepare()
-        tell_line(f"what is dropped into {folder / 'inbox'} will be rendered")
+        raise RequestError(Problem("--cron", "it says when a drop folder is rendered.", "Name that with --watch."))
+    if folder is not None and cron is None:  # before Prefect, which takes its time
+        _prepare(folder)
     with telling("loading Prefect"), _loading_prefect():
-        from pipeline.night.prefect_service import Service
+        from pipeline.night.prefect_service import Service, check_cron
         from pipeline.night.prefect_service import serve as serve_deployment
     from pipeline.jobs.bulk import AT_ONCE
     from pipeline.night.watcher import DropFolder
 
+    if folder is not None and cron is not None:
+        check_cron(cron)
+        _prepare(folder)
     settings = machine_settings(**options)
     _log(settings, "serve")
     drops = None if folder is None else DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll)
     serve_deployment(Service(name, limit, settings, _say, drops, cron))
     return DONE
+
+
+def _prepare(folder: Path) -> None:
+    """Make a drop folder. Raises `RequestError`."""
+    from pipeline.workspace import Folders
+
+    Folders(folder).prepare()
+    tell_line(f"what is dropped into {folder / 'inbox'} will be rendered")
 
 
 @click.command()

@@ -288,13 +288,17 @@ def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
 
 
 def _rendered_above(output: Path, name: str, manifest: Path) -> Iterator[Problem]:
-    """That the manifest was rendered from a folder above this one, and would be rendered anew here."""
-    if not os.path.exists(output / name):  # noqa: PTH110 - it raises nothing
-        for above in outputs_above(output):
-            if manifest.resolve() in Workspace(above, name).manifests:
-                what = f"this manifest was rendered into {above}, and nothing of that is used here."
-                yield Problem(str(output), what, f"Render it from there, or with --out {above}.")
-                return
+    """That there is an output folder above this one, where the manifest may have been rendered, and another is made."""
+    for above in () if os.path.exists(output / name) else outputs_above(output):  # noqa: PTH110 - it raises nothing
+        hint = f"Render it from there, or with --out {above}."
+        if manifest.resolve() in Workspace(above, name).manifests:
+            yield Problem(
+                str(output), f"this manifest was rendered into {above}, and nothing of that is used here.", hint
+            )
+            return
+        if not output.exists():
+            yield Problem(str(output), f"it is not here, and is made; there is one in {above}.", hint)
+            return
 
 
 def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:

@@ -118,7 +118,9 @@ def _lines() -> Iterator[Bars]:
         for title, own in list(lines.items()):
             is_same = own.last.split(" ")[0] == own.text.split(" ")[0]  # the stage
             wait_s = _AGAIN_S if is_same else _SILENT_S
-            if now_s - max(own.begun_s, own.last_s) >= wait_s and own.text != own.last:
+            if own.text == own.last:  # nothing moves: less and less often
+                wait_s = max(wait_s, own.last_s - own.begun_s)
+            if now_s - max(own.begun_s, own.last_s) >= wait_s:
                 own.last, own.last_s = own.text, now_s
                 _say(f"{title}: {own.text} ({clock(now_s - own.begun_s)})")
 

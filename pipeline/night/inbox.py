@@ -21,7 +21,7 @@ import watchfiles
 from pipeline.errors import Problem, RequestError
 from pipeline.files import is_inside
 from pipeline.source.documents import read_text, read_yaml
-from pipeline.source.manifest import Manifest, load_manifest
+from pipeline.source.manifest import Manifest, is_yaml_script, load_manifest
 from pipeline.window import Window
 from pipeline.workspace import VOICES, Folders, job_name
 
@@ -312,7 +312,7 @@ def _read(path: Path, stamp: FileStamp) -> _Read:
         return _Read(stamp, problems=(Problem(str(path), "the manifest is a link.", "Drop the file itself."),))
     try:
         data = read_yaml(read_text(path, str(path)), str(path)).data
-        if isinstance(data, list) or (isinstance(data, dict) and ("chapters" in data or "turns" in data)):
+        if isinstance(data, list) or is_yaml_script(data):
             return _Read(stamp, is_script=True)
         # What lies outside is looked for at every look, as a link may be made at any time.
         manifest, problems = load_manifest(path, allow_outside=True)

@@ -99,10 +99,10 @@ def podcast(
         log_to(settings.output, f"flow-{safe_name(_stem({'owner': owner, 'manifest': manifest, 'inbox': inbox}))}")
         if at_once is not None and at_once < 1:
             raise RequestError(Problem("at_once", f'"{at_once}" is no whole number above 0.', "Set it to one."))
-        if (manifest is None) == (inbox is None):
+        if manifest is None and inbox is None:
             what = "a run needs either a manifest or an inbox."
             raise RequestError(Problem("podcast/render", what, "Set one of the two parameters."))
-        if inbox is not None:
+        if manifest is None and inbox is not None:  # a deployment with a schedule has an inbox, whatever else is named
             drops = DropFolder(
                 Path(inbox), settings, _log.info, at_once or AT_ONCE, poll=poll, allow_outside=allow_outside
             )

@@ -80,7 +80,6 @@ def serve(service: Service) -> None:
 
     Raises `PodcastError` where no server can be had.
     """
-    _check_cron(service.cron)
     if service.settings.cluster is not None:
         check_address(service.settings.cluster, "client")
     configured = prefect_server.configured_api()
@@ -113,10 +112,10 @@ def serve(service: Service) -> None:
         _serve(service, api, stop)
 
 
-def _check_cron(cron: str | None) -> None:
+def check_cron(cron: str) -> None:
+    """Raise `RequestError` for what is no schedule."""
     try:
-        if cron is not None:
-            CronSchedule(cron=cron)
+        CronSchedule(cron=cron)
     except ValidationError:
         example = 'Write minute, hour, day, month and weekday, such as "0 23 * * *".'
         raise RequestError(Problem("--cron", f'"{cron}" is no schedule.', example)) from None

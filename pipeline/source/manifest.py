@@ -187,10 +187,13 @@ def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Man
     and reported with them. Raises `RequestError` where the file cannot be read as YAML at all.
     """
     path = Path(path)
+    two_lines = f'Give a manifest that names it, of two lines: "title: {path.stem}" and "script: {path.name}".'
+    script = RequestError(Problem(str(path), "this is a script, and no manifest.", two_lines))
     if path.suffix.lower() in _SCRIPT_SUFFIXES and path.is_file():
-        two_lines = f'Give a manifest that names it, of two lines: "title: {path.stem}" and "script: {path.name}".'
-        raise RequestError(Problem(str(path), "this is a script, and no manifest.", two_lines))
+        raise script
     located = read_yaml(read_text(path, str(path)), str(path))
+    if is_yaml_script(located.data):
+        raise script
     if not isinstance(located.data, dict):
         raise RequestError(
             Problem(f"{path}:1", 'a manifest holds "key: value" lines.', 'It needs at least "title:" and "script:".')
@@ -214,6 +217,13 @@ def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Man
     if not allow_outside:
         problems += _outside(manifest)
     return manifest, problems
+
+
+def is_yaml_script(data: Any) -> bool:
+    """Whether YAML holds a script: a list of turns, or chapters or turns by that name."""
+    if isinstance(data, list):
+        return bool(data) and all(isinstance(turn, dict) and not {"title", "script"} & set(turn) for turn in data)
+    return isinstance(data, dict) and "script" not in data and ("chapters" in data or "turns" in data)
 
 
 def _outside(manifest: Manifest) -> list[Problem]:

@@ -6,6 +6,7 @@ script one. Knows no engines.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,6 +149,8 @@ def _prompt_problems(folder: Path, prompt: Path, parsed: _VoiceFile, located: Lo
     where = located.where("prompt")
     if not is_inside(prompt, folder):
         return [Problem(where, f'"{parsed.prompt}" leaves the voice\'s folder.', "Copy the clip into it.")]
+    if os.path.lexists(prompt) and not prompt.is_file():
+        return [Problem(where, f'"{parsed.prompt}" is no regular file.', "Put the clip itself there.")]
     if not prompt.is_file():
         return [Problem(where, f'there is no file "{parsed.prompt}".', "Put the clip beside voice.yaml.")]
     if not parsed.transcript:
@@ -166,8 +169,9 @@ def cast_speakers(
 
     Defaults are handed out in order of appearance: a woman's or a man's as the name tells, else the other kind than
     the speaker before, and among those by a hash of the two names (rendezvous hashing): a speaker added at the end of a
-    script changes nobody else's voice. No two share one while any is free. `where` gives the place of each name of the
-    cast, and of the narrator under "narrator", for messages. Raises `RequestError` naming every unknown voice.
+    script changes nobody else's voice. No two share one while one of the kind is free. `where` gives the place of each
+    name of the cast, and of the narrator under "narrator", for messages. Raises `RequestError` naming every unknown
+    voice.
     """
     problems: list[Problem] = []
     roles: dict[str | None, Role] = {}
@@ -208,9 +212,11 @@ def _default_voice(
     defaults = [name for name, entry in library.items() if entry.default_cast] or list(library)
     others = [name for name in defaults if None not in with_voice.get(name, ())] or defaults
 
-    def rank(name: str) -> tuple[int, bool, int, str]:
+    def rank(name: str) -> tuple[int, int, int, str]:
+        uses, is_other = len(with_voice.get(name, ())), int(library[name].gender != wanted)
         hashed = zlib.crc32(f"{speaker}\0{name}".encode())
-        return len(with_voice.get(name, ())), library[name].gender != wanted, -hashed, name
+        first, second = (is_other, uses) if gender_of(speaker) else (uses, is_other)
+        return first, second, -hashed, name
 
     return min(others, key=rank)
 

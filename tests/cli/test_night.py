@@ -29,3 +29,16 @@ def test_the_inbox_is_there_before_prefect_is(tmp_path: Path) -> None:
     assert said[0] == "what is dropped into night/inbox will be rendered"
     assert "Prefect cannot read its settings" in said[-1]
     assert (tmp_path / "night/inbox").is_dir()
+
+
+def test_what_is_no_schedule_is_one_line(tmp_path: Path) -> None:
+    """And nothing is made before it is one."""
+    for options, said in (
+        (("--watch", "night", "--cron", "nonsense"), '--cron: "nonsense" is no schedule. Write minute, hour, day,'),
+        (("--cron", "0 23 * * *"), "--cron: it says when a drop folder is rendered. Name that with --watch."),
+    ):
+        refused = run_podcast("serve", *options, cwd=tmp_path, env={"PREFECT_HOME": str(tmp_path / "prefect")})
+        assert refused.returncode == 2
+        (line,) = [line for line in refused.stderr.splitlines() if not line.startswith("loading Prefect")]
+        assert line.startswith(said)
+        assert not (tmp_path / "night").exists()

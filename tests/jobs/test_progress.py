@@ -85,7 +85,7 @@ def test_bars_of_a_drop_folder_go_with_their_jobs(make_job: MakeJob, tmp_path: P
 def test_what_takes_its_time_is_told_where_no_bar_is_seen(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From its beginning, before anything of it is done, and again only where something has changed."""
+    """From its beginning, before anything is done, and again where something has changed or a minute has passed."""
     monkeypatch.setattr(progress, "_SILENT_S", 0.05)
     monkeypatch.setattr(progress, "_AGAIN_S", 0.1)
     monkeypatch.setattr(progress, "_LOOK_S", 0.01)
@@ -108,7 +108,8 @@ def test_what_takes_its_time_is_told_where_no_bar_is_seen(
         time.sleep(0.3)
         on_progress("chapters", 0, 0)
         until_said("show: chapters 100 % (0:00)\n")
-    assert said.count("\n") == 3
+    assert said.count("beginning") == 1
+    assert said.count("takes") <= 3  # less and less often where nothing moves
     with progress.telling("thinking"):
         until_said("thinking … (0:00)\n")
     assert said.count("thinking …\n") == 1

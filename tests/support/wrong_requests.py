@@ -92,6 +92,10 @@ WRONG = [
     wrong("empty manifest", "", ("job.yaml:1", 'needs at least "title:" and "script:"')),
     wrong("only a comment", "# nothing\n", ("job.yaml:1", 'needs at least "title:" and "script:"')),
     wrong("a list", "- title: A test\n- script: job.md\n", ("job.yaml:1", 'needs at least "title:"')),
+    wrong(
+        "script of turns", "turns:\n- Ann: Hello.\n", ("job.yaml", "this is a script, and no manifest. Give a manifest")
+    ),
+    wrong("script in a list", "- Ann: Hello.\n", ("job.yaml", "this is a script, and no manifest. Give a manifest")),
     wrong("plain words", "A test\n", ("job.yaml:1", 'needs at least "title:"')),
     wrong("manifest in Latin-1", "title: Café\nscript: job.md\n".encode("latin-1"), ("job.yaml:1", "not UTF-8")),
     wrong("manifest of bytes", bytes(range(256)), ("job.yaml:2", "not UTF-8")),
