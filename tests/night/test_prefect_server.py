@@ -144,7 +144,7 @@ def test_a_server_that_is_not_ours_is_left_as_it_is(served: Served, tmp_path: Pa
     ):
         env = dict(served.env) | {"PREFECT_HOME": str(home), "PREFECT_API_URL": api} | own
         elsewhere = Served(tmp_path, env, served.said, served.process)
-        for command, code in (("serve", 1), ("status --prefect", 0), ("watch night --once", 0)):
+        for command, code in (("serve", 1), ("status --prefect", 0), ("watch night --once --create", 0)):
             ended = elsewhere.run(PODCAST, *command.split())
             assert ended.returncode == code, ended.stderr
             assert f"{api}: {problem}" in ended.stderr
@@ -226,7 +226,7 @@ def test_another_users_server_gets_no_password_and_serves_nothing(tmp_path: Path
             assert "a process of another user listens there." in ended.stderr
             assert "PREFECT_API_URL" not in profile.read_text()
         profile.write_text(profile.read_text() + f"PREFECT_API_URL = 'http://127.0.0.1:{port}/api'\n")
-        for command in ("serve", "status --prefect", "watch night --once", "doctor"):
+        for command in ("serve", "status --prefect", "watch night --once --create", "doctor"):
             told = run_podcast(*command.split(), cwd=tmp_path, env=env)
             assert "Traceback" not in told.stderr
             assert ("a process of another user listens there." in told.stderr) == (command != "doctor")
