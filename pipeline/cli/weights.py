@@ -11,7 +11,7 @@ import click
 
 from pipeline.cli.options import DONE, SOME_FAILED, json_option, machine_settings, print_json, tell, tell_line
 from pipeline.errors import Problem, RequestError
-from pipeline.words import size_text
+from pipeline.words import size_text, table
 
 
 @click.group()
@@ -142,12 +142,9 @@ def _calibration(calibration: Mapping[str, Any]) -> str:
     row("int8 with scales", calibration["mended"])
     row("int8 as it is written", calibration["int8"])
     limits = calibration["limits"]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows]
-    lines.append(
+    return f"{table(rows)}\n" + (
         f"Against fp32, {calibration['texts']} texts, {calibration['frames']} frames of each. "
         f"{calibration['kept_share']:.0%} of the weights are kept in bf16. int8 may lose {limits['factor']:.0f} times "
         f"what bf16 loses, and an error of {limits['error']}: it is "
         f"{'' if calibration['allowed'] else 'not '}allowed."
     )
-    return "\n".join(lines)
