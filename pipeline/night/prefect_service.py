@@ -87,7 +87,7 @@ def serve(service: Service) -> None:
     stop = threading.Event()
     os.environ["PREFECT_API_URL"] = api
     with ExitStack() as stack:
-        stack.enter_context(_alone(service.name))
+        stack.enter_context(_served_once(service.name))
         board = stack.enter_context(Board(service.settings.output, worker_pids).open())
         if service.drops is not None:
             remember_drop_folder(service.settings.output, service.drops.root)
@@ -154,8 +154,8 @@ def _serve(service: Service, api: str, stop: threading.Event) -> None:
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """Be the only one on this machine to serve the deployment. Raises `RequestError` where another does.
+def _served_once(name: str) -> Iterator[None]:
+    """See that nobody else on this machine serves the deployment. Raises `RequestError` where another does.
 
     Whichever of two ended first would pause it for the other, too.
     """

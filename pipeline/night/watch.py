@@ -19,9 +19,7 @@ from pipeline.jobs.progress import progress_bars, telling
 from pipeline.jobs.report import Report, file_lines
 from pipeline.jobs.stages import Bars
 from pipeline.jobs.status import Board, JobStatus
-from pipeline.night.claims import (
-    Outcome,
-)
+from pipeline.night.claims import Outcome
 from pipeline.night.digest import latest_digest, names_claimed, names_waiting, remember_drop_folder
 from pipeline.night.page import write_digest
 from pipeline.night.watcher import DropFolder, Render, Watcher
