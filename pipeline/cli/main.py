@@ -19,6 +19,7 @@ import click
 
 from pipeline import __version__
 from pipeline.cli.bench import bench
+from pipeline.cli.check import check
 from pipeline.cli.night import clean, digest, serve, status, watch, worker
 from pipeline.cli.options import (
     DONE,
@@ -295,7 +296,7 @@ def doctor(as_json: bool) -> int:
     return DONE if all(finding.ok for finding in findings) else SOME_FAILED
 
 
-for command in (plan, watch, serve, worker, status, digest, clean):
+for command in (check, plan, watch, serve, worker, status, digest, clean):
     podcast.add_command(command)
 podcast.add_command(voices)
 podcast.add_command(weights)

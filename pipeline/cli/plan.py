@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.check import left_out_counts
 from pipeline.cli.options import (
     DONE,
     engine_option,
@@ -62,13 +63,21 @@ def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool,
 
 
 def _as_dict(job: Job, explained: Sequence[tuple[PlannedTake, str, str]], notes: Iterable[Problem]) -> dict[str, Any]:
+    from pipeline.jobs.job import unsaid
+
     to_render = sum(action == "render" for _take, action, _reason in explained)
+    left_out, replaced = left_out_counts(job.script)
     return {
         "job": job.name,
         "title": job.manifest.title,
         "audio_s": round(job.audio_s, 1),
         "takes": {"total": len(job.takes), "render": to_render, "reuse": len(job.takes) - to_render},
         "notes": [note.as_dict() for note in notes],
+        "left_out": left_out,
+        "replaced": replaced,
+        "unspoken": [
+            {"where": turn.where, "text": text} for turn, text in unsaid(job.script, job.manifest.language, job.traits)
+        ],
         "speakers": list(_speakers(job)),
         **_cast(job),
         "chapters": [
@@ -153,12 +162,30 @@ def _lines(job: Job, explained: Sequence[tuple[PlannedTake, str, str]]) -> Itera
     yield ""
     yield table([(str(number), clock(audio_s), _short(title)) for number, title, audio_s, _n in chapters[:_SHOWN]])
     yield from _more(len(chapters))
+    yield from _unread(job)
     if to_render:
         yield ""
     for take, reason in to_render[:_SHOWN]:
         who = ", ".join(map(_short, _names(take.chunk.pieces)))
         yield f"  chapter {take.chunk.chapter + 1}  {reason:<8}  {who}: {_short(take.text)}"
     yield from _more(len(to_render))
+
+
+def _unread(job: Job) -> Iterator[str]:
+    """What of the sources is not spoken as it stands."""
+    from pipeline.jobs.job import unsaid
+    from pipeline.words import counted
+
+    titles = ("left out", "spoken otherwise")
+    shown = {title: counts for title, counts in zip(titles, left_out_counts(job.script), strict=True) if counts}
+    silent = sum(1 for _turn in unsaid(job.script, job.manifest.language, job.traits))
+    if shown or silent:
+        yield ""
+    for title, counts in shown.items():
+        listed = ", ".join(f"{reason} {count:,}" for reason, count in counts.items())
+        yield f"{title}: {listed} (podcast check shows them)"
+    if silent:
+        yield f"not said by the engine {job.traits.name}: words in {counted(silent, 'turn')}"
 
 
 def _more(count: int) -> Iterator[str]:

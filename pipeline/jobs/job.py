@@ -22,8 +22,17 @@ from pipeline.source.documents import siblings
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
 from pipeline.source.readers import is_script, load_script
-from pipeline.source.script import Script, speakers
-from pipeline.source.spoken.text import NONVERBAL_TAGS, nearest_tag, spoken, unknown_tags, unspeakable
+from pipeline.source.script import Script, Turn, speakers
+from pipeline.source.spoken.text import (
+    NONVERBAL_TAGS,
+    has_speech,
+    has_tag,
+    nearest_tag,
+    spoken,
+    unknown_tags,
+    unspeakable,
+    words,
+)
 from pipeline.source.voices import Casting, Library, cast_speakers, load_library
 from pipeline.takes.auditions import plan_audition
 from pipeline.takes.chunks import Chunk, pack, sayer, too_long
@@ -94,6 +103,63 @@ class Job:
         return by_chapter
 
 
+@dataclass(frozen=True)
+class JobRequest:
+    """A manifest and what of all it names could be read, with every problem in them."""
+
+    manifest: Manifest
+    script: Script | None
+    library: Library | None
+    casting: Casting | None
+    cover: Cover | None
+    engine: Engine | None
+    traits: Traits | None
+    problems: tuple[Problem, ...]
+
+    @functools.cached_property
+    def unspoken(self) -> tuple[Problem, ...]:
+        """Turns with words that no voice can say in its language."""
+        return tuple(_unspeakable(self.script, self.manifest.language)) if self.script else ()
+
+    @functools.cached_property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is worth knowing though nothing is wrong."""
+        script, casting, traits = self.script, self.casting, self.traits
+        return (
+            *(script.warnings if script else ()),
+            *(casting.warnings if casting else ()),
+            *self.unspoken,
+            *(_foreign(self.manifest, traits) if traits else ()),
+            *(_unknown_tags(script) if script and traits and traits.speaks_tags else ()),
+        )
+
+
+def read_request(
+    path: Path | str, settings: Settings | None = None, *, engine: str | None = None, allow_outside: bool = False
+) -> JobRequest:
+    """Read and check a manifest and all it names. Raises `RequestError` where the manifest cannot be read at all."""
+    path, settings = Path(path), settings or load_settings()
+    manifest, problems = load_manifest(path, allow_outside=allow_outside)
+    check = _Checker(problems)
+    if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
+        problems.append(problem)
+    script = _load_script(manifest, allow_outside=allow_outside)
+    problems += script.problems if script else ()
+    library = check(lambda: _load_library(path.parent, settings.voices, allow_outside=allow_outside))
+    cover = check(lambda: _load_cover(manifest)) if manifest.cover else None
+    casting = check(lambda: _cast(manifest, script, library)) if library else None
+    name = engine or manifest.engine
+    opened = check(lambda: _open_engine(manifest, name, settings))
+    if casting and name in TRAITS:
+        problems += _engine_problems(manifest, casting, TRAITS[name], opened)
+    if script and name in TRAITS:
+        say = sayer(manifest.language, tags=TRAITS[name].speaks_tags)
+        turns = [turn for chapter in script.chapters for turn in chapter.turns]
+        problems += too_long(turns, TRAITS[name].budget, say)
+        problems += _unknown_turn_voices(script, library or {})
+    return JobRequest(manifest, script, library, casting, cover, opened, TRAITS.get(name), tuple(problems))
+
+
 def open_job(
     path: Path | str,
     settings: Settings | None = None,
@@ -109,51 +175,44 @@ def open_job(
     lies.
     """
     path, settings = Path(path), settings or load_settings()
-    manifest, problems = load_manifest(path, allow_outside=allow_outside)
-    check = _Checker(problems)
-    if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
-        problems.append(problem)
-    script = check(lambda: _load_script(manifest, allow_outside=allow_outside))
-    library = check(lambda: _load_library(path.parent, settings.voices, allow_outside=allow_outside))
-    cover = check(lambda: _load_cover(manifest)) if manifest.cover else None
-    casting = check(lambda: _cast(manifest, script, library)) if library else None
-    name = engine or manifest.engine
-    opened = check(lambda: _open_engine(manifest, name, settings))
-    if casting and name in TRAITS:
-        problems += _engine_problems(manifest, casting, TRAITS[name], opened)
-    if script and name in TRAITS:
-        say = sayer(manifest.language, tags=TRAITS[name].speaks_tags)
-        turns = [turn for chapter in script.chapters for turn in chapter.turns]
-        problems += too_long(turns, TRAITS[name].budget, say)
-        problems += _unknown_turn_voices(script, library or {})
-    raise_if_any(problems)
-    assert script and library and casting and opened
-    traits = TRAITS[name]
+    request = read_request(path, settings, engine=engine, allow_outside=allow_outside)
+    raise_if_any(request.problems)
+    manifest, script, library, casting = request.manifest, request.script, request.library, request.casting
+    assert script and library and casting and request.engine and request.traits
+    traits = request.traits
     chunks = _pack(script, manifest.language, traits)
-    unspoken = tuple(_unspeakable(script, manifest.language))
-    planned = plan_takes(script, chunks, casting, library, opened, language=manifest.language, seed=manifest.seed)
+    planned = plan_takes(
+        script, chunks, casting, library, request.engine, language=manifest.language, seed=manifest.seed
+    )
     return Job(
         manifest=manifest,
         script=script,
         casting=casting,
-        engine=opened,
+        engine=request.engine,
         traits=traits,
         takes=tuple(planned),
-        cover=cover,
+        cover=request.cover,
         warnings=(
-            *script.warnings,
-            *casting.warnings,
-            *unspoken,
-            *_foreign(manifest, traits),
+            *request.warnings,
             *_rendered_above(settings.output, job_name(path), owner or path),
             *traits.unheard((line.voice for take in planned for line in take.request.lines), manifest.where("engine")),
-            *(_unknown_tags(script) if traits.speaks_tags else ()),
         ),
-        unspoken=len(unspoken),
+        unspoken=len(request.unspoken),
         workspace=Workspace(settings.output, job_name(path)).of(manifest.production),
         owner=owner or path,
         shared=settings.takes,
     )
+
+
+def unsaid(script: Script, language: str, traits: Traits) -> Iterator[tuple[Turn, str]]:
+    """The words of each turn that an engine cannot say: its tags, and those in letters of another language."""
+    say = sayer(language, tags=traits.speaks_tags)
+    for chapter in script.chapters:
+        for turn in chapter.turns:
+            if not turn.text.isascii() or has_tag(turn.text):
+                silent = [word for word in words(turn.text) if not say(word) and (has_speech(word) or has_tag(word))]
+                if silent:
+                    yield turn, " ".join(silent)
 
 
 def apart(jobs: Iterable[Job]) -> list[Job]:
@@ -198,32 +257,31 @@ class _Checker:
         try:
             return load()
         except RequestError as error:
-            self._problems += error.problems
+            self._problems.extend(error.problems)
             return None
 
 
 def _load_script(manifest: Manifest, *, allow_outside: bool) -> Script | None:
     """The script; of one that was refused as outside, or is not named at all, there is nothing more to say."""
-    names = [name for name in manifest.script if name and (allow_outside or not manifest.is_outside(name))]
-    if not names:
+    named = [
+        (script.file, reading, _missing(manifest, index))
+        for index, (script, reading) in enumerate(zip(manifest.script, manifest.readings(), strict=True))
+        if script.file and (allow_outside or not manifest.is_outside(script.file))
+    ]
+    if not named:
         return None
-    missing = [_missing(manifest, index) if name in names else None for index, name in enumerate(manifest.script)]
-    problems = [problem for problem in missing if problem]
-    gone = {manifest.script[index] for index, problem in enumerate(missing) if problem}
-    paths = [manifest.file(name) for name in names if name not in gone]
-    try:
-        script = load_script(
-            [(path, str(path)) for path in paths], title=manifest.title, kind=manifest.kind, cast=manifest.cast
-        )
-    except RequestError as error:
-        problems += error.problems if paths else ()
-    raise_if_any(problems)
-    return script
+    missing = tuple(problem for _name, _reading, problem in named if problem)
+    files = [(manifest.file(name), reading) for name, reading, problem in named if not problem]
+    if not files:
+        return Script((), problems=missing)
+    paths = [(path, str(path)) for path, _reading in files]
+    script = load_script(paths, [reading for _path, reading in files], title=manifest.title)
+    return replace(script, problems=(*missing, *script.problems))
 
 
 def _missing(manifest: Manifest, index: int) -> Problem | None:
     """That a script which the manifest names is not there."""
-    name = manifest.script[index]
+    name = manifest.script[index].file
     path = manifest.file(name)
     if os.path.exists(path) or not is_script(path):  # noqa: PTH110 - it raises nothing
         return None

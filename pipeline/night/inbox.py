@@ -298,11 +298,11 @@ def _yaml_files(folder: Path, before: Mapping[Path, _Read]) -> dict[Path, _Read]
 def _manifests(folder: Path, files: Mapping[Path, _Read]) -> dict[Path, _Read]:
     """Those YAML files that are no scripts, and that no other one names as its script."""
     scripts = {
-        folder / name
+        folder / script.file
         for path, read in files.items()
         if read.manifest is not None
-        for name in read.manifest.script
-        if folder / name != path
+        for script in read.manifest.script
+        if folder / script.file != path
     }
     return {path: read for path, read in files.items() if not read.is_script and path not in scripts}
 
@@ -356,7 +356,8 @@ def _stamp_of_all(folder: Path) -> Stamp:
 def _named(manifest: Manifest | None) -> Iterator[tuple[str, str]]:
     """The place and the text of every path in a manifest."""
     if manifest is not None:
-        yield from ((manifest.where("script", index), name) for index, name in enumerate(manifest.script) if name)
+        scripts = enumerate(manifest.script)
+        yield from ((manifest.where("script", index), script.file) for index, script in scripts if script.file)
         if manifest.cover:
             yield manifest.where("cover"), manifest.cover
 

@@ -24,6 +24,7 @@ YamlPath = tuple[str | int, ...]
 Data = Union[dict[str, "Data"], list["Data"], str, None]  # noqa: UP007 - `|` cannot name itself before Python 3.12
 
 _UTF16_BOMS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_NO_TEXT = bytes((*range(1, 9), *range(14, 27), *range(28, 32), 127))
 _TAG_PREFIX = "tag:yaml.org,2002:"
 _NULL_TAG = _TAG_PREFIX + "null"
 _PLAIN_TAGS = frozenset(
@@ -50,7 +51,53 @@ def read_text(path: Path, shown: str) -> str:
 
     Anything else is refused with its line rather than guessed at: a wrong guess would be heard hours later.
     """
+    return _decoded(_read_bytes(path, shown), path, shown)
+
+
+def read_any_text(path: Path, shown: str) -> tuple[str, list[Problem]]:
+    """The text of a script, in whatever encoding, with `\n` line ends, and a note where the encoding is a guess.
+
+    What is no UTF-8 is read as UTF-16 where every other byte is zero, else as Windows-1252, which has the curly quotes
+    that Latin-1 lacks, else as Latin-1. Bytes that are no text in any of them are refused.
+    """
     data = _read_bytes(path, shown)
+    try:
+        return _decoded(data, path, shown), []
+    except RequestError:
+        encoding = _guessed_encoding(data)
+        if encoding is None:
+            raise
+    text = data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+    odd = next((index for index, char in enumerate(text) if not char.isascii()), 0)
+    line = text.count("\n", 0, odd) + 1
+    what = f'this is not UTF-8 text, and is read as {encoding} ("{text[max(odd - 12, 0) : odd + 12].strip()}").'
+    return text, [Problem(f"{shown}:{line}", what, "If that is wrong, save the file as UTF-8.")]
+
+
+def _guessed_encoding(data: bytes) -> str | None:
+    if b"\0" in data:
+        halves = {"utf-16-le": (data[1::2], data[::2]), "utf-16-be": (data[::2], data[1::2])}
+        guesses = [
+            name for name, (zeros, others) in halves.items() if zeros.count(0) > len(zeros) // 2 > 2 * others.count(0)
+        ]
+    elif data[:2] in _UTF16_BOMS or sum(data.count(code) for code in _NO_TEXT) > len(data) // 100:
+        guesses = []
+    else:
+        guesses = ["cp1252", "latin1"]
+    for encoding in guesses:
+        try:
+            if "\0" not in data.decode(encoding):
+                return encoding
+        except UnicodeDecodeError:
+            continue
+    return None
+
+
+def _conversion(path: Path) -> str:
+    return f"Save the file as UTF-8, for example: iconv -f cp1252 -t utf-8 {path.name} > new{path.suffix}"
+
+
+def _decoded(data: bytes, path: Path, shown: str) -> str:
     if data[:2] in _UTF16_BOMS:
         encoding, skip = _UTF16_BOMS[data[:2]], 2
     else:
@@ -62,8 +109,7 @@ def read_text(path: Path, shown: str) -> str:
         line = body[: error.start].decode(encoding, "replace").count("\n") + 1
         name = encoding.removesuffix("-le").removesuffix("-be").upper()
         what = f"this is not {name} text (byte {error.start + skip} does not decode)."
-        fix = f"Save the file as UTF-8, for example: iconv -f latin1 -t utf-8 {path.name} > new{path.suffix}"
-        raise RequestError(Problem(f"{shown}:{line}", what, fix)) from None
+        raise RequestError(Problem(f"{shown}:{line}", what, _conversion(path))) from None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
@@ -104,6 +150,8 @@ class Located:
     data: Any
     lines: dict[YamlPath, int]
     shown: str
+    places: dict[YamlPath, tuple[int, int]] = field(default_factory=dict)  # where each scalar begins and ends
+    keys: dict[YamlPath, tuple[int, int]] = field(default_factory=dict)  # and each key
 
     def where(self, *path: str | int) -> str:
         """The place of the value at `path`, or of the nearest value around it: `manifests/dune.yaml:14`."""
@@ -136,7 +184,7 @@ def read_yaml(text: str, shown: str) -> Located:
         what = "a backslash escape names a character that does not exist."
         raise RequestError(Problem(shown, what, "Correct it, or use single quotes.")) from None
     raise_if_any(reading.problems)
-    return Located(data, reading.lines, shown)
+    return Located(data, reading.lines, shown, reading.places, reading.keys)
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, shown: str) -> Problem:
@@ -173,6 +221,8 @@ class _Reading:
 
     shown: str
     lines: dict[YamlPath, int] = field(default_factory=dict)
+    places: dict[YamlPath, tuple[int, int]] = field(default_factory=dict)
+    keys: dict[YamlPath, tuple[int, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def run(self, text: str) -> Data:
@@ -201,6 +251,7 @@ class _Reading:
             return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode) and node.style is None and node.tag == _NULL_TAG:
             return None
+        self.places[path] = (node.start_mark.index, node.end_mark.index)
         return self._string(node.value, line)
 
     def _string(self, value: str, line: int) -> str:
@@ -229,6 +280,7 @@ class _Reading:
                 self._problem(line, f'"{key}" stands here twice.', f"Keep one; the first is on line {first}.")
                 continue
             self.lines[*path, key] = line
+            self.keys[*path, key] = (key_node.start_mark.index, key_node.end_mark.index)
             mapping[key] = self._value(value_node, (*path, key))
         return mapping
 

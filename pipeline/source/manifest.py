@@ -7,6 +7,7 @@ In: a YAML file. Out: a frozen `Manifest`, or every problem in it at once, each 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,6 +28,8 @@ from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_me
 from pipeline.files import is_inside
 from pipeline.source.documents import Located, plain_problems, read_text, read_yaml
 from pipeline.source.presets import PRESETS, Preset
+from pipeline.source.readers.forms import Form
+from pipeline.source.script import Reading, name_key
 from pipeline.window import Window
 from pipeline.workspace import Production
 
@@ -63,6 +66,16 @@ class Dia(BaseModel):
         return DiaSound(**values | {"precision": None if self.precision == "auto" else self.precision})
 
 
+class ScriptFile(BaseModel):
+    """A file of the script, and how it is read where that is not as its own form tells."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    file: str
+    labels: Literal[Form, "none"] | None = None  # the form of its labels
+    chapters_at: int | None = Field(None, ge=1, le=6)  # headings of so many signs begin chapters
+
+
 def _expand_preset(value: Any) -> Any:
     """`podcast`, or a mapping with a preset's name and the fields it overrides."""
     overrides: dict[str, Any] = {"preset": value} if isinstance(value, str) else value
@@ -84,11 +97,14 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     title: str = Field(min_length=1, max_length=500)
-    script: tuple[str, ...] = Field(min_length=1)
+    script: tuple[ScriptFile, ...] = Field(min_length=1)
     author: str = ""
     kind: Literal["podcast", "audiobook"] = "podcast"
     language: str = "en"
     cast: dict[str, str] = {}
+    speakers: tuple[str, ...] = ()  # names in the script that are speakers, whatever they look like
+    not_speakers: tuple[str, ...] = ()
+    aliases: dict[str, tuple[str, ...]] = {}  # other names under which a speaker stands in the script
     narrator: str | None = None
     engine: Literal["draft", "dia"] = "draft"
     seed: int = Field(0, ge=0, lt=2**63)
@@ -112,10 +128,36 @@ class Manifest(BaseModel):
     _located: Located = PrivateAttr()
     _path: Path = PrivateAttr()
 
-    @field_validator("script", "deliver", mode="before")
+    @field_validator("deliver", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, (str, Mapping)) else value
+
+    @field_validator("script", mode="before")
+    @classmethod
+    def _name_is_a_file(cls, value: Any) -> Any:
+        value = [value] if isinstance(value, (str, Mapping)) else value
+        return [{"file": one} if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+
+    @field_validator("speakers", "not_speakers", mode="before")
+    @classmethod
+    def _name_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("aliases", mode="before")
+    @classmethod
+    def _alias_is_a_list(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: [other] if isinstance(other, str) else other for name, other in value.items()}
+
+    @field_validator("aliases")
+    @classmethod
+    def _aliases_of_one(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        others = Counter(name_key(other) for names in value.values() for other in set(map(name_key, names)))
+        if twice := [other for other, count in others.items() if count > 1]:
+            raise InvalidValueError(f'"{twice[0]}" is an alias of two speakers.', "Keep it at one of them.")
+        return value
 
     @field_validator("title", "author", "series", "part", "read_by")
     @classmethod
@@ -158,6 +200,15 @@ class Manifest(BaseModel):
     def where(self, *path: str | int) -> str:
         """`file:line` of a key."""
         return self._located.where(*path)
+
+    def readings(self) -> tuple[Reading, ...]:
+        """How each file of the script is read."""
+        aliases = {name_key(other): name for name, others in self.aliases.items() for other in others}
+        cast = tuple(dict.fromkeys((*self.cast, *self.speakers, *self.aliases)))
+        return tuple(
+            Reading(self.kind, self.language, cast, self.not_speakers, aliases, script.labels, script.chapters_at)
+            for script in self.script
+        )
 
     @property
     def production(self) -> Production:
@@ -211,8 +262,8 @@ def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Man
     manifest._located, manifest._path = located, path
     problems += [
         Problem(manifest.where("script", index), "no script is named here.", "Write the name of a file.")
-        for index, name in enumerate(manifest.script)
-        if not name and "script" in kept
+        for index, script in enumerate(manifest.script)
+        if not script.file.strip() and "script" in kept
     ]
     if not allow_outside:
         problems += _outside(manifest)
@@ -228,7 +279,7 @@ def is_yaml_script(data: Any) -> bool:
 
 def _outside(manifest: Manifest) -> list[Problem]:
     """A problem for each path that leaves the manifest's folder."""
-    named = [(("script", index), name) for index, name in enumerate(manifest.script)]
+    named = [(("script", index), script.file) for index, script in enumerate(manifest.script)]
     if manifest.cover is not None:
         named.append((("cover", 0), manifest.cover))
     return [

@@ -6,27 +6,56 @@ the place of each turn in its file. Knows no formats, voices, engines or byte bu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from pipeline.errors import Problem
+from pipeline.source.ledger import Ledger
 from pipeline.source.spoken.text import has_speech
 
 # "heading" follows a heading that is spoken: it sounds like a scene break, and may share a chunk like a paragraph
 Border = Literal["chapter", "scene", "heading", "turn", "paragraph"]
 Kind = Literal["podcast", "audiobook"]
 
-
 MAX_PAUSE_S = 60.0
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a source is read: what its producer has said of it. What is left out is told by the source itself."""
+
+    kind: Kind = "podcast"
+    language: str = "en"
+    cast: tuple[str, ...] = ()  # names of speakers, whatever they look like
+    not_speakers: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)  # other names of a speaker, in lower case
+    labels: str | None = None  # the only form of labels, or "none"
+    chapters_at: int | None = None  # the level of headings that begin chapters
+
+    def known_name(self, name: str) -> str | None:
+        """The name that the producer has given a speaker, for one in whatever case, or for an alias of it."""
+        key = name_key(name)
+        return self.aliases.get(key) or next((known for known in self.cast if name_key(known) == key), None)
+
+
+def name_key(name: str) -> str:
+    """What names are compared by: `ANN` and `Ann` are one."""
+    return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
+
+
 class Piece(NamedTuple):
-    """One thing a line says: a heading and its text, a speaker and the name, a pause and its length."""
+    """One thing a line says: a heading and its text, a speaker and the name, a pause and its length.
+
+    `place` is where its text stands in the source.
+    """
 
     what: Literal["chapter", "heading", "scene", "speaker", "paragraph", "text", "pause"]
     text: str
     where: str
     pause_s: float = 0.0
+    place: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +86,8 @@ class Script:
 
     chapters: tuple[Chapter, ...]
     warnings: tuple[Problem, ...] = ()
+    ledgers: tuple[Ledger, ...] = ()  # what becomes of every character, by file
+    problems: tuple[Problem, ...] = ()  # what has to be mended before it is rendered
 
 
 def speakers(script: Script) -> list[str]:
@@ -71,6 +102,7 @@ class ScriptWriter:
     def __init__(self, title: str, where: str, kind: Kind) -> None:
         self.chapters: list[Chapter] = []
         self.warnings: list[Problem] = []
+        self.count = 0  # of turns
         self.speaker: str | None = None
         self.voice: str | None = None
         self._kind = kind
@@ -107,10 +139,12 @@ class ScriptWriter:
             self.warnings.append(Problem(where, what, f"They are shortened to {MAX_PAUSE_S:.0f}."))
         self._pause_s = min(total, MAX_PAUSE_S)
 
-    def take(self, piece: Piece) -> None:
-        """Add what a piece says: a chapter, a speaker, a pause or words."""
+    def take(self, piece: Piece) -> int | None:
+        """Add a chapter, a speaker, a pause or words. Returns which turn speaks the piece, if one does."""
+        count = self.count
         match piece.what:
             case "chapter":
+                self.close_chapter()
                 title = piece.text or f"Chapter {len(self.chapters) + 1}"
                 self.begin_chapter(title, piece.where, announced=bool(piece.text))
             case "heading" | "scene":
@@ -130,9 +164,11 @@ class ScriptWriter:
             case "text":
                 self._say(piece.text, piece.where)
                 self._has_spoken = True
+        return count if self.count > count else None
 
     def _say(self, text: str, where: str) -> None:
         last = self._turns[-1].speaker if self._turns else None
         border = self._border or ("paragraph" if last == self.speaker else "turn")
         self._turns.append(Turn(self.speaker, text, border, where, self._pause_s, self.voice))
         self._border = self._pause_s = None
+        self.count += 1

@@ -26,7 +26,7 @@ def test_two_lines_are_enough(tmp_path: Path) -> None:
     """Everything else has a default."""
     manifest, problems = _load(tmp_path, "title: The Show\nscript: show.md\n")
     assert problems == []
-    assert manifest.script == ("show.md",)
+    assert [script.file for script in manifest.script] == ["show.md"]
     assert manifest.deliver == (PRESETS["podcast"], PRESETS["m4b"])
     assert (manifest.kind, manifest.language, manifest.engine, manifest.seed) == ("podcast", "en", "draft", 0)
 

@@ -1,44 +1,52 @@
 """Readers: one file for each format a script may have.
 
-In: the paths of script files. Out: one `Script`, or every problem in them at once.
+In: the paths of script files. Out: one `Script` with its ledger and every problem in them at once.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import Problem, RequestError, raise_if_any
-from pipeline.source.documents import read_text
+from pipeline.errors import Problem, RequestError
+from pipeline.source.documents import read_any_text
+from pipeline.source.ledger import Ledger
 from pipeline.source.readers.markdown import parse_markdown
 from pipeline.source.readers.yaml import parse_yaml
-from pipeline.source.script import Chapter, Kind, Script
+from pipeline.source.script import Chapter, Reading, Script
 from pipeline.source.spoken.text import has_speech, spoken
 
 MARKDOWN_SUFFIXES = (".md", ".markdown", ".txt")
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
 
 
-def load_script(paths: Sequence[tuple[Path, str]], *, title: str, kind: Kind, cast: Collection[str]) -> Script:
-    """The script in one or more files, each a path and its name to show. Raises `RequestError` with all problems."""
+def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], *, title: str) -> Script:
+    """The script in one or more files, each a path and its name to show, and how it is read.
+
+    What is wrong with a file stands in the script's `problems`; the others are read all the same.
+    """
     chapters: list[Chapter] = []
     warnings: list[Problem] = []
     problems: list[Problem] = []
-    for path, shown in paths:
+    ledgers: list[Ledger] = []
+    turns = 0
+    for (path, shown), reading in zip(paths, readings, strict=True):
         name = _titled(path.stem) if len(paths) > 1 else title
         try:
-            script = _load_file(path, shown, name, kind, cast)
+            script = _load_file(path, shown, name, reading)
         except RequestError as error:
             problems += error.problems
             continue
         chapters += script.chapters
         warnings += script.warnings
-        problems += _silent_chapters(script, shown)
+        ledgers += (ledger.moved(turns) for ledger in script.ledgers)
+        turns += sum(len(chapter.turns) for chapter in script.chapters)
+        problems += (*script.problems, *_silent_chapters(script, shown))
     if not paths:
         problems.append(Problem("script", "there are no script files.", "Name at least one."))
-    raise_if_any(problems)
-    return Script(tuple(chapters), tuple(warnings))
+    return Script(tuple(chapters), tuple(warnings), tuple(ledgers), tuple(problems))
 
 
 def is_script(path: Path) -> bool:
@@ -46,14 +54,18 @@ def is_script(path: Path) -> bool:
     return path.suffix.lower() in MARKDOWN_SUFFIXES + YAML_SUFFIXES
 
 
-def _load_file(path: Path, shown: str, title: str, kind: Kind, cast: Collection[str]) -> Script:
+def _load_file(path: Path, shown: str, title: str, reading: Reading) -> Script:
     suffix = path.suffix.lower()
     if not is_script(path):
         accepted = ", ".join(MARKDOWN_SUFFIXES + YAML_SUFFIXES)
         what = f'a "{suffix}" file cannot be a script.' if suffix else "the file's name has no suffix."
         raise RequestError(Problem(shown, what, f"Use one of {accepted}."))
-    parse = parse_yaml if suffix in YAML_SUFFIXES else parse_markdown
-    return parse(read_text(path, shown), shown, title=title, kind=kind, cast=cast)
+    text, warnings = read_any_text(path, shown)
+    if suffix in YAML_SUFFIXES:
+        script = parse_yaml(text, shown, title=title, reading=reading)
+    else:
+        script = parse_markdown(text, shown, title=title, reading=reading, plain_text=suffix == ".txt")
+    return replace(script, warnings=(*warnings, *script.warnings))
 
 
 def _silent_chapters(script: Script, shown: str) -> list[Problem]:

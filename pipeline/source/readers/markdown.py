@@ -1,398 +1,233 @@
-"""Markdown: a script's text, line by line, into pieces in the order they are heard.
+"""Markdown and plain text: a source's blocks and labels as pieces in the order they are heard.
 
-In: the text of a Markdown file, or of one turn of a YAML script. Out: `Piece`s (headings, scene breaks, labels, pauses,
-display text) with their places; time stamps are recognised here, and left out. Knows no chapters, borders or kinds:
-`script` makes those.
+In: the text of a file, or of one turn of a YAML script. Out: a `Script` with its ledger. What is not spoken is marked
+in the source, by this module and by those it calls; what bears no mark is spoken.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections import Counter
-from collections.abc import Callable, Collection
-from functools import cache
-
-from markdown_it import MarkdownIt
-from markdown_it.common.utils import normalizeReference
-from markdown_it.token import Token
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from pipeline.errors import Problem
-from pipeline.source.script import MAX_PAUSE_S, Kind, Piece, Script, ScriptWriter
+from pipeline.source.ledger import Ledger, Reason, Source, Stretch, display
+from pipeline.source.readers.blocks import Block, read_blocks, read_references
+from pipeline.source.readers.boilerplate import mark_boilerplate
+from pipeline.source.readers.brackets import Brackets, Cut
+from pipeline.source.readers.inline import References, mark_inline
+from pipeline.source.readers.labels import Label, Labels, find_labels
+from pipeline.source.readers.lines import Vocabulary, mark_line_ends
+from pipeline.source.script import Piece, Reading, Script, ScriptWriter
 from pipeline.source.spoken import text as texts
+from pipeline.words import counted
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_NEEDS_PARSER = re.compile(r"[*_\[\]\\`<&]")
-_BRACKET = re.compile(r"\[([^\[\]]*)\]")
-_PAUSE = re.compile(r"pause:?\s*(-?\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|secs?|seconds?)?")
-_CLOCK = r"\d{1,3}:\d{2}(?::\d{2})?(?:[.,]\d{1,6})?"
-_CLOCKS = re.compile(rf"{_CLOCK}(?:\s*(?:-|–|-->|to)\s*{_CLOCK})?")
-_STAMP = rf"(?:\\?\[|\(){_CLOCK}(?:\\?\]|\))"
-_BOLD = re.compile(
-    rf"(?:{_STAMP}\s*)?(?P<mark>\*\*\*|\*\*|__)(?P<name>(?:(?!(?P=mark)).){{1,120}}?)"
-    rf"(?::\s*(?P=mark)|(?P=mark)\s*(?:{_STAMP}\s*)?:)\s*(?:{_STAMP}\s*)?(?P<rest>.*)"
-)
-_PLAIN = re.compile(
-    rf"(?:{_STAMP}\s*)?(?P<name>[^:]{{1,60}}?)\s*(?:{_STAMP}\s*)?:(?=\s|$)\s*(?:{_STAMP}\s*)?(?P<rest>.*)"
-)
-_LIST = re.compile(r"(?:[-*+]|(\d{1,9})[.)])\s+(?=\S)")
-_RULE = re.compile(r"([-*_])(?:[ \t]*\1){2,}")
-_FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})")
-_DIRECTION = re.compile(r"([*_])\\?[(\[][^*_]*[)\]]\1")
-_REFERENCE = re.compile(
-    r"\[([^\[\]^][^\[\]]*)\]:\s*(<[^<>]*>|(?:[a-z]+:|www\.|[/#.])\S*)(?:\s+[\"'(].*)?", re.IGNORECASE
-)
-_FRONT_LINE = re.compile(r"\s|#|- |[\w-][\w -]*:(?:\s|$)")
-_URL_SCHEMES = frozenset(("http", "https", "ftp", "mailto", "file"))
-
-# Notes that are not heard; "" is an empty pair of brackets.
-_NOTES_TEXT = """|music|music playing|theme music|intro music|outro music|upbeat music|background music\
-|crosstalk|cross talk|cross-talk|overlapping|unintelligible|inaudible|indiscernible|silence|long silence\
-|foreign language|speaking foreign language|speaks foreign language|foreign|bleep|bleeped|noise|static\
-|background noise|blank_audio|no audio|pause|long pause|short pause|break|ad break"""
-_NOTES = frozenset(_NOTES_TEXT.split("|"))
+_DIRECTION = re.compile(r"([*_])\\?[(\[][^*_]*[)\]]\1", re.DOTALL)
+_EQUALS = re.compile(r"(?<![\w=])=(?=[^\s=])([^=\n]+?)(?<=[^\s=])=(?![\w=])")
+_TAG_ALONE = re.compile(r"([*_])([a-z][a-z ]{2,24})[.!…]?\1(?=\s+[A-Z\"“‘(*_—]|\s*$)")
 
 
-@cache
-def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark")
-
-
-def plain(text: str, references: dict[str, dict[str, str]] | None = None) -> str:
-    """Inline Markdown as its display text, with single spaces; brackets that are no links are still there."""
-    if _NEEDS_PARSER.search(text):
-        env: dict[str, object] = {"references": dict(references or {})}
-        tokens = _parser().parseInline(text, env)
-        text = "".join(map(_display, tokens[0].children or ())) if tokens else ""
-    text = " ".join(text.split())
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
-def title_text(text: str, references: dict[str, dict[str, str]] | None = None) -> str:
-    """The display text of a heading, on one line."""
-    return " ".join(_BRACKET.sub(lambda match: _bracketed(match[1]), plain(text, references)).split())
-
-
-def _display(token: Token) -> str:
-    if token.type in ("text", "code_inline", "text_special"):
-        return str(token.content)
-    is_space = token.type in ("softbreak", "hardbreak") or token.content[:3].lower() == "<br"
-    return " " if is_space and token.type != "image" else ""
-
-
-def _bracketed(inner: str) -> str:
-    """What a bracketed word reads as: a tag, nothing (notes, time stamps, footnotes), or the word itself."""
-    note = " ".join(inner.lower().split()).strip(".!…*")
-    if note in _NOTES or note.startswith("^") or _CLOCKS.fullmatch(note):
-        return ""
-    parts = note.split()
-    if len(parts) > 1 and _CLOCKS.fullmatch(parts[-1]):
-        return "" if " ".join(parts[:-1]) in _NOTES else " ".join(inner.split()[:-1])
-    return texts.nearest_tag(note) or inner
-
-
-def read_pieces(text: str, shown: str, cast: Collection[str]) -> tuple[list[Piece], list[Problem]]:
-    """The pieces of a whole Markdown file, and the warnings about what is not read."""
-    problems: list[Problem] = []
-    lines = _source_lines(text, shown, problems)
-    reader = _Reader(lambda line: f"{shown}:{line}", _labels(lines, cast), problems)
-    reader.read(lines)
-    return reader.pieces, problems
-
-
-def body_pieces(text: str, where: str) -> tuple[list[Piece], list[Problem]]:
-    """The pieces of one turn's text in a YAML script: the same rules, but no labels and no chapters."""
-    problems: list[Problem] = []
-    reader = _Reader(lambda _: where, None, problems)
-    reader.read(_clean(text, lambda _: where, problems).split("\n"))
-    return reader.pieces, problems
-
-
-def _clean(text: str, place: Callable[[int], str], problems: list[Problem]) -> str:
-    """NFC text with `\\n` line ends and without control characters."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    control = _CONTROL.search(text)
-    if control:
-        where = place(text.count("\n", 0, control.start()) + 1)
-        count = len(_CONTROL.findall(text))
-        what = f"{count} control characters (the first is U+{ord(control[0]):04X}) are left out."
-        problems.append(Problem(where, what, "Remove them from the file."))
-        text = _CONTROL.sub(lambda match: " " if match[0].isspace() else "", text)
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
-def _source_lines(text: str, shown: str, problems: list[Problem]) -> list[str]:
-    """The lines, with front matter and comments blanked so that the numbers stay right."""
-    text = _clean(text.removeprefix("\ufeff"), lambda line: f"{shown}:{line}", problems)
-    parts: list[str] = []
-    at = 0
-    while (begin := text.find("<!--", at)) >= 0:
-        end = text.find("-->", begin + 4)
-        if end < 0:
-            where = f"{shown}:{text.count(chr(10), 0, begin) + 1}"
-            what = "a comment is opened and never closed, so its text is read."
-            problems.append(Problem(where, what, "Close it with -->."))
-            parts.append(text[at:begin])
-            at = begin + 4
-            break
-        parts += text[at:begin], "\n" * text.count("\n", begin, end)
-        at = end + 3
-    lines = "".join((*parts, text[at:])).split("\n")
-    end = _front_matter_end(lines)
-    return [""] * end + lines[end:]
-
-
-def _front_matter_end(lines: list[str]) -> int:
-    """How many lines the front matter takes; lines that are no YAML mapping stand between scene breaks."""
-    if lines[0].rstrip() != "---":
-        return 0
-    for index, line in enumerate(lines[1:], start=1):
-        if line.rstrip() in ("---", "..."):
-            return index + 1
-        if line and not _FRONT_LINE.match(line):
-            return 0
-    return 0
-
-
-def _labels(lines: list[str], cast: Collection[str]) -> frozenset[str]:
-    """The plain labels that count: the cast's, and every plausible one that begins two lines or more."""
-    counts: Counter[str] = Counter()
-    for line in lines:
-        if ":" in line:
-            stripped = _unquoted(line)[0]
-            if (match := _BOLD.match(stripped)) and (name := _bold_name(match)):
-                counts[name] += 1
-            elif match := _PLAIN.match(stripped):
-                counts[match["name"].strip()] += 1
-    known = {unicodedata.normalize("NFC", name.strip()) for name in cast}
-    return frozenset(known | {name for name, count in counts.items() if count > 1 and _plausible(name)})
-
-
-def _bold_name(match: re.Match[str]) -> str:
-    name = plain(re.sub(_STAMP, "", match["name"])).strip(" :[]")
-    return name if len(name) <= 60 and texts.has_speech(name) else ""
-
-
-def _plausible(name: str) -> bool:
-    return (
-        (name[:1].isupper() or name[:1].isdigit() or not name[:1].isascii())  # "said the King:" is no speaker
-        and name[:1].isalnum()
-        and not name.isdigit()
-        and len(name) <= 40
-        and len(name.split()) <= 5
-        and name.lower() not in _URL_SCHEMES
-        and not any(sign in name for sign in '!?;,…"“”*[]')
-        # "Dr. Smith" is a name, "It ended. He said" is not.
-        and ("." not in name or len(texts.sentences(name)) == 1)
+def parse_markdown(
+    text: str, shown: str, *, title: str, reading: Reading | None = None, plain_text: bool = False
+) -> Script:
+    """One Markdown or plain text file as a script. `title` names what stands before the first heading."""
+    reading = reading or Reading()
+    source = Source(text)
+    reader = _Reader(source, lambda line: f"{shown}:{line}", reading)
+    pieces = reader.read(plain_text=plain_text)
+    writer = ScriptWriter(title, f"{shown}:1", reading.kind)
+    spoken: list[tuple[int, int, int | Reason]] = []
+    for piece in pieces:
+        turn = writer.take(piece)
+        unspoken: Reason = "chapter title" if piece.what == "chapter" else "heading"
+        if piece.text and piece.what in ("text", "chapter", "heading"):
+            spoken.append((*piece.place, unspoken if turn is None else turn))
+    writer.close_chapter()
+    return Script(
+        tuple(writer.chapters),
+        (*reader.warnings, *writer.warnings),
+        (Ledger(shown, text, source.entries(spoken)),),
+        tuple(reader.problems),
     )
 
 
-def _unquoted(line: str) -> tuple[str, bool]:
-    """The line without block quote and list markers, and whether it was quoted."""
-    stripped = line.strip()
-    quoted = stripped[:1] == ">"
-    if quoted:
-        stripped = stripped.lstrip("> \t")
-    item = _LIST.match(stripped)
-    return (stripped[item.end() :] if item and not _RULE.fullmatch(stripped) else stripped), quoted
+def body_pieces(text: str, where: str) -> tuple[list[Piece], Source, list[Problem]]:
+    """The pieces of one turn's text in a YAML script: the same rules, but no labels, chapters and boilerplate."""
+    source = Source(text)
+    reader = _Reader(source, lambda _line: where, Reading())
+    return reader.read_body(), source, reader.warnings
+
+
+def mark_title(source: Source) -> str:
+    """Mark a title, and return its display text, on one line."""
+    return _Reader(source, lambda _line: "", Reading()).heading_text(0, len(source.text))
 
 
 class _Reader:
-    """Reads lines one by one; a paragraph's lines wait until the paragraph ends."""
+    """Marks a source from its boilerplate down to its brackets, and makes pieces of what bears no mark."""
 
-    def __init__(self, place: Callable[[int], str], labels: frozenset[str] | None, problems: list[Problem]) -> None:
-        self.pieces: list[Piece] = []
+    def __init__(self, source: Source, place: Callable[[int], str], reading: Reading) -> None:
+        self.warnings: list[Problem] = []
+        self.problems: list[Problem] = []
+        self._source = source
         self._place = place
-        self._labels = labels  # None: the text of a turn, in which nothing is a label or a chapter
-        self._problems = problems
-        self._references: dict[str, dict[str, str]] = {}
-        self._waiting: list[str] = []
-        self._begin = 0  # the line number of the first waiting line
-        self._quoted = False
-        self._in_list = False
-        self._fence = ""
-        self._footnote = False
-        self._table = False
+        self._reading = reading
+        self._references: References = {}
+        self._brackets = Brackets(source, frozenset(), [])
+        self._vocabulary = Vocabulary(source.text, reading.language)
+        self._speaker = ""  # of the paragraph before
+        self._cues: list[tuple[str, str]] = []  # the place of each bracket that may be a cue
 
-    def read(self, lines: list[str]) -> None:
-        """Turn all lines into pieces."""
-        for line in lines:
-            if "]:" in line and (match := _REFERENCE.fullmatch(line.strip())):
-                self._references[normalizeReference(match[1])] = {"href": match[2], "title": ""}
-        for number, line in enumerate(lines, start=1):
-            stripped = line.strip()
-            if self._fence or self._is_fence(stripped, number):
-                self._inside_fence(stripped)
-            elif not stripped.strip("> \t"):
-                self._flush()
-                self._footnote = self._table = False
-            elif not self._footnote and not self._is_block(stripped, number, lines):
-                self._paragraph_line(line, number)
-        self._flush()
+    def read(self, *, plain_text: bool) -> list[Piece]:
+        """The pieces of a file."""
+        source, reading = self._source, self._reading
+        names = {name.casefold() for name in (*reading.cast, *reading.aliases)}
+        mark_boilerplate(source, names, self._warn, self._refuse)
+        blocks = read_blocks(source, plain_text=plain_text)
+        self._references = read_references(source.text)
+        labels = find_labels(source, blocks, reading, self._warn)
+        self._brackets.speakers = labels.names
+        self._brackets.is_play = labels.is_play
+        level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labels.by_block])
+        pieces: list[Piece] = []
+        in_table = False
+        silent = set() if self._reading.chapters_at is not None or level == 1 else _silent(blocks, labels, level)
+        for index, block in enumerate(blocks):
+            if block.kind == "row" and not in_table and index not in labels.by_block:
+                self._warn(block.number, "a table begins here and is read cell by cell.", "Write it as sentences.")
+            in_table = block.kind == "row"
+            pieces += self._pieces(block, labels, index, 0 if index in silent else level, is_title=block is title)
+        if self._cues:
+            shown = ", ".join(f"[{note}]" for _where, note in self._cues[:3]) + (" …" if len(self._cues) > 3 else "")
+            what = f"{counted(len(self._cues), 'bracket')} between sentences, taken for cues and not read: {shown}."
+            self.warnings.append(Problem(self._cues[0][0], what, "Write without brackets what is to be read."))
+        return pieces
+
+    def read_body(self) -> list[Piece]:
+        """The pieces of a turn."""
+        labels = Labels()
+        blocks = read_blocks(self._source, body=True)
+        return [piece for index, block in enumerate(blocks) for piece in self._pieces(block, labels, index, 0)]
 
     def _warn(self, number: int, what: str, fix: str) -> None:
-        self._problems.append(Problem(self._place(number), what, fix))
+        self.warnings.append(Problem(self._place(number), what, fix))
 
-    def _is_fence(self, stripped: str, number: int) -> bool:
-        if stripped[:3] not in ("```", "~~~") or not (match := _FENCE.match(stripped)):
-            return False
-        self._flush()
-        self._warn(number, "a code block begins here and is not read.", "Write what is to be heard in words.")
-        self._fence = match[1] + " "  # the space: the opening line itself does not close it
-        return True
+    def _refuse(self, number: int, what: str, fix: str) -> None:
+        self.problems.append(Problem(self._place(number), what, fix))
 
-    def _inside_fence(self, stripped: str) -> None:
-        if self._fence.endswith(" "):
-            self._fence = self._fence.strip()
-        elif len(stripped) >= len(self._fence) and not stripped.strip(self._fence[0]):
-            self._fence = ""
+    def _chapter_level(self, blocks: Sequence[Block]) -> tuple[int, Block | None]:
+        """At which level headings begin chapters, and the heading that is the title of all of it, if one is."""
+        if self._reading.chapters_at is not None:
+            return self._reading.chapters_at, None
+        headings = [block for block in blocks if block.kind == "heading"]
+        first = [block for block in headings if block.level == 1]
+        second = [block for block in headings if block.level == 2]
+        lower = [block for block in headings if block.level > 1]
+        if len(first) == 1 and len(second) > 1 and headings[0] is first[0]:
+            before = next(block for block in blocks if block.kind != "scene")
+            after = blocks[blocks.index(first[0]) + 1 :]
+            goes_on = next((block for block in after if block.kind != "scene"), second[0])
+            if self._reading.kind == "podcast":
+                what = f"the {len(second)} headings of two signs (##) begin chapters."
+                self._warn(second[0].number, what, "chapters_at: 1 beside the script's name makes one of them.")
+            return 2, first[0] if before is first[0] and goes_on is second[0] else None
+        if lower and (self._reading.kind == "podcast" or not first):
+            level = min(block.level for block in lower)
+            unread = ", not read" if self._reading.kind == "podcast" else ""
+            what = f"{counted(len(lower), 'heading')} below chapters{unread}: {lower[0].lines[0].text.strip()[:40]}"
+            what += " …" if len(lower) > 1 else "."
+            self._warn(lower[0].number, what, f"chapters_at: {level} beside the script's name makes chapters of them.")
+        return 1, None
 
-    def _is_block(self, stripped: str, number: int, lines: list[str]) -> bool:
-        """Handle a line that is a block of its own; False when it is a line of a paragraph."""
-        first = stripped[0]
-        if first.isalpha() and "|" not in stripped:
-            return False
-        if first == "#" and self._heading(stripped, number):
-            return True
-        if first == "=" and self._waiting and len(stripped) > 1 and not stripped.strip("="):
-            source, self._waiting = "\n".join(self._waiting), []
-            self._add_heading(source, 1, self._begin)
-        elif first in "-*_" and _RULE.fullmatch(stripped):
-            self._flush()
-            self.pieces.append(Piece("scene", "", self._place(number)))
-        elif stripped.startswith("[^") and "]:" in stripped:
-            self._flush()
-            self._footnote = True
-        elif not _DIRECTION.fullmatch(stripped) and not _REFERENCE.fullmatch(stripped):
-            return "|" in stripped and self._table_row(stripped, number, lines)
-        return True
-
-    def _heading(self, stripped: str, number: int) -> bool:
-        title = stripped.lstrip("#")
-        level = len(stripped) - len(title)
-        if level > 6 or (title and not title[0].isspace()):
-            return False
-        shorter = title.rstrip("#")
-        if shorter != title and (not shorter or shorter[-1].isspace()):
-            title = shorter
-        self._flush()
-        self._add_heading(title, level, number)
-        return True
-
-    def _add_heading(self, source: str, level: int, number: int) -> None:
-        title = title_text(source, self._references)
-        is_chapter = level == 1 and self._labels is not None
-        where = self._place(number)
-        self.pieces.append(Piece("chapter" if is_chapter else "heading", title, where))
-
-    def _table_row(self, stripped: str, number: int, lines: list[str]) -> bool:
-        if not self._table:
-            below = lines[number].strip() if number < len(lines) else ""
-            if "-" not in below or "|" not in below or below.strip("|-: \t"):
-                return False
-            self._table = True
-            self._warn(number, "a table begins here and is read cell by cell.", "Write it as sentences.")
-        self._flush()
-        if stripped.strip("|-: \t"):
-            cells = (cell.strip() for cell in stripped.strip("|").split("|"))
-            self._add_line(", ".join(cell for cell in cells if cell), number)
-            self._flush()
-        return True
-
-    def _paragraph_line(self, line: str, number: int) -> None:
-        content, quoted = _unquoted(line)
-        if quoted and not self._quoted:
-            self._flush()
-        item = _LIST.match(line.strip("> \t"))
-        if item and self._waiting and item[1] not in (None, "1") and not self._in_list:
-            content = line.strip("> \t")  # a line of prose that happens to begin with "1984. "
-        elif item:
-            self._flush()
-            self._in_list = True
-        self._quoted = quoted
-        if quoted and content and self._is_block(content, number, [""]):
-            return
-        if self._labels is not None and ":" in content and (label := self._label(content)):
-            self._flush()
-            self.pieces.append(Piece("speaker", label[0], self._place(number)))
-            content = label[1]
-        self._add_line(content, number)
-
-    def _label(self, content: str) -> tuple[str, str] | None:
-        """The name and the rest of the line, if it begins with a label."""
-        if (match := _BOLD.match(content)) and (name := _bold_name(match)):
-            return name, match["rest"]
-        match = _PLAIN.match(content)
-        if match and self._labels and (name := match["name"].strip()) in self._labels:
-            return name, match["rest"]
-        return None
-
-    def _add_line(self, content: str, number: int) -> None:
-        if content and not self._waiting:
-            self._begin = number
-        if content:
-            self._waiting.append(content)
-
-    def _flush(self) -> None:
-        """End the paragraph: its text, cut at pauses and at [S1] and [S2]."""
-        self._in_list = False
-        if not self._waiting:
-            return
-        text = plain("\n".join(self._waiting), self._references)
-        self._waiting = []
-        where = self._place(self._begin)
-        self.pieces.append(Piece("paragraph", "", where))
-        if "[" in text:
-            text = self._cut_at_brackets(text, where)
-        self._say(text, where)
-
-    def _say(self, text: str, where: str) -> None:
-        text = " ".join(text.split())
-        if texts.has_speech(text) or texts.has_tag(text):
-            self.pieces.append(Piece("text", text, where))
-
-    def _cut_at_brackets(self, text: str, where: str) -> str:
-        """Emit everything up to the last pause or dialogue tag; return what follows it."""
-        kept, at = "", 0
-        for match in _BRACKET.finditer(text):
-            inner = match[1].strip()
-            kept, at = _joined(kept, text[at : match.start()]), match.end()
-            if inner in ("S1", "S2"):
-                self._say(kept, where)
-                self.pieces.append(Piece("speaker", inner, where))
-                kept = ""
-            elif inner.lower().startswith("pause"):
-                self._say(kept, where)
-                self._pause(inner, where)
-                kept = ""
+    def _pieces(
+        self, block: Block, labels: Labels, index: int, level: int, *, is_title: bool = False
+    ) -> Iterator[Piece]:
+        where = self._place(block.number)
+        marked = labels.by_block.get(index, ())
+        if block.kind == "scene":
+            yield Piece("scene", "", where)
+        elif block.kind == "heading" and not marked:
+            title = self.heading_text(block.start, block.end)
+            if is_title:
+                self._source.leave_out(block.start, block.end, "chapter title")
             else:
-                kept += _bracketed(inner)
-        return _joined(kept, text[at:])
+                is_chapter = block.level <= level
+                self._speaker = "" if is_chapter or self._reading.kind == "audiobook" else self._speaker
+                place = (block.start, block.end)
+                yield Piece("chapter" if is_chapter else "heading", title, where, place=place)
+        else:
+            yield from self._paragraph(block, marked, goes_on=labels.goes_on)
 
-    def _pause(self, inner: str, where: str) -> None:
-        match = _PAUSE.fullmatch(inner.lower())
-        if match:
-            seconds = float(match[1]) / (1000 if match[2] == "ms" else 1)
-            if not 0 <= seconds <= MAX_PAUSE_S:
-                what = f"the pause [{inner}] is not between 0 and {MAX_PAUSE_S:.0f} seconds."
-                self._problems.append(Problem(where, what, "It is shortened to fit."))
-            self.pieces.append(Piece("pause", "", where, min(max(seconds, 0.0), MAX_PAUSE_S)))
-        elif inner.lower() != "pause":
-            what = f"the pause [{inner}] is not understood and left out."
-            self._problems.append(Problem(where, what, "Write it as [pause 1.5s]."))
+    def heading_text(self, start: int, end: int) -> str:
+        """The display text of a heading, its markup and brackets marked."""
+        span = self._source.span(start, end)
+        mark_inline(span, self._references)
+        self._brackets.read(self._source.span(start, end), None)
+        return display(self._source.span(start, end).text)
+
+    def _paragraph(self, block: Block, labels: Sequence[Label], *, goes_on: bool) -> Iterator[Piece]:
+        """A paragraph, cut at its labels."""
+        where = self._place(block.number)
+        parts: list[tuple[int, str, str | None]] = [(block.start, where, "")]
+        parts += ((label.end, self._place(label.number), label.name) for label in labels)
+        ends = [*(label.start for label in labels), block.end]
+        for (start, place, name), end in zip(parts, ends, strict=True):
+            if name:
+                yield Piece("speaker", name, place)
+                self._speaker = name
+            elif (name is None or (goes_on and start == block.start)) and self._speaker:
+                yield Piece("speaker", self._speaker, place)
+            if self._source.span(start, end).text.strip():
+                yield from self._text(start, end, place)
+
+    def _text(self, start: int, end: int, where: str) -> Iterator[Piece]:
+        """What one speaker says in a paragraph, cut at pauses and at [S1] and [S2]."""
+        source = self._source
+        span = source.span(start, end)
+        first, last = span.strip()
+        if _DIRECTION.fullmatch(span.text, first, last):
+            span.leave_out(first, last, "direction")
+            return
+        mark_line_ends(span, self._vocabulary, lambda what, fix: self.warnings.append(Problem(where, what, fix)))
+        _mark_tags_alone(source.span(start, end))
+        mark_inline(source.span(start, end), self._references)
+        for match in _EQUALS.finditer(span.text):
+            span.leave_out(match.start(), match.start() + 1, "markup")
+            span.leave_out(match.end() - 1, match.end(), "markup")
+        cuts = self._brackets.read(source.span(start, end), self._speaker or None)
+        self.warnings += (Problem(where, what, fix) for what, fix in self._brackets.notes)
+        self._brackets.notes.clear()
+        self._cues += ((where, note) for note in self._brackets.doubtful)
+        self._brackets.doubtful.clear()
+        yield Piece("paragraph", "", where)
+        edges = [Cut(start, start), *cuts, Cut(end, end)]
+        for cut, after in pairwise(edges):
+            if cut.speaker:
+                self._speaker = cut.speaker
+                yield Piece("speaker", cut.speaker, where)
+            elif cut.pause_s is not None:
+                yield Piece("pause", "", where, cut.pause_s)
+            text = display(source.span(cut.end, after.start).text)
+            if texts.has_speech(text) or texts.has_tag(text):
+                yield Piece("text", text, where, place=(cut.end, after.start))
 
 
-def _joined(kept: str, more: str) -> str:
-    """`kept + more`, closing the gap that a dropped note leaves before punctuation; stray brackets go."""
-    more = more.replace("[", "").replace("]", "")
-    return kept.rstrip() + more if more[:1] and more[0] in ",.;:!?…" else kept + more
+def _silent(blocks: Sequence[Block], labels: Labels, level: int) -> set[int]:
+    """The headings that would begin chapters of nothing: they stay headings."""
+    silent: set[int] = set()
+    last: int | None = None
+    for index, block in enumerate(blocks):
+        if block.kind == "heading" and index not in labels.by_block and block.level <= level:
+            silent |= {last} if last is not None else set()
+            last = index
+        elif block.kind in ("paragraph", "row"):
+            last = None
+    return silent | ({last} if last is not None else set())
 
 
-def parse_markdown(text: str, shown: str, *, title: str, kind: Kind, cast: Collection[str]) -> Script:
-    """One Markdown file as a script. `title` names what stands before the first heading."""
-    pieces, warnings = read_pieces(text, shown, cast)
-    writer = ScriptWriter(title, f"{shown}:1", kind)
-    for piece in pieces:
-        writer.take(piece)
-    writer.close_chapter()
-    return Script(tuple(writer.chapters), (*warnings, *writer.warnings))
+def _mark_tags_alone(span: Stretch) -> None:
+    """`*sighs*` between two sentences is no emphasis."""
+    for match in _TAG_ALONE.finditer(span.text) if "*" in span.text or "_" in span.text else ():
+        before = span.text[: match.start()].rstrip()
+        if (not before or before[-1] in ".!?…:") and (tag := texts.nearest_tag(match[2])):
+            span.replace(*match.span(), tag, "tag")

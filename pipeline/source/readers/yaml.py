@@ -1,41 +1,51 @@
 """YAML and JSON: a script as chapters and turns, written down as data.
 
-In: the text of a YAML or JSON file. Out: a `Script`, or every problem in it at once. The text of a turn follows
-Markdown's rules.
+In: the text of a YAML or JSON file. Out: a `Script` with its ledger, or every problem in it at once. The text of a turn
+follows Markdown's rules, but nothing in it is a label, a heading or a definition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from pipeline.errors import Problem, did_you_mean, raise_if_any
 from pipeline.source.documents import Data, Located, YamlPath, read_yaml
+from pipeline.source.ledger import Entry, Ledger, Reason, Source
 from pipeline.source.readers import markdown
-from pipeline.source.script import MAX_PAUSE_S, Kind, Script, ScriptWriter
+from pipeline.source.script import MAX_PAUSE_S, Reading, Script, ScriptWriter
+
+_TURN_KEYS = ("speaker", "text", "pause_s", "voice")
+_COMMENT = re.compile(r"(?<!\S)#[^\n]*")
+_ESCAPES = {"x": 4, "u": 6, "U": 10}  # characters of an escape in double quotes; others have two
 
 
-def parse_yaml(text: str, shown: str, *, title: str, kind: Kind, cast: Collection[str]) -> Script:
-    """One YAML or JSON file as a script: `chapters` with `turns`, a list of chapters, or `turns` alone.
+def parse_yaml(text: str, shown: str, *, title: str, reading: Reading | None = None) -> Script:
+    """One YAML or JSON file as a script: `chapters` with `turns`, a list of chapters, `turns`, or a list of turns.
 
-    The text of a turn follows Markdown's rules, except that nothing in it is a label; `cast` is therefore not
-    needed, and is taken so that both formats are called alike.
+    A turn is a mapping with a text, or `Ann: Hello.`
     """
-    del cast
-    reader = _YamlScript(read_yaml(text, shown), title, kind)
+    reader = _YamlScript(text, read_yaml(text, shown), title, reading or Reading())
     reader.read()
     raise_if_any(reader.problems)
-    return Script(tuple(reader.writer.chapters), (*reader.warnings, *reader.writer.warnings))
+    chapters, warnings = tuple(reader.writer.chapters), (*reader.warnings, *reader.writer.warnings)
+    return Script(chapters, warnings, (Ledger(shown, text, tuple(_complete(text, reader.entries))),))
 
 
 class _YamlScript:
     """Walks the data of a YAML script, writing what is right and collecting what is wrong."""
 
-    def __init__(self, located: Located, title: str, kind: Kind) -> None:
+    def __init__(self, text: str, located: Located, title: str, reading: Reading) -> None:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.writer = ScriptWriter(title, located.where(), kind)
+        self.entries: list[Entry] = []
+        self.writer = ScriptWriter(title, located.where(), reading.kind)
+        self._text = text
         self._located = located
         self._title = title
+        self._reading = reading
 
     def read(self) -> None:
         """Read the whole document."""
@@ -46,6 +56,8 @@ class _YamlScript:
         elif isinstance(data, dict):
             self._keys(data, (), ("chapters",))
             self._chapters(data.get("chapters"), ("chapters",))
+        elif isinstance(data, list) and data and not any(isinstance(one, dict) and "turns" in one for one in data):
+            self._turns(data, ())
         else:
             self._chapters(data, ())
         self.writer.close_chapter()
@@ -76,37 +88,62 @@ class _YamlScript:
             self._keys(chapter, chapter_path, ("title", "turns"))
             title = self._string(chapter, chapter_path, "title")
             name = self._title if number == 1 else f"Chapter {number}"
-            if title:
-                name = markdown.title_text(title)
+            source = Source(self._value((*chapter_path, "title")) if title is not None else "")
+            if title is not None:
+                name = markdown.mark_title(source) or name
+            turn = self.writer.count
             self.writer.begin_chapter(name, self._located.where(*chapter_path), announced=title is not None)
+            by: int | Reason = turn if self.writer.count > turn else "chapter title"
+            self._transfer((*chapter_path, "title"), source.entries([(0, len(source.text), by)]))
             self._turns(chapter.get("turns"), (*chapter_path, "turns"))
+
+    def _value(self, path: YamlPath) -> str:
+        data = self._located.data
+        for key in path:
+            data = data[key]
+        return str(data)
 
     def _turns(self, data: Data, path: YamlPath) -> None:
         for turn_path, turn in self._list(data, path, "turns"):
-            self._turn(turn, turn_path)
+            (name, *others) = turn or ("",)
+            if not others and _is_speaker(name) and isinstance(turn[name], str):
+                self.entries += self._whole(self._located.keys.get((*turn_path, name)), "label")
+                self._say(name, turn[name], (*turn_path, name), (*turn_path, name))
+            else:
+                self._turn(turn, turn_path)
 
     def _turn(self, turn: dict[str, Data], path: YamlPath) -> None:
-        self._keys(turn, path, ("speaker", "text", "pause_s", "voice"))
+        self._keys(turn, path, _TURN_KEYS)
         text = self._string(turn, path, "text")
         if text is None and not turn.get("text"):
             self._problem(path, "the turn has no text.", "Give it one, or remove the turn.")
         speaker = self._string(turn, path, "speaker")
-        where = self._located.where(*path, "text")
+        self.entries += self._whole(self._located.places.get((*path, "speaker")), "label")
         if turn.get("pause_s") is not None:
-            self.writer.add_pause(self._pause(turn["pause_s"], (*path, "pause_s")), where)
-        pieces, warnings = markdown.body_pieces(text or "", where)
-        self.warnings += warnings
+            pause_s = self._pause(turn["pause_s"], (*path, "pause_s"))
+            self.writer.add_pause(pause_s, self._located.where(*path, "text"))
         self.writer.voice = self._string(turn, path, "voice")
+        self._say(speaker, text, (*path, "text"), path)
+        self.writer.voice = None
+
+    def _say(self, name: str | None, text: Data, text_path: YamlPath, path: YamlPath) -> None:
+        """Write what `name` says, in paragraphs of their own."""
+        speaker = None if name is None else self._reading.known_name(name) or name
+        pieces, source, warnings = markdown.body_pieces(str(text or ""), self._located.where(*text_path))
+        self.warnings += warnings
         self.writer.speaker = speaker
+        spoken: list[tuple[int, int, int | Reason]] = []
         for piece in pieces:
             if speaker is not None and piece.what == "speaker":
                 what = f"the text names [{piece.text}], and the turn has a speaker."
-                self._problem((*path, "text"), what, "Remove one of the two.")
+                self._problem(text_path if text_path in self._located.lines else path, what, "Remove one of the two.")
             elif speaker is None or piece.what != "paragraph":
                 if speaker is not None and piece.what == "text":
                     self.writer.speaker = speaker  # a turn keeps its speaker across its own scene breaks
-                self.writer.take(piece)
-        self.writer.voice = None
+                turn = self.writer.take(piece)
+                if turn is not None:
+                    spoken.append((*piece.place, turn))
+        self._transfer(text_path, source.entries(spoken))
 
     def _string(self, data: dict[str, Data], path: YamlPath, key: str) -> str | None:
         """The text at `key`, or None when there is none; an empty one or a list is a problem."""
@@ -129,3 +166,114 @@ class _YamlScript:
         what = f'"pause_s" has to be a number of seconds from 0 to {MAX_PAUSE_S:.0f}.'
         self._problem(path, what, "Write a number such as 1.5.")
         return 0.0
+
+    @staticmethod
+    def _whole(place: tuple[int, int] | None, reason: Reason) -> Iterator[Entry]:
+        if place is not None:
+            yield Entry(*place, reason)
+
+    def _transfer(self, path: YamlPath, entries: Sequence[Entry]) -> None:
+        """Note what becomes of the value at `path`, at its place in the file."""
+        if path not in self._located.places or not entries:
+            return
+        start, end = self._located.places[path]
+        runs = list(_runs(self._value(path), self._text[start:end]))
+        for entry in entries:
+            for run in runs:
+                low, high = max(entry.start, run.start), min(entry.end, run.end)
+                if low >= high:
+                    continue
+                at = start + run.at + (low - run.start if run.verbatim else 0)
+                stop = start + run.at + (high - run.start if run.verbatim else run.length)
+                if entry.words is not None:
+                    words = entry.words if low == entry.start else ""
+                    self.entries.append(entry._replace(start=at, end=stop, words=words))
+                elif entry.reason is None and not run.verbatim:
+                    said = self._value(path)[low:high]
+                    self.entries.append(Entry(at, stop, None, entry.turn, said, "escape"))
+                else:
+                    self.entries.append(entry._replace(start=at, end=stop))
+
+
+def _is_speaker(key: str) -> bool:
+    """Whether the only key of a turn is the name of who speaks, and no key that was mistyped."""
+    return (
+        bool(key.strip())
+        and (key[0].isupper() or not difflib.get_close_matches(key, _TURN_KEYS))
+        and key not in _TURN_KEYS
+    )
+
+
+class _Run(NamedTuple):
+    """Characters of a scalar's value and where they are written: as they are, or as an escape."""
+
+    start: int
+    end: int
+    at: int
+    length: int
+    verbatim: bool
+
+
+def _runs(value: str, raw: str) -> Iterator[_Run]:
+    """The characters of `value` in `raw`, the scalar as it is written in the file."""
+    quote = raw[:1] if raw[:1] in "\"'" else ""
+    block = raw[:1] in "|>" and not quote
+    index, at = 0, raw.find("\n") + 1 if block else len(quote)
+    begin, begin_at = index, at
+    while index < len(value) and at < len(raw):
+        if quote == '"' and raw[at] == "\\":
+            if index > begin:
+                yield _Run(begin, index, begin_at, index - begin, True)
+            length = _escape_length(raw, at, value[index])
+            if length:
+                yield _Run(index, index + 1, at, length, False)
+                index += 1
+            at += length or 1
+            begin, begin_at = index, at
+        elif raw[at] == value[index] and not (quote == "'" and raw[at : at + 2] == "''" and begin_at != at):
+            index, at = index + 1, at + 1
+        else:
+            if index > begin:
+                yield _Run(begin, index, begin_at, index - begin, True)
+            if value[index].isspace() and not raw[at].isspace():
+                index += 1  # a line end that folding has made
+            elif value[index].isspace() and value[index] != raw[at]:
+                index, at = index + 1, at + 1
+            elif quote == "'" and raw[at : at + 2] == "''":
+                at += 1
+            else:
+                at += 1
+            begin, begin_at = index, at
+    if index > begin:
+        yield _Run(begin, index, begin_at, index - begin, True)
+
+
+def _escape_length(raw: str, at: int, char: str) -> int:
+    """How many characters an escape has; 0 for one that only joins two lines."""
+    kind = raw[at + 1 : at + 2]
+    if kind in ("\n", ""):
+        return 0
+    length = _ESCAPES.get(kind, 2)
+    return 2 * length if kind == "u" and ord(char) > 0xFFFF else length
+
+
+def _complete(text: str, entries: Sequence[Entry]) -> Iterator[Entry]:
+    """The entries in order, and between them the comments and the keys and signs of the file."""
+    at = 0
+    for entry in sorted(entries):
+        if entry.start < at:
+            continue
+        yield from _between(text, at, entry.start)
+        yield entry
+        at = entry.end
+    yield from _between(text, at, len(text))
+
+
+def _between(text: str, start: int, end: int) -> Iterator[Entry]:
+    for match in _COMMENT.finditer(text, start, end):
+        if match.start() > start:
+            yield Entry(start, match.start(), "structure")
+        yield Entry(*match.span(), "comment")
+        start = match.end()
+    if start < end:
+        yield Entry(start, end, "structure")

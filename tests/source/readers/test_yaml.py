@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from pipeline.errors import RequestError
 from pipeline.source.readers.yaml import parse_yaml
-from pipeline.source.script import Kind, Script, speakers
+from pipeline.source.script import Kind, Reading, Script, speakers
 
 
 def from_yaml(text: str, kind: Kind = "podcast") -> Script:
-    return parse_yaml(text, "s.yaml", title="Job", kind=kind, cast=())
+    return parse_yaml(text, "s.yaml", title="Job", reading=Reading(kind))
 
 
 def problems(text: str) -> list[str]:

@@ -1,0 +1,299 @@
+"""Blocks: the lines of a source as headings, scene breaks, table rows and paragraphs.
+
+In: a `Source` whose boilerplate is marked. Out: `Block`s in the order of the file; the signs that make them (`#`, `>`,
+`-`, `|`) are marked. Knows no speakers and no inline markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from markdown_it.common.utils import normalizeReference
+
+from pipeline.source.ledger import Source, Stretch
+from pipeline.source.readers.boilerplate import CHAPTER_LINE
+from pipeline.source.readers.inline import References
+
+_BULLET = re.compile(r"[-*+•]\s+(?=\S)")
+_NUMBER = re.compile(r"(\d{1,9})[.)]\s+(?=\S)")
+_QUOTE = re.compile(r"(?:>[ \t]?)+")
+_CALLOUT = re.compile(r"\[!\w+\][+-]?[ \t]*")
+_RULE = re.compile(r"([-*_])(?:[ \t]*\1){2,}")
+_ORNAMENT = re.compile(r"([^\w\s()\[\]{}<>\"'“”‘’.,;:!?|=^`])(?:\s*\1)*")
+_DIRECTION = re.compile(r"([*_])\\?[(\[][^*_]*[)\]]\1")
+_REFERENCE = re.compile(
+    r"\[([^\[\]^][^\[\]]*)\]:\s*(<[^<>]*>|(?:[a-z][a-z+.-]*:|www\.|#|\.{0,2}/)\S*)(?:\s+[\"'(].*)?", re.IGNORECASE
+)
+_CELL = re.compile(r"[ \t]*((?:\\.|[^|\\\s])(?:(?:\\.|[^|\\])*(?:\\.|[^|\\\s]))?)")
+_TEMPLATE = re.compile(r"\[([^\[\]^][^\[\]]*)\]:\s*(\{[{%].*[%}]\}\S*)")
+_HEADING = re.compile(r"(#{1,6})(?:[ \t]+|$)")
+_CLOSING_SIGNS = re.compile(r"(?:^|[ \t])#+[ \t]*$")
+_SCENE_LINE = re.compile(r"SCENE\s+(?:[IVXLC]+|\d+|[A-Z]+)\b.{0,80}|Scene\s+(?:[IVXLC]+|\d+)\b.{0,60}")
+
+
+@dataclass(frozen=True)
+class SourceLine:
+    """One line without the signs of its block."""
+
+    number: int
+    span: Stretch
+    is_item: bool = False  # of a list
+
+    @property
+    def text(self) -> str:
+        """What is to be seen of it."""
+        return self.span.text
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines that belong together: a paragraph, a heading of `level` 1 to 6, a table row, a scene break of none."""
+
+    kind: Literal["paragraph", "heading", "scene", "row"]
+    number: int  # of its first line
+    start: int  # where in the source it begins and ends
+    end: int
+    lines: tuple[SourceLine, ...] = ()
+    level: int = 0
+
+
+def read_blocks(source: Source, *, body: bool = False, plain_text: bool = False) -> list[Block]:
+    """The blocks of a source, its references aside. In the `body` of a turn nothing is a heading or a definition."""
+    reader = _Blocks(source, body=body)
+    blocks = reader.read()
+    return blocks if body else list(_with_chapter_lines(_without_contents(source, blocks), plain_text=plain_text))
+
+
+def read_references(text: str) -> References:
+    """The targets of links that are defined on lines of their own."""
+    references: References = {}
+    for line in text.split("\n") if "]:" in text else ():
+        if "]:" in line and (match := _REFERENCE.fullmatch(line.strip()) or _TEMPLATE.fullmatch(line.strip())):
+            references[normalizeReference(match[1])] = {"href": match[2], "title": ""}
+    return references
+
+
+class _Blocks:
+    """Reads lines one by one; a paragraph's lines wait until the paragraph ends."""
+
+    def __init__(self, source: Source, *, body: bool) -> None:
+        self.blocks: list[Block] = []
+        self._source = source
+        self._body = body
+        self._waiting: list[SourceLine] = []
+        self._ends: list[tuple[int, int]] = []
+        self._quoted = self._in_list = self._footnote = self._table = False
+
+    def read(self) -> list[Block]:
+        start = 0
+        lines = self._source.text.split("\n")
+        for number, line in enumerate(lines, start=1):
+            self._line(number, start, start + len(line), lines)
+            start += len(line) + 1
+        self._flush()
+        return self.blocks
+
+    def _line(self, number: int, start: int, end: int, lines: list[str]) -> None:
+        raw = self._source.text[start:end]
+        span = self._source.span(start, end)
+        begin, stop = span.strip()
+        visible = span.text[begin:stop]
+        if not visible.strip("> \t"):
+            if not raw.strip("> \t"):
+                self._footnote = self._footnote and _is_indented(lines, number)
+            self._flush()
+            self._table = False
+        elif self._footnote and (raw[:1].isspace() or not self._blank_before(lines, number)):
+            self._source.leave_out(start, end, "footnote")
+        else:
+            self._footnote = False
+            self._visible_line(number, span.place(begin), span.end(stop), lines)
+
+    @staticmethod
+    def _blank_before(lines: list[str], number: int) -> bool:
+        return number < 2 or not lines[number - 2].strip("> \t")
+
+    def _visible_line(self, number: int, start: int, end: int, lines: list[str]) -> None:
+        text = self._source.span(start, end).text
+        quoted = False
+        if text[0] == ">" and (quote := _QUOTE.match(text)):
+            start, text = self._take(start, end, quote.end())
+            quoted = True
+            if (callout := _CALLOUT.match(text)) is not None:
+                start, text = self._take(start, end, callout.end())
+        if quoted and not self._quoted:
+            self._flush()
+        self._quoted = quoted
+        if not text or self._is_block(text, number, start, end, lines):
+            return
+        ordered, is_item = _NUMBER.match(text), False
+        if ordered is None and (bullet := _BULLET.match(text)) and not _RULE.fullmatch(text):
+            self._flush()
+            self._in_list = is_item = True
+            start, text = self._take(start, end, bullet.end())
+            if not text or self._is_block(text, number, start, end, lines):
+                return
+        elif ordered and not (self._waiting and ordered[1] != "1" and not self._in_list):
+            self._flush()  # a line of prose may begin with "1984. "
+            self._in_list = True
+        self._waiting.append(SourceLine(number, self._source.span(start, end), is_item))
+        self._ends.append((start, end))
+
+    def _take(self, start: int, end: int, count: int) -> tuple[int, str]:
+        """Mark the first `count` characters of a line as markup; where the rest begins, and what it is."""
+        span = self._source.span(start, end)
+        span.leave_out(0, count, "markup")
+        return span.place(count), span.text[count:]
+
+    def _is_block(self, text: str, number: int, start: int, end: int, lines: list[str]) -> bool:
+        """Handle a line that is a block of its own; False when it is a line of a paragraph."""
+        first = text[0]
+        if first.isalpha() and "|" not in text:
+            return False
+        if not self._body and first == "#" and text.strip("# \t") and self._heading(text, number, start, end):
+            return True
+        if not self._body and first == "=" and self._waiting and len(text) > 1 and not text.strip("="):
+            self._underlined(start, end)
+            return True
+        if _RULE.fullmatch(text) or (not any(map(str.isalnum, text)) and self._is_ornament(text)):
+            self._flush()
+            self.blocks.append(Block("scene", number, start, end))
+            return True
+        if text.startswith("[^") and "]:" in text:
+            self._flush()
+            self._footnote = True
+            self._source.leave_out(start, end, "footnote")
+            return True
+        if _DIRECTION.fullmatch(text):
+            self._source.leave_out(start, end, "direction")
+            return True
+        if not self._body and first == "[" and self._is_definition(text, start, end):
+            self._source.leave_out(start, end, "link target")
+            return True
+        return "|" in text and self._table_row(text, number, start, end, lines)
+
+    def _is_definition(self, text: str, start: int, end: int) -> bool:
+        is_template = text.endswith("]:") and self._source.is_marked(start, end + 1)
+        if text.endswith("]:") and not is_template:
+            line_end = self._source.text.find("\n", end)
+            is_template = self._source.is_marked(end, len(self._source.text) if line_end < 0 else line_end)
+        return is_template or _REFERENCE.fullmatch(text) is not None
+
+    def _is_ornament(self, text: str) -> bool:
+        """Signs alone on a line: "#", "* * *", "~~~", "⁂"."""
+        alone = not self._waiting
+        return _ORNAMENT.fullmatch(text) is not None and (
+            len(text) > 2 or (alone and text in "#⁂❦*~§†◆❖") or text == "##"
+        )
+
+    def _heading(self, text: str, number: int, start: int, end: int) -> bool:
+        signs = _HEADING.match(text)
+        if signs is None:
+            return False
+        span = self._source.span(start, end)
+        closing = _CLOSING_SIGNS.search(text, signs.end() - 1) if len(text) > signs.end() else None
+        stop = closing.start() if closing else len(text)
+        span.leave_out(0, signs.end(), "markup")
+        span.leave_out(max(stop, signs.end()), len(text), "markup")
+        self._flush()
+        if stop <= signs.end():
+            self.blocks.append(Block("scene", number, start, end))
+        else:
+            title = self._source.span(start, end)
+            self.blocks.append(Block("heading", number, start, end, (SourceLine(number, title),), len(signs[1])))
+        return True
+
+    def _underlined(self, start: int, end: int) -> None:
+        self._source.leave_out(start, end, "markup")
+        lines, ends = self._waiting, self._ends
+        self._waiting, self._ends = [], []
+        self.blocks.append(Block("heading", lines[0].number, ends[0][0], ends[-1][1], tuple(lines), 1))
+
+    def _table_row(self, text: str, number: int, start: int, end: int, lines: list[str]) -> bool:
+        if not self._table:
+            below = lines[number].strip("> \t") if number < len(lines) else ""
+            if "-" not in below or "|" not in below or below.strip("|-: \t"):
+                return False
+            self._table = True
+        self._flush()
+        span = self._source.span(start, end)
+        if not text.strip("|-: \t"):
+            span.leave_out(0, len(text), "table")
+            return True
+        cells = [match.span(1) for match in _CELL.finditer(text)]
+        borders = [0, *(place for cell in cells for place in cell), len(text)]
+        for index in range(0, len(borders), 2):
+            if 0 < index < len(borders) - 2:
+                span.replace(borders[index], borders[index + 1], ", ", "table")
+            else:
+                span.leave_out(borders[index], borders[index + 1], "table")
+        parts = [self._source.span(span.place(a), span.end(b)) for a, b in cells]
+        self.blocks.append(Block("row", number, start, end, tuple(SourceLine(number, part) for part in parts)))
+        return True
+
+    def _flush(self) -> None:
+        """End the paragraph."""
+        self._in_list = False
+        if self._waiting:
+            lines, ends = tuple(self._waiting), self._ends
+            self.blocks.append(Block("paragraph", lines[0].number, ends[0][0], ends[-1][1], lines))
+            self._waiting, self._ends = [], []
+
+
+def _is_indented(lines: list[str], number: int) -> bool:
+    """Whether the next line with anything on it is indented, so that a footnote goes on there."""
+    following = next((line for line in lines[number:] if line.strip()), "")
+    return following[:1].isspace()
+
+
+def _without_contents(source: Source, blocks: Sequence[Block]) -> Iterator[Block]:
+    """Blocks but for three chapter lines or more with nothing between them, which are a table of contents."""
+    run: list[Block] = []
+    for block in blocks:
+        if block.kind == "paragraph" and len(block.lines) < 4 and CHAPTER_LINE.match(_bare(block.lines[0])):
+            run.append(block)
+            continue
+        yield from _last_of(source, run)
+        run = []
+        yield block
+    yield from _last_of(source, run)
+
+
+def _last_of(source: Source, run: Sequence[Block]) -> Sequence[Block]:
+    if len(run) < 4 or not all(len(block.lines[0].text) < 80 for block in run):
+        return run
+    for block in run[:-1]:
+        source.leave_out(block.start, block.end, "contents")
+    return run[-1:]
+
+
+def _with_chapter_lines(blocks: Iterable[Block], *, plain_text: bool) -> Iterator[Block]:
+    """Blocks in which "CHAPTER I." on a line of its own is a heading, as it is where there are no others."""
+    blocks = list(blocks)
+    has_headings = any(block.kind == "heading" for block in blocks)
+    chapters = sum(_is_chapter_line(block) for block in blocks)
+    if has_headings or chapters < (1 if plain_text else 2):
+        yield from blocks
+        return
+    for block in blocks:
+        if _is_chapter_line(block):
+            yield Block("heading", block.number, block.start, block.end, block.lines, 1)
+        elif block.kind == "paragraph" and len(block.lines) == 1 and _SCENE_LINE.fullmatch(_bare(block.lines[0])):
+            yield Block("heading", block.number, block.start, block.end, block.lines, 2)
+        else:
+            yield block
+
+
+def _is_chapter_line(block: Block) -> bool:
+    if block.kind != "paragraph" or len(block.lines) > 3 or not CHAPTER_LINE.fullmatch(_bare(block.lines[0])):
+        return False
+    return all(
+        len(line.text) < 70 and not line.text.rstrip().endswith((".", "?", ",")) for line in block.lines[1:]
+    ) or (all(line.text.isupper() for line in block.lines))
+
+
+def _bare(line: SourceLine) -> str:
+    return line.text.strip(" \t*_=")

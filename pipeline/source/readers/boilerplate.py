@@ -1,0 +1,308 @@
+"""Boilerplate: what a file holds beside its text, marked before its lines are read.
+
+In: a `Source`. Out: nothing; front matter, comments, code, templates, scripts and styles, page marks, footnotes, and
+what Project Gutenberg puts around a book are marked in the source. Knows no speakers but their names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from pipeline.source.ledger import Reason, Source
+
+Tell = Callable[[int, str, str], None]  # the number of a line, what is to be said of it, what to do
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_KEY = re.compile(r"([A-Za-z_][\w -]*?)\s*:(?:\s+(.*))?$")
+_FRONT_LINE = re.compile(r"\s|#|- |[\w-][\w -]*:(?:\s|$)")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)]*$")
+_SURE_KEYS = frozenset(
+    "title subtitle author authors date id layout tags tag category categories slug summary description status lang"
+    " language permalink published draft image cover aliases duration weight url version copyright license keywords"
+    " template identifier publisher rights css bibliography toc documentclass created modified updated uuid"
+    " publish_date publishdate pubdate series".split()
+)
+_FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})")
+_QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
+_TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
+    (re.compile(r"<(script|style|head|svg|math)\b[^<>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE), "code"),
+    (re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#\s.*?\s#\}", re.DOTALL), "template"),
+    (re.compile(r"^[ \t]*(?:%%[^%\n].*?%%[ \t]*$|%% .*$)", re.DOTALL | re.MULTILINE), "comment"),
+    (re.compile(r"(?<![\w%])%%(?=\S| \S)(?:(?!%%|\n\n).)+%%(?![\w%])", re.DOTALL), "comment"),
+    (re.compile(r"^[ \t]*\[(?://|comment|#)\]:\s*(?:#|<>).*$", re.MULTILINE | re.IGNORECASE), "comment"),
+    (re.compile(r"^[ \t]*\{[^{}\n]*\}[ \t]*$", re.MULTILINE), "markup"),
+    (re.compile(r"\{:?\s*[#.][^{}\n]*\}|\{-\}"), "markup"),
+    (re.compile(r"^[ \t]*:{3,}[ \t]*(?:\{[^{}\n]*\}|[\w-]*)[ \t]*:*[ \t]*$", re.MULTILINE), "markup"),
+    (
+        re.compile(
+            r"^[ \t]*\\(?:newpage|pagebreak|clearpage|cleardoublepage|tableofcontents|maketitle|noindent"
+            r"|(?:begin|end|vspace|hspace|label|pagestyle|thispagestyle)\*?\{[^{}\n]*\})[ \t]*$",
+            re.MULTILINE,
+        ),
+        "markup",
+    ),
+    (
+        re.compile(
+            r"^[ \t]*@[a-z]+(?:-[a-z]+)+[ \t]*$|^[ \t]*\[{1,2}_?toc_?\]{1,2}[ \t]*$", re.MULTILINE | re.IGNORECASE
+        ),
+        "markup",
+    ),
+    (re.compile(r"\[(?:Pg|Page|p\.)\s*[\divxlc]+\]|\{\d{1,4}\}", re.IGNORECASE), "page number"),
+)
+_BRACKETED: tuple[tuple[re.Pattern[str], Reason], ...] = (
+    (re.compile(r"\[_?(?:Illustrations?|Frontispiece|Image|Figure|Plate|Map|Cover)\b", re.IGNORECASE), "picture"),
+    (re.compile(r"\[_?(?:Footnote|Sidenote|Note|Endnote)\s*(?:[\dA-Za-z*]{1,4}\s*)?:", re.IGNORECASE), "footnote"),
+    (re.compile(r"\[_?Transcriber['’]?s?['’]? notes?\b", re.IGNORECASE), "boilerplate"),
+    (re.compile(r"\^\["), "footnote"),
+)
+_LONGEST_BRACKET = 4000  # characters: one that is longer was never closed
+_GUTENBERG_START = re.compile(
+    r"^\*{3}\s*START OF (?:THE|THIS) PROJECT GUTENBERG[^*]*\*{3}|^\*END\*?\s*THE SMALL PRINT![^\n]*",
+    re.MULTILINE | re.IGNORECASE,
+)
+_GUTENBERG_END = re.compile(
+    r"^(?:\*{3}\s*END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the |this )?Project Gutenberg)",
+    re.MULTILINE | re.IGNORECASE,
+)
+_CREDITS = re.compile(
+    r"\s*(?:\[?_?(?:produced by|e-?text prepared by|transcribed from|this e-?(?:text|book) was|scanned (?:and|by)"
+    r"|credits?:|html version by|updated:|release date:|original publication:))",
+    re.IGNORECASE,
+)
+_TRANSCRIBER = re.compile(r"^[ \t_*=#]*transcriber['’]?s?['’]? notes?\b[^\n]*$", re.MULTILINE | re.IGNORECASE)
+_CONTENTS = re.compile(r"^[ \t#*_]*(?:table of )?contents[ \t.:*_]*$", re.MULTILINE | re.IGNORECASE)
+_LISTED = re.compile(r"\s*(?:[-*+]|\d+[.)])\s|\s*\[[^\]]*\]\(")
+_ROMAN = r"[IVXLC]+"
+CHAPTER_LINE = re.compile(
+    rf"(?:(?:CHAPTER|BOOK|PART|STAVE|CANTO|LETTER|ACT|VOLUME|SECTION|ADVENTURE|STORY|TALE)\s+(?:THE\s+)?(?:{_ROMAN}|\d+|[A-Z][A-Z-]+|[A-Z][a-z-]+)"
+    rf"|(?:Chapter|Book|Part|Stave|Canto|Letter|Act|Volume|Adventure|Story|Tale)\s+(?:the\s+)?(?:{_ROMAN}|\d+|[A-Z][A-Za-z-]+)"
+    rf"|{_ROMAN}\.\s+(?=[A-Z])[A-Z ,;'’\"“”&-]+(?:\.|(?=$))"
+    r"|PROLOGUE|EPILOGUE|PREFACE|INTRODUCTION|FOREWORD|AFTERWORD|CONCLUSION|Prologue|Epilogue|Preface|Foreword|Afterword)"
+    r"(?:[.:]?|[.:—–-]+\s+\S.{0,80})"
+)
+
+
+def mark_boilerplate(source: Source, names: Collection[str], tell: Tell, refuse: Tell) -> None:
+    """Mark all of it. `names` are those of known speakers, in lower case; `refuse` tells what has to be mended."""
+    text = source.text
+    if text.startswith("\ufeff"):
+        source.leave_out(0, 1, "markup")
+    _mark_controls(source, tell)
+    _mark_front_matter(source, names, tell)
+    _mark_gutenberg(source)
+    if "```" in text or "~~~" in text:
+        _mark_fences(source, tell, refuse)
+    if "<!--" in text:
+        _mark_comments(source, tell)
+    for pattern, reason in _TEMPLATES:
+        for match in pattern.finditer(text):
+            source.leave_out(*match.span(), reason)
+    for pattern, reason in _BRACKETED:
+        for match in pattern.finditer(text):
+            if not source.is_marked(*match.span()) and (end := _closing(text, text.index("[", match.start()))):
+                source.leave_out(match.start(), end, reason)
+    _mark_contents(source)
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the bracket that opens at `start` ends, or 0."""
+    depth = 0
+    for match in re.compile(r"[\[\]]").finditer(text, start, start + _LONGEST_BRACKET):
+        depth += 1 if match[0] == "[" else -1
+        if depth == 0:
+            return match.end()
+    return 0
+
+
+def _mark_controls(source: Source, tell: Tell) -> None:
+    controls = list(_CONTROL.finditer(source.text))
+    for match in controls:
+        if match[0].isspace():
+            source.replace(*match.span(), " ", "control character")
+        else:
+            source.leave_out(*match.span(), "control character")
+    if controls:
+        first = controls[0]
+        what = f"{len(controls)} control characters (the first is U+{ord(first[0]):04X}) are left out."
+        tell(_line(source.text, first.start()), what, "Remove them from the file.")
+
+
+def _mark_front_matter(source: Source, names: Collection[str], tell: Tell) -> None:
+    """Metadata at the top: YAML between dashes, TOML between plusses, or lines of keys."""
+    lines = source.text.removeprefix("\ufeff").split("\n")
+    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    fence = lines[first].rstrip()
+    closers = {"---": ("---", "..."), "+++": ("+++",), ";;;": (";;;",)}.get(fence, ())
+    end = next((index for index, line in enumerate(lines[first + 1 :], first + 1) if line.rstrip() in closers), 0)
+    if end and (fence != "---" or _is_metadata(lines[first + 1 : end], names)):
+        keys = {match[1].lower() for line in lines[first + 1 : end] if (match := _KEY.match(line))}
+        if fence == "---" and keys and not keys & _SURE_KEYS:
+            what = f"{end - first - 1} lines between dashes are taken for front matter, and not read."
+            tell(first + 1, what, "Put an empty line before the first, or name the speakers in cast:.")
+        end += 1
+    elif end:
+        end = 0
+    else:
+        end = _header_end(lines, first, names)
+    if end:
+        skipped = len(source.text) - len(source.text.removeprefix("\ufeff"))
+        source.leave_out(0, skipped + sum(len(line) + 1 for line in lines[:end]), "front matter")
+
+
+def _is_metadata(lines: Sequence[str], names: Collection[str]) -> bool:
+    """Whether lines between dashes are keys and values, and no dialogue between two scene breaks."""
+    if not all(not line or _FRONT_LINE.match(line) for line in lines):
+        return False
+    pairs = [(match[1], match[2] or "") for line in lines if (match := _KEY.match(line))]
+    if any(key.lower() in names for key, _value in pairs):
+        return False
+    said = sum(key[0].isupper() and _SENTENCE_END.search(value) is not None for key, value in pairs)
+    return not pairs or any(key.lower() in _SURE_KEYS for key, _value in pairs) or 2 * said < len(pairs)
+
+
+def _header_end(lines: Sequence[str], first: int, names: Collection[str]) -> int:
+    """How many lines a header of "key: value" or "% title" lines takes."""
+    end = first
+    while end < len(lines) and lines[end].startswith("% "):
+        end += 1
+    if end > first:
+        return end
+    keys: list[str] = []
+    while end < len(lines) and lines[end].strip():
+        match = _KEY.match(lines[end])
+        if match:
+            keys.append(match[1].lower())
+        elif not keys or not lines[end][0].isspace():
+            return 0
+        end += 1
+    later = {match[1].lower() for line in lines[end:] if (match := _KEY.match(line))}
+    known = [key in _SURE_KEYS for key in keys]
+    return end if any(known) and 2 * sum(known) >= len(known) and not (later | set(names)) & set(keys) else 0
+
+
+def _mark_fences(source: Source, tell: Tell, refuse: Tell) -> None:
+    """Code blocks; one that is never closed is read, and "~~~" between empty lines is a scene break."""
+    lines = source.text.split("\n")
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
+    bare = [_QUOTE.sub("", line, count=1).strip() for line in lines]
+    index, blocks = 0, list[int]()
+    while index < len(lines):
+        match = _FENCE.match(bare[index]) if bare[index][:3] in ("```", "~~~") else None
+        if match is None or source.is_marked(starts[index], starts[index] + 1) or _is_scene(bare, index):
+            index += 1
+            continue
+        close = _fence_end(lines, bare, index, match[1])
+        if close is None:
+            source.leave_out(starts[index], starts[index + 1] - 1, "markup")
+            what = "a code block is opened and never closed, so what follows is read."
+            refuse(index + 1, what, f"Close it with {match[1]}, or take that line out.")
+            index += 1
+        else:
+            source.leave_out(starts[index], min(starts[close + 1], len(source.text)), "code")
+            blocks.append(index + 1)
+            index = close + 1
+    if blocks:
+        more = f" (and {len(blocks) - 1} more further on)" if len(blocks) > 1 else ""
+        tell(blocks[0], f"a code block begins here{more} and is not read.", "Write what is to be heard in words.")
+
+
+def _is_scene(bare: Sequence[str], index: int) -> bool:
+    around = [bare[place] if 0 <= place < len(bare) else "" for place in (index - 1, index + 1)]
+    return not bare[index].strip("~") and not any(around)
+
+
+def _fence_end(lines: Sequence[str], bare: Sequence[str], start: int, fence: str) -> int | None:
+    quoted = _QUOTE.match(lines[start]) is not None
+    for index in range(start + 1, len(lines)):
+        if quoted and not _QUOTE.match(lines[index]):
+            return None
+        if len(bare[index]) >= len(fence) and not bare[index].strip(fence[0]):
+            return index
+    return None
+
+
+def _mark_comments(source: Source, tell: Tell) -> None:
+    text, at = source.text, 0
+    while (begin := text.find("<!--", at)) >= 0:
+        if source.is_marked(begin, begin + 4):
+            at = begin + 4
+            continue
+        end = text.find("-->", begin + 4)
+        if end < 0:
+            what = "a comment is opened and never closed, so its text is read."
+            tell(_line(text, begin), what, "Close it with -->.")
+            source.leave_out(begin, begin + 4, "markup")
+            return
+        source.leave_out(begin, end + 3, "comment")
+        at = end + 3
+
+
+def _paragraphs(text: str, start: int) -> Iterator[tuple[int, int]]:
+    """The places of what stands between empty lines, from `start` on."""
+    for match in re.compile(r"[^\n]*\S[^\n]*(?:\n[^\n]*\S[^\n]*)*").finditer(text, start):
+        yield match.span()
+
+
+def _mark_gutenberg(source: Source) -> None:
+    """The header, the licence, who made the file, and the transcriber's notes."""
+    text = source.text
+    start, end = _GUTENBERG_START.search(text), _GUTENBERG_END.search(text)
+    if start is not None:
+        source.leave_out(0, start.end(), "boilerplate")
+        for number, (begin, stop) in enumerate(_paragraphs(text, start.end())):
+            if number > 6:
+                break
+            if _CREDITS.match(text, begin, stop):
+                source.leave_out(begin, stop, "boilerplate")
+    if end is not None and (start is None or end.start() > start.end()):
+        source.leave_out(end.start(), len(text), "boilerplate")
+    last = end.start() if end is not None else len(text)
+    for match in _TRANSCRIBER.finditer(text):
+        if not source.is_marked(*match.span()):
+            source.leave_out(match.start(), _notes_end(text, match, last), "boilerplate")
+
+
+def _notes_end(text: str, heading: re.Match[str], last: int) -> int:
+    """Where a transcriber's notes end: at the end of the file, or before a gap of two empty lines."""
+    if heading.start() > 0.9 * last:
+        return last
+    gap = re.compile(r"\n[ \t]*\n[ \t]*\n[ \t]*\n").search(text, heading.end() + 2)
+    end = gap.start() if gap else heading.end()
+    return end if end - heading.start() < 6000 else next(_paragraphs(text, heading.start()))[1]
+
+
+def _mark_contents(source: Source) -> None:
+    """A table of contents, up to the first block that is no list of short lines, or repeats what was listed."""
+    text = source.text
+    for heading in _CONTENTS.finditer(text):
+        if source.is_marked(*heading.span()):
+            continue
+        listed: set[str] = set()
+        end = heading.end()
+        for begin, stop in _paragraphs(text, heading.end()):
+            lines = [_entry(line) for line in text[begin:stop].split("\n")]
+            if lines[0] in listed or not all(map(_is_listed, text[begin:stop].split("\n"))):
+                break
+            listed.update(lines)
+            end = stop
+        if len(listed) > 1:
+            source.leave_out(heading.start(), end, "contents")
+
+
+def _entry(line: str) -> str:
+    """A line of the contents without its page number, to find it again at its chapter."""
+    return re.sub(r"[\s.]*\d*$", "", re.sub(r"^[#\s]+", "", line)).strip(" ._").lower()
+
+
+def _is_listed(line: str) -> bool:
+    stripped = line.strip()
+    if stripped.startswith("#"):
+        return False
+    return bool(_LISTED.match(line)) or (len(stripped) < 80 and not re.search(r"[a-z][.!?]$", stripped))

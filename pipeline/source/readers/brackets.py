@@ -1,0 +1,229 @@
+"""Brackets: time stamps, pauses, cues, directions, notes and non-verbal tags in a paragraph.
+
+In: a `Stretch` whose markup is marked. Out: the places where it is cut, by a pause or by `[S1]`; what is not spoken is
+marked. A bracket in the middle of a sentence ("[he] said") is text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from pipeline.source.ledger import Reason, Source, Stretch
+from pipeline.source.script import MAX_PAUSE_S
+from pipeline.source.spoken import text as texts
+
+CLOCK = r"\d{1,3}:\d{2}(?::\d{2})?(?:[.,]\d{1,6})?"
+CLOCKS = rf"{CLOCK}(?:\s*(?:-|–|—|-->|to)\s*{CLOCK})?"
+STAMP = rf"(?:\\?\[\s*@?{CLOCKS}\s*\\?\]|\(\s*@?{CLOCKS}\s*\)|<{CLOCKS}>)"
+ANY_STAMP = rf"(?:{STAMP}|@?{CLOCKS})"
+
+_CLOCKS = re.compile(rf"@?{CLOCKS}")
+_LONG_CLOCK = re.compile(r"\d{1,3}:\d{2}:\d{2}")
+_BRACKET = re.compile(r"\[([^\[\]]*)\]")
+_ROUND = re.compile(r"\(([^()\n]{1,60})\)")
+_BREAK = re.compile(r"<(?:break|pause)\b[^<>]*?([\d.]+)\s*(ms|s)[^<>]*>|<(?:break|pause)\s*/?>", re.IGNORECASE)
+_PAUSE = re.compile(
+    r"(?:(?:short|long|brief)\s+)?(?:pause|break|silence|wait)\s*(?:[:=]|for|of)?\s*(-?\d{1,9}(?:\.\d{1,9})?)\s*"
+    r"(ms|milliseconds?|s|secs?|seconds?)?"
+)
+_ANY_PAUSE = re.compile(r"pause\b")
+_BEATS = {
+    **dict.fromkeys(("beat", "a beat", "pause", "short pause", "brief pause", "pauses", "pausing"), 0.5),
+    **dict.fromkeys(("long pause", "long beat", "a long pause", "dramatic pause"), 1.5),
+}
+_SPEAKER = re.compile(r"s([12])$", re.IGNORECASE)
+
+# Notes that are not spoken; "" is an empty pair of brackets.
+_NOTES_TEXT = """|music|music playing|theme music|intro music|outro music|upbeat music|background music\
+|crosstalk|cross talk|cross-talk|overlapping|unintelligible|inaudible|indiscernible|silence|long silence\
+|foreign language|speaking foreign language|speaks foreign language|foreign|bleep|bleeped|noise|static\
+|background noise|blank_audio|no audio|break|ad break|sic|transition|end|intro|outro|music ends|audio|video playing\
+|?|??|???"""
+_NOTES = frozenset(_NOTES_TEXT.split("|"))
+_CUE = re.compile(
+    r"(?:sfx|fx|sounds?|music|songs?|jingle|noises?|theme|intro|outro|ambien\w+|cut to|fades?|segue|transition|ad break"
+    r"|advert\w*|commercial|sponsor|audio|clip|door|opening|closing|phone|crowd|background)\b.*"
+    r"|.*\b(?:music|song|jingle|playing|plays?|fades?|fading|rings?|ringing|chimes?|opens?|closes?|slams?|knock(?:s|ing)?"
+    r"|footsteps|thunder|rain|wind|noises?|sounds?|sfx|in background|inaudible|unintelligible|crosstalk)"
+)
+_MANNER = frozenset(
+    """
+    angry angrily annoyed amused calm calmly cheerful cheerfully confused crying cries curious curiously disappointed
+    dramatic dramatically emotional energetic excited excitedly exasperated firmly friendly frustrated gentle gently
+    grinning happy happily hesitant hesitantly hesitates incredulous interrupting interrupts ironic ironically joking
+    jokingly loud loudly mocking nervous nervously offstage off-stage off-screen offscreen o.s. v.o. playful playfully
+    proud proudly quiet quietly reading reads sad sadly sarcastic sarcastically scared serious seriously shocked
+    shouting shouts skeptical smiling smiles sobbing sobs soft softly surprised surprise tearful thoughtful
+    thoughtfully to-himself to-herself upset warm warmly whisper whispers whispered whispering worried yelling yells
+    aside cont'd contd continued enthusiastic enthusiastically deadpan slowly quickly
+    """.split()
+)
+_CLOSING_SIGNS = ",.;:!?…"
+
+
+def is_note(inner: str) -> bool:
+    """Whether what stands in a bracket is a pause, a tag, a time or a known note, and nobody's name."""
+    note = " ".join(inner.lower().split()).strip(".!…*_ ")
+    known = note in _NOTES or note in _BEATS or note in _MANNER or bool(texts.nearest_tag(note))
+    return known or any(pattern.match(note) is not None for pattern in (_PAUSE, _ANY_PAUSE, _CLOCKS, _SPEAKER))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a paragraph is cut, between `start` and `end` of the source: by a pause, or by another speaker."""
+
+    start: int
+    end: int
+    pause_s: float | None = None
+    speaker: str = ""
+
+
+@dataclass
+class Brackets:
+    """Reads the brackets of paragraphs; `speakers` are all names of the file, in lower case."""
+
+    source: Source
+    speakers: Collection[str]
+    notes: list[tuple[str, str]]  # what is to be said of a bracket, and what to do
+    is_play: bool = False
+    doubtful: list[str] = field(default_factory=list)  # what is taken for a cue by its place alone
+
+    def read(self, span: Stretch, speaker: str | None) -> list[Cut]:
+        """Mark what is not spoken in a paragraph of `speaker`; where it is cut, in order."""
+        cuts: list[Cut] = []
+        text = span.text
+        if "[" in text:
+            cuts += self._square(span, speaker)
+        if "(" in text:
+            cuts += self._round(span)
+        if "<" in text:
+            for match in _BREAK.finditer(text):
+                seconds = float(match[1]) / (1000 if match[2].lower() == "ms" else 1) if match[1] else _BEATS["beat"]
+                cuts.append(self._cut(span, *match.span(), "pause", pause_s=self._clamped(seconds, match[0])))
+        return sorted(cuts, key=lambda cut: cut.start)
+
+    def _cut(
+        self, span: Stretch, start: int, end: int, reason: Reason, pause_s: float | None = None, speaker: str = ""
+    ) -> Cut:
+        cut = Cut(span.place(start), span.end(end), pause_s, speaker)
+        span.leave_out(start, end, reason)
+        return cut
+
+    def _clamped(self, seconds: float, shown: str) -> float:
+        if not 0 <= seconds <= MAX_PAUSE_S:
+            what = f"the pause {shown} is not between 0 and {MAX_PAUSE_S:.0f} seconds."
+            self.notes.append((what, "It is shortened to fit."))
+        return min(max(seconds, 0.0), MAX_PAUSE_S)
+
+    def _square(self, span: Stretch, speaker: str | None) -> Iterator[Cut]:
+        text = span.text
+        for match in _BRACKET.finditer(text):
+            start, end = match.span()
+            inner = " ".join(match[1].split())
+            lowered = inner.lower()
+            if turn := _SPEAKER.fullmatch(inner):
+                colon = re.compile(r"\s*:").match(text, end)
+                yield self._cut(span, start, colon.end() if colon else end, "label", speaker=f"S{turn[1]}")
+            elif (seconds := self._pause(lowered, match[0])) is not None:
+                yield self._cut(span, start, end, "pause", pause_s=seconds if seconds >= 0 else None)
+            elif (reason := self._reason(span, match, speaker)) is not None:
+                self._leave_out(span, start, end, reason)
+            elif tag := texts.nearest_tag(lowered):
+                span.replace(start, end, tag, "tag")
+            elif match[1] and not match[1].strip():
+                span.leave_out(start, end, "markup")
+        rest = self.source.span(span.place(0), span.end(len(text))) if text else span
+        for match in re.compile(r"[\[\]]").finditer(rest.text):
+            rest.leave_out(match.start(), match.end(), "markup")
+
+    @staticmethod
+    def _leave_out(span: Stretch, start: int, end: int, reason: Reason) -> None:
+        """Leave a bracket out, and with it the gap that it leaves before a sign."""
+        if span.text[end : end + 1] and span.text[end] in _CLOSING_SIGNS:
+            start = len(span.text[:start].rstrip())
+        span.leave_out(start, end, reason)
+
+    def _pause(self, note: str, shown: str) -> float | None:
+        """The seconds of a pause, -1 where nobody can tell them, None where it is none."""
+        note = note.strip(".!…* ")
+        if note in _BEATS:
+            return _BEATS[note]
+        if match := _PAUSE.fullmatch(note):
+            seconds, unit = float(match[1]), match[2] or ""
+            is_ms = unit.startswith("m") or (not unit and seconds >= 100)  # [pause:500]
+            return self._clamped(seconds / 1000 if is_ms else seconds, shown)
+        if _ANY_PAUSE.match(note) and note not in _NOTES:
+            self.notes.append((f"the pause {shown} is not understood and left out.", "Write it as [pause 1.5s]."))
+            return -1.0
+        return None
+
+    def _reason(self, span: Stretch, match: re.Match[str], speaker: str | None) -> Reason | None:
+        """Why a bracket is not spoken, or None when its words are."""
+        note = " ".join(match[1].split())
+        lowered = note.lower().strip(".!…* ")
+        raw = self.source.text[span.place(match.start()) + 1 : span.place(match.start()) + 2]
+        if lowered.startswith("^"):
+            return "footnote"
+        if _CLOCKS.fullmatch(lowered):
+            return "time stamp"
+        if lowered in _NOTES or (" " in lowered and _CLOCKS.search(lowered)):
+            return "cue"
+        attached = span.text[match.start() - 1 : match.start()]
+        opens = not attached.strip() or attached in "([“\"'"
+        if re.fullmatch(r"\d{1,3}|[A-Z*†‡]", note) and (not opens or not span.text[: match.start()].strip()):
+            return "footnote"
+        if self._is_of_another(lowered, speaker):
+            return "cue"
+        if texts.nearest_tag(lowered):
+            return None
+        if raw in ("_", "*") and self.source.is_marked(span.place(match.start()) + 1, span.place(match.start()) + 2):
+            return "direction"
+        first = lowered.split()[0].rstrip(",;") if lowered else ""
+        if lowered in _MANNER or (first in _MANNER and len(lowered.split()) < 6):
+            return "direction"
+        if _CUE.fullmatch(lowered) or (note.isupper() and len(note.split()) > 1):
+            return "cue"
+        return self._by_place(span.text, match, note)
+
+    def _is_of_another(self, note: str, speaker: str | None) -> bool:
+        """Whether a note tells what somebody does who is not speaking: "[Brian laughs]" in Erik's turn."""
+        names = [name for name in self.speakers if note == name or note.startswith(f"{name} ")]
+        own = (speaker or "").lower()
+        return bool(names) and own not in names
+
+    def _by_place(self, text: str, match: re.Match[str], note: str) -> Reason | None:
+        """A bracket that stands between sentences is a direction, one within a sentence is text."""
+        before, after = text[: match.start()].rstrip(), text[match.end() :].lstrip()
+        opens = not before or before[-1] in '.!?…:"”’)]—'
+        closes = not after or not (after[0].islower() or after[0] in ",;")
+        if not note or not (opens and closes) or not texts.has_speech(note):
+            return None
+        alone = not before and not after
+        if not alone and note[0].isupper() and len(note.split()) < 3:
+            return None  # "[Ann] left."
+        self.doubtful.append(note)
+        return "cue"
+
+    def _round(self, span: Stretch) -> Iterator[Cut]:
+        text = span.text
+        for match in _ROUND.finditer(text):
+            inner = match[1].strip().lower().strip(".…* ")
+            if inner in _BEATS:
+                yield self._cut(span, *match.span(), "pause", pause_s=_BEATS[inner])
+            elif _CLOCKS.fullmatch(inner) and self._is_stamp(text, match, inner):
+                self._leave_out(span, *match.span(), "time stamp")
+            elif self.is_play and self._is_italic(span, match):
+                self._leave_out(span, *match.span(), "direction")
+
+    @staticmethod
+    def _is_stamp(text: str, match: re.Match[str], inner: str) -> bool:
+        at_edge = not text[: match.start()].strip() or not text[match.end() :].strip()
+        return at_edge or _LONG_CLOCK.match(inner) is not None
+
+    def _is_italic(self, span: Stretch, match: re.Match[str]) -> bool:
+        """Whether all of it stands in italics, as directions do in plays: "(_rising_)"."""
+        inside, outside = span.place(match.start()) + 1, span.end(match.end()) - 1
+        first, last = self.source.text[inside : inside + 1], self.source.text[outside - 1 : outside]
+        return first in ("_", "*") and first == last and self.source.is_marked(inside, inside + 1)

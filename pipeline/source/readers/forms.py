@@ -1,0 +1,259 @@
+"""Forms: the ways in which people write who speaks.
+
+In: a block. Out: the `Candidate`s that its lines may begin with, one for each form that fits. Whether they are labels
+is decided by `labels`, which looks at the whole file.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, get_args
+
+from pipeline.source.ledger import Stretch
+from pipeline.source.readers.blocks import Block
+from pipeline.source.readers.brackets import ANY_STAMP, STAMP, is_note
+from pipeline.source.readers.inline import plain
+from pipeline.source.spoken import text as texts
+
+Form = Literal[
+    "bold",
+    "italic",
+    "html",
+    "bracket",
+    "plain",
+    "tag",
+    "bare-bracket",
+    "dash",
+    "clock",
+    "alone",
+    "heading",
+    "capitals",
+    "stop",
+    "row",
+]
+FORMS: tuple[Form, ...] = get_args(Form)
+WITH_COLON: tuple[Form, ...] = ("bold", "italic", "html", "bracket", "plain")
+"""Forms that are tried first: a colon says that somebody speaks."""
+ABOVE: tuple[Form, ...] = ("clock", "alone", "heading", "capitals")
+"""Forms in which the name stands above what is said, which goes on until the next name."""
+SURE: tuple[Form, ...] = ("tag", "capitals", "clock")
+"""Forms that nobody writes for anything else, so that names need not come back."""
+
+_DIRECTION = r"(?:\([^()\n]{1,60}\)|\\?\[[^\[\]\n]{1,60}?\\?\])"
+_BEFORE = rf"(?:{ANY_STAMP}(?:\s+|\s*[-–|]\s*)|{STAMP}\s*)?(?:[^\w\s\[\](){{}}<>*_.,:;!?\"'#@-]+\s*)?"
+_AFTER = rf"(?:\s*(?:{ANY_STAMP}|{_DIRECTION}))*"
+_SAID = rf"(?:\s*{STAMP})?\s*"
+_CAPITALS = r"[A-Z][A-Z0-9 .,'’&-]{0,38}[A-Z0-9]"
+
+_TITLED = r"(?:(?:Mr|Mrs|Ms|Dr|St)\. )?[A-Z][a-zà-ÿ]+(?: (?:[A-Z][a-zà-ÿ]+|de|la|von|van|of|the)){0,3}"
+
+_LINES: dict[Form, re.Pattern[str]] = {
+    "bold": re.compile(
+        rf"{_BEFORE}(?P<mark>\*\*\*|\*\*|__)(?P<name>(?:(?!(?P=mark)).){{1,120}}?)"
+        rf"(?:\s*:\s*(?P=mark)|(?P=mark){_AFTER}\s*:){_SAID}"
+    ),
+    "italic": re.compile(
+        rf"{_BEFORE}(?P<mark>[*_])(?![*_\s])(?P<name>[^*_]{{1,60}}?)"
+        rf"(?:\s*:\s*(?P=mark)|(?P=mark){_AFTER}\s*:)(?=\s|$){_SAID}"
+    ),
+    "html": re.compile(
+        rf"{_BEFORE}<(?P<mark>b|strong|em|i|u)>(?P<name>[^<>]{{1,60}}?)"
+        rf"(?:\s*:\s*</(?P=mark)>|</(?P=mark)>{_AFTER}\s*:){_SAID}"
+    ),
+    "plain": re.compile(rf"{_BEFORE}(?P<name>(?:[^:\n*_<>|\[\]]|(?<=\w)_(?=\w)){{1,60}}?){_AFTER}\s*:(?=\s|$){_SAID}"),
+    "bracket": re.compile(rf"{_BEFORE}\\?\[(?P<name>[^\[\]\n\\]{{1,40}})\\?\]{_AFTER}\s*:(?=\s|$){_SAID}"),
+    "bare-bracket": re.compile(r"\\?\[(?P<name>[^\[\]\n\\]{1,40})\\?\](?![(\[:])(?:\s+[-–—]+)?\s*(?=\S)"),
+    "dash": re.compile(
+        rf"{_BEFORE}(?:(?P<mark>\*\*|__|\*|_)(?P<name>[^*_\n]{{1,40}}?)(?P=mark)"
+        r"|(?P<bare>[^\W\d_][^:\n*_,!?\"“”()\[\]]{0,39}?))\s+[-–—]{1,2}\s+(?=\S)"
+        r"|(?P<sign>\*\*|__)(?P<inside>[^*_\n]{1,60}?)\s*[-–—]\s*(?P=sign)\s*(?=\S)"
+    ),
+    "clock": re.compile(
+        rf"(?P<mark>\*\*|__)?(?P<name>[^\W_][^:\n*_]{{0,59}}?)(?(mark)(?P=mark)){_DIRECTION}?\s*[-–|,]?\s*{ANY_STAMP}\s*:?\s*$"
+        rf"|{ANY_STAMP}\s*[-–|]?\s+(?P<bare>[^\W\d_][^:\n*_]{{0,59}}?)\s*$"
+    ),
+    "alone": re.compile(rf"{_BEFORE}(?P<mark>\*\*\*|\*\*|__|\*|_)(?P<name>[^*_\n]{{1,60}}?)(?P=mark){_AFTER}\s*$"),
+    "capitals": re.compile(rf"(?P<mark>_?)(?P<name>{_CAPITALS})\.?(?P=mark)[.:]?\s*(?:_?{_DIRECTION}_?)?\.?\s*$"),
+    "stop": re.compile(
+        rf"(?P<name>{_CAPITALS}|{_TITLED})(?:\.|(?=\s*_?{_DIRECTION}))(?:\s*_?{_DIRECTION}_?\.?)?\s+(?=\S)"
+        rf"|_(?P<bare>[^_\n]{{1,40}}?)\.?_(?:\s*_?{_DIRECTION}_?)?[.:]?\s+(?=\S)"
+    ),
+}
+_IN_MID_LINE: dict[Form, re.Pattern[str]] = {
+    "bold": re.compile(r"(?<=\s)(?P<mark>\*\*|__)(?P<name>[^*_\n]{1,60}?)(?::\s*(?P=mark)|(?P=mark)\s*:)\s*"),
+    "html": re.compile(r"(?<=[\s>])<(?P<mark>b|strong)>(?P<name>[^<>]{1,60}?)(?::\s*</(?P=mark)>|</(?P=mark)>\s*:)\s*"),
+    "plain": re.compile(r"(?<=[.!?…\"”’)\]])\s+(?P<name>[^\W_][^:.!?\n*_]{0,39}?)\s*:\s+(?=\S)"),
+}
+_LISTED = re.compile(r"\d{1,4}[.)]\s+")
+_TAG = re.compile(r"<(/?)(v[ .](?P<voice>[^<>\n]{1,40})|(?P<name>[A-Za-z][\w-]{0,39}))>")
+_VOICE_END = re.compile(r"</v>")
+_NOT_PEOPLE = frozenset(
+    """
+    note notes warning tip tips example examples remember important question answer summary ps p.s nb n.b update edit
+    source sources reference references disclaimer spoiler result results conclusion introduction intro outro chapter
+    part section episode title subtitle author date time location setting scene act music sound sounds sfx break
+    monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
+    september october november december today tomorrow yesterday first second third fourth finally also however
+    therefore thus ingredients directions step steps total subject re fwd from to cc sent contents index figure table
+    photo image video audio link links website email phone address price cost size version fact myth problem solution
+    pros cons definition translation quote key objective goal goals topic topics theme themes transcript duration
+    published length http https ftp mailto file tldr tl;dr actually otherwise meaning correction footnote caption
+    resources news events name contact focus poll agenda action attendees presenter presenters where when agreed
+    action-item participants hosts guests sponsors episodes discord twitter github youtube instagram chapters slides
+    feedback credits recap preview hint moral reason advantage disadvantage exception illustration plot synopsis
+    """.split()
+)
+_NOT_FIRST = frozenset(
+    """
+    in on at by for from with of to as if but and or so because when while where who whom whose what which why how
+    then there here this that these those it its he she they we i you his her their our my your dear said says asked
+    one two three four five six seven eight nine ten see note here's that's there's it's let's what's who's is was are
+    were be do did does don't now yes no not only just all some many most every each any another other such after
+    before since until still once maybe perhaps well oh ah remember imagine consider think look listen take make get
+    got let lets thus either neither
+    """.split()
+)
+_SPEECH_VERBS = frozenset(
+    """
+    say says said ask asks asked reply replies replied answer answers answered cry cries cried add adds added continue
+    continues continued write writes wrote explain explains explained shout shouts shouted whisper whispered think
+    thinks thought murmur murmured exclaim exclaims exclaimed read reads saying went is are was
+    """.split()
+)
+_TITLES = frozenset(
+    """
+    mr mrs ms miss dr st sir lady lord the a an
+    """.split()
+)
+_TRANSITION = re.compile(r"\b(?:cut|dissolve|fade|smash|match)\b.*\b(?:to|in|out)$|^(?:fade|cut)\b|notes?$|^the end$")
+_PARTICLES = frozenset(
+    """
+    de la le du von van der den of the and & di da del y ter zu bin ibn
+    """.split()
+)
+_IDENTIFIER = re.compile(
+    r"[a-z]+[ _-]?\d+|host|guest|narrator|interviewer|interviewee|speaker|moderator|q|a|user|assistant"
+)
+_MARKS = re.compile(r"[*_\\`<\[]")
+STAMPS = re.compile(rf"{STAMP}|(?<!\w)@?\d{{1,3}}:\d{{2}}(?::\d{{2}})?(?:[.,]\d+)?")
+_DIRECTIONS = re.compile(rf"_?{_DIRECTION}_?")
+
+
+class Candidate(NamedTuple):
+    """A line that may begin with a label: the name, and where in the line's text the label ends."""
+
+    form: Form
+    name: str
+    block: int
+    line: int
+    start: int
+    end: int
+
+    @property
+    def key(self) -> str:
+        """What names are compared by."""
+        return self.name.casefold()
+
+
+def candidates(index: int, block: Block) -> Iterator[Candidate]:
+    """What the lines of a block may begin with."""
+    if block.kind in ("heading", "row"):
+        fits = block.level > 1 if block.kind == "heading" else len(block.lines) == 2
+        if fits and (name := clean_name(block.lines[0].text)):
+            form: Form = "heading" if block.kind == "heading" else "row"
+            yield Candidate(form, name, index, 0, 0, len(block.lines[0].text))
+    elif block.kind == "paragraph":
+        for number, line in enumerate(block.lines):
+            yield from _of_line(index, number, line.span)
+
+
+def _of_line(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
+    text = span.text
+    listed = _LISTED.match(text)
+    for form, pattern in _LINES.items():
+        match = pattern.match(text, listed.end() if listed else 0)
+        if match is None or ("bracket" in form and is_note(match["name"])):
+            continue
+        if name := clean_name(_written(match)):
+            yield Candidate(form, name, index, number, 0, match.end())
+    if "<" in text:
+        yield from _tags(index, number, span)
+    for form, pattern in _IN_MID_LINE.items() if ":" in text else ():
+        for match in pattern.finditer(text):
+            if name := clean_name(match["name"]):
+                yield Candidate(form, name, index, number, *match.span())
+
+
+def _written(match: re.Match[str]) -> str:
+    groups = match.groupdict()
+    return groups["name"] or groups.get("bare") or groups.get("inside") or ""
+
+
+def _tags(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
+    """`<Person1>`, `<v Name>`, anywhere in a line; what closes them has no name."""
+    for match in _TAG.finditer(span.text):
+        name = (match["voice"] or match["name"]).strip()
+        if match["voice"] or any(char.isdigit() for char in name) or match["name"][0].isupper():
+            closes = bool(match[1])
+            yield Candidate("tag", "" if closes else name.replace("_", " "), index, number, *match.span())
+    for match in _VOICE_END.finditer(span.text):
+        yield Candidate("tag", "", index, number, *match.span())
+
+
+def clean_name(written: str) -> str:
+    """The name in a label, without times, directions, pictographs and markup; "" when it is none."""
+    if "](" in written:
+        written = plain(written)
+    name = _DIRECTIONS.sub("", STAMPS.sub("", written)) if any(sign in written for sign in "[(:<") else written
+    if _MARKS.search(name):
+        name = plain(name)
+    name = name.strip(" \t:[]*_.,–—-|") if not name.endswith(".") or len(name) > 4 else name.strip(" \t:[]*_,–—-|")
+    while name and unicodedata.category(name[0])[0] in "SCM":
+        name = name[1:].lstrip()
+    name = unicodedata.normalize("NFC", " ".join(name.split()))
+    return name if len(name) <= 60 and texts.has_speech(name) else ""
+
+
+def may_be_name(name: str) -> bool:
+    """Whether a label that comes back can be a speaker's name."""
+    lowered = name.lower()
+    words = lowered.split()
+    return (
+        (
+            name[:1].isupper()
+            or name[:1].isdigit()
+            or not name[:1].isascii()
+            or _IDENTIFIER.fullmatch(lowered) is not None
+        )
+        and name[:1].isalnum()
+        and not name.isdigit()
+        and len(name) <= 40
+        and len(words) <= 5
+        and lowered.strip(".") not in _NOT_PEOPLE
+        and not _TRANSITION.search(lowered)
+        and words[0] not in _NOT_FIRST
+        and not _SPEECH_VERBS & {words[-1], *words[1:3]}
+        and (len(words) > 1 or words[0].rstrip(".") not in _TITLES | _SPEECH_VERBS or name == "A")
+        and not any(sign in name for sign in '!?;,…"“”*[]/')
+        and ("." not in name or len(texts.sentences(name)) == 1)  # "Dr. Smith" is a name, "It ended. He said" is not
+    )
+
+
+def is_heading(name: str) -> bool:
+    """Whether it stands before a colon without being anybody: "Note:", "Part 2:"."""
+    return name.lower().rstrip("0123456789 .") in _NOT_PEOPLE
+
+
+def looks_like_name(name: str) -> bool:
+    """Whether a label that stands once can be a speaker's name: every word is written as names are."""
+    words = name.split()
+    if not may_be_name(name) or len(words) > 4 or words[0].lower() in _NOT_PEOPLE:
+        return False
+    if _IDENTIFIER.fullmatch(name.lower()):
+        return True
+    return words[0][:1].isupper() and all(
+        word[:1].isupper() or word[:1].isdigit() or not word[:1].isascii() or word.lower() in _PARTICLES
+        for word in words
+    )

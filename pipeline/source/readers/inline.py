@@ -1,0 +1,210 @@
+"""Inline: markup within a paragraph, marked where it stands.
+
+In: a `Stretch` of a source. Out: nothing; emphasis, links, pictures, code, HTML's own elements, entities, and bare
+addresses are marked in the source. The parser is markdown-it's, whose rules are made to tell their places.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, Literal
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+
+from pipeline.source.ledger import Reason, Source, Stretch, display
+
+References = dict[str, dict[str, str]]
+
+_MARKS = re.compile(r"[*_\[\]\\`<&]")
+_ELEMENT = re.compile(
+    r"</?([a-zA-Z][a-zA-Z0-9-]*)((?:\s+[a-zA-Z_:@][\w:.@-]*\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+))*)\s*/?>"
+)
+_ELEMENTS = frozenset(
+    """
+    a abbr acronym address article aside audio b bdi bdo big blockquote body br button canvas caption center cite code
+    col colgroup data datalist dd del details dfn dialog dir div dl dt em embed fieldset figcaption figure font footer
+    form h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins kbd label legend li link main map mark
+    menu meta meter nav noscript object ol optgroup option output p param picture pre progress q rp rt ruby s samp
+    section select slot small source span strike strong sub summary sup svg table tbody td template textarea tfoot th
+    thead time title tr track tt u ul var video wbr
+    """.split()
+)
+_SPACED = frozenset(
+    """
+    br p div li ul ol dd dt dl td th tr table h1 h2 h3 h4 h5 h6 hr blockquote section article header footer figure
+    figcaption main nav aside pre details summary center
+    """.split()
+)
+_BARE_ADDRESS = re.compile(
+    r"(?<![\w@./])(?:(?:https?|ftp)://|www\.)(?:[^\s<>\"“”()\[\]/@]*@)?(?P<site>[\w-]+(?:\.[\w-]+)+)(?::\d+)?"
+    r"(?:[/?#][^\s<>\"“”]*)?",
+    re.IGNORECASE,
+)
+_WIKI = re.compile(r"(!?)\[\[([^\[\]|\n]*)(?:\|([^\[\]\n]*))?\]\]")
+_RAISED = re.compile(r"(?:\d|(?<![^\W_])[^\W\d_])$")  # a number, or a letter alone
+_FOOTNOTE_MARK = re.compile(r"[\[(]?(?:\d{1,3}|[a-z*†‡])[\])]?", re.IGNORECASE)
+
+
+class _PlacedState(StateInline):
+    """A state of the parser in which every token knows where in the text it stands."""
+
+    def __init__(self, text: str, parser: MarkdownIt, references: References) -> None:
+        super().__init__(text, parser, {"references": references}, [])
+        self.left_out: list[tuple[int, int, Reason]] = []
+        self.replaced: list[tuple[int, int, str, str]] = []
+        self.emphasis: list[tuple[Token, int]] = []
+        self._labels: list[list[int]] = []
+
+    def push(self, ttype: str, tag: str, nesting: Literal[-1, 0, 1]) -> Token:
+        token = super().push(ttype, tag, nesting)
+        if ttype == "link_open":
+            self._labels.append([self.pos])
+        elif ttype == "link_close":
+            self._labels[-1].append(self.pos)
+        return token
+
+    def mark(self, rule: str, start: int, tokens: int) -> None:
+        """Note what `rule` has read from `start` to where the state stands; it began after `tokens` tokens."""
+        end, text = self.pos, self.src
+        match rule:
+            case "escape":
+                self.left_out.append((start, start + 1, "markup"))
+            case "backticks" if self.tokens[tokens:] and self.tokens[-1].type == "code_inline":
+                ticks = end - start - len(text[start:end].lstrip("`"))
+                self.left_out += (start, start + ticks, "markup"), (end - ticks, end, "markup")
+            case "emphasis":
+                new = self.tokens[tokens:][start - end :]
+                self.emphasis += ((token, start + index) for index, token in enumerate(new))
+            case "link":
+                label_start, label_end = self._labels.pop()
+                self.left_out += (start, label_start, "markup"), (label_end, end, "link target")
+            case "image":
+                self.left_out.append((start, end, "picture"))
+            case "autolink":
+                self.left_out += (start, start + 1, "markup"), (end - 1, end, "markup")
+            case "entity":
+                self.replaced.append((start, end, self.tokens[-1].content, "entity"))
+            case "html_inline":
+                self._mark_element(start, end)
+
+    def _mark_element(self, start: int, end: int) -> None:
+        """HTML's own elements are markup; "<fire ward>" and "a<b and c>d" are words."""
+        if self.src[start + 1] in "!?":
+            self.left_out.append((start, end, "comment"))
+            return
+        match = _ELEMENT.fullmatch(self.src, start, end)
+        if match is None or match[1].lower() not in _ELEMENTS:
+            return
+        name, closes = match[1].lower(), self.src[start + 1] == "/"
+        if name == "sup" and not closes and (close := self.src.find("</sup>", end)) > 0:
+            inner = self.src[end:close]
+            raised = _RAISED.search(self.src[max(start - 2, 0) : start]) is not None and inner.lstrip("-+−").isdigit()
+            if not raised and _FOOTNOTE_MARK.fullmatch(inner):
+                self.replaced.append((start, close + 6, "", "footnote"))
+            elif raised:
+                self.replaced.append((start, end, "^", "power"))
+                return
+        if name in _SPACED:
+            self.replaced.append((start, end, " ", "markup"))
+        else:
+            self.left_out.append((start, end, "markup"))
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark")
+    ruler = parser.inline.ruler
+    for rule in list(ruler.__rules__):
+        ruler.at(rule.name, _placing(rule.name, rule.fn))
+    return parser
+
+
+def _placing(name: str, rule: Any) -> Any:
+    def placed(state: StateInline, silent: bool) -> bool:
+        start, tokens = state.pos, len(state.tokens)
+        matched = bool(rule(state, silent))
+        if matched and not silent and isinstance(state, _PlacedState):
+            state.mark(name, start, tokens)
+        return matched
+
+    return placed
+
+
+def mark_inline(span: Stretch, references: References | None = None) -> None:
+    """Mark the markup of a paragraph, a heading or a cell."""
+    text = span.text
+    if "[[" in text:
+        _mark_wiki_links(span)
+    if _MARKS.search(text):
+        parser = _parser()
+        state = _PlacedState(text, parser, references or {})
+        parser.inline.tokenize(state)
+        for rule in parser.inline.ruler2.getRules("")[:-1]:  # all but the one that joins tokens
+            rule(state)
+        _mark_emphasis(state, span)
+        for start, end, reason in state.left_out:
+            span.leave_out(start, end, reason)
+        for start, end, words, rule_name in state.replaced:
+            if rule_name == "footnote":
+                span.leave_out(start, end, "footnote")
+            else:
+                span.replace(start, end, words, rule_name)
+    if "://" in text or "www." in text.lower():
+        _say_addresses(span)
+
+
+def _mark_emphasis(state: _PlacedState, span: Stretch) -> None:
+    """The signs of emphasis go; those in the middle of a word are no emphasis ("f**k", "2*3*4")."""
+    places = {id(token): place for token, place in state.emphasis}
+    signs = set(places.values())
+    opened: list[list[int]] = []
+    for token in state.tokens:
+        place = places.get(id(token))
+        if place is None:
+            continue
+        other = len(token.markup) - 1  # the parser keeps the inner sign of two
+        if token.type.endswith("_open"):
+            opened.append([place - other, place])
+        elif token.type.endswith("_close") and opened:
+            pair = (*opened.pop(), place, place + other)
+            if not _is_within_words(state.src, min(pair), max(pair), signs):
+                for sign in set(pair):
+                    span.leave_out(sign, sign + 1, "markup")
+
+
+def _is_within_words(text: str, start: int, end: int, signs: set[int]) -> bool:
+    while start - 1 in signs:
+        start -= 1
+    while end + 1 in signs:
+        end += 1
+    return text[start - 1 : start].isalnum() and text[end + 1 : end + 2].isalnum()
+
+
+def _mark_wiki_links(span: Stretch) -> None:
+    for match in _WIKI.finditer(span.text):
+        start, end = match.span()
+        if match[1]:
+            span.leave_out(start, end, "picture")
+            continue
+        shown = 3 if match[3] else 2
+        span.leave_out(start, match.start(shown), "link target" if shown == 3 else "markup")
+        span.leave_out(match.end(shown), end, "markup")
+
+
+def _say_addresses(span: Stretch) -> None:
+    """A bare address is said as the name of its site."""
+    for match in _BARE_ADDRESS.finditer(span.text):
+        address = match[0].rstrip(".,;:!?)…'*_")
+        site = match["site"].rstrip(".")
+        words = re.sub(r"^www\.", "", site, flags=re.IGNORECASE).replace(".", " dot ")
+        span.replace(match.start(), match.start() + len(address), words, "address")
+
+
+def plain(text: str) -> str:
+    """Inline Markdown as its display text; brackets that are no links are still there."""
+    source = Source(text)
+    mark_inline(source.span(0, len(text)))
+    return display(source.span(0, len(text)).text)

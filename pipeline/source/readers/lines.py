@@ -1,0 +1,75 @@
+"""Lines: what the end of a line means within a paragraph.
+
+In: the `Stretch` of a paragraph. Out: nothing; words that a hyphen cuts at the end of a line are marked to be joined,
+and the line ends of verse to be short pauses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache, cached_property
+
+from pipeline.source.ledger import Stretch
+
+_CUT_WORD = re.compile(r"([^\W\d_]+)([-\u00ad\u2010])[ \t]*\n[ \t]*([^\W\d_]+)")
+_WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
+_HARD_BREAK = re.compile(r"(?:[ \t]{2,}|\\|<br\s*/?>)[ \t]*$", re.IGNORECASE)
+_CAPITAL = re.compile(r"[ \t]*[\"“‘'_*]*[A-ZÀ-ÖØ-Þ]")
+_VERSE = 60  # characters in a line of verse at most
+
+
+class Vocabulary:
+    """The words that are known when a text is read: its own, and those of a list; looked at where a word is cut."""
+
+    def __init__(self, text: str, language: str) -> None:
+        self._text = text
+        self._language = language.partition("-")[0].lower()
+
+    def __contains__(self, word: str) -> bool:
+        return word.lower() in self._words or word.lower() in _listed_words(self._language)
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(word.lower() for word in _WORD.findall(self._text))
+
+
+@cache
+def _listed_words(language: str) -> frozenset[str]:
+    from spellchecker import SpellChecker  # noqa: PLC0415 - its list takes a tenth of a second
+
+    known = language in SpellChecker.languages()
+    return frozenset(SpellChecker(language=language).word_frequency.dictionary) if known else frozenset()
+
+
+def mark_line_ends(span: Stretch, vocabulary: Vocabulary, tell: Callable[[str, str], None]) -> None:
+    """Join words that are cut at the end of a line, and make pauses of the line ends of verse."""
+    if "\n" not in span.text:
+        return
+    for match in _CUT_WORD.finditer(span.text):
+        before, hyphen, after = match.groups()
+        joined = before + after
+        if hyphen == "\u00ad" or (joined in vocabulary and f"{before}-{after}" not in vocabulary):
+            if not span.replace(*match.span(), joined, "hyphen"):  # the sign of a quotation stands in it
+                span.leave_out(match.start(2), match.start(3), "markup")
+            continue
+        span.leave_out(match.end(2), match.start(3), "markup")
+        if f"{before}-{after}" not in vocabulary and not (before in vocabulary and after in vocabulary):
+            what = f'"{before}-{after}" is cut at the end of a line, and read with its hyphen.'
+            tell(what, "Write it on one line.")
+    _mark_verse(span)
+
+
+def _mark_verse(span: Stretch) -> None:
+    lines = span.text.split("\n")
+    ends = lines[:-1]
+    if not ends or max(map(len, lines)) > _VERSE:
+        return
+    if not all(map(_HARD_BREAK.search, ends)) and (len(lines) < 3 or not all(map(_CAPITAL.match, lines))):
+        return
+    at = 0
+    for line in ends:
+        stop = len(_HARD_BREAK.sub("", line).rstrip())
+        if stop and line[stop - 1].isalnum():
+            span.replace(at + stop, at + len(line) + 1, ", ", "line of verse")
+        at += len(line) + 1
