@@ -26,7 +26,8 @@ from pipeline.source.script import Script, speakers
 from pipeline.source.spoken.text import NONVERBAL_TAGS, nearest_tag, spoken, unknown_tags, unspeakable
 from pipeline.source.voices import Casting, Library, cast_speakers, load_library
 from pipeline.takes.auditions import plan_audition
-from pipeline.takes.chunks import Chunk, pack, sayer, too_long
+from pipeline.takes.borders import plan_name, read_borders, repack
+from pipeline.takes.chunks import Chunk, sayer, too_long
 from pipeline.takes.plan import PlannedTake, plan_takes
 from pipeline.takes.shared import check_shared
 from pipeline.takes.store import TakeStore
@@ -52,6 +53,7 @@ class Job:
     cover: Cover | None
     warnings: tuple[Problem, ...]
     unspoken: int  # turns with words that no voice can say
+    kept_chunks: int  # of the last plan, which a fresh one would cut otherwise
     workspace: Workspace
     owner: Path
     shared: str | None = None
@@ -101,12 +103,13 @@ def open_job(
     engine: str | None = None,
     allow_outside: bool = False,
     owner: Path | None = None,
+    fresh: bool = False,
 ) -> Job:
     """Read and check a manifest and all it names; nothing is rendered. Raises `RequestError` with every problem.
 
     Without `settings` they are those of this machine, see `load_settings`. `engine` takes the place of the manifest's.
     `allow_outside` lets its paths leave its folder. `owner` is where the manifest belongs, if that is not where it
-    lies.
+    lies. The script is cut where the last render cut it, as far as it still says the same, unless `fresh`.
     """
     path, settings = Path(path), settings or load_settings()
     manifest, problems = load_manifest(path, allow_outside=allow_outside)
@@ -122,14 +125,12 @@ def open_job(
     if casting and name in TRAITS:
         problems += _engine_problems(manifest, casting, TRAITS[name], opened)
     if script and name in TRAITS:
-        say = sayer(manifest.language, tags=TRAITS[name].speaks_tags)
-        turns = [turn for chapter in script.chapters for turn in chapter.turns]
-        problems += too_long(turns, TRAITS[name].budget, say)
-        problems += _unknown_turn_voices(script, library or {})
+        problems += _script_problems(script, manifest.language, TRAITS[name], library or {})
     raise_if_any(problems)
     assert script and library and casting and opened
     traits = TRAITS[name]
-    chunks = _pack(script, manifest.language, traits)
+    workspace = Workspace(settings.output, job_name(path)).of(manifest.production)
+    chunks, kept_chunks = _pack(script, manifest.language, traits, None if fresh else workspace)
     unspoken = tuple(_unspeakable(script, manifest.language))
     planned = plan_takes(script, chunks, casting, library, opened, language=manifest.language, seed=manifest.seed)
     return Job(
@@ -150,7 +151,8 @@ def open_job(
             *(_unknown_tags(script) if traits.speaks_tags else ()),
         ),
         unspoken=len(unspoken),
-        workspace=Workspace(settings.output, job_name(path)).of(manifest.production),
+        kept_chunks=kept_chunks,
+        workspace=workspace,
         owner=owner or path,
         shared=settings.takes,
     )
@@ -170,14 +172,19 @@ def apart(jobs: Iterable[Job]) -> list[Job]:
     return separate
 
 
-def _pack(script: Script, language: str, traits: Traits) -> list[Chunk]:
-    """The script in chunks. Raises `RequestError` for chapters that come to none."""
+def _pack(script: Script, language: str, traits: Traits, workspace: Workspace | None) -> tuple[list[Chunk], int]:
+    """The script in chunks, and how many of the workspace's last plan it keeps where a fresh one would not.
+
+    Raises `RequestError` for chapters that come to none.
+    """
+    kept = read_borders(workspace, plan_name(traits, language)) if workspace else []
     say = sayer(language, tags=traits.speaks_tags)
-    packed = [pack(chapter.turns, index, traits.budget, say) for index, chapter in enumerate(script.chapters)]
-    empty = [chapter for chapter, chunks in zip(script.chapters, packed, strict=True) if not chunks]
+    chunks, kept_chunks = repack([chapter.turns for chapter in script.chapters], traits.budget, say, kept)
+    spoken_chapters = {chunk.chapter for chunk in chunks}
+    empty = [chapter for index, chapter in enumerate(script.chapters) if index not in spoken_chapters]
     what, hint = f'nothing that can be spoken in language "{language}".', 'Set "language:", or take the chapter out.'
     raise_if_any([Problem(chapter.where, f'the chapter "{chapter.title}" has {what}', hint) for chapter in empty])
-    return [chunk for chunks in packed for chunk in chunks]
+    return chunks, kept_chunks
 
 
 def referred_keys(job: Job) -> set[str]:
@@ -299,6 +306,12 @@ def _rendered_above(output: Path, name: str, manifest: Path) -> Iterator[Problem
         if not output.exists():
             yield Problem(str(output), f"it is not here, and is made; there is one in {above}.", hint)
             return
+
+
+def _script_problems(script: Script, language: str, traits: Traits, library: Library) -> Iterator[Problem]:
+    turns = [turn for chapter in script.chapters for turn in chapter.turns]
+    yield from too_long(turns, traits.budget, sayer(language, tags=traits.speaks_tags))
+    yield from _unknown_turn_voices(script, library)
 
 
 def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:
