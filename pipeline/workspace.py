@@ -7,6 +7,7 @@ output/<job>/
   <preset>/<Author>/<Title>/…          deliverables
   deliverables.json                    how each of them was made
   report.json  report.md
+  chunks.json                          the chunks of the last plan, by engine: an edit leaves the others as they are
   job.json                             whose these are: title, author, series and part, and the manifests that have them
   <title>/                             the same, from chapters/ on, of a second title that a manifest of this name had
   .lock  .lock.json                    held by the process that renders, and which one that is
@@ -40,7 +41,7 @@ from pipeline.words import ordinal
 VOICES = "voices"  # the folder of voices beside a manifest
 _PATIENCE_S = 0.2  # of `lock`, with a process that only looks whether the lock is free
 _OWN_NAMES = {
-    *("takes", "voices", "chapters", "job.json", "report.json", "report.md", "deliverables.json"),
+    *("takes", "voices", "chapters", "chunks.json", "job.json", "report.json", "report.md", "deliverables.json"),
     *("acx", "flac", "m4b", "podcast", "wav"),  # folders of presets
 }
 _RESERVED = {"auditions", "digest.html", "digest.json", "logs"}  # what else lies in the output folder
@@ -76,6 +77,7 @@ class Workspace:
         self.takes = self.root / "takes"
         self.voices = self.root / "voices"
         self.chapters = self.home / "chapters"
+        self.chunks = self.home / "chunks.json"
         self.deliverables = self.home / "deliverables.json"
         self.report = self.home / "report.json"
         self.summary = self.home / "report.md"

@@ -22,7 +22,7 @@ from pipeline.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.jobs.job import JobRequest
+    from pipeline.jobs.request import JobRequest
     from pipeline.source.ledger import Ledger, Passage
     from pipeline.source.script import Script, Turn
 
@@ -42,8 +42,8 @@ def check(manifest: Path, dropped: bool, engine: str | None, as_json: bool, allo
 
     Exits with 2 where something has to be mended, with 0 where there are only notes.
     """
-    from pipeline.jobs.job import read_request
     from pipeline.jobs.progress import telling
+    from pipeline.jobs.request import read_request
 
     with telling("reading the script"):
         request = read_request(manifest, machine_settings(), engine=engine, allow_outside=allow_outside)
@@ -63,7 +63,7 @@ def check(manifest: Path, dropped: bool, engine: str | None, as_json: bool, allo
 
 
 def _as_dict(request: JobRequest, *, dropped: bool) -> dict[str, Any]:
-    from pipeline.jobs.job import unsaid
+    from pipeline.jobs.request import unsaid
 
     script, traits = request.script, request.traits
     passages = [passage for ledger in script.ledgers for passage in ledger.passages()] if script else []
@@ -149,7 +149,7 @@ def _chapters(script: Script) -> Iterator[dict[str, Any]]:
 
 def _lines(request: JobRequest, script: Script) -> Iterator[str]:
     """The report for people."""
-    from pipeline.jobs.job import unsaid
+    from pipeline.jobs.request import unsaid
     from pipeline.words import counted, table
 
     speakers, chapters = list(_speakers(request, script)), list(_chapters(script))

@@ -39,9 +39,10 @@ _SHOWN = 40  # chunks, and chapters
 @output_option
 @weights_option
 @takes_option
+@click.option("--fresh", is_flag=True, help="Cut the script as if it had never been rendered.")
 @json_option
 @outside_option
-def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool, **options: Any) -> int:
+def plan(manifest: Path, engine: str | None, fresh: bool, as_json: bool, allow_outside: bool, **options: Any) -> int:
     """Tell who speaks, and what would be rendered or reused, and why. Loads no engine and changes nothing."""
     from pipeline.jobs.job import open_job
     from pipeline.jobs.progress import telling
@@ -50,7 +51,7 @@ def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool,
 
     gc.disable()  # a hundred thousand chunks, none of them garbage: looking for it takes a third of the time
     with telling("reading the script and the finished takes"):
-        job = open_job(manifest, machine_settings(**options), engine=engine, allow_outside=allow_outside)
+        job = open_job(manifest, machine_settings(**options), engine=engine, allow_outside=allow_outside, fresh=fresh)
         explained = explain(job.takes, job.store)
     notes = [*job.warnings, *filter(None, [refusal(job)])]
     if as_json:
@@ -63,7 +64,7 @@ def plan(manifest: Path, engine: str | None, as_json: bool, allow_outside: bool,
 
 
 def _as_dict(job: Job, explained: Sequence[tuple[PlannedTake, str, str]], notes: Iterable[Problem]) -> dict[str, Any]:
-    from pipeline.jobs.job import unsaid
+    from pipeline.jobs.request import unsaid
 
     to_render = sum(action == "render" for _take, action, _reason in explained)
     left_out, replaced = left_out_counts(job.script)
@@ -72,6 +73,7 @@ def _as_dict(job: Job, explained: Sequence[tuple[PlannedTake, str, str]], notes:
         "title": job.manifest.title,
         "audio_s": round(job.audio_s, 1),
         "takes": {"total": len(job.takes), "render": to_render, "reuse": len(job.takes) - to_render},
+        "kept_chunks": job.kept_chunks,
         "notes": [note.as_dict() for note in notes],
         "left_out": left_out,
         "replaced": replaced,
@@ -141,6 +143,12 @@ def _lines(job: Job, explained: Sequence[tuple[PlannedTake, str, str]]) -> Itera
     )
     rendering_s = sum(take.estimated_s for take, _reason in to_render)
     yield f"render {len(to_render)} (about {clock(rendering_s)}), reuse {len(job.takes) - len(to_render)}"
+    if job.kept_chunks:
+        verb = "keeps its" if job.kept_chunks == 1 else "keep their"
+        yield (
+            f"{counted(job.kept_chunks, 'chunk')} {verb} borders from the last render; "
+            "a fresh plan would cut otherwise (--fresh shows it)"
+        )
     yield ""
     speakers = list(_speakers(job))
     rows = [
@@ -173,7 +181,7 @@ def _lines(job: Job, explained: Sequence[tuple[PlannedTake, str, str]]) -> Itera
 
 def _unread(job: Job) -> Iterator[str]:
     """What of the sources is not spoken as it stands."""
-    from pipeline.jobs.job import unsaid
+    from pipeline.jobs.request import unsaid
     from pipeline.words import counted
 
     titles = ("left out", "spoken otherwise")

@@ -7,41 +7,25 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from pipeline.deliver.orders import Cover
-from pipeline.deliver.tags import read_cover
-from pipeline.engines import TRAITS, DiaMachine, Engine, Traits, open_engine
-from pipeline.errors import EngineError, Problem, RequestError, did_you_mean, raise_if_any
-from pipeline.files import is_inside, safe_name
+from pipeline.engines import Engine, Traits
+from pipeline.errors import Problem, raise_if_any
+from pipeline.files import safe_name
+from pipeline.jobs.request import read_request
 from pipeline.settings import Settings, load_settings
-from pipeline.source.documents import siblings
-from pipeline.source.manifest import Manifest, load_manifest
-from pipeline.source.prompts import prompt_problems
-from pipeline.source.readers import is_script, load_script
-from pipeline.source.script import Script, Turn, speakers
-from pipeline.source.spoken.text import (
-    NONVERBAL_TAGS,
-    has_speech,
-    has_tag,
-    nearest_tag,
-    spoken,
-    unknown_tags,
-    unspeakable,
-    words,
-)
-from pipeline.source.voices import Casting, Library, cast_speakers, load_library
+from pipeline.source.manifest import Manifest
+from pipeline.source.script import Script
+from pipeline.source.voices import Casting
 from pipeline.takes.auditions import plan_audition
-from pipeline.takes.chunks import Chunk, pack, sayer, too_long
+from pipeline.takes.borders import plan_name, read_borders, repack
+from pipeline.takes.chunks import Chunk, sayer
 from pipeline.takes.plan import PlannedTake, plan_takes
-from pipeline.takes.shared import check_shared
 from pipeline.takes.store import TakeStore
 from pipeline.workspace import Production, Workspace, job_name, outputs_above
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,6 +45,7 @@ class Job:
     cover: Cover | None
     warnings: tuple[Problem, ...]
     unspoken: int  # turns with words that no voice can say
+    kept_chunks: int  # of the last plan, which a fresh one would cut otherwise
     workspace: Workspace
     owner: Path
     shared: str | None = None
@@ -103,63 +88,6 @@ class Job:
         return by_chapter
 
 
-@dataclass(frozen=True)
-class JobRequest:
-    """A manifest and what of all it names could be read, with every problem in them."""
-
-    manifest: Manifest
-    script: Script | None
-    library: Library | None
-    casting: Casting | None
-    cover: Cover | None
-    engine: Engine | None
-    traits: Traits | None
-    problems: tuple[Problem, ...]
-
-    @functools.cached_property
-    def unspoken(self) -> tuple[Problem, ...]:
-        """Turns with words that no voice can say in its language."""
-        return tuple(_unspeakable(self.script, self.manifest.language)) if self.script else ()
-
-    @functools.cached_property
-    def warnings(self) -> tuple[Problem, ...]:
-        """What is worth knowing though nothing is wrong."""
-        script, casting, traits = self.script, self.casting, self.traits
-        return (
-            *(script.warnings if script else ()),
-            *(casting.warnings if casting else ()),
-            *self.unspoken,
-            *(_foreign(self.manifest, traits) if traits else ()),
-            *(_unknown_tags(script) if script and traits and traits.speaks_tags else ()),
-        )
-
-
-def read_request(
-    path: Path | str, settings: Settings | None = None, *, engine: str | None = None, allow_outside: bool = False
-) -> JobRequest:
-    """Read and check a manifest and all it names. Raises `RequestError` where the manifest cannot be read at all."""
-    path, settings = Path(path), settings or load_settings()
-    manifest, problems = load_manifest(path, allow_outside=allow_outside)
-    check = _Checker(problems)
-    if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
-        problems.append(problem)
-    script = _load_script(manifest, allow_outside=allow_outside)
-    problems += script.problems if script else ()
-    library = check(lambda: _load_library(path.parent, settings.voices, allow_outside=allow_outside))
-    cover = check(lambda: _load_cover(manifest)) if manifest.cover else None
-    casting = check(lambda: _cast(manifest, script, library)) if library else None
-    name = engine or manifest.engine
-    opened = check(lambda: _open_engine(manifest, name, settings))
-    if casting and name in TRAITS:
-        problems += _engine_problems(manifest, casting, TRAITS[name], opened)
-    if script and name in TRAITS:
-        say = sayer(manifest.language, tags=TRAITS[name].speaks_tags)
-        turns = [turn for chapter in script.chapters for turn in chapter.turns]
-        problems += too_long(turns, TRAITS[name].budget, say)
-        problems += _unknown_turn_voices(script, library or {})
-    return JobRequest(manifest, script, library, casting, cover, opened, TRAITS.get(name), tuple(problems))
-
-
 def open_job(
     path: Path | str,
     settings: Settings | None = None,
@@ -167,12 +95,13 @@ def open_job(
     engine: str | None = None,
     allow_outside: bool = False,
     owner: Path | None = None,
+    fresh: bool = False,
 ) -> Job:
     """Read and check a manifest and all it names; nothing is rendered. Raises `RequestError` with every problem.
 
     Without `settings` they are those of this machine, see `load_settings`. `engine` takes the place of the manifest's.
     `allow_outside` lets its paths leave its folder. `owner` is where the manifest belongs, if that is not where it
-    lies.
+    lies. The script is cut where the last render cut it, as far as it still says the same, unless `fresh`.
     """
     path, settings = Path(path), settings or load_settings()
     request = read_request(path, settings, engine=engine, allow_outside=allow_outside)
@@ -180,7 +109,8 @@ def open_job(
     manifest, script, library, casting = request.manifest, request.script, request.library, request.casting
     assert script and library and casting and request.engine and request.traits
     traits = request.traits
-    chunks = _pack(script, manifest.language, traits)
+    workspace = Workspace(settings.output, job_name(path)).of(manifest.production)
+    chunks, kept_chunks = _pack(script, manifest.language, traits, None if fresh else workspace)
     planned = plan_takes(
         script, chunks, casting, library, request.engine, language=manifest.language, seed=manifest.seed
     )
@@ -198,21 +128,11 @@ def open_job(
             *traits.unheard((line.voice for take in planned for line in take.request.lines), manifest.where("engine")),
         ),
         unspoken=len(request.unspoken),
-        workspace=Workspace(settings.output, job_name(path)).of(manifest.production),
+        kept_chunks=kept_chunks,
+        workspace=workspace,
         owner=owner or path,
         shared=settings.takes,
     )
-
-
-def unsaid(script: Script, language: str, traits: Traits) -> Iterator[tuple[Turn, str]]:
-    """The words of each turn that an engine cannot say: its tags, and those in letters of another language."""
-    say = sayer(language, tags=traits.speaks_tags)
-    for chapter in script.chapters:
-        for turn in chapter.turns:
-            if not turn.text.isascii() or has_tag(turn.text):
-                silent = [word for word in words(turn.text) if not say(word) and (has_speech(word) or has_tag(word))]
-                if silent:
-                    yield turn, " ".join(silent)
 
 
 def apart(jobs: Iterable[Job]) -> list[Job]:
@@ -229,14 +149,19 @@ def apart(jobs: Iterable[Job]) -> list[Job]:
     return separate
 
 
-def _pack(script: Script, language: str, traits: Traits) -> list[Chunk]:
-    """The script in chunks. Raises `RequestError` for chapters that come to none."""
+def _pack(script: Script, language: str, traits: Traits, workspace: Workspace | None) -> tuple[list[Chunk], int]:
+    """The script in chunks, and how many of the workspace's last plan it keeps where a fresh one would not.
+
+    Raises `RequestError` for chapters that come to none.
+    """
+    kept = read_borders(workspace, plan_name(traits, language)) if workspace else []
     say = sayer(language, tags=traits.speaks_tags)
-    packed = [pack(chapter.turns, index, traits.budget, say) for index, chapter in enumerate(script.chapters)]
-    empty = [chapter for chapter, chunks in zip(script.chapters, packed, strict=True) if not chunks]
+    chunks, kept_chunks = repack([chapter.turns for chapter in script.chapters], traits.budget, say, kept)
+    spoken_chapters = {chunk.chapter for chunk in chunks}
+    empty = [chapter for index, chapter in enumerate(script.chapters) if index not in spoken_chapters]
     what, hint = f'nothing that can be spoken in language "{language}".', 'Set "language:", or take the chapter out.'
     raise_if_any([Problem(chapter.where, f'the chapter "{chapter.title}" has {what}', hint) for chapter in empty])
-    return [chunk for chunks in packed for chunk in chunks]
+    return chunks, kept_chunks
 
 
 def referred_keys(job: Job) -> set[str]:
@@ -245,104 +170,6 @@ def referred_keys(job: Job) -> set[str]:
     auditions = voices if job.traits.audition else set()
     planned = (plan_audition(voice, job.engine, job.traits, job.manifest.language) for voice in auditions)
     return {take.key for take in (*job.takes, *planned)}
-
-
-class _Checker:
-    """Runs checks one after another and collects what they raise."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self._problems = problems
-
-    def __call__(self, load: Callable[[], T]) -> T | None:
-        try:
-            return load()
-        except RequestError as error:
-            self._problems.extend(error.problems)
-            return None
-
-
-def _load_script(manifest: Manifest, *, allow_outside: bool) -> Script | None:
-    """The script; of one that was refused as outside, or is not named at all, there is nothing more to say."""
-    named = [
-        (script.file, reading, _missing(manifest, index))
-        for index, (script, reading) in enumerate(zip(manifest.script, manifest.readings(), strict=True))
-        if script.file and (allow_outside or not manifest.is_outside(script.file))
-    ]
-    if not named:
-        return None
-    missing = tuple(problem for _name, _reading, problem in named if problem)
-    files = [(manifest.file(name), reading) for name, reading, problem in named if not problem]
-    if not files:
-        return Script((), problems=missing)
-    paths = [(path, str(path)) for path, _reading in files]
-    script = load_script(paths, [reading for _path, reading in files], title=manifest.title)
-    return replace(script, problems=(*missing, *script.problems))
-
-
-def _missing(manifest: Manifest, index: int) -> Problem | None:
-    """That a script which the manifest names is not there."""
-    name = manifest.script[index].file
-    path = manifest.file(name)
-    if os.path.exists(path) or not is_script(path):  # noqa: PTH110 - it raises nothing
-        return None
-    return Problem(manifest.where("script", index), f'there is no file "{name}".', siblings(path))
-
-
-def _load_library(folder: Path, others: Sequence[Path], *, allow_outside: bool) -> Library:
-    """The voices beside the manifest and of this machine's own folders."""
-    own = folder / "voices"
-    outside = [file.parent for file in sorted(own.glob("*/voice.yaml")) if not is_inside(file, folder)]
-    if outside and not allow_outside:
-        hint = "Copy it there, name its folder with PODCAST_VOICES, or allow it with --allow-outside."
-        raise RequestError(
-            *(Problem(str(voice), "the voice is outside the manifest's folder.", hint) for voice in outside)
-        )
-    return load_library((own, *others))
-
-
-def _load_cover(manifest: Manifest) -> Cover | None:
-    assert manifest.cover is not None
-    data, mime, size = read_cover(manifest.file(manifest.cover), manifest.where("cover"))
-    return Cover(data, mime, size)
-
-
-def _open_engine(manifest: Manifest, name: str, settings: Settings) -> Engine:
-    try:
-        return open_engine(name, manifest.dia.sound(), DiaMachine.of(settings))
-    except EngineError as error:
-        where = manifest.where("engine")
-        raise RequestError(
-            *(Problem(where, f"{problem.where}: {problem.what}", problem.next) for problem in error.problems)
-        ) from None
-
-
-def _cast(manifest: Manifest, script: Script | None, library: Library | None) -> Casting:
-    where = {name: manifest.where("cast", name) for name in manifest.cast}
-    where["narrator"] = manifest.where("narrator")
-    return cast_speakers(speakers(script) if script else [], manifest.cast, manifest.narrator, library or {}, where)
-
-
-def _engine_problems(manifest: Manifest, casting: Casting, traits: Traits, engine: Engine | None) -> Iterator[Problem]:
-    voices = list(dict.fromkeys(role.voice for role in casting.roles.values()))
-    if traits.audition:  # it speaks as the prompt does
-        for voice in voices:
-            yield from prompt_problems(voice, manifest.where("cast"))
-    if engine is not None:
-        wrong_language = engine.check(manifest.language, [])
-        for what in wrong_language:
-            yield Problem(manifest.where("language"), f"{what}.", "Choose another language or engine.")
-        for what in engine.check(manifest.language, voices):
-            if what not in wrong_language:
-                yield Problem(manifest.where("cast"), f"{what}.", "Choose another voice, or mend this one.")
-
-
-def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
-    if traits.languages and manifest.language.lower().split("-")[0] not in traits.languages:
-        known = ", ".join(sorted(traits.languages))
-        what = (
-            f'the engine {traits.name} was made for "{known}" and may speak "{manifest.language}" as if it were that.'
-        )
-        yield Problem(manifest.where("language"), f"{what}.", "Listen before you render a whole book.")
 
 
 def _rendered_above(output: Path, name: str, manifest: Path) -> Iterator[Problem]:
@@ -357,27 +184,3 @@ def _rendered_above(output: Path, name: str, manifest: Path) -> Iterator[Problem
         if not output.exists():
             yield Problem(str(output), f"it is not here, and is made; there is one in {above}.", hint)
             return
-
-
-def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:
-    for chapter in script.chapters:
-        for turn in chapter.turns:
-            if turn.voice is not None and turn.voice not in library:
-                yield Problem(turn.where, f'no voice "{turn.voice}" in voices/.', did_you_mean(turn.voice, library))
-
-
-def _unknown_tags(script: Script) -> Iterator[Problem]:
-    for chapter in script.chapters:
-        for turn in chapter.turns:
-            for tag in unknown_tags(turn.text):
-                hint = nearest_tag(tag.strip("()"))
-                next_step = f"Did you mean {hint}?" if hint else did_you_mean(tag, NONVERBAL_TAGS)
-                yield Problem(turn.where, f"{tag} is no tag the engine knows, and is read as words.", next_step)
-
-
-def _unspeakable(script: Script, language: str) -> Iterator[Problem]:
-    for chapter in script.chapters:
-        for turn in chapter.turns:
-            if not turn.text.isascii() and (run := unspeakable(spoken(turn.text, tags=False), language)):
-                what = f'"{run}" cannot be spoken in language "{language}" and is left out of the sound.'
-                yield Problem(turn.where, what, "Write it in letters the voice can read.")

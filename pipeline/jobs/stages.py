@@ -25,6 +25,7 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.report import Report, make_report, write_report
 from pipeline.settings import usable_cores
 from pipeline.takes.auditions import give_prompts
+from pipeline.takes.borders import plan_name, write_borders
 from pipeline.takes.plan import PlannedTake
 from pipeline.takes.render import TakesDone, find_takes, leave_out_faulty, render_takes
 from pipeline.threads import in_parallel
@@ -232,12 +233,14 @@ def refusal(job: Job) -> Problem | None:
 
 
 def _claim(job: Job) -> None:
-    """Write whose `home` it is. Raises `RequestError` where that is refused."""
+    """Write whose `home` it is, and where its script is cut. Raises `RequestError` where that is refused."""
     if (problem := refusal(job)) is not None:
         raise RequestError(problem)
     workspace, manifest = job.workspace, job.manifest
     earlier = [str(path) for path in workspace.manifests if _may_be_there(path)]
     manifests = sorted({str(job.owner.resolve()), *earlier})
+    # First, as a production with a record of its own no longer goes by the borders of others.
+    write_borders(workspace, plan_name(job.traits, manifest.language), (take.chunk for take in job.takes))
     write_record(workspace.record, asdict(manifest.production) | {"manifests": manifests})
 
 

@@ -33,7 +33,7 @@ MAX_SPEAKERS = 2  # Dia knows [S1] and [S2]
 
 # What a cut costs, against the square of how far a chunk's size is off (1.0: empty, or twice the ideal).
 _CUT_TURN, _CUT_SENTENCE, _CUT_CLAUSE, _CUT_WORD = 0.0, 0.15, 0.6, 1.5
-_TOO_SHORT = 10.0
+TOO_SHORT = 10.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Chunk:
 
     chapter: int  # index in the script
     pieces: tuple[ChunkPiece, ...]
+    after_break: bool = False  # a hard border lies before it
 
     @property
     def spoken_bytes(self) -> int:
@@ -61,8 +62,8 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class _Atom:
-    """The smallest part that may stand alone in a chunk."""
+class Atom:
+    """The smallest part that may stand alone in a chunk: a sentence, or a part of a long one."""
 
     turn: int
     text: str
@@ -72,12 +73,12 @@ class _Atom:
 
 
 @dataclass(frozen=True)
-class _Unit:
+class Unit:
     """A turn that has something to say, in atoms."""
 
     turn: int
     who: tuple[str | None, str | None]
-    atoms: tuple[_Atom, ...]
+    atoms: tuple[Atom, ...]
     size: int
     hash: int
     hard: bool  # a hard border lies before it
@@ -101,14 +102,35 @@ def pack(turns: Sequence[Turn], chapter: int, budget: Budget, say: Say) -> list[
 
     A word that is longer than `budget.max_bytes` makes a chunk of its own: `too_long` finds such words.
     """
-    units = [unit for index, turn in enumerate(turns) if (unit := _unit(index, turn, budget, say))]
-    chunks: list[Chunk] = []
+    units = units_of(turns, budget, say)
+    return list(chunks_between(units, fresh_cuts(units, budget), chapter))
+
+
+def units_of(turns: Sequence[Turn], budget: Budget, say: Say) -> list[Unit]:
+    """The turns of a chapter that have something to say."""
+    return [unit for index, turn in enumerate(turns) if (unit := _unit(index, turn, budget, say))]
+
+
+def fresh_cuts(units: Sequence[Unit], budget: Budget) -> list[int]:
+    """Where to cut a chapter that was never cut before: the index of each chunk's first atom, and the end."""
+    cuts = [0]
     for segment in _segments(units, budget):
         atoms = [atom for unit in segment for atom in unit.atoms]
         who = {unit.turn: unit.who for unit in segment}
-        for start, end in pairwise(_cuts(atoms, who, budget)):
-            chunks.append(Chunk(chapter, tuple(_pieces(atoms[start:end], who))))
-    return chunks
+        first = cuts[-1]
+        cuts += [first + cut for cut in _cuts(atoms, who, budget)[1:]]
+    return cuts
+
+
+def chunks_between(units: Sequence[Unit], cuts: Sequence[int], chapter: int) -> Iterator[Chunk]:
+    """The chunks of a chapter that is cut before these atoms."""
+    atoms = [atom for unit in units for atom in unit.atoms]
+    who = {unit.turn: unit.who for unit in units}
+    hard = {unit.turn for unit in units if unit.hard}
+    for start, end in pairwise(cuts):
+        turn = atoms[start].turn
+        after_break = start == 0 or (turn in hard and atoms[start - 1].turn != turn)
+        yield Chunk(chapter, tuple(_pieces(atoms[start:end], who)), after_break)
 
 
 def too_long(turns: Sequence[Turn], budget: Budget, say: Say) -> list[Problem]:
@@ -126,13 +148,13 @@ def too_long(turns: Sequence[Turn], budget: Budget, say: Say) -> list[Problem]:
     ]
 
 
-def _unit(index: int, turn: Turn, budget: Budget, say: Say) -> _Unit | None:
+def _unit(index: int, turn: Turn, budget: Budget, say: Say) -> Unit | None:
     atoms = tuple(_atoms(index, turn.text, budget, say))
     if not atoms:
         return None
     who = (turn.speaker, turn.voice)
     text = "\0".join([str(who), *(atom.spoken for atom in atoms)])
-    return _Unit(
+    return Unit(
         turn=index,
         who=who,
         atoms=atoms,
@@ -142,7 +164,7 @@ def _unit(index: int, turn: Turn, budget: Budget, say: Say) -> _Unit | None:
     )
 
 
-def _atoms(turn: int, text: str, budget: Budget, say: Say) -> list[_Atom]:
+def _atoms(turn: int, text: str, budget: Budget, say: Say) -> list[Atom]:
     """The sentences of a turn; what is too long for a chunk comes in clauses, else in groups of words."""
     parts: list[tuple[str, float]] = []
     for sentence in sentences(text):
@@ -153,7 +175,7 @@ def _atoms(turn: int, text: str, budget: Budget, say: Say) -> list[_Atom]:
             parts += [(group, _CUT_WORD) for group in _word_groups(clause, budget, say)]
             parts[-1] = (parts[-1][0], _CUT_CLAUSE)
         parts[-1] = (parts[-1][0], _CUT_SENTENCE)
-    atoms: list[_Atom] = []
+    atoms: list[Atom] = []
     mute = ""  # display text with nothing to speak goes along with what follows it, or with what came before
     for part, cut_cost in parts:
         speech = say(part)
@@ -161,11 +183,11 @@ def _atoms(turn: int, text: str, budget: Budget, say: Say) -> list[_Atom]:
         if not speech:
             mute = shown
             continue
-        atoms.append(_Atom(turn, shown, speech, len(speech.encode()), cut_cost))
+        atoms.append(Atom(turn, shown, speech, len(speech.encode()), cut_cost))
         mute = ""
     if atoms:
         last = atoms[-1]
-        atoms[-1] = _Atom(turn, f"{last.text} {mute}".strip(), last.spoken, last.size, _CUT_TURN)
+        atoms[-1] = Atom(turn, f"{last.text} {mute}".strip(), last.spoken, last.size, _CUT_TURN)
     return atoms
 
 
@@ -189,7 +211,7 @@ def _size(text: str, say: Say) -> int:
     return len(say(text).encode())
 
 
-def _segments(units: Sequence[_Unit], budget: Budget) -> Iterator[Sequence[_Unit]]:
+def _segments(units: Sequence[Unit], budget: Budget) -> Iterator[Sequence[Unit]]:
     """The units between the anchors."""
     if not units:
         return
@@ -228,7 +250,7 @@ def _is_minimum(border: int, positions: Sequence[int], hashes: Sequence[int], re
     return True
 
 
-def _cuts(atoms: Sequence[_Atom], who: dict[int, tuple[str | None, str | None]], budget: Budget) -> list[int]:
+def _cuts(atoms: Sequence[Atom], who: dict[int, tuple[str | None, str | None]], budget: Budget) -> list[int]:
     """Where to cut a segment: the cheapest way to reach its end (dynamic programming over atoms)."""
     ideal = (budget.min_bytes + budget.max_bytes) / 2
     cost = [0.0] + [float("inf")] * len(atoms)
@@ -244,7 +266,7 @@ def _cuts(atoms: Sequence[_Atom], who: dict[int, tuple[str | None, str | None]],
             if not alone and (size > budget.max_bytes or len(speakers) > MAX_SPEAKERS):
                 break
             off = size / ideal - 1
-            total = cost[start] + off * off + cut_cost + (_TOO_SHORT if size < budget.min_bytes else 0.0)
+            total = cost[start] + off * off + cut_cost + (TOO_SHORT if size < budget.min_bytes else 0.0)
             if total < cost[end]:
                 cost[end], came_from[end] = total, start
     cuts = [len(atoms)]
@@ -253,7 +275,7 @@ def _cuts(atoms: Sequence[_Atom], who: dict[int, tuple[str | None, str | None]],
     return cuts[::-1]
 
 
-def _pieces(atoms: Sequence[_Atom], who: dict[int, tuple[str | None, str | None]]) -> Iterator[ChunkPiece]:
+def _pieces(atoms: Sequence[Atom], who: dict[int, tuple[str | None, str | None]]) -> Iterator[ChunkPiece]:
     """Join the atoms of one turn."""
     start = 0
     for index in range(1, len(atoms) + 1):

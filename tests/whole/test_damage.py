@@ -242,7 +242,7 @@ def test_a_damaged_deliverable_is_made_again(
 def test_a_damaged_record_of_deliverables_does_no_harm(damage: Callable[[Path], None], whole: Path, copy: Path) -> None:
     """A deliverables.json that is empty, garbled or gone costs time at most: all files come out the same."""
     job = copy / "output" / "job"
-    for name in ("deliverables.json", "job.json", "report.json"):
+    for name in ("chunks.json", "deliverables.json", "job.json", "report.json"):
         (job / name).touch()  # `copy` has no job.json
         damage(job / name)
 

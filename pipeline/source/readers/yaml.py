@@ -204,7 +204,7 @@ def _is_speaker(key: str) -> bool:
     )
 
 
-class _Run(NamedTuple):
+class _Written(NamedTuple):
     """Characters of a scalar's value and where they are written: as they are, or as an escape."""
 
     start: int
@@ -214,7 +214,7 @@ class _Run(NamedTuple):
     verbatim: bool
 
 
-def _runs(value: str, raw: str) -> Iterator[_Run]:
+def _runs(value: str, raw: str) -> Iterator[_Written]:
     """The characters of `value` in `raw`, the scalar as it is written in the file."""
     quote = raw[:1] if raw[:1] in "\"'" else ""
     block = raw[:1] in "|>" and not quote
@@ -223,10 +223,10 @@ def _runs(value: str, raw: str) -> Iterator[_Run]:
     while index < len(value) and at < len(raw):
         if quote == '"' and raw[at] == "\\":
             if index > begin:
-                yield _Run(begin, index, begin_at, index - begin, True)
+                yield _Written(begin, index, begin_at, index - begin, True)
             length = _escape_length(raw, at, value[index])
             if length:
-                yield _Run(index, index + 1, at, length, False)
+                yield _Written(index, index + 1, at, length, False)
                 index += 1
             at += length or 1
             begin, begin_at = index, at
@@ -234,7 +234,7 @@ def _runs(value: str, raw: str) -> Iterator[_Run]:
             index, at = index + 1, at + 1
         else:
             if index > begin:
-                yield _Run(begin, index, begin_at, index - begin, True)
+                yield _Written(begin, index, begin_at, index - begin, True)
             if value[index].isspace() and not raw[at].isspace():
                 index += 1  # a line end that folding has made
             elif value[index].isspace() and value[index] != raw[at]:
@@ -245,7 +245,7 @@ def _runs(value: str, raw: str) -> Iterator[_Run]:
                 at += 1
             begin, begin_at = index, at
     if index > begin:
-        yield _Run(begin, index, begin_at, index - begin, True)
+        yield _Written(begin, index, begin_at, index - begin, True)
 
 
 def _escape_length(raw: str, at: int, char: str) -> int:
