@@ -148,7 +148,7 @@ class Source:
         """Whether any character from `start` to `end` is left out or replaced."""
         return self._marks.count(_SPOKEN, start, end) != max(end - start, 0)
 
-    def span(self, start: int, end: int) -> Stretch:
+    def stretch(self, start: int, end: int) -> Stretch:
         """What is still to be spoken between two places."""
         pieces: list[tuple[int, int, str]] = []
         for run in _RUNS.finditer(self._marks, start, end):

@@ -29,6 +29,7 @@ _REFERENCE = re.compile(
 )
 _CELL = re.compile(r"[ \t]*((?:\\.|[^|\\\s])(?:(?:\\.|[^|\\])*(?:\\.|[^|\\\s]))?)")
 _TEMPLATE = re.compile(r"\[([^\[\]^][^\[\]]*)\]:\s*(\{[{%].*[%}]\}\S*)")
+_NUMERAL = re.compile(r"[IVXLC]+\.?")
 _HEADING = re.compile(r"(#{1,6})(?:[ \t]+|$)")
 _CLOSING_SIGNS = re.compile(r"(?:^|[ \t])#+[ \t]*$")
 _SCENE_LINE = re.compile(r"SCENE\s+(?:[IVXLC]+|\d+|[A-Z]+)\b.{0,80}|Scene\s+(?:[IVXLC]+|\d+)\b.{0,60}")
@@ -98,7 +99,7 @@ class _Blocks:
 
     def _line(self, number: int, start: int, end: int, lines: list[str]) -> None:
         raw = self._source.text[start:end]
-        span = self._source.span(start, end)
+        span = self._source.stretch(start, end)
         begin, stop = span.strip()
         visible = span.text[begin:stop]
         if not visible.strip("> \t"):
@@ -117,7 +118,7 @@ class _Blocks:
         return number < 2 or not lines[number - 2].strip("> \t")
 
     def _visible_line(self, number: int, start: int, end: int, lines: list[str]) -> None:
-        text = self._source.span(start, end).text
+        text = self._source.stretch(start, end).text
         quoted = False
         if text[0] == ">" and (quote := _QUOTE.match(text)):
             start, text = self._take(start, end, quote.end())
@@ -139,12 +140,12 @@ class _Blocks:
         elif ordered and not (self._waiting and ordered[1] != "1" and not self._in_list):
             self._flush()  # a line of prose may begin with "1984. "
             self._in_list = True
-        self._waiting.append(SourceLine(number, self._source.span(start, end), is_item))
+        self._waiting.append(SourceLine(number, self._source.stretch(start, end), is_item))
         self._ends.append((start, end))
 
     def _take(self, start: int, end: int, count: int) -> tuple[int, str]:
         """Mark the first `count` characters of a line as markup; where the rest begins, and what it is."""
-        span = self._source.span(start, end)
+        span = self._source.stretch(start, end)
         span.leave_out(0, count, "markup")
         return span.place(count), span.text[count:]
 
@@ -193,7 +194,7 @@ class _Blocks:
         signs = _HEADING.match(text)
         if signs is None:
             return False
-        span = self._source.span(start, end)
+        span = self._source.stretch(start, end)
         closing = _CLOSING_SIGNS.search(text, signs.end() - 1) if len(text) > signs.end() else None
         stop = closing.start() if closing else len(text)
         span.leave_out(0, signs.end(), "markup")
@@ -202,7 +203,7 @@ class _Blocks:
         if stop <= signs.end():
             self.blocks.append(Block("scene", number, start, end))
         else:
-            title = self._source.span(start, end)
+            title = self._source.stretch(start, end)
             self.blocks.append(Block("heading", number, start, end, (SourceLine(number, title),), len(signs[1])))
         return True
 
@@ -219,7 +220,7 @@ class _Blocks:
                 return False
             self._table = True
         self._flush()
-        span = self._source.span(start, end)
+        span = self._source.stretch(start, end)
         if not text.strip("|-: \t"):
             span.leave_out(0, len(text), "table")
             return True
@@ -230,7 +231,7 @@ class _Blocks:
                 span.replace(borders[index], borders[index + 1], ", ", "table")
             else:
                 span.leave_out(borders[index], borders[index + 1], "table")
-        parts = [self._source.span(span.place(a), span.end(b)) for a, b in cells]
+        parts = [self._source.stretch(span.place(a), span.end(b)) for a, b in cells]
         self.blocks.append(Block("row", number, start, end, tuple(SourceLine(number, part) for part in parts)))
         return True
 
@@ -274,12 +275,16 @@ def _with_chapter_lines(blocks: Iterable[Block], *, plain_text: bool) -> Iterato
     """Blocks in which "CHAPTER I." on a line of its own is a heading, as it is where there are no others."""
     blocks = list(blocks)
     has_headings = any(block.kind == "heading" for block in blocks)
-    chapters = sum(_is_chapter_line(block) for block in blocks)
-    if has_headings or chapters < (1 if plain_text else 2):
+    chapters = [block for block in blocks if _is_chapter_line(block)]
+    numerals = [block for block in blocks if block.kind == "paragraph" and _NUMERAL.fullmatch(_bare(block.lines[0]))]
+    if len(chapters) < 3 <= len([block for block in numerals if len(block.lines) == 1]):
+        chapters += (block for block in numerals if len(block.lines) == 1)
+    if has_headings or len(chapters) < (1 if plain_text else 2):
         yield from blocks
         return
+    numbers = {block.number for block in chapters}
     for block in blocks:
-        if _is_chapter_line(block):
+        if block.number in numbers:
             yield Block("heading", block.number, block.start, block.end, block.lines, 1)
         elif block.kind == "paragraph" and len(block.lines) == 1 and _SCENE_LINE.fullmatch(_bare(block.lines[0])):
             yield Block("heading", block.number, block.start, block.end, block.lines, 2)

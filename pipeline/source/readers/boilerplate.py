@@ -270,8 +270,8 @@ def _mark_gutenberg(source: Source) -> None:
 
 
 def _notes_end(text: str, heading: re.Match[str], last: int) -> int:
-    """Where a transcriber's notes end: at the end of the file, or before a gap of two empty lines."""
-    if heading.start() > 0.9 * last:
+    """Where a transcriber's notes end: before a gap of two empty lines, or with the file where no chapter follows."""
+    if not any(CHAPTER_LINE.fullmatch(line.strip()) for line in text[heading.end() : last].split("\n")):
         return last
     gap = re.compile(r"\n[ \t]*\n[ \t]*\n[ \t]*\n").search(text, heading.end() + 2)
     end = gap.start() if gap else heading.end()
@@ -288,12 +288,17 @@ def _mark_contents(source: Source) -> None:
         end = heading.end()
         for begin, stop in _paragraphs(text, heading.end()):
             lines = [_entry(line) for line in text[begin:stop].split("\n")]
-            if lines[0] in listed or not all(map(_is_listed, text[begin:stop].split("\n"))):
+            if _is_chapter_of(lines[0], listed) or not all(map(_is_listed, text[begin:stop].split("\n"))):
                 break
             listed.update(lines)
             end = stop
         if len(listed) > 1:
             source.leave_out(heading.start(), end, "contents")
+
+
+def _is_chapter_of(line: str, listed: Collection[str]) -> bool:
+    """Whether a line begins what the contents have listed, with its title or without."""
+    return line in listed or any(entry.startswith(f"{line}.") or entry.startswith(f"{line} ") for entry in listed)
 
 
 def _entry(line: str) -> str:

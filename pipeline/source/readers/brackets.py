@@ -134,7 +134,7 @@ class Brackets:
                 span.replace(start, end, tag, "tag")
             elif match[1] and not match[1].strip():
                 span.leave_out(start, end, "markup")
-        rest = self.source.span(span.place(0), span.end(len(text))) if text else span
+        rest = self.source.stretch(span.place(0), span.end(len(text))) if text else span
         for match in re.compile(r"[\[\]]").finditer(rest.text):
             rest.leave_out(match.start(), match.end(), "markup")
 
@@ -166,6 +166,8 @@ class Brackets:
         raw = self.source.text[span.place(match.start()) + 1 : span.place(match.start()) + 2]
         if lowered.startswith("^"):
             return "footnote"
+        if span.text[match.end() : match.end() + 1] == ":" and not _CLOCKS.fullmatch(lowered):
+            return None
         if _CLOCKS.fullmatch(lowered):
             return "time stamp"
         if lowered in _NOTES or (" " in lowered and _CLOCKS.search(lowered)):

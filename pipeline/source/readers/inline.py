@@ -206,5 +206,5 @@ def _say_addresses(span: Stretch) -> None:
 def plain(text: str) -> str:
     """Inline Markdown as its display text; brackets that are no links are still there."""
     source = Source(text)
-    mark_inline(source.span(0, len(text)))
-    return display(source.span(0, len(text)).text)
+    mark_inline(source.stretch(0, len(text)))
+    return display(source.stretch(0, len(text)).text)

@@ -138,8 +138,8 @@ class _Election:
         for candidate in listed:
             by_form[candidate.form].append(candidate)
         forms = self._winners(by_form)
-        heads = self._heads(by_form, forms)
         coming_back = self._coming_back(by_form, forms)
+        heads = self._heads(by_form, forms, coming_back)
         chosen: dict[tuple[int, int, int], Candidate] = {}
         at_starts: set[str] = set()
         for form in FORMS:
@@ -152,14 +152,15 @@ class _Election:
                     at_starts.add(candidate.key)
         return [chosen[at] for at in sorted(chosen)]
 
-    def _heads(self, by_form: Mapping[Form, Sequence[Candidate]], forms: set[Form]) -> set[tuple[int, int, int]]:
+    def _heads(
+        self, by_form: Mapping[Form, Sequence[Candidate]], forms: set[Form], coming_back: set[str]
+    ) -> set[tuple[int, int, int]]:
         """Where two names or more that stand once go before the first that comes back: "Date:", "Campaign:"."""
         first = sorted((c.block, c.line, c.start) for form in forms & set(WITH_COLON) for c in by_form[form])
         at = {(c.block, c.line, c.start): c for form in WITH_COLON for c in by_form[form]}
-        counts = Counter(at[place].key for place in first)
         once: list[tuple[int, int, int]] = []
         for place in first:
-            if counts[at[place].key] > 1 or at[place].key in self.cast:
+            if at[place].key in coming_back or at[place].key in self.cast:
                 return set(once) if len(once) > 1 else set()
             once.append(place)
         return set()
@@ -212,7 +213,8 @@ class _Election:
             return enough or whole or bold or (in_cast and share >= 0.2)
         if in_cast and share >= 0.3:
             return True
-        speaks_back = again >= 0.6 * labelled and sum(count > 1 for count in counts.values()) > 1
+        several = sum(count > 1 for count in counts.values()) > 1 or (form in SURE and len(counts) > 1 and share >= 0.5)
+        speaks_back = again >= 0.6 * labelled and several
         sure = form in SURE or self.reading.kind == "podcast"
         whole = share >= 0.9 and sure and (labelled > 1 or form in ("tag", "clock")) and plausible > 0.9
         return (speaks_back and share >= 0.3 and plausible >= 0.6) or whole

@@ -31,7 +31,7 @@ class Vocabulary:
 
     @cached_property
     def _words(self) -> frozenset[str]:
-        return frozenset(word.lower() for word in _WORD.findall(self._text))
+        return frozenset(word.lower() for word in _WORD.findall(_CUT_WORD.sub(" ", self._text)))
 
 
 @cache

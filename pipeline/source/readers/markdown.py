@@ -160,10 +160,10 @@ class _Reader:
 
     def heading_text(self, start: int, end: int) -> str:
         """The display text of a heading, its markup and brackets marked."""
-        span = self._source.span(start, end)
+        span = self._source.stretch(start, end)
         mark_inline(span, self._references)
-        self._brackets.read(self._source.span(start, end), None)
-        return display(self._source.span(start, end).text)
+        self._brackets.read(self._source.stretch(start, end), None)
+        return display(self._source.stretch(start, end).text)
 
     def _paragraph(self, block: Block, labels: Sequence[Label], *, goes_on: bool) -> Iterator[Piece]:
         """A paragraph, cut at its labels."""
@@ -177,24 +177,24 @@ class _Reader:
                 self._speaker = name
             elif (name is None or (goes_on and start == block.start)) and self._speaker:
                 yield Piece("speaker", self._speaker, place)
-            if self._source.span(start, end).text.strip():
+            if self._source.stretch(start, end).text.strip():
                 yield from self._text(start, end, place)
 
     def _text(self, start: int, end: int, where: str) -> Iterator[Piece]:
         """What one speaker says in a paragraph, cut at pauses and at [S1] and [S2]."""
         source = self._source
-        span = source.span(start, end)
+        span = source.stretch(start, end)
         first, last = span.strip()
         if _DIRECTION.fullmatch(span.text, first, last):
             span.leave_out(first, last, "direction")
             return
         mark_line_ends(span, self._vocabulary, lambda what, fix: self.warnings.append(Problem(where, what, fix)))
-        _mark_tags_alone(source.span(start, end))
-        mark_inline(source.span(start, end), self._references)
+        _mark_tags_alone(source.stretch(start, end))
+        mark_inline(source.stretch(start, end), self._references)
         for match in _EQUALS.finditer(span.text):
             span.leave_out(match.start(), match.start() + 1, "markup")
             span.leave_out(match.end() - 1, match.end(), "markup")
-        cuts = self._brackets.read(source.span(start, end), self._speaker or None)
+        cuts = self._brackets.read(source.stretch(start, end), self._speaker or None)
         self.warnings += (Problem(where, what, fix) for what, fix in self._brackets.notes)
         self._brackets.notes.clear()
         self._cues += ((where, note) for note in self._brackets.doubtful)
@@ -207,7 +207,7 @@ class _Reader:
                 yield Piece("speaker", cut.speaker, where)
             elif cut.pause_s is not None:
                 yield Piece("pause", "", where, cut.pause_s)
-            text = display(source.span(cut.end, after.start).text)
+            text = display(source.stretch(cut.end, after.start).text)
             if texts.has_speech(text) or texts.has_tag(text):
                 yield Piece("text", text, where, place=(cut.end, after.start))
 

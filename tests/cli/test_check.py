@@ -1,0 +1,98 @@
+"""Who speaks, what is left out, and what there is to decide."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from tests.support.commands import run_podcast
+
+SCRIPT = """\
+---
+title: Maps
+---
+
+# Maps
+
+**Ann:** Hello. \\[door song 00:00:40\\] See https://www.x.org/a now.
+
+**Bob:** Hi [laughs] emo-
+tional [angry] yes. Привет.
+
+**Tip one:** put socks.
+
+## Later
+
+**Ann:** Bye.
+"""
+
+
+def write(folder: Path, text: str = SCRIPT, **keys: object) -> None:
+    (folder / "job.md").write_text(text, encoding="utf-8")
+    (folder / "job.yaml").write_text(yaml.safe_dump({"title": "Maps", "script": "job.md"} | keys))
+
+
+def test_check_tells_on_one_screen_who_speaks_and_what_is_left_out(tmp_path: Path) -> None:
+    """Notes and problems go to stderr, and notes alone are no failure."""
+    write(tmp_path)
+    done = run_podcast("check", "job.yaml", cwd=tmp_path)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) < 30
+    assert "Ann         2 turns  7 words" in done.stdout
+    assert "cue            1  job.md:7: [door song 00:00:40" in done.stdout
+    assert "https://www.x.org/a → x dot org" in done.stdout
+    assert "not said by the engine draft in 1 turn: job.md:9: (laughs) Привет." in done.stdout
+    assert 'note: job.md:12: "Tip one:" is read as text' in done.stderr
+    assert not (tmp_path / "output").exists()
+
+
+def test_check_tells_machines_all_of_it(tmp_path: Path) -> None:
+    write(tmp_path)
+    report = json.loads(run_podcast("check", "job.yaml", "--json", "--dropped", cwd=tmp_path).stdout)
+    ann, bob = report["speakers"]
+    assert (ann["name"], ann["turns"], ann["words"], ann["first"]["where"]) == ("Ann", 2, 7, "job.md:7")
+    assert (bob["voice"] is not None, bob["default"]) == (True, True)
+    assert report["left_out"]["label"]["count"] == 3
+    assert report["left_out"]["direction"]["places"] == [{"where": "job.md:10", "text": "[angry]"}]
+    assert report["replaced"]["hyphen"]["places"][0]["spoken"] == "emotional"
+    assert report["unspoken"] == [{"where": "job.md:9", "speaker": "Bob", "text": "(laughs) Привет."}]
+    assert [chapter["title"] for chapter in report["chapters"]] == ["Maps"]
+    (ledger,) = report["ledgers"]
+    assert "".join(ledger["text"][entry["start"] : entry["end"]] for entry in ledger["entries"]) == SCRIPT
+
+
+def test_dropped_marks_the_source(tmp_path: Path) -> None:
+    write(tmp_path)
+    shown = run_podcast("check", "job.yaml", "--dropped", cwd=tmp_path).stdout
+    assert "[-# Maps-]" in shown
+    assert "[-**Ann:** -]Hello." in shown
+    assert "[-https://www.x.org/a-]{+x dot org+} now." in shown
+    assert "tional-]{+emotional+} [-[angry]-] yes." in shown
+
+
+def test_check_shows_what_it_can_beside_errors(tmp_path: Path) -> None:
+    """All of them, and it exits with 2."""
+    write(tmp_path, SCRIPT + "\n```\nmore\n", cast={"Ann": "nobody"})
+    done = run_podcast("check", "job.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "2 turns" in done.stdout
+    assert "never closed" in done.stderr
+    assert 'no voice "nobody"' in done.stderr
+    assert run_podcast("check", "nothing.yaml", cwd=tmp_path).returncode == 2
+
+
+def test_the_manifest_says_otherwise(tmp_path: Path) -> None:
+    """What a note advises works."""
+    script = {"file": "job.md", "chapters_at": 2}
+    write(tmp_path, script=script, speakers=["Tip one"], not_speakers=["Bob"], aliases={"Anna": ["ANN"]})
+    report = json.loads(run_podcast("check", "job.yaml", "--json", cwd=tmp_path).stdout)
+    assert [speaker["name"] for speaker in report["speakers"]] == ["Anna", "Tip one"]
+    assert [chapter["title"] for chapter in report["chapters"]] == ["Maps", "Later"]
+    write(tmp_path, script={"file": "job.md", "labels": "none"})
+    report = json.loads(run_podcast("check", "job.yaml", "--json", cwd=tmp_path).stdout)
+    assert [speaker["name"] for speaker in report["speakers"]] == ["narrator"]
+    write(tmp_path, script={"file": "job.md", "labels": "boldly"})
+    done = run_podcast("check", "job.yaml", cwd=tmp_path)
+    assert (done.returncode, 'Known: "' in done.stderr or "Did you mean" in done.stderr) == (2, True)

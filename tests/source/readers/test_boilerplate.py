@@ -1,0 +1,137 @@
+"""What a file holds beside its text is left out, and told of; nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.source.readers.markdown import parse_markdown
+from pipeline.source.script import Reading, Script
+
+
+def read(text: str, cast: tuple[str, ...] = (), *, plain_text: bool = False) -> Script:
+    return parse_markdown(text, "s.md", title="Job", reading=Reading(cast=cast), plain_text=plain_text)
+
+
+def said(script: Script) -> list[str]:
+    return [turn.text for chapter in script.chapters for turn in chapter.turns]
+
+
+def left_out(script: Script) -> list[tuple[str, str]]:
+    return [(one.reason, one.text) for one in script.ledgers[0].passages() if one.words is None]
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ('+++\ntitle = "Maps"\n+++\n', "front matter"),
+        ("---\ntitle: Maps\ntags: [a]\n---\n", "front matter"),
+        ("title:  Intro\nID: 1\n\n", "front matter"),
+        ("% Maps\n% Ann Lee\n\n", "front matter"),
+        ("{% include x %}\n\n", "template"),
+        ("{{< youtube id >}}\n\n", "template"),
+        ("{#id .unnumbered}\n\n", "markup"),
+        ("::: {.chapter}\n", "markup"),
+        ("\\newpage\n\n", "markup"),
+        ("@page-break\n\n", "markup"),
+        ("<!-- a\nb -->\n\n", "comment"),
+        ("%% hidden\nwords %%\n\n", "comment"),
+        ("[//]: # (a comment)\n\n", "comment"),
+        ("```py\n# int a;\n```\n\n", "code"),
+        ("> ```\n> # int a;\n> ```\n\n", "code"),
+        ("<script>\nvar a;\n\nb\n</script>\n\n", "code"),
+        ("<style>p {color: red}</style>\n\n", "code"),
+        ("[Illustration: a map]\n\n", "picture"),
+        ("[Footnote 1: of two\nlines]\n\n", "footnote"),
+        ("[Pg 12]\n\n", "page number"),
+        ("[Transcriber's Note: as printed]\n\n", "boilerplate"),
+        ("[TOC]\n\n", "markup"),
+        ("## Table of Contents\n\n- [One](#one)\n- [Two](#two)\n\n", "contents"),
+        ("CONTENTS\n\nI. The Map  3\nII. The Ship  9\n\n", "contents"),
+        ("[ep]: {{ page.url }}\n\n", "link target"),
+    ],
+)
+def test_boilerplate_has_a_reason(source: str, reason: str) -> None:
+    script = read(f"{source}It went on from there, for a long while and to the end.\n")
+    assert said(script) == ["It went on from there, for a long while and to the end."]
+    assert {other for other, _text in left_out(script)} - {"markup", "template"} <= {reason}
+    assert reason in {other for other, _text in left_out(script)}
+
+
+def test_dialogue_between_scene_breaks_is_no_front_matter() -> None:
+    text = "---\nAnn: Good morning.\nBen: Thanks.\n---\n"
+    for script in (read(text, ("Ann", "Ben")), read(text)):
+        turns = [(turn.speaker, turn.text) for turn in script.chapters[0].turns]
+        assert turns == [("Ann", "Good morning."), ("Ben", "Thanks.")]
+
+
+def test_doubtful_front_matter_is_told_of() -> None:
+    (note,) = read("---\nsounds: rain\n---\n\nHello.").warnings
+    assert (note.where, "front matter" in note.what) == ("s.md:1", True)
+
+
+def test_a_fence_that_is_never_closed_is_an_error_and_what_follows_is_read() -> None:
+    script = read("One.\n\n```\nTwo.\n\n# Next\n\nThree.")
+    assert said(script) == ["One.", "Two.", "Three."]
+    (problem,) = script.problems
+    assert (problem.where, "never closed" in problem.what) == ("s.md:3", True)
+
+
+def test_tildes_between_empty_lines_are_a_scene_break() -> None:
+    script = read("One.\n\n~~~\n\nTwo.\n\n~~~\n\n# Next\n\nThree.")
+    assert [[(turn.text, turn.border) for turn in chapter.turns] for chapter in script.chapters] == [
+        [("One.", "chapter"), ("Two.", "scene")],
+        [("Three.", "chapter")],
+    ]
+
+
+GUTENBERG = """\
+The Project Gutenberg eBook of Maps
+
+Title: Maps
+Author: Ann Lee
+
+*** START OF THE PROJECT GUTENBERG EBOOK MAPS ***
+
+Produced by two people and
+the proofreaders
+
+MAPS
+
+by Ann Lee
+
+CONTENTS
+
+CHAPTER I. The Sea
+CHAPTER II. The Land
+
+CHAPTER I.
+
+The Sea
+
+It was _dark_ and =cold=.[1] They went.
+
+[Footnote 1: In winter.]
+
+CHAPTER II. The Land
+
+They came back, [Pg 7] all of them.
+
+Transcriber's Notes:
+
+A comma was added.
+
+*** END OF THE PROJECT GUTENBERG EBOOK MAPS ***
+
+Updated editions will replace the previous one.
+"""
+
+
+def test_a_book_of_project_gutenberg() -> None:
+    script = read(GUTENBERG, plain_text=True)
+    assert [(chapter.title, [turn.text for turn in chapter.turns]) for chapter in script.chapters] == [
+        ("Job", ["MAPS", "by Ann Lee"]),
+        ("CHAPTER I.", ["The Sea", "It was dark and cold. They went."]),
+        ("CHAPTER II. The Land", ["They came back, all of them."]),
+    ]
+    reasons = {reason for reason, _text in left_out(script)}
+    assert reasons == {"boilerplate", "contents", "footnote", "page number", "chapter title"}

@@ -1,0 +1,86 @@
+"""What stands in brackets: pauses, cues, directions, tags, notes, and words."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.source.readers.markdown import parse_markdown
+from pipeline.source.script import Turn
+
+
+def turns(text: str) -> list[Turn]:
+    return [turn for chapter in parse_markdown(text, "s.md", title="Job").chapters for turn in chapter.turns]
+
+
+@pytest.mark.parametrize(
+    ("bracket", "pause_s"),
+    [
+        ("[pause:500]", 0.5),
+        ("[pause 1.5s]", 1.5),
+        ("[break 1s]", 1.0),
+        ("[silence 2s]", 2.0),
+        ("[wait for 250 ms]", 0.25),
+        ("[beat]", 0.5),
+        ("(beat)", 0.5),
+        ("(pause)", 0.5),
+        ("[Pause.]", 0.5),
+        ("[long pause]", 1.5),
+        ('<break time="700ms"/>', 0.7),
+    ],
+)
+def test_a_pause_has_its_length(bracket: str, pause_s: float) -> None:
+    before, after = turns(f"Hello. {bracket} Bye.")
+    assert (before.text, after.text, after.pause_s) == ("Hello.", "Bye.", pause_s)
+
+
+@pytest.mark.parametrize(
+    "bracket",
+    [
+        *(
+            "[sound of rain]",
+            "[angry]",
+            "[music: x.mp3]",
+            "[INTRO - bells fade]",
+            "[door song 00:00:40]",
+            "[inaudible]",
+        ),
+        *("[00:12]", "[00:01.0 --> 00:02.0]", "[_Opening the door._]", "[smiling at him]", "[?]", "[SFX: a door]"),
+    ],
+)
+def test_what_nobody_says_is_left_out(bracket: str) -> None:
+    assert [turn.text for turn in turns(f"Hello. {bracket} Bye.")] == ["Hello. Bye."]
+    assert [turn.text for turn in turns(f"Hello.\n\n{bracket}\n\nBye.")] == ["Hello.", "Bye."]
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("Then [he] said so.", "Then he said so."),
+        ("[Ann] left the room.", "Ann left the room."),
+        ("It was wor[n] out.", "It was worn out."),
+        ("It fell in 1789.[3] Then Ulm[2] fell.", "It fell in 1789. Then Ulm fell."),
+        ("(Perhaps) so (maybe).", "(Perhaps) so (maybe)."),
+        ("At (12:30) he came.", "At (12:30) he came."),
+        ("*sighs* I know. *Laughs.* No.", "(sighs) I know. Laughs. No."),
+        ("He *laughs* at that.", "He laughs at that."),
+        ("the ship (_Endeavour_) sailed", "the ship (Endeavour) sailed"),
+    ],
+)
+def test_words_in_brackets_stay(source: str, text: str) -> None:
+    assert [turn.text for turn in turns(source)] == [text]
+
+
+def test_somebody_else_laughs() -> None:
+    """And it is not put into the mouth of who speaks."""
+    text = (
+        "**Erik:** No. \\[Brian laughs\\] Yes. [laughs]\n\n**Brian:** Ha.\n\n**Erik:** Oh.\n\n**Brian:** [Brian laughs]"
+    )
+    assert [turn.text for turn in turns(text)] == ["No. Yes. (laughs)", "Ha.", "Oh.", "(laughs)"]
+
+
+def test_brackets_that_may_be_cues_are_told_of_together() -> None:
+    script = parse_markdown("a.\n\n[at the harbour]\n\nb.\n\n[in the cabin]\n\nc.", "s.md", title="Job")
+    assert [str(note) for note in script.warnings] == [
+        "s.md:3: 2 brackets between sentences, taken for cues and not read: [at the harbour], [in the cabin]. "
+        "Write without brackets what is to be read."
+    ]

@@ -1,0 +1,52 @@
+"""Words that are cut at the end of a line, and verse."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.source.readers.markdown import parse_markdown
+from pipeline.source.script import Reading
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("an emo-\ntional thing", "an emotional thing"),
+        ("soft\u00ad\nly in mid\u00adword", "softly in midword"),
+        ("a well-\nknown man", "a well-known man"),
+        ("> an emo-\n> tional thing", "an emotional thing"),
+        ("a grumblix, a grum-\nblix", "a grumblix, a grumblix"),
+        ("a jury-box, a jury-\nbox", "a jury-box, a jury-box"),
+        ("one -\ntwo", "one - two"),
+    ],
+)
+def test_cut_words_are_joined(source: str, text: str) -> None:
+    script = parse_markdown(source, "s.md", title="Job")
+    assert [turn.text for turn in script.chapters[0].turns] == [text]
+    assert script.warnings == ()
+
+
+def test_a_word_that_nobody_knows_keeps_its_hyphen_and_is_told_of() -> None:
+    script = parse_markdown("a grum-\nblix", "s.md", title="Job")
+    assert script.chapters[0].turns[0].text == "a grum-blix"
+    assert [note.what for note in script.warnings] == [
+        '"grum-blix" is cut at the end of a line, and read with its hyphen.'
+    ]
+
+
+def test_the_list_is_of_the_language_of_the_job() -> None:
+    script = parse_markdown("ein Schmetter-\nling", "s.md", title="Job", reading=Reading(language="de"))
+    assert script.chapters[0].turns[0].text == "ein Schmetterling"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("Roses are red\\\nViolets are blue", "Roses are red, Violets are blue"),
+        ("Roses are red,  \nviolets are blue", "Roses are red, violets are blue"),
+        ("The sea\nThe land\nAnd air", "The sea, The land, And air"),
+        ("It was late and\nnobody came to\nthe door", "It was late and nobody came to the door"),
+    ],
+)
+def test_lines_of_verse_end_in_a_short_pause(source: str, text: str) -> None:
+    assert parse_markdown(source, "s.md", title="Job").chapters[0].turns[0].text == text
