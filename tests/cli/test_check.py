@@ -92,7 +92,7 @@ def test_the_manifest_says_otherwise(tmp_path: Path) -> None:
     assert [chapter["title"] for chapter in report["chapters"]] == ["Maps", "Later"]
     write(tmp_path, script={"file": "job.md", "labels": "none"})
     report = json.loads(run_podcast("check", "job.yaml", "--json", cwd=tmp_path).stdout)
-    assert [speaker["name"] for speaker in report["speakers"]] == ["narrator"]
+    assert [speaker["name"] for speaker in report["speakers"]] == ["Narrator"]
     write(tmp_path, script={"file": "job.md", "labels": "boldly"})
     done = run_podcast("check", "job.yaml", cwd=tmp_path)
     assert (done.returncode, 'Known: "' in done.stderr or "Did you mean" in done.stderr) == (2, True)
