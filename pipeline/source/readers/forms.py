@@ -81,6 +81,15 @@ _LINES: dict[Form, re.Pattern[str]] = {
         rf"|_(?P<bare>[^_\n]{{1,40}}?)\.?_(?:\s*_?{_DIRECTION}_?)?[.:]?\s+(?=\S)"
     ),
 }
+_SIGNS: dict[Form, str] = {  # without one of which a line has no label of the form: looking is quicker than matching
+    **dict.fromkeys(("bold", "italic", "alone"), "*_"),
+    **dict.fromkeys(("plain", "clock"), ":"),
+    **dict.fromkeys(("bracket", "bare-bracket"), "["),
+    "html": "<",
+    "dash": "-–—",
+    "capitals": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "stop": ".([_",
+}
 _IN_MID_LINE: dict[Form, re.Pattern[str]] = {
     "bold": re.compile(r"(?<=\s)(?P<mark>\*\*|__)(?P<name>[^*_\n]{1,60}?)(?::\s*(?P=mark)|(?P=mark)\s*:)\s*"),
     "html": re.compile(r"(?<=[\s>])<(?P<mark>b|strong)>(?P<name>[^<>]{1,60}?)(?::\s*</(?P=mark)>|</(?P=mark)>\s*:)\s*"),
@@ -171,8 +180,11 @@ def candidates(index: int, block: Block) -> Iterator[Candidate]:
 
 def _of_line(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
     text = span.text
+    signs = set(text)
     listed = _LISTED.match(text)
     for form, pattern in _LINES.items():
+        if signs.isdisjoint(_SIGNS[form]):
+            continue
         match = pattern.match(text, listed.end() if listed else 0)
         if match is None or ("bracket" in form and is_note(match["name"])):
             continue

@@ -206,11 +206,11 @@ class _Election:
             is_podcast = self.reading.kind == "podcast" or all(map(self._has_stamp, hits))
             people = [hit.name for hit in hits if not is_heading(hit.name)]
             names = bool(people) and all(map(looks_like_name, people))
-            whole = is_podcast and names and labelled > 1 and share >= 0.9
+            is_strong = form in ("bold", "html", "bracket")
+            whole = names and share >= 0.9 and (is_strong or (is_podcast and labelled > 1))
             in_list = sum(self.blocks[hit.block].lines[hit.line].is_item for hit in hits) > labelled / 2
-            bold = is_podcast and form in ("bold", "html", "bracket") and (names or again > 1)
-            bold = bold and (share >= 0.9 or not in_list)  # a list of terms
-            return enough or whole or bold or (in_cast and share >= 0.2)
+            strong = is_strong and is_podcast and (names or again > 1) and not in_list  # else it is a list of terms
+            return enough or whole or strong or (in_cast and share >= 0.2)
         if in_cast and share >= 0.3:
             return True
         several = sum(count > 1 for count in counts.values()) > 1 or (form in SURE and len(counts) > 1 and share >= 0.5)
