@@ -155,8 +155,8 @@ def _lines(request: JobRequest, script: Script) -> Iterator[str]:
     speakers, chapters = list(_speakers(request, script)), list(_chapters(script))
     words = sum(chapter["words"] for chapter in chapters)
     yield (
-        f"{request.manifest.title}: {counted(len(chapters), 'chapter')}, {counted(len(speakers), 'speaker')}, "
-        f"{counted(words, 'word')} to be spoken"
+        f"{_short(request.manifest.title, 80)}: {counted(len(chapters), 'chapter')}, "
+        f"{counted(len(speakers), 'speaker')}, {counted(words, 'word')} to be spoken"
     )
     if speakers:
         yield ""
@@ -237,6 +237,8 @@ def _marked(ledgers: Sequence[Ledger]) -> Iterator[str]:
 
 
 def _marked_line(number: int, parts: Sequence[str], reasons: Sequence[str]) -> str:
+    from pipeline.errors import printable
+
     behind = f"   ({', '.join(reasons)})" if reasons else ""
-    line = "".join(parts).rstrip()
+    line = printable("".join(parts).replace("\t", "    ").rstrip())
     return f"{number:5d}  {line}{behind}".rstrip()

@@ -98,7 +98,8 @@ class TakeStore:
 
     def keys(self) -> set[str]:
         """Keys of the takes in the folder and in the shared store, going by the names of files alone."""
-        names = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+        is_there = Path(self.folder).is_dir()
+        names = {path.name for path in self.folder.iterdir()} if is_there else set()
         return whole_takes(names) | (set() if self._shared is None else self._shared.take_keys())
 
     def parts(self, key: str) -> dict[str, Any] | None:

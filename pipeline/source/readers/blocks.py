@@ -14,7 +14,7 @@ from typing import Literal
 from markdown_it.common.utils import normalizeReference
 
 from pipeline.source.ledger import Source, Stretch
-from pipeline.source.readers.boilerplate import CHAPTER_LINE
+from pipeline.source.readers.boilerplate import CHAPTER_LINE, LABELLED
 from pipeline.source.readers.inline import References
 
 _BULLET = re.compile(r"[-*+•]\s+(?=\S)")
@@ -23,7 +23,7 @@ _QUOTE = re.compile(r"(?:>[ \t]?)+")
 _CALLOUT = re.compile(r"\[!\w+\][+-]?[ \t]*")
 _RULE = re.compile(r"([-*_])(?:[ \t]*\1){2,}")
 _ORNAMENT = re.compile(r"([^\w\s()\[\]{}<>\"'“”‘’.,;:!?|=^`])(?:\s*\1)*")
-_DIRECTION = re.compile(r"([*_])\\?[(\[][^*_]*[)\]]\1")
+_DIRECTION = re.compile(r"([*_])\\?[(\[][^*_()\[\]]*[)\]]\1")
 _REFERENCE = re.compile(
     r"\[([^\[\]^][^\[\]]*)\]:\s*(<[^<>]*>|(?:[a-z][a-z+.-]*:|www\.|#|\.{0,2}/)\S*)(?:\s+[\"'(].*)?", re.IGNORECASE
 )
@@ -107,7 +107,7 @@ class _Blocks:
                 self._footnote = self._footnote and _is_indented(lines, number)
             self._flush()
             self._table = False
-        elif self._footnote and (raw[:1].isspace() or not self._blank_before(lines, number)):
+        elif self._footnote and (raw[:1].isspace() or not (self._blank_before(lines, number) or LABELLED.match(raw))):
             self._source.leave_out(start, end, "footnote")
         else:
             self._footnote = False
@@ -276,9 +276,10 @@ def _with_chapter_lines(blocks: Iterable[Block], *, plain_text: bool) -> Iterato
     blocks = list(blocks)
     has_headings = any(block.kind == "heading" for block in blocks)
     chapters = [block for block in blocks if _is_chapter_line(block)]
-    numerals = [block for block in blocks if block.kind == "paragraph" and _NUMERAL.fullmatch(_bare(block.lines[0]))]
-    if len(chapters) < 3 <= len([block for block in numerals if len(block.lines) == 1]):
-        chapters += (block for block in numerals if len(block.lines) == 1)
+    numerals = [block for block in blocks if block.kind == "paragraph" and len(block.lines) == 1]
+    numerals = [block for block in numerals if _NUMERAL.fullmatch(_bare(block.lines[0]))]
+    if len(chapters) < 3 and {"I", "II", "III"} <= {_bare(block.lines[0]).rstrip(".") for block in numerals}:
+        chapters += numerals
     if has_headings or len(chapters) < (1 if plain_text else 2):
         yield from blocks
         return

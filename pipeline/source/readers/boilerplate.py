@@ -16,6 +16,7 @@ Tell = Callable[[int, str, str], None]  # the number of a line, what is to be sa
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _KEY = re.compile(r"([A-Za-z_][\w -]*?)\s*:(?:\s+(.*))?$")
 _FRONT_LINE = re.compile(r"\s|#|- |[\w-][\w -]*:(?:\s|$)")
+_DATA = re.compile(r"\s*[\w.\"-]+\s*[=:]\s*[\"'\[\d{tf]")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)]*$")
 _SURE_KEYS = frozenset(
     "title subtitle author authors date id layout tags tag category categories slug summary description status lang"
@@ -27,11 +28,20 @@ _FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})")
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (re.compile(r"<(script|style|head|svg|math)\b[^<>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE), "code"),
-    (re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#\s.*?\s#\}", re.DOTALL), "template"),
-    (re.compile(r"^[ \t]*(?:%%[^%\n].*?%%[ \t]*$|%% .*$)", re.DOTALL | re.MULTILINE), "comment"),
-    (re.compile(r"(?<![\w%])%%(?=\S| \S)(?:(?!%%|\n\n).)+%%(?![\w%])", re.DOTALL), "comment"),
+    (
+        re.compile(r"\{%(?:(?!\n\s*\n|\{%).)*?%\}|\{\{(?:(?!\n\s*\n|\{\{).)*?\}\}|\{#\s[^{}\n]*\s#\}", re.DOTALL),
+        "template",
+    ),
+    # a pair of %% within a paragraph, the second not at the head of a line of words; else to the end of the line
+    (
+        re.compile(
+            r"(?<![\w%])%%(?!%)(?:(?!%%|\n[ \t]*\n).)+(?:(?<!\n)%%(?![\w%])|(?<=\n)%%(?=[ \t]*(?:\n|\Z)))", re.DOTALL
+        ),
+        "comment",
+    ),
+    (re.compile(r"^[ \t]*%%(?!%)[^\n]*$", re.MULTILINE), "comment"),
     (re.compile(r"^[ \t]*\[(?://|comment|#)\]:\s*(?:#|<>).*$", re.MULTILINE | re.IGNORECASE), "comment"),
-    (re.compile(r"^[ \t]*\{[^{}\n]*\}[ \t]*$", re.MULTILINE), "markup"),
+    (re.compile(r"^[ \t]*\{(?:(?:[:#.]|[a-z-]+[:=])[^{}\n]*|[a-z-]+)\}[ \t]*$", re.MULTILINE), "markup"),
     (re.compile(r"\{:?\s*[#.][^{}\n]*\}|\{-\}"), "markup"),
     (re.compile(r"^[ \t]*:{3,}[ \t]*(?:\{[^{}\n]*\}|[\w-]*)[ \t]*:*[ \t]*$", re.MULTILINE), "markup"),
     (
@@ -44,25 +54,34 @@ _TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
     ),
     (
         re.compile(
-            r"^[ \t]*@[a-z]+(?:-[a-z]+)+[ \t]*$|^[ \t]*\[{1,2}_?toc_?\]{1,2}[ \t]*$", re.MULTILINE | re.IGNORECASE
+            r"^[ \t]*@(?:page-?break|[a-z]+(?:-[a-z]+)+)[ \t]*$|^[ \t]*\[{1,2}_?toc_?\]{1,2}[ \t]*$",
+            re.MULTILINE | re.IGNORECASE,
         ),
         "markup",
     ),
     (re.compile(r"\[(?:Pg|Page|p\.)\s*[\divxlc]+\]|\{\d{1,4}\}", re.IGNORECASE), "page number"),
 )
 _BRACKETED: tuple[tuple[re.Pattern[str], Reason], ...] = (
-    (re.compile(r"\[_?(?:Illustrations?|Frontispiece|Image|Figure|Plate|Map|Cover)\b", re.IGNORECASE), "picture"),
+    (re.compile(r"\[_?Illustrations?\b", re.IGNORECASE), "picture"),
+    (
+        re.compile(r"^[ \t]*\[_?(?:Frontispiece|Image|Figure|Plate|Map|Cover)\b(?=[^\[\]\n]*\]_?[ \t]*$)", re.M | re.I),
+        "picture",
+    ),
     (re.compile(r"\[_?(?:Footnote|Sidenote|Note|Endnote)\s*(?:[\dA-Za-z*]{1,4}\s*)?:", re.IGNORECASE), "footnote"),
     (re.compile(r"\[_?Transcriber['’]?s?['’]? notes?\b", re.IGNORECASE), "boilerplate"),
     (re.compile(r"\^\["), "footnote"),
 )
+_LABEL = r"(?:\*\*|__|[*_])?[A-Z][\w .'’-]{0,40}(?:\*\*|__|[*_])?:(?:\*\*|__|[*_])?[ \t]"
+LABELLED = re.compile(_LABEL)
+_BRACKET_OR_LABEL = re.compile(rf"[\[\]]|\n[ \t]*\n(?={_LABEL})")
 _LONGEST_BRACKET = 4000  # characters: one that is longer was never closed
 _GUTENBERG_START = re.compile(
     r"^\*{3}\s*START OF (?:THE|THIS) PROJECT GUTENBERG[^*]*\*{3}|^\*END\*?\s*THE SMALL PRINT![^\n]*",
     re.MULTILINE | re.IGNORECASE,
 )
 _GUTENBERG_END = re.compile(
-    r"^(?:\*{3}\s*END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the |this )?Project Gutenberg)",
+    r"^(?:\*{3}\s*END OF (?:THE|THIS) PROJECT GUTENBERG"
+    r"|End of (?:the |this )?Project Gutenberg(?:['’]s\b|\s+e-?(?:book|text)))",
     re.MULTILINE | re.IGNORECASE,
 )
 _CREDITS = re.compile(
@@ -70,7 +89,9 @@ _CREDITS = re.compile(
     r"|credits?:|html version by|updated:|release date:|original publication:))",
     re.IGNORECASE,
 )
-_TRANSCRIBER = re.compile(r"^[ \t_*=#]*transcriber['’]?s?['’]? notes?\b[^\n]*$", re.MULTILINE | re.IGNORECASE)
+_TRANSCRIBER = re.compile(
+    r"^[ \t_*=#]*transcriber['’]?s?['’]? notes?[ \t_*=.]*(?::[^\n]*)?$", re.MULTILINE | re.IGNORECASE
+)
 _CONTENTS = re.compile(r"^[ \t#*_]*(?:table of )?contents[ \t.:*_]*$", re.MULTILINE | re.IGNORECASE)
 _LISTED = re.compile(r"\s*(?:[-*+]|\d+[.)])\s|\s*\[[^\]]*\]\(")
 _ROMAN = r"[IVXLC]+"
@@ -112,7 +133,9 @@ def _line(text: str, position: int) -> int:
 def _closing(text: str, start: int) -> int:
     """Where the bracket that opens at `start` ends, or 0."""
     depth = 0
-    for match in re.compile(r"[\[\]]").finditer(text, start, start + _LONGEST_BRACKET):
+    for match in _BRACKET_OR_LABEL.finditer(text, start, start + _LONGEST_BRACKET):
+        if match[0] not in "[]":
+            return 0  # somebody speaks: the bracket was never closed
         depth += 1 if match[0] == "[" else -1
         if depth == 0:
             return match.end()
@@ -139,7 +162,8 @@ def _mark_front_matter(source: Source, names: Collection[str], tell: Tell) -> No
     fence = lines[first].rstrip()
     closers = {"---": ("---", "..."), "+++": ("+++",), ";;;": (";;;",)}.get(fence, ())
     end = next((index for index, line in enumerate(lines[first + 1 :], first + 1) if line.rstrip() in closers), 0)
-    if end and (fence != "---" or _is_metadata(lines[first + 1 : end], names)):
+    inside, after = lines[first + 1 : end], lines[end + 1 :]
+    if end and (_is_metadata(inside, after, names) if fence == "---" else _is_data(inside)):
         keys = {match[1].lower() for line in lines[first + 1 : end] if (match := _KEY.match(line))}
         if fence == "---" and keys and not keys & _SURE_KEYS:
             what = f"{end - first - 1} lines between dashes are taken for front matter, and not read."
@@ -154,12 +178,24 @@ def _mark_front_matter(source: Source, names: Collection[str], tell: Tell) -> No
         source.leave_out(0, skipped + sum(len(line) + 1 for line in lines[:end]), "front matter")
 
 
-def _is_metadata(lines: Sequence[str], names: Collection[str]) -> bool:
+def _is_data(lines: Sequence[str]) -> bool:
+    """Whether lines between plusses are TOML, or JSON, and no dialogue between two scene breaks."""
+    return any(re.match(r"\s*[\w.\"-]+\s*[=:]\s*[\"'\[\d{tf]", line) for line in lines) and not any(
+        map(LABELLED.match, lines)
+    )
+
+
+def _is_metadata(lines: Sequence[str], after: Sequence[str], names: Collection[str]) -> bool:
     """Whether lines between dashes are keys and values, and no dialogue between two scene breaks."""
+    whole = "".join(lines).strip()
+    if whole.startswith("{") and whole.endswith("}"):
+        return True
     if not all(not line or _FRONT_LINE.match(line) for line in lines):
         return False
     pairs = [(match[1], match[2] or "") for line in lines if (match := _KEY.match(line))]
-    if any(key.lower() in names for key, _value in pairs):
+    later = {match[1] for line in after if (match := _KEY.match(line))}
+    named = {key for key, _value in pairs if key[0].isupper() and key.lower() not in _SURE_KEYS}
+    if named & later or any(key.lower() in names for key, _value in pairs):
         return False
     said = sum(key[0].isupper() and _SENTENCE_END.search(value) is not None for key, value in pairs)
     return not pairs or any(key.lower() in _SURE_KEYS for key, _value in pairs) or 2 * said < len(pairs)
@@ -175,6 +211,8 @@ def _header_end(lines: Sequence[str], first: int, names: Collection[str]) -> int
     keys: list[str] = []
     while end < len(lines) and lines[end].strip():
         match = _KEY.match(lines[end])
+        if match and keys and match[1].lower() not in _SURE_KEYS and _SENTENCE_END.search(match[2] or ""):
+            break  # somebody speaks
         if match:
             keys.append(match[1].lower())
         elif not keys or not lines[end][0].isspace():
@@ -266,7 +304,9 @@ def _mark_gutenberg(source: Source) -> None:
     last = end.start() if end is not None else len(text)
     for match in _TRANSCRIBER.finditer(text):
         if not source.is_marked(*match.span()):
-            source.leave_out(match.start(), _notes_end(text, match, last), "boilerplate")
+            is_book = start is not None or end is not None
+            stop = _notes_end(text, match, last) if is_book else next(_paragraphs(text, match.start()))[1]
+            source.leave_out(match.start(), stop, "boilerplate")
 
 
 def _notes_end(text: str, heading: re.Match[str], last: int) -> int:
@@ -281,33 +321,40 @@ def _notes_end(text: str, heading: re.Match[str], last: int) -> int:
 def _mark_contents(source: Source) -> None:
     """A table of contents, up to the first block that is no list of short lines, or repeats what was listed."""
     text = source.text
+    at = 0
     for heading in _CONTENTS.finditer(text):
-        if source.is_marked(*heading.span()):
+        if heading.start() < at or source.is_marked(*heading.span()):
             continue
         listed: set[str] = set()
-        end = heading.end()
+        end = at = heading.end()
         for begin, stop in _paragraphs(text, heading.end()):
             lines = [_entry(line) for line in text[begin:stop].split("\n")]
             if _is_chapter_of(lines[0], listed) or not all(map(_is_listed, text[begin:stop].split("\n"))):
                 break
             listed.update(lines)
-            end = stop
+            end = at = stop
         if len(listed) > 1:
             source.leave_out(heading.start(), end, "contents")
 
 
 def _is_chapter_of(line: str, listed: Collection[str]) -> bool:
     """Whether a line begins what the contents have listed, with its title or without."""
-    return line in listed or any(entry.startswith(f"{line}.") or entry.startswith(f"{line} ") for entry in listed)
+    if line in listed:
+        return True
+    first = line.partition(" ")[0]
+    if not first.isalpha() or not CHAPTER_LINE.match(line.upper()):
+        return False
+    alike = [entry for entry in listed if entry.startswith(f"{first} ")]
+    return bool(listed) and (not alike or any(entry.startswith((f"{line}.", f"{line} ")) for entry in alike))
 
 
 def _entry(line: str) -> str:
     """A line of the contents without its page number, to find it again at its chapter."""
-    return re.sub(r"[\s.]*\d*$", "", re.sub(r"^[#\s]+", "", line)).strip(" ._").lower()
+    return re.sub(r"[\s.]*(?:\d*|PAGE)$", "", re.sub(r"^[#\s]+", "", line)).strip(" ._").lower()
 
 
 def _is_listed(line: str) -> bool:
     stripped = line.strip()
-    if stripped.startswith("#"):
+    if stripped.startswith("#") or LABELLED.match(stripped):
         return False
     return bool(_LISTED.match(line)) or (len(stripped) < 80 and not re.search(r"[a-z][.!?]$", stripped))

@@ -60,6 +60,10 @@ _MANNER = frozenset(
     aside cont'd contd continued enthusiastic enthusiastically deadpan slowly quickly
     """.split()
 )
+_THIRD = re.compile(
+    r"([A-Z][\w'’-]+)(?: [A-Z][\w'’-]+)? (?:laugh|sigh|cough|gasp|groan|chuckle|giggle|sniff|sob|cr(?:y|ie))(?:e?s)"
+)
+_ANYBODY = frozenset("both all everyone everybody he she they host guest speaker audience crowd group".split())
 _CLOSING_SIGNS = ",.;:!?…"
 
 
@@ -176,7 +180,7 @@ class Brackets:
         opens = not attached.strip() or attached in "([“\"'"
         if re.fullmatch(r"\d{1,3}|[A-Z*†‡]", note) and (not opens or not span.text[: match.start()].strip()):
             return "footnote"
-        if self._is_of_another(lowered, speaker):
+        if self._is_of_another(note.strip(".!…* "), speaker):
             return "cue"
         if texts.nearest_tag(lowered):
             return None
@@ -191,9 +195,12 @@ class Brackets:
 
     def _is_of_another(self, note: str, speaker: str | None) -> bool:
         """Whether a note tells what somebody does who is not speaking: "[Brian laughs]" in Erik's turn."""
-        names = [name for name in self.speakers if note == name or note.startswith(f"{name} ")]
+        names = [name for name in self.speakers if note.lower().startswith(f"{name} ")]
         own = (speaker or "").lower()
-        return bool(names) and own not in names
+        if names:
+            return own not in names and note[len(max(names, key=len)) + 1].islower()
+        third = _THIRD.fullmatch(note)  # somebody who never speaks
+        return third is not None and third[1].lower() not in _ANYBODY and not own.startswith(third[1].lower())
 
     def _by_place(self, text: str, match: re.Match[str], note: str) -> Reason | None:
         """A bracket that stands between sentences is a direction, one within a sentence is text."""
@@ -221,8 +228,9 @@ class Brackets:
 
     @staticmethod
     def _is_stamp(text: str, match: re.Match[str], inner: str) -> bool:
-        at_edge = not text[: match.start()].strip() or not text[match.end() :].strip()
-        return at_edge or _LONG_CLOCK.match(inner) is not None
+        before, after = text[: match.start()].rstrip(), text[match.end() :].lstrip()
+        between = not before or before[-1] in ".!?…:" or not after
+        return between and (not before or not after or _LONG_CLOCK.match(inner) is not None)
 
     def _is_italic(self, span: Stretch, match: re.Match[str]) -> bool:
         """Whether all of it stands in italics, as directions do in plays: "(_rising_)"."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from pipeline.source.ledger import Stretch
@@ -41,9 +42,10 @@ ABOVE: tuple[Form, ...] = ("clock", "alone", "heading", "capitals")
 SURE: tuple[Form, ...] = ("tag", "capitals", "clock")
 """Forms that nobody writes for anything else, so that names need not come back."""
 
-_DIRECTION = r"(?:\([^()\n]{1,60}\)|\\?\[[^\[\]\n]{1,60}?\\?\])"
+_NO_STAMP = r"(?!\s*@?\d{1,3}:\d{2})"  # else a stamp could be read in two ways, and many of them in as many as 2**n
+_DIRECTION = rf"(?:\({_NO_STAMP}[^()\n]{{1,60}}\)|\\?\[{_NO_STAMP}[^\[\]\n]{{1,60}}?\\?\])"
 _BEFORE = rf"(?:{ANY_STAMP}(?:\s+|\s*[-–|]\s*)|{STAMP}\s*)?(?:[^\w\s\[\](){{}}<>*_.,:;!?\"'#@-]+\s*)?"
-_AFTER = rf"(?:\s*(?:{ANY_STAMP}|{_DIRECTION}))*"
+_AFTER = rf"(?:\s*+(?:{ANY_STAMP}|{_DIRECTION}))*+"
 _SAID = rf"(?:\s*{STAMP})?\s*"
 _CAPITALS = r"[A-Z][A-Z0-9 .,'’&-]{0,38}[A-Z0-9]"
 
@@ -71,7 +73,8 @@ _LINES: dict[Form, re.Pattern[str]] = {
         r"|(?P<sign>\*\*|__)(?P<inside>[^*_\n]{1,60}?)\s*[-–—]\s*(?P=sign)\s*(?=\S)"
     ),
     "clock": re.compile(
-        rf"(?P<mark>\*\*|__)?(?P<name>[^\W_][^:\n*_]{{0,59}}?)(?(mark)(?P=mark)){_DIRECTION}?\s*[-–|,]?\s*{ANY_STAMP}\s*:?\s*$"
+        rf"(?P<mark>\*\*|__)?(?P<name>[^\W_][^:\n*_]{{0,59}}?)(?(mark)(?P=mark)){_DIRECTION}?\s*+(?:[-–|,]\s*+)?{ANY_STAMP}\s*+:?\s*+$"
+        rf"|(?P<sign>\*\*|__)(?P<inside>[^:\n*_]{{1,60}}?)(?P=sign)\s*+{ANY_STAMP}\s++(?=\S)"
         rf"|{ANY_STAMP}\s*[-–|]?\s+(?P<bare>[^\W\d_][^:\n*_]{{0,59}}?)\s*$"
     ),
     "alone": re.compile(rf"{_BEFORE}(?P<mark>\*\*\*|\*\*|__|\*|_)(?P<name>[^*_\n]{{1,60}}?)(?P=mark){_AFTER}\s*$"),
@@ -96,7 +99,7 @@ _IN_MID_LINE: dict[Form, re.Pattern[str]] = {
     "plain": re.compile(r"(?<=[.!?…\"”’)\]])\s+(?P<name>[^\W_][^:.!?\n*_]{0,39}?)\s*:\s+(?=\S)"),
 }
 _LISTED = re.compile(r"\d{1,4}[.)]\s+")
-_TAG = re.compile(r"<(/?)(v[ .](?P<voice>[^<>\n]{1,40})|(?P<name>[A-Za-z][\w-]{0,39}))>")
+_TAG = re.compile(r"<(/?)(v[ .](?P<voice>[^<>\n]{1,40})|(?P<name>[A-Za-z][\w-]{0,39}(?: \d{1,3})?))>")
 _VOICE_END = re.compile(r"</v>")
 _NOT_PEOPLE = frozenset(
     """
@@ -148,6 +151,16 @@ _IDENTIFIER = re.compile(
 _MARKS = re.compile(r"[*_\\`<\[]")
 STAMPS = re.compile(rf"{STAMP}|(?<!\w)@?\d{{1,3}}:\d{{2}}(?::\d{{2}})?(?:[.,]\d+)?")
 _DIRECTIONS = re.compile(rf"_?{_DIRECTION}_?")
+
+
+@dataclass(frozen=True)
+class Label:
+    """Where a label stands in the source, and whom it names; None: whoever spoke before goes on."""
+
+    start: int
+    end: int
+    number: int  # of its line
+    name: str | None
 
 
 class Candidate(NamedTuple):

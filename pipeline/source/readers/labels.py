@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pipeline.source.ledger import Source
 from pipeline.source.readers.blocks import Block, SourceLine
 from pipeline.source.readers.boilerplate import Tell
-from pipeline.source.readers.brackets import ANY_STAMP, CLOCKS, STAMP
+from pipeline.source.readers.brackets import CLOCKS, STAMP
 from pipeline.source.readers.forms import (
     ABOVE,
     FORMS,
@@ -24,32 +24,21 @@ from pipeline.source.readers.forms import (
     WITH_COLON,
     Candidate,
     Form,
+    Label,
     candidates,
     is_heading,
     looks_like_name,
     may_be_name,
 )
+from pipeline.source.readers.times import begins_with_time, mark_times, mark_times_after
 from pipeline.source.script import Reading, name_key
 
-_ONLY_STAMP = re.compile(rf"\s*(?:{ANY_STAMP})\s*:?\s*")
-_LEADING_STAMP = re.compile(rf"{STAMP}\s*:?\s*")
-_BARE_LEADING = re.compile(rf"@?{CLOCKS}\s+(?=\S)")
 _STAMP_IN_LABEL = re.compile(rf"{STAMP}|(?<![\w:])@?{CLOCKS}")
 _DIRECTION_IN_LABEL = re.compile(r"\([^()]*[^\W\d_][^()]*\)|\\?\[[^\[\]]*\\?\](?=.*\S)")
 _SAID = re.compile(r"\b(?!(?:to|until|bis|and)\b)[^\W_]+", re.IGNORECASE)
-_INDEX = re.compile(r"\d{1,5}")
+_CLOSING_TAG = re.compile(r"</([A-Za-z][\w-]{0,39}(?: \d{1,3})?)>")
 _BOTH = re.compile(r"\s+(?:and|&|und|et|y|\+)\s+|\s*[/&+]\s*", re.IGNORECASE)
 _TITLES_OF_COLUMNS = frozenset("speaker name character who role person host voice sprecher".split())
-
-
-@dataclass(frozen=True)
-class Label:
-    """Where a label stands in the source, and whom it names; None: whoever spoke before goes on."""
-
-    start: int
-    end: int
-    number: int  # of its line
-    name: str | None
 
 
 @dataclass
@@ -67,6 +56,8 @@ def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell:
     listed = list(_without_breaks([c for index, block in enumerate(blocks) for c in candidates(index, block)], blocks))
     cast = {name_key(name) for name in reading.cast} | set(reading.aliases) | {"s1", "s2"}
     excluded = {name_key(name) for name in reading.not_speakers}
+    closed = {name.replace("_", " ") for name in _CLOSING_TAG.findall(source.text)} if "</" in source.text else set()
+    listed = [c for c in listed if c.form != "tag" or not c.name or c.name in closed or _is_voice(blocks, c)]
     election = _Election(blocks, reading, cast, excluded)
     accepted = election.accept([c for c in listed if c.key not in excluded])
     names = _canonical([c for c in accepted if c.name], reading, tell, blocks)
@@ -79,11 +70,17 @@ def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell:
         if candidate.form == "row":
             _mark_row(source, blocks, candidate, accepted)
         _add(labels, line, candidate.block, candidate.start, candidate.end, name)
-    _mark_stamps(labels, blocks, source)
+    mark_times_after(blocks, accepted)
+    for index, label in mark_times(blocks, source):
+        labels.by_block.setdefault(index, []).append(label)
     for at in labels.by_block.values():
         at.sort(key=lambda label: label.start)
     _tell_doubts(listed, accepted, election, excluded, tell, blocks)
     return labels
+
+
+def _is_voice(blocks: Sequence[Block], tag: Candidate) -> bool:
+    return blocks[tag.block].lines[tag.line].text.startswith(("<v ", "<v."), tag.start)
 
 
 def _without_breaks(listed: Iterable[Candidate], blocks: Sequence[Block]) -> Iterator[Candidate]:
@@ -171,6 +168,8 @@ class _Election:
             return candidate.form == self.reading.labels
         if candidate.form == "tag":
             return wins
+        if candidate.form == "heading" and self.reading.chapters_at is not None:
+            return False
         if candidate.form in WITH_COLON and (key in self.cast or key in coming_back):
             return True
         return wins and (key in self.cast or key in coming_back or self._stands_once(candidate))
@@ -216,21 +215,23 @@ class _Election:
         several = sum(count > 1 for count in counts.values()) > 1 or (form in SURE and len(counts) > 1 and share >= 0.5)
         speaks_back = again >= 0.6 * labelled and several
         sure = form in SURE or self.reading.kind == "podcast"
-        whole = share >= 0.9 and sure and (labelled > 1 or form in ("tag", "clock")) and plausible > 0.9
+        whole = (
+            share >= 0.9
+            and sure
+            and form != "heading"
+            and (labelled > 1 or form in ("tag", "clock"))
+            and plausible > 0.9
+        )
         return (speaks_back and share >= 0.3 and plausible >= 0.6) or whole
 
     def _share(self, form: Form, hits: Sequence[Candidate]) -> float:
         """How much of the file the labels explain: of its paragraphs, or of its lines if that is more."""
-        alone = {
-            hit.block
-            for hit in hits
-            if form in ABOVE and len(self.blocks[hit.block].lines) == 1 and may_be_name(hit.name)
-        }
+        alone = {hit.block for hit in hits if form in ABOVE and self._is_alone(hit) and may_be_name(hit.name)}
         labelled = {hit.block for hit in hits if hit.block not in alone}
         below: Block | None = None
         texts_at: list[int] = []
         for index, block in enumerate(self.blocks):
-            if block.kind in ("paragraph", "row") and index not in alone and not _goes_on(block):
+            if block.kind in ("paragraph", "row") and index not in alone and not begins_with_time(block):
                 texts_at.append(index)
                 if below is not None:
                     labelled.add(index)
@@ -243,6 +244,10 @@ class _Election:
             return max(by_block, len({(hit.block, hit.line) for hit in hits}) / max(lines, 1))
         return by_block
 
+    def _is_alone(self, hit: Candidate) -> bool:
+        lines = self.blocks[hit.block].lines
+        return len(lines) == 1 and hit.end >= len(lines[0].text.rstrip())
+
     def _has_stamp(self, hit: Candidate) -> bool:
         text = self.blocks[hit.block].lines[hit.line].text
         return STAMPS.search(text, hit.start, hit.end) is not None
@@ -253,8 +258,9 @@ class _Election:
             hit.key for form in FORMS if form in WITH_COLON or form in forms for hit in by_form[form] if hit.key
         )
         names = {hit.key: hit.name for hits in by_form.values() for hit in hits}
+        longer = _full_names(counts)
         for key in [key for key in counts if counts[key] == 1]:
-            full = [other for other in counts if _is_full(key, other)]
+            full = longer.get(key, [])
             if len(full) == 1:  # "Ann Lee", then "Ann"
                 counts[key] += 1
                 counts[full[0]] += 1
@@ -264,11 +270,6 @@ class _Election:
             for key, count in counts.items()
             if count > 1 and may_be_name(names[key]) and (looks_like_name(names[key]) or count >= max(3, most / 20))
         }
-
-
-def _goes_on(block: Block) -> bool:
-    """Whether a paragraph begins with a time alone: whoever spoke before goes on."""
-    return _ONLY_STAMP.fullmatch(block.lines[0].text) is not None
 
 
 def _canonical(accepted: Sequence[Candidate], reading: Reading, tell: Tell, blocks: Sequence[Block]) -> dict[str, str]:
@@ -286,8 +287,9 @@ def _canonical(accepted: Sequence[Candidate], reading: Reading, tell: Tell, bloc
         if len(written) > 1:
             what = f"{' and '.join(map(_quoted, written))} are taken for one speaker, {names[key]}."
             tell(first[key], what, "Write one of them in cast: if that is wrong, or all of them alike.")
+    longer = _full_names(names)
     for key in [key for key in names if key not in cast and key not in reading.aliases]:
-        full = {names[other] for other in names if _is_full(key, other)}
+        full = {names[other] for other in longer.get(key, ())}
         if len(full) == 1:
             (name,) = full
             what = f'"{names[key]}" is taken for {name}.'
@@ -303,6 +305,17 @@ def _canonical(accepted: Sequence[Candidate], reading: Reading, tell: Tell, bloc
 
 def _quoted(name: str) -> str:
     return f'"{name}"'
+
+
+def _full_names(keys: Iterable[str]) -> dict[str, list[str]]:
+    """The names that begin with each shorter one."""
+    full: dict[str, list[str]] = {}
+    for key in keys:
+        parts = key.split(" ")
+        for count in range(1, len(parts)):
+            if _is_full(short := " ".join(parts[:count]), key):
+                full.setdefault(short, []).append(key)
+    return full
 
 
 def _is_full(short: str, full: str) -> bool:
@@ -321,28 +334,6 @@ def _is_full(short: str, full: str) -> bool:
         "mr",
         "mrs",
     )
-
-
-def _mark_stamps(labels: Labels, blocks: Sequence[Block], source: Source) -> None:
-    """Times at the beginning of lines: whoever spoke before goes on after them."""
-    paragraphs = [(index, block) for index, block in enumerate(blocks) if block.kind == "paragraph"]
-    bare = sum(_BARE_LEADING.match(block.lines[0].text) is not None for _index, block in paragraphs)
-    is_timed = bare > 2 and bare >= 0.3 * len(paragraphs)
-    for index, block in paragraphs:
-        for number, line in enumerate(block.lines):
-            text = line.text
-            match = _ONLY_STAMP.fullmatch(text) or _LEADING_STAMP.match(text)
-            if match is None and is_timed:
-                match = _BARE_LEADING.match(text)
-            if match is None or source.is_marked(line.span.place(0), line.span.end(1)):
-                continue
-            line.span.leave_out(*match.span(), "time stamp")
-            before = block.lines[number - 1] if number else None
-            if "-->" in text and before is not None and _INDEX.fullmatch(before.text.strip()):
-                before.span.leave_out(0, len(before.text), "time stamp")
-            if not number:
-                label = Label(line.span.place(0), line.span.end(match.end()), line.number, None)
-                labels.by_block.setdefault(index, []).append(label)
 
 
 def _tell_doubts(

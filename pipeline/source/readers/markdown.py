@@ -15,14 +15,15 @@ from pipeline.source.ledger import Ledger, Reason, Source, Stretch, display
 from pipeline.source.readers.blocks import Block, read_blocks, read_references
 from pipeline.source.readers.boilerplate import mark_boilerplate
 from pipeline.source.readers.brackets import Brackets, Cut
+from pipeline.source.readers.forms import Label
 from pipeline.source.readers.inline import References, mark_inline
-from pipeline.source.readers.labels import Label, Labels, find_labels
+from pipeline.source.readers.labels import Labels, find_labels
 from pipeline.source.readers.lines import Vocabulary, mark_line_ends
 from pipeline.source.script import Piece, Reading, Script, ScriptWriter
 from pipeline.source.spoken import text as texts
 from pipeline.words import counted
 
-_DIRECTION = re.compile(r"([*_])\\?[(\[][^*_]*[)\]]\1", re.DOTALL)
+_DIRECTION = re.compile(r"([*_])\\?[(\[][^*_()\[\]]*[)\]]\1", re.DOTALL)
 _EQUALS = re.compile(r"(?<![\w=])=(?=[^\s=])([^=\n]+?)(?<=[^\s=])=(?![\w=])")
 _TAG_ALONE = re.compile(r"([*_])([a-z][a-z ]{2,24})[.!…]?\1(?=\s+[A-Z\"“‘(*_—]|\s*$)")
 
@@ -91,7 +92,7 @@ class _Reader:
         level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labels.by_block])
         pieces: list[Piece] = []
         in_table = False
-        silent = set() if self._reading.chapters_at is not None or level == 1 else _silent(blocks, labels, level)
+        silent = set() if level == 1 else _silent(blocks, labels, level)
         for index, block in enumerate(blocks):
             if block.kind == "row" and not in_table and index not in labels.by_block:
                 self._warn(block.number, "a table begins here and is read cell by cell.", "Write it as sentences.")
@@ -117,12 +118,15 @@ class _Reader:
 
     def _chapter_level(self, blocks: Sequence[Block]) -> tuple[int, Block | None]:
         """At which level headings begin chapters, and the heading that is the title of all of it, if one is."""
-        if self._reading.chapters_at is not None:
-            return self._reading.chapters_at, None
         headings = [block for block in blocks if block.kind == "heading"]
         first = [block for block in headings if block.level == 1]
         second = [block for block in headings if block.level == 2]
         lower = [block for block in headings if block.level > 1]
+        if self._reading.chapters_at is not None:
+            is_title = self._reading.chapters_at > 1 == len(first) and blocks[:1] == first
+            following = next((block for block in blocks[1:] if block.kind != "scene"), None)
+            is_title = is_title and following is not None and following.kind == "heading"
+            return self._reading.chapters_at, first[0] if is_title else None
         if len(first) == 1 and len(second) > 1 and headings[0] is first[0]:
             before = next(block for block in blocks if block.kind != "scene")
             after = blocks[blocks.index(first[0]) + 1 :]

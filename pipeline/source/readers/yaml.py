@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -178,11 +179,12 @@ class _YamlScript:
             return
         start, end = self._located.places[path]
         runs = list(_runs(self._value(path), self._text[start:end]))
+        ends = [run.end for run in runs]
         for entry in entries:
-            for run in runs:
+            for run in runs[bisect_right(ends, entry.start) :]:
                 low, high = max(entry.start, run.start), min(entry.end, run.end)
                 if low >= high:
-                    continue
+                    break
                 at = start + run.at + (low - run.start if run.verbatim else 0)
                 stop = start + run.at + (high - run.start if run.verbatim else run.length)
                 if entry.words is not None:

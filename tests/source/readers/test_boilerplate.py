@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.source.readers.markdown import parse_markdown
 from pipeline.source.script import Reading, Script
@@ -135,3 +137,56 @@ def test_a_book_of_project_gutenberg() -> None:
     ]
     reasons = {reason for reason, _text in left_out(script)}
     assert reasons == {"boilerplate", "contents", "footnote", "page number", "chapter title"}
+
+
+REMARKS = (
+    *("%% a remark", "%%", "{% and later", "%} ends", "{{ open", "}} end", "^[this is a", "that ends]"),
+    *("[Note: Ann is here", "Transcriber's notes are what I love."),
+    *("End of Project Gutenberg is what I said.", "+++", ";;;", "---", "Contents", "[^1]: A source."),
+    *("*(softly) I never (she sighs)", "<script>", "[Footnote 1: open", "title: x", "<!-- x -->", "$$", "[["),
+    *("{He said this in braces.}", "[Map of the world]", "<Bob>", "</v>", "List<String>", "~~~"),
+    *("Table of Contents", "%%%"),
+)
+
+
+@given(st.lists(st.sampled_from(REMARKS), max_size=12), st.booleans())
+def test_what_somebody_says_is_never_boilerplate(remarks: list[str], is_plain: bool) -> None:
+    """Whatever stands in the paragraphs between, opened or closed."""
+    lines = [f"{'Ann' if number % 2 else 'Bob'}: word{number} goes on." for number in range(len(remarks) + 4)]
+    text = "\n\n".join(line for pair in zip(lines, remarks, strict=False) for line in pair)
+    text = "\n\n".join([text, *lines[len(remarks) :]])
+    spoken = " ".join(said(read(text, plain_text=is_plain)))
+    assert [number for number in range(len(lines)) if f"word{number} goes on." not in spoken] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+++\nAnn: Hello.\n\nBob: Hi there.\n+++\n\nAnn: Back.\n\nBob: Yes.",
+        "---\nTitle: The great war.\nAnn: Hello.\nBob: Hi there.\n---\nAnn: Back.\nBob: Yes.",
+        "Title: x\nAuthor: y\nAnn: Hello.\nBob: Hi there.\n\nAnn: Back.\n\nBob: Yes.",
+        "Ann: Hello.\n\n[^1]: A source.\nBob: Hi there.\nAnn: Back.\nBob: Yes.",
+    ],
+)
+def test_dialogue_at_the_edge_of_metadata_is_spoken(text: str) -> None:
+    spoken = " ".join(said(read(text)))
+    assert all(words in spoken for words in ("Hello.", "Hi there.", "Back.", "Yes."))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[00:01] " * 60,
+        "Ann " + "(00:01) " * 60 + "x",
+        "Word" + " " * 20_000 + "word.",
+        "\n\n".join(f"Name{chr(97 + n % 26)}{n}: said." for n in range(4000)),
+        "^[" * 20_000,
+        "[" * 20_000,
+        "CONTENTS\n" * 4000,
+    ],
+    ids=["stamps", "stamps after a name", "spaces", "names", "notes", "brackets", "contents"],
+)
+def test_no_line_takes_for_ever(line: str) -> None:
+    """A pattern that could read it in many ways would not end in an hour."""
+    assert read(f"Ann: Hello.\n\nBob: Hi.\n\n{line}").ledgers

@@ -1,0 +1,60 @@
+"""Times: when something is said, at the head of lines and of what stands after labels; nobody says them.
+
+In: the blocks of a source, and the labels in them. Out: the places after which whoever spoke before goes on; the times
+are marked in the source.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pipeline.source.ledger import Source, Stretch
+from pipeline.source.readers.blocks import Block
+from pipeline.source.readers.brackets import ANY_STAMP, CLOCKS, STAMP
+from pipeline.source.readers.forms import Candidate, Label
+
+_ALONE = re.compile(rf"\s*(?:{ANY_STAMP})\s*:?\s*")
+_BRACKETED = re.compile(rf"{STAMP}\s*:?\s*")
+_BARE = re.compile(rf"@?{CLOCKS}\s+(?=\S)")
+_BARE_AFTER = re.compile(rf"\s*(@?{CLOCKS})(?=\s|$)\s*")
+_INDEX = re.compile(r"\d{1,5}")
+
+
+def begins_with_time(block: Block) -> bool:
+    """Whether the first line of a paragraph is a time alone: whoever spoke before goes on."""
+    return _ALONE.fullmatch(block.lines[0].text) is not None
+
+
+def mark_times_after(blocks: Sequence[Block], labels: Sequence[Candidate]) -> None:
+    """Bare times at the head of what is said, where they stand after half of the labels: "Ann: 0:05 Hello."."""
+    times: list[tuple[Stretch, int, int]] = []
+    for candidate in labels:
+        lines = blocks[candidate.block].lines
+        line, end = lines[candidate.line], candidate.end
+        if not line.text[end:].strip() and candidate.line + 1 < len(lines):
+            line, end = lines[candidate.line + 1], 0
+        if match := _BARE_AFTER.match(line.text, end):
+            times.append((line.span, *match.span(1)))
+    sure = [one for one in times if one[0].text[one[1]] == "@"]
+    for stretch, start, end in times if len(times) > 1 and 2 * len(times) >= len(labels) else sure:
+        stretch.leave_out(start, end, "time stamp")
+
+
+def mark_times(blocks: Sequence[Block], source: Source) -> Iterator[tuple[int, Label]]:
+    """Times at the head of lines; for a paragraph that begins so its index, and where its words begin."""
+    paragraphs = [(index, block) for index, block in enumerate(blocks) if block.kind == "paragraph"]
+    bare = sum(_BARE.match(block.lines[0].text) is not None for _index, block in paragraphs)
+    is_timed = bare > 2 and bare >= 0.3 * len(paragraphs)
+    for index, block in paragraphs:
+        for number, line in enumerate(block.lines):
+            text = line.text
+            match = _ALONE.fullmatch(text) or _BRACKETED.match(text) or (_BARE.match(text) if is_timed else None)
+            if match is None or source.is_marked(line.span.place(0), line.span.end(1)):
+                continue
+            line.span.leave_out(*match.span(), "time stamp")
+            before = block.lines[number - 1] if number else None
+            if "-->" in text and before is not None and _INDEX.fullmatch(before.text.strip()):
+                before.span.leave_out(0, len(before.text), "time stamp")
+            if not number:
+                yield index, Label(line.span.place(0), line.span.end(match.end()), line.number, None)
