@@ -12,7 +12,7 @@ import shutil
 import stat
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -234,11 +234,12 @@ def clear_way(path: Path) -> None:
 
 
 def set_aside(path: Path) -> None:
-    """Move a damaged file out of the way, keeping it for whoever wants to look."""
+    """Move a damaged file out of the way, keeping it for whoever wants to look; one that just went is in nobody's way."""
     aside = path.with_name(path.name + ".damaged")
     with storage_errors(path):
         if aside.is_dir() and not aside.is_symlink():
             shutil.rmtree(aside)
         elif path.is_dir():  # which takes no file's place
             aside.unlink(missing_ok=True)
-        path.replace(aside)
+        with suppress(FileNotFoundError):
+            path.replace(aside)

@@ -163,3 +163,10 @@ def test_two_processes_may_write_one_file_at_once(tmp_path: Path) -> None:
         assert path.read_bytes() == b"2"
     assert path.read_bytes() == b"1"
     assert [left.name for left in tmp_path.iterdir()] == ["shared.json"]
+
+
+def test_what_is_gone_before_it_is_set_aside_is_in_nobodys_way(tmp_path: Path) -> None:
+    """Another watcher may have removed it, and its folder, in between."""
+    set_aside(tmp_path / "gone")
+    set_aside(tmp_path / "folder" / "gone")
+    assert list(tmp_path.iterdir()) == []
