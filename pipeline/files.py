@@ -234,7 +234,7 @@ def clear_way(path: Path) -> None:
 
 
 def set_aside(path: Path) -> None:
-    """Move a damaged file out of the way, keeping it for whoever wants to look; one that just went is in nobody's way."""
+    """Move a damaged file out of the way, keeping it for whoever wants to look; one that is gone is in nobody's way."""
     aside = path.with_name(path.name + ".damaged")
     with storage_errors(path):
         if aside.is_dir() and not aside.is_symlink():
