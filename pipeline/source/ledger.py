@@ -46,7 +46,7 @@ _SPOKEN, _REPLACED = 0, 255
 _CODES = {reason: code for code, reason in enumerate(REASONS, start=1)}
 _TABLES = {code: bytes([code, *range(1, 255), code]) for code in _CODES.values()}
 _RUNS = re.compile(rb"\x00+|\xff+")
-_ALL_RUNS = re.compile(rb"(.)\1*", re.DOTALL)
+_RUN_OF = {code: re.compile(re.escape(bytes([code])) + b"+") for code in (_SPOKEN, _REPLACED, *_CODES.values())}
 _WORDS = re.compile(r"[^\W_]")
 
 
@@ -175,9 +175,10 @@ class Source:
 
     def _entries(self, start: int, end: int, by: int | Reason | None) -> Iterator[Entry]:
         turn = by if isinstance(by, int) else None
-        for run in _ALL_RUNS.finditer(self._marks, start, end):
-            at, stop = run.span()
-            code = self._marks[at]
+        while start < end:
+            at, code = start, self._marks[start]
+            match = _RUN_OF[code].match(self._marks, start, end)
+            start = stop = match.end() if match else end
             if code not in (_SPOKEN, _REPLACED):
                 yield Entry(at, stop, REASONS[code - 1])
             elif turn is None:
@@ -232,6 +233,10 @@ class Stretch:
     def replace(self, start: int, end: int, words: str, rule: str) -> bool:
         """Let `words` be spoken in place of the characters from `start` to `end` of this text, if none is marked."""
         return start < end and self._source.replace(self.place(start), self.end(end), words, rule)
+
+    def rest(self) -> Stretch:
+        """What of it is still to be spoken as it stands, now that more is marked."""
+        return self._source.stretch(self.place(0), self.end(len(self.text)))
 
     def strip(self) -> tuple[int, int]:
         """Where the text begins and ends without the white space around it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from markdown_it.common.utils import normalizeReference
@@ -27,6 +28,7 @@ _DIRECTION = re.compile(r"([*_])\\?[(\[][^*_()\[\]]*[)\]]\1")
 _REFERENCE = re.compile(
     r"\[([^\[\]^][^\[\]]*)\]:\s*(<[^<>]*>|(?:[a-z][a-z+.-]*:|www\.|#|\.{0,2}/)\S*)(?:\s+[\"'(].*)?", re.IGNORECASE
 )
+_ROW = re.compile(r"\|[^|]*\S[^|]*\|[^|]*\S[^|]*\|")  # of two cells
 _CELL = re.compile(r"[ \t]*((?:\\.|[^|\\\s])(?:(?:\\.|[^|\\])*(?:\\.|[^|\\\s]))?)")
 _TEMPLATE = re.compile(r"\[([^\[\]^][^\[\]]*)\]:\s*(\{[{%].*[%}]\}\S*)")
 _NUMERAL = re.compile(r"[IVXLC]+\.?")
@@ -65,7 +67,9 @@ def read_blocks(source: Source, *, body: bool = False, plain_text: bool = False)
     """The blocks of a source, its references aside. In the `body` of a turn nothing is a heading or a definition."""
     reader = _Blocks(source, body=body)
     blocks = reader.read()
-    return blocks if body else list(_with_chapter_lines(_without_contents(source, blocks), plain_text=plain_text))
+    return (
+        blocks if body else list(_with_chapter_lines(source, _without_contents(source, blocks), plain_text=plain_text))
+    )
 
 
 def read_references(text: str) -> References:
@@ -87,6 +91,7 @@ class _Blocks:
         self._waiting: list[SourceLine] = []
         self._ends: list[tuple[int, int]] = []
         self._quoted = self._in_list = self._footnote = self._table = False
+        self._indented: list[bool] = []  # whether the next line after each that has anything on it is indented
 
     def read(self) -> list[Block]:
         start = 0
@@ -104,7 +109,7 @@ class _Blocks:
         visible = span.text[begin:stop]
         if not visible.strip("> \t"):
             if not raw.strip("> \t"):
-                self._footnote = self._footnote and _is_indented(lines, number)
+                self._footnote = self._footnote and self._goes_on_indented(lines, number)
             self._flush()
             self._table = False
         elif self._footnote and (raw[:1].isspace() or not (self._blank_before(lines, number) or LABELLED.match(raw))):
@@ -112,6 +117,16 @@ class _Blocks:
         else:
             self._footnote = False
             self._visible_line(number, span.place(begin), span.end(stop), lines)
+
+    def _goes_on_indented(self, lines: list[str], number: int) -> bool:
+        """Whether the next line with anything on it is indented, so that a footnote goes on there."""
+        if not self._indented:
+            following = False
+            for line in reversed(lines):
+                self._indented.append(following)
+                following = line[:1].isspace() if line.strip() else following
+            self._indented.reverse()
+        return self._indented[number - 1]
 
     @staticmethod
     def _blank_before(lines: list[str], number: int) -> bool:
@@ -174,7 +189,19 @@ class _Blocks:
         if not self._body and first == "[" and self._is_definition(text, start, end):
             self._source.leave_out(start, end, "link target")
             return True
+        if first == "|" and text[1:2].isspace() and "|" not in text[2:]:
+            self._line_of_verse(text, number, start, end, lines)
+            return True
         return "|" in text and self._table_row(text, number, start, end, lines)
+
+    def _line_of_verse(self, text: str, number: int, start: int, end: int, lines: list[str]) -> None:
+        """A line of a line block, "| So it goes": it ends where it stands."""
+        begin, rest = self._take(start, end, 2)
+        below = lines[number].lstrip() if number < len(lines) else ""
+        if below[:2] == "| " and "|" not in below[2:] and rest[-1:].isalnum():
+            self._source.replace(end, self._source.text.index("\n", end) + 1, ", ", "line of verse")
+        self._waiting.append(SourceLine(number, self._source.stretch(begin, end)))
+        self._ends.append((begin, end))
 
     def _is_definition(self, text: str, start: int, end: int) -> bool:
         is_template = text.endswith("]:") and self._source.is_marked(start, end + 1)
@@ -216,7 +243,8 @@ class _Blocks:
     def _table_row(self, text: str, number: int, start: int, end: int, lines: list[str]) -> bool:
         if not self._table:
             below = lines[number].strip("> \t") if number < len(lines) else ""
-            if "-" not in below or "|" not in below or below.strip("|-: \t"):
+            is_rule = "-" in below and "|" in below and not below.strip("|-: \t")
+            if not is_rule and not (_ROW.fullmatch(text) and _ROW.fullmatch(below)):
                 return False
             self._table = True
         self._flush()
@@ -244,12 +272,6 @@ class _Blocks:
             self._waiting, self._ends = [], []
 
 
-def _is_indented(lines: list[str], number: int) -> bool:
-    """Whether the next line with anything on it is indented, so that a footnote goes on there."""
-    following = next((line for line in lines[number:] if line.strip()), "")
-    return following[:1].isspace()
-
-
 def _without_contents(source: Source, blocks: Sequence[Block]) -> Iterator[Block]:
     """Blocks but for three chapter lines or more with nothing between them, which are a table of contents."""
     run: list[Block] = []
@@ -271,7 +293,7 @@ def _last_of(source: Source, run: Sequence[Block]) -> Sequence[Block]:
     return run[-1:]
 
 
-def _with_chapter_lines(blocks: Iterable[Block], *, plain_text: bool) -> Iterator[Block]:
+def _with_chapter_lines(source: Source, blocks: Iterable[Block], *, plain_text: bool) -> Iterator[Block]:
     """Blocks in which "CHAPTER I." on a line of its own is a heading, as it is where there are no others."""
     blocks = list(blocks)
     has_headings = any(block.kind == "heading" for block in blocks)
@@ -284,9 +306,19 @@ def _with_chapter_lines(blocks: Iterable[Block], *, plain_text: bool) -> Iterato
         yield from blocks
         return
     numbers = {block.number for block in chapters}
-    for block in blocks:
+    above: Block | None = None  # a chapter line right above another: "BOOK ONE", then "Chapter 1"
+    for block, after in pairwise([*blocks, None]):
+        assert block is not None
         if block.number in numbers:
-            yield Block("heading", block.number, block.start, block.end, block.lines, 1)
+            start, lines = block.start, block.lines
+            if above is not None:
+                start, lines = above.start, (*above.lines, *lines)
+                sign = "" if above.lines[-1].text.rstrip().endswith((".", ":")) else "."
+                source.replace(above.end, block.start, f"{sign} ", "chapter title")
+            chapter = Block("heading", lines[0].number, start, block.end, lines, 1)
+            above = chapter if after is not None and after.number in numbers else None
+            if above is None:
+                yield chapter
         elif block.kind == "paragraph" and len(block.lines) == 1 and _SCENE_LINE.fullmatch(_bare(block.lines[0])):
             yield Block("heading", block.number, block.start, block.end, block.lines, 2)
         else:

@@ -24,10 +24,12 @@ _SURE_KEYS = frozenset(
     " template identifier publisher rights css bibliography toc documentclass created modified updated uuid"
     " publish_date publishdate pubdate series".split()
 )
+_LABEL = r"(?:\*\*|__|[*_])?[A-Z][\w .'’-]{0,40}(?:\*\*|__|[*_])?:(?:\*\*|__|[*_])?[ \t]"
+LABELLED = re.compile(_LABEL)
+_ELEMENT = re.compile(r"<(script|style|head|svg|math)\b[^<>]*>", re.IGNORECASE)
 _FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})")
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
-    (re.compile(r"<(script|style|head|svg|math)\b[^<>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE), "code"),
     (
         re.compile(r"\{%(?:(?!\n\s*\n|\{%).)*?%\}|\{\{(?:(?!\n\s*\n|\{\{).)*?\}\}|\{#\s[^{}\n]*\s#\}", re.DOTALL),
         "template",
@@ -39,7 +41,15 @@ _TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
         ),
         "comment",
     ),
+    # %% alone on a line, up to the next: but for what somebody says
+    (re.compile(rf"^[ \t]*%%[ \t]*\n(?:(?![ \t]*%%|{_LABEL}).*\n)+?[ \t]*%%[ \t]*$", re.MULTILINE), "comment"),
     (re.compile(r"^[ \t]*%%(?!%)[^\n]*$", re.MULTILINE), "comment"),
+    (  # the name of a block, at its end
+        re.compile(
+            r"(?<=[.!?…\"”’)])[ \t]\^[A-Za-z0-9-]{3,40}[ \t]*$|^[ \t]*\^[A-Za-z0-9-]{3,40}[ \t]*$", re.MULTILINE
+        ),
+        "markup",
+    ),
     (re.compile(r"^[ \t]*\[(?://|comment|#)\]:\s*(?:#|<>).*$", re.MULTILINE | re.IGNORECASE), "comment"),
     (re.compile(r"^[ \t]*\{(?:(?:[:#.]|[a-z-]+[:=])[^{}\n]*|[a-z-]+)\}[ \t]*$", re.MULTILINE), "markup"),
     (re.compile(r"\{:?\s*[#.][^{}\n]*\}|\{-\}"), "markup"),
@@ -71,8 +81,6 @@ _BRACKETED: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (re.compile(r"\[_?Transcriber['’]?s?['’]? notes?\b", re.IGNORECASE), "boilerplate"),
     (re.compile(r"\^\["), "footnote"),
 )
-_LABEL = r"(?:\*\*|__|[*_])?[A-Z][\w .'’-]{0,40}(?:\*\*|__|[*_])?:(?:\*\*|__|[*_])?[ \t]"
-LABELLED = re.compile(_LABEL)
 _BRACKET_OR_LABEL = re.compile(rf"[\[\]]|\n[ \t]*\n(?={_LABEL})")
 _LONGEST_BRACKET = 4000  # characters: one that is longer was never closed
 _GUTENBERG_START = re.compile(
@@ -116,12 +124,15 @@ def mark_boilerplate(source: Source, names: Collection[str], tell: Tell, refuse:
         _mark_fences(source, tell, refuse)
     if "<!--" in text:
         _mark_comments(source, tell)
+    _mark_elements(source)
     for pattern, reason in _TEMPLATES:
         for match in pattern.finditer(text):
             source.leave_out(*match.span(), reason)
-    for pattern, reason in _BRACKETED:
+    ends = _ends_of_brackets(text)
+    for pattern, reason in _BRACKETED if ends else ():
         for match in pattern.finditer(text):
-            if not source.is_marked(*match.span()) and (end := _closing(text, text.index("[", match.start()))):
+            end = ends.get(text.index("[", match.start()), 0)
+            if end and not source.is_marked(*match.span()):
                 source.leave_out(match.start(), end, reason)
     _mark_contents(source)
 
@@ -130,16 +141,34 @@ def _line(text: str, position: int) -> int:
     return text.count("\n", 0, position) + 1
 
 
-def _closing(text: str, start: int) -> int:
-    """Where the bracket that opens at `start` ends, or 0."""
-    depth = 0
-    for match in _BRACKET_OR_LABEL.finditer(text, start, start + _LONGEST_BRACKET):
-        if match[0] not in "[]":
-            return 0  # somebody speaks: the bracket was never closed
-        depth += 1 if match[0] == "[" else -1
-        if depth == 0:
-            return match.end()
-    return 0
+def _ends_of_brackets(text: str) -> dict[int, int]:
+    """Where each bracket ends, by where it opens; one in which somebody speaks was never closed."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for match in _BRACKET_OR_LABEL.finditer(text):
+        if match[0] == "[":
+            opened.append(match.start())
+        elif match[0] != "]":
+            opened.clear()
+        elif opened and match.end() - (start := opened.pop()) < _LONGEST_BRACKET:
+            ends[start] = match.end()
+    return ends
+
+
+def _mark_elements(source: Source) -> None:
+    """Elements whose text is no text: scripts, styles and the like."""
+    text, at = source.text, 0
+    lowered = text.lower() if _ELEMENT.search(text) else ""
+    endless: set[str] = set()
+    while lowered and (match := _ELEMENT.search(text, at)):
+        name, at = match[1].lower(), match.end()
+        close = lowered.find(f"</{name}", at) if name not in endless else -1
+        end = text.find(">", close) + 1 if close >= 0 else 0
+        if not end:
+            endless.add(name)
+        elif not text[close + len(name) + 2 : end - 1].strip():
+            source.leave_out(match.start(), end, "code")
+            at = end
 
 
 def _mark_controls(source: Source, tell: Tell) -> None:
@@ -231,13 +260,17 @@ def _mark_fences(source: Source, tell: Tell, refuse: Tell) -> None:
         starts.append(starts[-1] + len(line) + 1)
     bare = [_QUOTE.sub("", line, count=1).strip() for line in lines]
     index, blocks = 0, list[int]()
+    endless: dict[str, tuple[int, int]] = {}  # of each sign: how many of them nothing closes, up to which line
     while index < len(lines):
         match = _FENCE.match(bare[index]) if bare[index][:3] in ("```", "~~~") else None
         if match is None or source.is_marked(starts[index], starts[index] + 1) or _is_scene(bare, index):
             index += 1
             continue
-        close = _fence_end(lines, bare, index, match[1])
-        if close is None:
+        length, until = endless.get(match[1][0], (0, 0))
+        never = index < until and len(match[1]) >= length
+        close, closes = (until, False) if never else _fence_end(lines, bare, index, match[1])
+        if not closes:
+            endless[match[1][0]] = (length if never else len(match[1]), close)
             source.leave_out(starts[index], starts[index + 1] - 1, "markup")
             what = "a code block is opened and never closed, so what follows is read."
             refuse(index + 1, what, f"Close it with {match[1]}, or take that line out.")
@@ -256,14 +289,15 @@ def _is_scene(bare: Sequence[str], index: int) -> bool:
     return not bare[index].strip("~") and not any(around)
 
 
-def _fence_end(lines: Sequence[str], bare: Sequence[str], start: int, fence: str) -> int | None:
+def _fence_end(lines: Sequence[str], bare: Sequence[str], start: int, fence: str) -> tuple[int, bool]:
+    """The line that closes a fence, or the end of the quotation or of the file that does not close it."""
     quoted = _QUOTE.match(lines[start]) is not None
     for index in range(start + 1, len(lines)):
         if quoted and not _QUOTE.match(lines[index]):
-            return None
+            return index, False
         if len(bare[index]) >= len(fence) and not bare[index].strip(fence[0]):
-            return index
-    return None
+            return index, True
+    return len(lines), False
 
 
 def _mark_comments(source: Source, tell: Tell) -> None:

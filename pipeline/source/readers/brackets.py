@@ -64,6 +64,7 @@ _THIRD = re.compile(
     r"([A-Z][\w'’-]+)(?: [A-Z][\w'’-]+)? (?:laugh|sigh|cough|gasp|groan|chuckle|giggle|sniff|sob|cr(?:y|ie))(?:e?s)"
 )
 _ANYBODY = frozenset("both all everyone everybody he she they host guest speaker audience crowd group".split())
+_RAISED_NUMBER = re.compile(r"(?:(?<=[^\W\d_]{4})|(?<=[.,;:!?”\"’)]))[¹²³⁰⁴-⁹]+(?:[,˒][¹²³⁰⁴-⁹]+)*(?!\w)")  # not "m²"
 _CLOSING_SIGNS = ",.;:!?…"
 
 
@@ -102,6 +103,8 @@ class Brackets:
             cuts += self._square(span, speaker)
         if "(" in text:
             cuts += self._round(span)
+        for match in _RAISED_NUMBER.finditer(text):
+            span.leave_out(*match.span(), "footnote")
         if "<" in text:
             for match in _BREAK.finditer(text):
                 seconds = float(match[1]) / (1000 if match[2].lower() == "ms" else 1) if match[1] else _BEATS["beat"]
@@ -138,7 +141,7 @@ class Brackets:
                 span.replace(start, end, tag, "tag")
             elif match[1] and not match[1].strip():
                 span.leave_out(start, end, "markup")
-        rest = self.source.stretch(span.place(0), span.end(len(text))) if text else span
+        rest = span.rest()
         for match in re.compile(r"[\[\]]").finditer(rest.text):
             rest.leave_out(match.start(), match.end(), "markup")
 
@@ -178,7 +181,9 @@ class Brackets:
             return "cue"
         attached = span.text[match.start() - 1 : match.start()]
         opens = not attached.strip() or attached in "([“\"'"
-        if re.fullmatch(r"\d{1,3}|[A-Z*†‡]", note) and (not opens or not span.text[: match.start()].strip()):
+        number = re.fullmatch(r"\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*", note) is not None
+        sign = re.fullmatch(r"[A-Zabc*†‡]", note) is not None and not opens
+        if number or sign or (len(note) == 1 and note in "*†‡"):
             return "footnote"
         if self._is_of_another(note.strip(".!…* "), speaker):
             return "cue"
@@ -189,7 +194,7 @@ class Brackets:
         first = lowered.split()[0].rstrip(",;") if lowered else ""
         if lowered in _MANNER or (first in _MANNER and len(lowered.split()) < 6):
             return "direction"
-        if _CUE.fullmatch(lowered) or (note.isupper() and len(note.split()) > 1):
+        if _CUE.fullmatch(lowered.replace("_", " ")) or (note.isupper() and len(note.split()) > 1):
             return "cue"
         return self._by_place(span.text, match, note)
 
@@ -212,7 +217,7 @@ class Brackets:
         alone = not before and not after
         if not alone and note[0].isupper() and len(note.split()) < 3:
             return None  # "[Ann] left."
-        self.doubtful.append(note)
+        self.doubtful.append(match[0])
         return "cue"
 
     def _round(self, span: Stretch) -> Iterator[Cut]:
@@ -225,6 +230,19 @@ class Brackets:
                 self._leave_out(span, *match.span(), "time stamp")
             elif self.is_play and self._is_italic(span, match):
                 self._leave_out(span, *match.span(), "direction")
+            elif self.speakers and self._is_direction(text, match, inner):
+                self._leave_out(span, *match.span(), "direction")
+                self.doubtful.append(match[0])
+
+    @staticmethod
+    def _is_direction(text: str, match: re.Match[str], inner: str) -> bool:
+        """Whether a bracket without a capital, between sentences, tells of a manner or a sound: "(door slams)"."""
+        words = inner.split()
+        tells = words and ((words[0] in _MANNER and len(words) < 4) or _CUE.fullmatch(inner))
+        if not tells or not match[1][:1].islower() or texts.nearest_tag(inner):
+            return False
+        before, after = text[: match.start()].rstrip(" *_"), text[match.end() :].lstrip(" *_")
+        return not before or (before[-1] in '.!?…:"”’' and (not after or not after[0].islower()))
 
     @staticmethod
     def _is_stamp(text: str, match: re.Match[str], inner: str) -> bool:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 from pipeline.source.ledger import Stretch
@@ -47,6 +48,7 @@ _DIRECTION = rf"(?:\({_NO_STAMP}[^()\n]{{1,60}}\)|\\?\[{_NO_STAMP}[^\[\]\n]{{1,6
 _BEFORE = rf"(?:{ANY_STAMP}(?:\s+|\s*[-–|]\s*)|{STAMP}\s*)?(?:[^\w\s\[\](){{}}<>*_.,:;!?\"'#@-]+\s*)?"
 _AFTER = rf"(?:\s*+(?:{ANY_STAMP}|{_DIRECTION}))*+"
 _SAID = rf"(?:\s*{STAMP})?\s*"
+_COLON = r"(?::(?=\s|$)|：)"
 _CAPITALS = r"[A-Z][A-Z0-9 .,'’&-]{0,38}[A-Z0-9]"
 
 _TITLED = r"(?:(?:Mr|Mrs|Ms|Dr|St)\. )?[A-Z][a-zà-ÿ]+(?: (?:[A-Z][a-zà-ÿ]+|de|la|von|van|of|the)){0,3}"
@@ -54,39 +56,45 @@ _TITLED = r"(?:(?:Mr|Mrs|Ms|Dr|St)\. )?[A-Z][a-zà-ÿ]+(?: (?:[A-Z][a-zà-ÿ]+|d
 _LINES: dict[Form, re.Pattern[str]] = {
     "bold": re.compile(
         rf"{_BEFORE}(?P<mark>\*\*\*|\*\*|__)(?P<name>(?:(?!(?P=mark)).){{1,120}}?)"
-        rf"(?:\s*:\s*(?P=mark)|(?P=mark){_AFTER}\s*:){_SAID}"
+        rf"(?:\s*[:：]\s*(?P=mark)|(?P=mark){_AFTER}\s*[:：]){_SAID}"
     ),
     "italic": re.compile(
         rf"{_BEFORE}(?P<mark>[*_])(?![*_\s])(?P<name>[^*_]{{1,60}}?)"
-        rf"(?:\s*:\s*(?P=mark)|(?P=mark){_AFTER}\s*:)(?=\s|$){_SAID}"
+        rf"(?:\s*[:：]\s*(?P=mark)|(?P=mark){_AFTER}\s*[:：])(?=\s|$){_SAID}"
     ),
     "html": re.compile(
         rf"{_BEFORE}<(?P<mark>b|strong|em|i|u)>(?P<name>[^<>]{{1,60}}?)"
-        rf"(?:\s*:\s*</(?P=mark)>|</(?P=mark)>{_AFTER}\s*:){_SAID}"
+        rf"(?:\s*[:：]\s*</(?P=mark)>|</(?P=mark)>{_AFTER}\s*[:：]){_SAID}"
     ),
-    "plain": re.compile(rf"{_BEFORE}(?P<name>(?:[^:\n*_<>|\[\]]|(?<=\w)_(?=\w)){{1,60}}?){_AFTER}\s*:(?=\s|$){_SAID}"),
-    "bracket": re.compile(rf"{_BEFORE}\\?\[(?P<name>[^\[\]\n\\]{{1,40}})\\?\]{_AFTER}\s*:(?=\s|$){_SAID}"),
-    "bare-bracket": re.compile(r"\\?\[(?P<name>[^\[\]\n\\]{1,40})\\?\](?![(\[:])(?:\s+[-–—]+)?\s*(?=\S)"),
+    "plain": re.compile(
+        rf"{_BEFORE}(?P<name>(?:[^:：\n*_<>|\[\]]|(?<=\w)_(?=\w)){{1,60}}?){_AFTER}\s*{_COLON}{_SAID}"
+        rf"|(?P<bare>[^\w\s:]{{1,6}})\s*{_COLON}{_SAID}"
+    ),
+    "bracket": re.compile(rf"{_BEFORE}\\?\[(?P<name>[^\[\]\n\\]{{1,40}})\\?\]{_AFTER}\s*{_COLON}{_SAID}"),
+    "bare-bracket": re.compile(
+        rf"(?:{ANY_STAMP}\s*)?\\?\[(?P<name>[^\[\]\n\\]{{1,40}})\\?\](?![(\[:])(?:\s+[-–—]+)?\s*(?=\S)"
+    ),
     "dash": re.compile(
         rf"{_BEFORE}(?:(?P<mark>\*\*|__|\*|_)(?P<name>[^*_\n]{{1,40}}?)(?P=mark)"
-        r"|(?P<bare>[^\W\d_][^:\n*_,!?\"“”()\[\]]{0,39}?))\s+[-–—]{1,2}\s+(?=\S)"
+        rf"|(?P<bare>[^\W\d_][^:\n*_,!?\"“”()\[\]]{{0,39}}?))(?:\s+{ANY_STAMP})?\s+[-–—]{{1,2}}\s+(?=\S)"
         r"|(?P<sign>\*\*|__)(?P<inside>[^*_\n]{1,60}?)\s*[-–—]\s*(?P=sign)\s*(?=\S)"
     ),
     "clock": re.compile(
         rf"(?P<mark>\*\*|__)?(?P<name>[^\W_][^:\n*_]{{0,59}}?)(?(mark)(?P=mark)){_DIRECTION}?\s*+(?:[-–|,]\s*+)?{ANY_STAMP}\s*+:?\s*+$"
-        rf"|(?P<sign>\*\*|__)(?P<inside>[^:\n*_]{{1,60}}?)(?P=sign)\s*+{ANY_STAMP}\s++(?=\S)"
+        rf"|(?P<sign>\*\*|__)(?P<inside>[^:\n*_]{{1,60}}?)(?P=sign)\s*+{ANY_STAMP}\s++(?:[-–—]\s+)?(?=\S)"
         rf"|{ANY_STAMP}\s*[-–|]?\s+(?P<bare>[^\W\d_][^:\n*_]{{0,59}}?)\s*$"
     ),
     "alone": re.compile(rf"{_BEFORE}(?P<mark>\*\*\*|\*\*|__|\*|_)(?P<name>[^*_\n]{{1,60}}?)(?P=mark){_AFTER}\s*$"),
     "capitals": re.compile(rf"(?P<mark>_?)(?P<name>{_CAPITALS})\.?(?P=mark)[.:]?\s*(?:_?{_DIRECTION}_?)?\.?\s*$"),
     "stop": re.compile(
-        rf"(?P<name>{_CAPITALS}|{_TITLED})(?:\.|(?=\s*_?{_DIRECTION}))(?:\s*_?{_DIRECTION}_?\.?)?\s+(?=\S)"
+        rf"(?P<name>{_CAPITALS}|{_TITLED}|[QA](?=\.))(?:\.|(?=\s*_?{_DIRECTION}))(?:\s*_?{_DIRECTION}_?\.?)?\s+(?=\S)"
         rf"|_(?P<bare>[^_\n]{{1,40}}?)\.?_(?:\s*_?{_DIRECTION}_?)?[.:]?\s+(?=\S)"
     ),
 }
 _SIGNS: dict[Form, str] = {  # without one of which a line has no label of the form: looking is quicker than matching
     **dict.fromkeys(("bold", "italic", "alone"), "*_"),
-    **dict.fromkeys(("plain", "clock"), ":"),
+    "plain": ":：",
+    "clock": ":",
     **dict.fromkeys(("bracket", "bare-bracket"), "["),
     "html": "<",
     "dash": "-–—",
@@ -139,12 +147,19 @@ _TITLES = frozenset(
     mr mrs ms miss dr st sir lady lord the a an
     """.split()
 )
+_NUMBERED = re.compile(
+    r"(?:chapter|part|section|episode|act|day|week|month|year|tip|step|rule|law|lesson|exercise|question|answer|figure"
+    r"|table|psalm|verse|canto|book|volume|number|no\.|point|fact|myth|example|note|item|option|stage|level|round"
+    r"|phase|case|topic|slide|track|appendix)\s+(?:\d.*|[ivxlc]+|one|two|three|four|five|six|seven|eight|nine|ten)"
+)
 _TRANSITION = re.compile(r"\b(?:cut|dissolve|fade|smash|match)\b.*\b(?:to|in|out)$|^(?:fade|cut)\b|notes?$|^the end$")
 _PARTICLES = frozenset(
     """
     de la le du von van der den of the and & di da del y ter zu bin ibn
     """.split()
 )
+_INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_ORDINAL = re.compile(r"\d{1,3}(?:st|nd|rd|th)", re.IGNORECASE)
 _IDENTIFIER = re.compile(
     r"[a-z]+[ _-]?\d+|host|guest|narrator|interviewer|interviewee|speaker|moderator|q|a|user|assistant"
 )
@@ -227,10 +242,14 @@ def _tags(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
         yield Candidate("tag", "", index, number, *match.span())
 
 
+@lru_cache(4096)
 def clean_name(written: str) -> str:
     """The name in a label, without times, directions, pictographs and markup; "" when it is none."""
     if "](" in written:
         written = plain(written)
+    written = _INVISIBLE.sub("", written)
+    if is_pictograph(written):
+        return written
     name = _DIRECTIONS.sub("", STAMPS.sub("", written)) if any(sign in written for sign in "[(:<") else written
     if _MARKS.search(name):
         name = plain(name)
@@ -241,8 +260,16 @@ def clean_name(written: str) -> str:
     return name if len(name) <= 60 and texts.has_speech(name) else ""
 
 
+def is_pictograph(name: str) -> bool:
+    """Whether pictographs alone stand for somebody: "🦊: Hello."."""
+    return name[:1] > "\u2100" and all(unicodedata.category(char) in ("So", "Mn", "Cf", "Sk") for char in name)
+
+
+@lru_cache(4096)
 def may_be_name(name: str) -> bool:
     """Whether a label that comes back can be a speaker's name."""
+    if is_pictograph(name):
+        return True
     lowered = name.lower()
     words = lowered.split()
     return (
@@ -257,6 +284,7 @@ def may_be_name(name: str) -> bool:
         and len(name) <= 40
         and len(words) <= 5
         and lowered.strip(".") not in _NOT_PEOPLE
+        and not _NUMBERED.fullmatch(lowered)
         and not _TRANSITION.search(lowered)
         and words[0] not in _NOT_FIRST
         and not _SPEECH_VERBS & {words[-1], *words[1:3]}
@@ -271,6 +299,7 @@ def is_heading(name: str) -> bool:
     return name.lower().rstrip("0123456789 .") in _NOT_PEOPLE
 
 
+@lru_cache(4096)
 def looks_like_name(name: str) -> bool:
     """Whether a label that stands once can be a speaker's name: every word is written as names are."""
     words = name.split()
@@ -278,7 +307,12 @@ def looks_like_name(name: str) -> bool:
         return False
     if _IDENTIFIER.fullmatch(name.lower()):
         return True
-    return words[0][:1].isupper() and all(
-        word[:1].isupper() or word[:1].isdigit() or not word[:1].isascii() or word.lower() in _PARTICLES
+    return (_is_written_as_name(words[0]) or _ORDINAL.fullmatch(words[0]) is not None) and all(
+        _is_written_as_name(word) or word[:1].isdigit() or not word[:1].isascii() or word.lower() in _PARTICLES
         for word in words
     )
+
+
+def _is_written_as_name(word: str) -> bool:
+    """Whether it begins with a capital, or with a letter of a script that has none."""
+    return word[:1].isalpha() and not word[:1].islower()

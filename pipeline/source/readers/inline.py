@@ -39,8 +39,10 @@ _SPACED = frozenset(
     """.split()
 )
 _BARE_ADDRESS = re.compile(
-    r"(?<![\w@./])(?:(?:https?|ftp)://|www\.)(?:[^\s<>\"“”()\[\]/@]*@)?(?P<site>[\w-]+(?:\.[\w-]+)+)(?::\d+)?"
-    r"(?:[/?#][^\s<>\"“”]*)?",
+    r"(?<![\w@./])(?:(?:(?:https?|ftp)://|www\.)(?:[^\s<>\"“”()\[\]/@]*@)?(?P<site>[\w-]+(?:\.[\w-]+)*)(?::\d+)?"
+    r"(?:[/?#][^\s<>\"“”]*)?"
+    r"|(?P<bare>(?:[a-z0-9-]{1,63}\.){1,4}(?:com|org|net|io|fm|co|edu|gov|dev|ai|app|tv|me|info|eu|uk|de|fr|es|it|nl|ca|au"
+    r"|jp|ly|be|gg|xyz))/[^\s<>\"“”]*)",
     re.IGNORECASE,
 )
 _WIKI = re.compile(r"(!?)\[\[([^\[\]|\n]*)(?:\|([^\[\]\n]*))?\]\]")
@@ -152,14 +154,14 @@ def mark_inline(span: Stretch, references: References | None = None) -> None:
                 span.leave_out(start, end, "footnote")
             else:
                 span.replace(start, end, words, rule_name)
-    if "://" in text or "www." in text.lower():
-        _say_addresses(span)
+    if "://" in text or "www." in text.lower() or "/" in text:
+        _say_addresses(span.rest())
 
 
 def _mark_emphasis(state: _PlacedState, span: Stretch) -> None:
     """The signs of emphasis go; those in the middle of a word are no emphasis ("f**k", "2*3*4")."""
     places = {id(token): place for token, place in state.emphasis}
-    signs = set(places.values())
+    runs = _runs(set(places.values()))
     opened: list[list[int]] = []
     for token in state.tokens:
         place = places.get(id(token))
@@ -170,17 +172,22 @@ def _mark_emphasis(state: _PlacedState, span: Stretch) -> None:
             opened.append([place - other, place])
         elif token.type.endswith("_close") and opened:
             pair = (*opened.pop(), place, place + other)
-            if not _is_within_words(state.src, min(pair), max(pair), signs):
+            start, end = runs.get(min(pair), pair)[0], runs.get(max(pair), pair)[-1]
+            if not (state.src[start - 1 : start].isalnum() and state.src[end + 1 : end + 2].isalnum()):
                 for sign in set(pair):
                     span.leave_out(sign, sign + 1, "markup")
 
 
-def _is_within_words(text: str, start: int, end: int, signs: set[int]) -> bool:
-    while start - 1 in signs:
-        start -= 1
-    while end + 1 in signs:
-        end += 1
-    return text[start - 1 : start].isalnum() and text[end + 1 : end + 2].isalnum()
+def _runs(signs: set[int]) -> dict[int, tuple[int, int]]:
+    """The first and the last sign of the run in which each stands."""
+    runs: dict[int, tuple[int, int]] = {}
+    run: list[int] = []
+    for sign in [*sorted(signs), -2]:
+        if run and sign != run[-1] + 1:
+            runs.update(dict.fromkeys(run, (run[0], run[-1])))
+            run = []
+        run.append(sign)
+    return runs
 
 
 def _mark_wiki_links(span: Stretch) -> None:
@@ -197,8 +204,10 @@ def _mark_wiki_links(span: Stretch) -> None:
 def _say_addresses(span: Stretch) -> None:
     """A bare address is said as the name of its site."""
     for match in _BARE_ADDRESS.finditer(span.text):
-        address = match[0].rstrip(".,;:!?)…'*_")
-        site = match["site"].rstrip(".")
+        address = match[0].rstrip(".,;:!?…'*_")
+        while address.endswith(")") and address.count(")") > address.count("("):
+            address = address[:-1].rstrip(".,;:!?…'*_")
+        site = (match["site"] or match["bare"]).rstrip(".")
         words = re.sub(r"^www\.", "", site, flags=re.IGNORECASE).replace(".", " dot ")
         span.replace(match.start(), match.start() + len(address), words, "address")
 

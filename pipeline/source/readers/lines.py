@@ -7,8 +7,9 @@ and the line ends of verse to be short pauses.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
+from itertools import pairwise
 
 from pipeline.source.ledger import Stretch
 
@@ -17,6 +18,7 @@ _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _HARD_BREAK = re.compile(r"(?:[ \t]{2,}|\\|<br\s*/?>)[ \t]*$", re.IGNORECASE)
 _CAPITAL = re.compile(r"[ \t]*[\"“‘'_*]*[A-ZÀ-ÖØ-Þ]")
 _VERSE = 60  # characters in a line of verse at most
+_SHORT_VERSE = 50  # where no line but the first has to begin with a capital
 
 
 class Vocabulary:
@@ -60,12 +62,21 @@ def mark_line_ends(span: Stretch, vocabulary: Vocabulary, tell: Callable[[str, s
     _mark_verse(span)
 
 
+def _is_short_of_its_width(lines: Sequence[str]) -> bool:
+    """Whether lines end where the next word would have fitted, as those of wrapped prose do not."""
+    widest = max(map(len, lines))
+    room = [len(line) + 1 + len(after.split()[0]) <= widest for line, after in pairwise(lines) if after.split()]
+    several = all(" " in line.strip() for line in lines)
+    return len(lines) > 3 and several and widest <= _SHORT_VERSE and sum(room) >= 0.75 * len(room)
+
+
 def _mark_verse(span: Stretch) -> None:
     lines = span.text.split("\n")
     ends = lines[:-1]
     if not ends or max(map(len, lines)) > _VERSE:
         return
-    if not all(map(_HARD_BREAK.search, ends)) and (len(lines) < 3 or not all(map(_CAPITAL.match, lines))):
+    in_capitals = len(lines) > 2 and all(map(_CAPITAL.match, lines))
+    if not (all(map(_HARD_BREAK.search, ends)) or in_capitals or _is_short_of_its_width(lines)):
         return
     at = 0
     for line in ends:

@@ -94,12 +94,13 @@ class _Reader:
         in_table = False
         silent = set() if level == 1 else _silent(blocks, labels, level)
         for index, block in enumerate(blocks):
-            if block.kind == "row" and not in_table and index not in labels.by_block:
+            is_read = block.kind == "row" and index not in labels.by_block
+            if is_read and not in_table and source.stretch(block.start, block.end).text.strip():
                 self._warn(block.number, "a table begins here and is read cell by cell.", "Write it as sentences.")
             in_table = block.kind == "row"
             pieces += self._pieces(block, labels, index, 0 if index in silent else level, is_title=block is title)
         if self._cues:
-            shown = ", ".join(f"[{note}]" for _where, note in self._cues[:3]) + (" …" if len(self._cues) > 3 else "")
+            shown = ", ".join(note for _where, note in self._cues[:3]) + (" …" if len(self._cues) > 3 else "")
             what = f"{counted(len(self._cues), 'bracket')} between sentences, taken for cues and not read: {shown}."
             self.warnings.append(Problem(self._cues[0][0], what, "Write without brackets what is to be read."))
         return pieces

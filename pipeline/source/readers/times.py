@@ -44,8 +44,9 @@ def mark_times_after(blocks: Sequence[Block], labels: Sequence[Candidate]) -> No
 def mark_times(blocks: Sequence[Block], source: Source) -> Iterator[tuple[int, Label]]:
     """Times at the head of lines; for a paragraph that begins so its index, and where its words begin."""
     paragraphs = [(index, block) for index, block in enumerate(blocks) if block.kind == "paragraph"]
-    bare = sum(_BARE.match(block.lines[0].text) is not None for _index, block in paragraphs)
-    is_timed = bare > 2 and bare >= 0.3 * len(paragraphs)
+    starts = [[_BARE.match(line.text) is not None for line in block.lines] for _index, block in paragraphs]
+    heads, lines = sum(one[0] for one in starts), sum(map(sum, starts))
+    is_timed = lines > 2 and (heads >= 0.3 * len(paragraphs) or lines >= 0.3 * sum(map(len, starts)))
     for index, block in paragraphs:
         for number, line in enumerate(block.lines):
             text = line.text

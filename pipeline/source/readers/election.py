@@ -1,0 +1,243 @@
+"""Election: which labels count.
+
+In: the candidates of a file, of every form. Out: those that are labels. The form that explains the file wins (how many
+paragraphs begin so, whether names come back), and then every label of that form counts, also one that stands once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.source.readers.blocks import Block
+from pipeline.source.readers.forms import (
+    ABOVE,
+    FORMS,
+    STAMPS,
+    SURE,
+    WITH_COLON,
+    Candidate,
+    Form,
+    is_heading,
+    is_pictograph,
+    looks_like_name,
+    may_be_name,
+)
+from pipeline.source.readers.times import begins_with_time
+from pipeline.source.script import Reading
+
+BOTH = re.compile(r"\s+(?:and|&|und|et|y|\+)\s+|\s*[/&+]\s*", re.IGNORECASE)
+"""What stands between two names in one label."""
+_NOBODY = frozenset("host guest speaker the person voice man woman dr mr mrs".split())
+_NICKNAME = re.compile(r"[a-z][a-z0-9_.-]*")
+
+
+@dataclass
+class Election:
+    """Which forms explain the file, and which candidates count therefore."""
+
+    blocks: Sequence[Block]
+    reading: Reading
+    cast: set[str]
+    nicknames: set[str] = field(default_factory=set)  # names in lower case that explain the file
+
+    def accept(self, listed: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates that are labels, at most one at each place, in the order of the file."""
+        if self.reading.labels == "none":
+            return []
+        by_form: dict[Form, list[Candidate]] = {form: [] for form in FORMS}
+        for candidate in listed:
+            by_form[candidate.form].append(candidate)
+        self.nicknames = self._nicknames(by_form)
+        forms = self._winners(by_form)
+        coming_back = self._coming_back(by_form, forms)
+        heads = self._heads(by_form, forms, coming_back)
+        chosen: dict[tuple[int, int, int], Candidate] = {}
+        at_starts: set[str] = set()
+        for form in FORMS:
+            for candidate in by_form[form]:
+                at = (candidate.block, candidate.line, candidate.start)
+                if at in chosen or at in heads or not self._counts(candidate, form in forms, coming_back):
+                    continue
+                if form != "plain" or not candidate.start or candidate.key in at_starts | coming_back | self.cast:
+                    chosen[at] = candidate
+                    at_starts.add(candidate.key)
+        for candidate in _between(by_form["plain"], chosen):
+            chosen[candidate.block, candidate.line, candidate.start] = candidate
+        return [chosen[at] for at in sorted(chosen)]
+
+    def _nicknames(self, by_form: Mapping[Form, Sequence[Candidate]]) -> set[str]:
+        """Names in lower case, where two or more of them come back and begin half of the paragraphs: "danny:"."""
+        for form in WITH_COLON:
+            counts = Counter(hit.key for hit in by_form[form] if _NICKNAME.fullmatch(hit.name))
+            names = {key for key in counts if counts[key] > 2 and may_be_name(key.capitalize())}
+            hits = [hit for hit in by_form[form] if hit.key in names and not hit.start]
+            if len(names) > 1 and self._share(form, hits) >= 0.5:
+                return names
+        return set()
+
+    def _may_be_name(self, name: str, key: str) -> bool:
+        return key in self.nicknames or may_be_name(name)
+
+    def _heads(
+        self, by_form: Mapping[Form, Sequence[Candidate]], forms: set[Form], coming_back: set[str]
+    ) -> set[tuple[int, int, int]]:
+        """Where two names or more that stand once go before the first that comes back: "Date:", "Campaign:"."""
+        first = sorted((c.block, c.line, c.start) for form in forms & set(WITH_COLON) for c in by_form[form])
+        at = {(c.block, c.line, c.start): c for form in WITH_COLON for c in by_form[form]}
+        once: list[tuple[int, int, int]] = []
+        for place in first:
+            if at[place].key in coming_back or at[place].key in self.cast:
+                return set(once) if len(once) > 1 else set()
+            once.append(place)
+        return set()
+
+    def _counts(self, candidate: Candidate, wins: bool, coming_back: set[str]) -> bool:
+        key = candidate.key
+        if self.reading.labels is not None:
+            return candidate.form == self.reading.labels
+        if candidate.form == "tag":
+            return wins
+        if candidate.form == "heading" and self.reading.chapters_at is not None:
+            return False
+        if candidate.form in WITH_COLON and (key in self.cast or key in coming_back):
+            return True
+        return wins and (key in self.cast or key in coming_back or self._stands_once(candidate))
+
+    def _stands_once(self, candidate: Candidate) -> bool:
+        if candidate.form in ("capitals", "stop"):
+            sure = candidate.name.isupper() or self.blocks[candidate.block].lines[candidate.line].text[:1] == "_"
+            return sure and may_be_name(candidate.name) and len(candidate.name.split()) < 5
+        return looks_like_name(candidate.name)
+
+    def _winners(self, by_form: Mapping[Form, Sequence[Candidate]]) -> set[Form]:
+        """The forms with a colon that explain the file, or else the one other form that explains most of it."""
+        shares = {form: self._share(form, hits) for form, hits in by_form.items() if hits}
+        explaining = {form for form in shares if self._explains(form, by_form[form], shares[form])}
+        with_colon = {form for form in explaining if form in WITH_COLON}
+        others = sorted(explaining - with_colon, key=lambda form: shares[form], reverse=True)
+        best = max((shares[form] for form in with_colon), default=0.0)
+        winners = with_colon | {form for form in others if form == "tag"}
+        if others and shares[others[0]] > best + 0.2:
+            winners.add(others[0])
+        return winners
+
+    def _explains(self, form: Form, hits: Sequence[Candidate], share: float) -> bool:
+        counts = Counter(
+            hit.key for hit in hits if hit.key and (self._may_be_name(hit.name, hit.key) or hit.key in self.cast)
+        )
+        labelled = sum(counts.values())
+        if not labelled:
+            return False
+        again = sum(count for count in counts.values() if count > 1)
+        in_cast = any(key in self.cast for key in counts)
+        plausible = labelled / sum(1 for hit in hits if hit.key)
+        if form in WITH_COLON:
+            enough = again >= labelled / 2 and share >= 0.2
+            is_podcast = self.reading.kind == "podcast" or all(map(self._has_stamp, hits))
+            people = [hit.name for hit in hits if not is_heading(hit.name)]
+            names = bool(people) and all(map(looks_like_name, people))
+            is_strong = form in ("bold", "html", "bracket")
+            whole = names and share >= 0.9 and (is_strong or (is_podcast and labelled > 1))
+            in_list = sum(self.blocks[hit.block].lines[hit.line].is_item for hit in hits) > labelled / 2
+            strong = is_strong and is_podcast and (names or again > 1) and not in_list  # else it is a list of terms
+            return enough or whole or strong or (in_cast and share >= 0.2)
+        if in_cast and share >= 0.3:
+            return True
+        several = sum(count > 1 for count in counts.values()) > 1 or (form in SURE and len(counts) > 1 and share >= 0.5)
+        speaks_back = again >= 0.6 * labelled and several
+        sure = form in SURE or self.reading.kind == "podcast"
+        whole = (
+            share >= 0.9
+            and sure
+            and form != "heading"
+            and (labelled > 1 or form in ("tag", "clock"))
+            and plausible > 0.9
+        )
+        enough_share = 0.3 if sure else 0.6  # "Moscow. It snowed." comes back in prose
+        return (speaks_back and share >= enough_share and plausible >= 0.6) or whole
+
+    def _share(self, form: Form, hits: Sequence[Candidate]) -> float:
+        """How much of the file the labels explain: of its paragraphs, or of its lines if that is more."""
+        alone = {hit.block for hit in hits if form in ABOVE and self._is_alone(hit) and may_be_name(hit.name)}
+        labelled = {hit.block for hit in hits if hit.block not in alone}
+        below: Block | None = None
+        texts_at: list[int] = []
+        for index, block in enumerate(self.blocks):
+            if block.kind in ("paragraph", "row") and index not in alone and not begins_with_time(block):
+                texts_at.append(index)
+                if below is not None:
+                    labelled.add(index)
+            below = block if index in alone else None
+        lines = sum(
+            len(self.blocks[index].lines) if self.blocks[index].kind == "paragraph" else 1 for index in texts_at
+        )
+        by_block = len(labelled & set(texts_at)) / max(len(texts_at), 1)
+        if by_block < 0.9 and form not in ABOVE:
+            return max(by_block, len({(hit.block, hit.line) for hit in hits}) / max(lines, 1))
+        return by_block
+
+    def _is_alone(self, hit: Candidate) -> bool:
+        lines = self.blocks[hit.block].lines
+        return len(lines) == 1 and hit.end >= len(lines[0].text.rstrip())
+
+    def _has_stamp(self, hit: Candidate) -> bool:
+        text = self.blocks[hit.block].lines[hit.line].text
+        return STAMPS.search(text, hit.start, hit.end) is not None
+
+    def _coming_back(self, by_form: Mapping[Form, Sequence[Candidate]], forms: set[Form]) -> set[str]:
+        """The names that stand twice or more, in forms with a colon or in those that win."""
+        counts = Counter(
+            hit.key for form in FORMS if form in WITH_COLON or form in forms for hit in by_form[form] if hit.key
+        )
+        names = {hit.key: hit.name for hits in by_form.values() for hit in hits}
+        longer = full_names(counts)
+        for key in [key for key in counts if counts[key] == 1]:
+            full = longer.get(key, [])
+            if len(full) == 1:  # "Ann Lee", then "Ann"
+                counts[key] += 1
+                counts[full[0]] += 1
+        most = max(counts.values(), default=0)
+        return {
+            key
+            for key, count in counts.items()
+            if key in self.nicknames
+            or (
+                count > 1
+                and may_be_name(names[key])
+                and (looks_like_name(names[key]) or is_pictograph(names[key]) or count >= max(3, most / 20))
+            )
+        }
+
+
+def _between(plain: Sequence[Candidate], chosen: Mapping[tuple[int, int, int], Candidate]) -> Iterator[Candidate]:
+    """Labels within lines that stand between two of somebody else: "Ann: Hi. Bob: Hi. Ann: Bye."."""
+    spans: dict[tuple[int, int], dict[str, tuple[int, int]]] = {}
+    for block, line, start in sorted(chosen):
+        keys = spans.setdefault((block, line), {})
+        key = chosen[block, line, start].key
+        keys[key] = (keys.get(key, (start, start))[0], start)
+    for candidate in plain:
+        keys = spans.get((candidate.block, candidate.line), {}) if candidate.start else {}
+        is_within = any(first < candidate.start < last for first, last in keys.values() if first < last)
+        if is_within and (candidate.block, candidate.line, candidate.start) not in chosen:
+            yield from [candidate] if looks_like_name(candidate.name) else []
+
+
+def full_names(keys: Iterable[str]) -> dict[str, list[str]]:
+    """The names that begin with each shorter one."""
+    full: dict[str, list[str]] = {}
+    for key in keys:
+        parts = key.split(" ")
+        for count in range(1, len(parts)):
+            if _is_full(short := " ".join(parts[:count]), key):
+                full.setdefault(short, []).append(key)
+    return full
+
+
+def _is_full(short: str, full: str) -> bool:
+    rest = full[len(short) + 1 :]
+    is_name = full.startswith(f"{short} ") and rest[:1].isalpha() and not BOTH.search(full)
+    return is_name and short not in _NOBODY
