@@ -22,7 +22,7 @@ from pipeline.source.documents import siblings
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
 from pipeline.source.readers import is_script, load_script
-from pipeline.source.script import Script, Turn, speakers
+from pipeline.source.script import Script, Turn, name_key, speakers
 from pipeline.source.spoken.text import (
     NONVERBAL_TAGS,
     has_speech,
@@ -64,6 +64,7 @@ class JobRequest:
         script, casting, traits = self.script, self.casting, self.traits
         return (
             *(script.warnings if script else ()),
+            *(_unheard(self.manifest, script) if script and not script.problems else ()),
             *(casting.warnings if casting else ()),
             *self.unspoken,
             *(_foreign(self.manifest, traits) if traits else ()),
@@ -105,6 +106,15 @@ def unsaid(script: Script, language: str, traits: Traits) -> Iterator[tuple[Turn
                     yield turn, " ".join(silent)
 
 
+def _unheard(manifest: Manifest, script: Script) -> Iterator[Problem]:
+    """Names that the manifest has for reading the script, and that do not stand in it."""
+    written = name_key(" ".join(ledger.text for ledger in script.ledgers)) if manifest.names() else ""
+    for path, name in manifest.names():
+        if name_key(name) not in written:
+            what = f'"{name}" does not stand in the script.'
+            yield Problem(manifest.where(*path), what, did_you_mean(name, speakers(script)))
+
+
 class _Checker:
     """Runs checks one after another and collects what they raise."""
 
@@ -143,7 +153,9 @@ def _missing(manifest: Manifest, index: int) -> Problem | None:
     path = manifest.file(name)
     if os.path.exists(path) or not is_script(path):  # noqa: PTH110 - it raises nothing
         return None
-    return Problem(manifest.where("script", index), f'there is no file "{name}".', siblings(path))
+    is_hidden = os.path.isdir(path.parent) and not os.access(path.parent, os.X_OK)  # noqa: PTH112 - it raises nothing
+    what = f'the file "{name}" may not be read.' if is_hidden else f'there is no file "{name}".'
+    return Problem(manifest.where("script", index), what, siblings(path))
 
 
 def _load_library(folder: Path, others: Sequence[Path], *, allow_outside: bool) -> Library:

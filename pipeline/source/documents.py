@@ -25,6 +25,7 @@ Data = Union[dict[str, "Data"], list["Data"], str, None]  # noqa: UP007 - `|` ca
 
 _UTF16_BOMS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _NO_TEXT = bytes((*range(1, 9), *range(14, 27), *range(28, 32), 127))
+_COMMON = "\n ,.。，、：:" + "aeinst"  # characters by which the order of UTF-16's bytes is told
 _TAG_PREFIX = "tag:yaml.org,2002:"
 _NULL_TAG = _TAG_PREFIX + "null"
 _PLAIN_TAGS = frozenset(
@@ -62,11 +63,19 @@ def read_any_text(path: Path, shown: str) -> tuple[str, list[Problem]]:
     """
     data = _read_bytes(path, shown)
     try:
-        return _decoded(data, path, shown), []
+        text = _decoded(data, path, shown)
     except RequestError:
         encoding = _guessed_encoding(data)
+        if encoding is None and data[:2] not in _UTF16_BOMS and _is_binary(data):
+            raise RequestError(
+                Problem(shown, "this is no text file.", "Name one with the words of a script.")
+            ) from None
         if encoding is None:
             raise
+    else:
+        what = "this is UTF-16 text, and is read as that."
+        is_utf16 = data[:2] in _UTF16_BOMS
+        return text, [Problem(f"{shown}:1", what, "Nothing has to be done.")] if is_utf16 else []
     text = data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     odd = next((index for index, char in enumerate(text) if not char.isascii()), 0)
     line = text.count("\n", 0, odd) + 1
@@ -74,23 +83,33 @@ def read_any_text(path: Path, shown: str) -> tuple[str, list[Problem]]:
     return text, [Problem(f"{shown}:{line}", what, "If that is wrong, save the file as UTF-8.")]
 
 
+def _is_binary(data: bytes) -> bool:
+    return sum(data.count(code) for code in _NO_TEXT) > len(data) // 100
+
+
 def _guessed_encoding(data: bytes) -> str | None:
     if b"\0" in data:
-        halves = {"utf-16-le": (data[1::2], data[::2]), "utf-16-be": (data[::2], data[1::2])}
-        guesses = [
-            name for name, (zeros, others) in halves.items() if zeros.count(0) > len(zeros) // 2 > 2 * others.count(0)
-        ]
-    elif data[:2] in _UTF16_BOMS or sum(data.count(code) for code in _NO_TEXT) > len(data) // 100:
+        texts = {name: data.decode(name, "replace") for name in _UTF16_BOMS.values()}
+        signs = {name: sum(map(text.count, _COMMON)) for name, text in texts.items()}
+        likely = max(signs, key=lambda name: signs[name])
+        guesses = [likely] if 2 * signs[likely] > 3 * min(signs.values()) else []
+    elif data[:2] in _UTF16_BOMS or _is_binary(data):
         guesses = []
     else:
         guesses = ["cp1252", "latin1"]
     for encoding in guesses:
         try:
-            if "\0" not in data.decode(encoding):
+            if _is_text(data.decode(encoding)):
                 return encoding
         except UnicodeDecodeError:
             continue
     return None
+
+
+def _is_text(text: str) -> bool:
+    """Whether hardly anything in it is no character of a language: a picture read as UTF-16 is full of that."""
+    odd = sum(unicodedata.category(char) in ("Cn", "Co", "Cs", "Cc") and char not in "\t\n\r\f" for char in text[:4000])
+    return "\0" not in text and 50 * odd <= len(text[:4000])
 
 
 def _conversion(path: Path) -> str:
@@ -138,6 +157,8 @@ def siblings(path: Path) -> str:
     """What the writer may have meant: the files of the same kind in the same folder."""
     try:
         names = [p.name for p in path.parent.iterdir() if p.suffix == path.suffix and p.is_file()]
+    except PermissionError:
+        return f"Its folder may not be read; allow it, for example: chmod u+rx {path.parent.absolute().name}"
     except OSError:
         return "Its folder does not exist either; check the path."
     return did_you_mean(path.name, names, lambda name: Path(name).stem) if names else "Check the path."
@@ -307,7 +328,7 @@ def _known(path: tuple[int | str, ...], located: Located) -> tuple[int | str, ..
 def _problem(detail: ErrorDetails, located: Located, model: type[BaseModel]) -> Problem:
     path = detail["loc"]
     where = located.where(*path)
-    name = ".".join(str(part) for part in path) or "the file"
+    name = ".".join(part for part in path if isinstance(part, str)) or "the file"
     value = detail["input"]
     match detail["type"]:
         case "missing":

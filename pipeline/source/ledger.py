@@ -47,6 +47,7 @@ _CODES = {reason: code for code, reason in enumerate(REASONS, start=1)}
 _TABLES = {code: bytes([code, *range(1, 255), code]) for code in _CODES.values()}
 _RUNS = re.compile(rb"\x00+|\xff+")
 _RUN_OF = {code: re.compile(re.escape(bytes([code])) + b"+") for code in (_SPOKEN, _REPLACED, *_CODES.values())}
+_IN_LINES = ("footnote", "structure", "contents")  # reasons that are given line by line
 _WORDS = re.compile(r"[^\W_]")
 
 
@@ -88,7 +89,7 @@ class Ledger:
         return " ".join(text.split()) if _WORDS.search(text) else ""
 
     def passages(self) -> Iterator[Passage]:
-        """All that is not spoken as it stands, in order; entries of one reason that only signs part are one."""
+        """All that is not spoken as it stands, in order; those of one reason that only signs part on a line are one."""
         line, at = 1, 0
         run: list[Entry] = []
         for entry in self.entries:
@@ -96,7 +97,10 @@ class Ledger:
             if not text and entry.words is None:
                 continue
             reason = entry.reason or entry.rule
-            if run and (entry.words is not None or run[0].words is not None or run[0].reason != reason):
+            goes_on = bool(run) and entry.words is None and run[0].words is None and run[0].reason == reason
+            if goes_on and reason not in _IN_LINES:
+                goes_on = "\n" not in self.text[run[-1].end : entry.start]
+            if run and not goes_on:
                 line, at = line + self.text.count("\n", at, run[0].start), run[0].start
                 yield self._passage(run, line)
                 run = []

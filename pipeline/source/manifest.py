@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,7 @@ from pydantic import (
 from pipeline.engines import DiaSound
 from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_mean
 from pipeline.files import is_inside
-from pipeline.source.documents import Located, plain_problems, read_text, read_yaml
+from pipeline.source.documents import Located, YamlPath, plain_problems, read_text, read_yaml
 from pipeline.source.presets import PRESETS, Preset
 from pipeline.source.readers.forms import Form
 from pipeline.source.script import Reading, name_key
@@ -210,6 +210,19 @@ class Manifest(BaseModel):
             for script in self.script
         )
 
+    def names(self) -> list[tuple[YamlPath, str]]:
+        """The names that tell how the script is read, with their keys."""
+        lists = {"speakers": self.speakers, "not_speakers": self.not_speakers}
+        named: list[tuple[YamlPath, str]] = [
+            ((key, index), name) for key, names in lists.items() for index, name in enumerate(names)
+        ]
+        named += (
+            (("aliases", name, index), other)
+            for name, others in self.aliases.items()
+            for index, other in enumerate(others)
+        )
+        return named
+
     @property
     def production(self) -> Production:
         """What it makes: with any script, from any folder."""
@@ -265,9 +278,29 @@ def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Man
         for index, script in enumerate(manifest.script)
         if not script.file.strip() and "script" in kept
     ]
+    problems += _contradictions(manifest)
     if not allow_outside:
         problems += _outside(manifest)
     return manifest, problems
+
+
+def _contradictions(manifest: Manifest) -> Iterator[Problem]:
+    """Names that are said to be two things at once, or that are none."""
+    heads, cast = set(map(name_key, manifest.aliases)), set(map(name_key, manifest.cast))
+    excluded = set(map(name_key, manifest.not_speakers))
+    for path, name in manifest.names():
+        key, where = name_key(name), manifest.where(*path)
+        if not key:
+            yield Problem(where, "a name is empty.", "Write one, or take the line out.")
+        elif path[0] == "speakers" and key in excluded:
+            yield Problem(where, f'"{name}" is in speakers: and in not_speakers:.', "Keep one of the two.")
+        elif path[0] == "not_speakers" and (key in heads or key in cast):
+            other = "aliases" if key in heads else "cast"
+            yield Problem(where, f'"{name}" is in not_speakers: and in {other}:.', "Keep one of the two.")
+        elif path[0] == "aliases" and key != name_key(str(path[1])) and (key in heads or key in cast | excluded):
+            other = "aliases" if key in heads else "cast" if key in cast else "not_speakers"
+            what = f'"{name}" is an alias of {path[1]}, and in {other}: it is somebody of its own.'
+            yield Problem(where, what, "Keep one of the two.")
 
 
 def is_yaml_script(data: Any) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import RequestError
-from pipeline.source.documents import read_text, read_yaml
+from pipeline.source.documents import read_any_text, read_text, read_yaml
 
 
 def written(folder: Path, data: bytes) -> Path:
@@ -132,3 +132,23 @@ def test_any_text_is_data_or_refused(text: str) -> None:
         read_yaml(text, "m.yaml")
     except RequestError as error:
         assert error.problems
+
+
+def test_utf_16_is_read_with_and_without_its_mark_and_told_of(tmp_path: Path) -> None:
+    words = "田中、こんにちは。\n鈴木。\n" * 4
+    for data in (
+        words.encode("utf-16"),
+        words.encode("utf-16-le"),
+        words.encode("utf-16-be"),
+        "Hi, all.\n".encode("utf-16-be"),
+    ):
+        text, notes = read_any_text(written(tmp_path, data), "s.md")
+        assert text in (words, "Hi, all.\n")
+        assert len(notes) == 1
+
+
+def test_what_is_no_text_gets_no_advice_on_encodings(tmp_path: Path) -> None:
+    picture = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 8
+    with pytest.raises(RequestError) as caught:
+        read_any_text(written(tmp_path, picture), "s.md")
+    assert str(caught.value.problems[0]) == "s.md: this is no text file. Name one with the words of a script."

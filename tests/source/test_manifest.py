@@ -151,3 +151,20 @@ def test_nothing_anybody_writes_ends_in_a_traceback(tmp_path_factory: pytest.Tem
         _load(folder, "title: T\nscript: a.md\n" + text.encode("utf-8", "replace").decode())
     except RequestError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("speakers: [Ann]\nnot_speakers: [ann]", '3: "Ann" is in speakers: and in not_speakers:.'),
+        ("cast: {Ann: ada}\nnot_speakers: [Ann]", '4: "Ann" is in not_speakers: and in cast:.'),
+        ("aliases: {Ann: [Bob], Bob: [Ann]}", '3: "Bob" is an alias of Ann, and in aliases:'),
+        ("cast: {Bob: leo}\naliases: {Ann: [Bob]}", '4: "Bob" is an alias of Ann, and in cast:'),
+        ('speakers: [""]', "3: a name is empty."),
+    ],
+)
+def test_a_name_cannot_be_two_things(tmp_path: Path, lines: str, said: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(f"title: T\nscript: s.md\n{lines}\n", encoding="utf-8")
+    _manifest, problems = load_manifest(path)
+    assert said in str(problems[0]).partition("job.yaml:")[2]

@@ -286,11 +286,14 @@ def _without_contents(source: Source, blocks: Sequence[Block]) -> Iterator[Block
 
 
 def _last_of(source: Source, run: Sequence[Block]) -> Sequence[Block]:
-    if len(run) < 4 or not all(len(block.lines[0].text) < 80 for block in run):
+    words = [_bare(block.lines[0]).upper().split()[:2] for block in run]
+    alike = len(run) > 2 and len({first for first, *_number in words}) == 1
+    if not (alike or len(run) > 3) or not all(len(block.lines[0].text) < 80 for block in run):
         return run
-    for block in run[:-1]:
+    kept = run[-1:] if not alike or words[-1] == words[0] else ()  # "ACT I", "ACT II", "ACT III": the last too
+    for block in run[: len(run) - len(kept)]:
         source.leave_out(block.start, block.end, "contents")
-    return run[-1:]
+    return kept
 
 
 def _with_chapter_lines(source: Source, blocks: Iterable[Block], *, plain_text: bool) -> Iterator[Block]:

@@ -104,8 +104,9 @@ _CONTENTS = re.compile(r"^[ \t#*_]*(?:table of )?contents[ \t.:*_]*$", re.MULTIL
 _LISTED = re.compile(r"\s*(?:[-*+]|\d+[.)])\s|\s*\[[^\]]*\]\(")
 _ROMAN = r"[IVXLC]+"
 CHAPTER_LINE = re.compile(
-    rf"(?:(?:CHAPTER|BOOK|PART|STAVE|CANTO|LETTER|ACT|VOLUME|SECTION|ADVENTURE|STORY|TALE)\s+(?:THE\s+)?(?:{_ROMAN}|\d+|[A-Z][A-Z-]+|[A-Z][a-z-]+)"
+    rf"(?:(?:CHAPTER|BOOK|PART|STAVE|CANTO|LETTER|ACT|VOLUME|SECTION|ADVENTURE|STORY|TALE)\s+(?:THE\s+)?(?:{_ROMAN}|\d+|(?!DROP)[A-Z][A-Z-]+|[A-Z][a-z-]+)"
     rf"|(?:Chapter|Book|Part|Stave|Canto|Letter|Act|Volume|Adventure|Story|Tale)\s+(?:the\s+)?(?:{_ROMAN}|\d+|[A-Z][A-Za-z-]+)"
+    r"|(?:FIRST|SECOND|THIRD|FOURTH|FIFTH|LAST)\s+(?:ACT|BOOK|PART|VOLUME|CANTO)"
     rf"|{_ROMAN}\.\s+(?=[A-Z])[A-Z ,;'’\"“”&-]+(?:\.|(?=$))"
     r"|PROLOGUE|EPILOGUE|PREFACE|INTRODUCTION|FOREWORD|AFTERWORD|CONCLUSION|Prologue|Epilogue|Preface|Foreword|Afterword)"
     r"(?:[.:]?|[.:—–-]+\s+\S.{0,80})"

@@ -217,8 +217,12 @@ class Brackets:
         alone = not before and not after
         if not alone and note[0].isupper() and len(note.split()) < 3:
             return None  # "[Ann] left."
-        self.doubtful.append(match[0])
+        self._doubt(match[0])
         return "cue"
+
+    def _doubt(self, bracket: str) -> None:
+        bracket = " ".join(bracket.split())
+        self.doubtful.append(bracket if len(bracket) < 80 else f"{bracket[:70]} …")
 
     def _round(self, span: Stretch) -> Iterator[Cut]:
         text = span.text
@@ -232,7 +236,7 @@ class Brackets:
                 self._leave_out(span, *match.span(), "direction")
             elif self.speakers and self._is_direction(text, match, inner):
                 self._leave_out(span, *match.span(), "direction")
-                self.doubtful.append(match[0])
+                self._doubt(match[0])
 
     @staticmethod
     def _is_direction(text: str, match: re.Match[str], inner: str) -> bool:

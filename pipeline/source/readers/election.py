@@ -26,11 +26,13 @@ from pipeline.source.readers.forms import (
     may_be_name,
 )
 from pipeline.source.readers.times import begins_with_time
-from pipeline.source.script import Reading
+from pipeline.source.script import Reading, name_key
 
 BOTH = re.compile(r"\s+(?:and|&|und|et|y|\+)\s+|\s*[/&+]\s*", re.IGNORECASE)
 """What stands between two names in one label."""
 _NOBODY = frozenset("host guest speaker the person voice man woman dr mr mrs".split())
+_TITLES_OF_COLUMNS = frozenset("speaker name character who role person host voice sprecher".split())
+_TITLE_OF_TEXTS = re.compile(r"(?:line|text|dialogue|dialog|words|speech|what|script|content)s?")
 _NICKNAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 
@@ -71,9 +73,14 @@ class Election:
     def _nicknames(self, by_form: Mapping[Form, Sequence[Candidate]]) -> set[str]:
         """Names in lower case, where two or more of them come back and begin half of the paragraphs: "danny:"."""
         for form in WITH_COLON:
-            counts = Counter(hit.key for hit in by_form[form] if _NICKNAME.fullmatch(hit.name))
-            names = {key for key in counts if counts[key] > 2 and may_be_name(key.capitalize())}
-            hits = [hit for hit in by_form[form] if hit.key in names and not hit.start]
+            hits = [
+                hit for hit in by_form[form] if _NICKNAME.fullmatch(hit.name) and may_be_name(hit.name.capitalize())
+            ]
+            if hits and all(map(self._has_stamp, hits)):
+                return {hit.key for hit in hits}  # "0:17:57 danny: Hello."
+            counts = Counter(hit.key for hit in hits)
+            names = {key for key in counts if counts[key] > 2}
+            hits = [hit for hit in hits if hit.key in names and not hit.start]
             if len(names) > 1 and self._share(form, hits) >= 0.5:
                 return names
         return set()
@@ -156,7 +163,8 @@ class Election:
             and (labelled > 1 or form in ("tag", "clock"))
             and plausible > 0.9
         )
-        enough_share = 0.3 if sure else 0.6  # "Moscow. It snowed." comes back in prose
+        in_capitals = sum(hit.name.isupper() for hit in hits) > len(hits) / 2
+        enough_share = 0.3 if sure or in_capitals else 0.6  # "Moscow. It snowed." comes back in prose
         return (speaks_back and share >= enough_share and plausible >= 0.6) or whole
 
     def _share(self, form: Form, hits: Sequence[Candidate]) -> float:
@@ -166,7 +174,8 @@ class Election:
         below: Block | None = None
         texts_at: list[int] = []
         for index, block in enumerate(self.blocks):
-            if block.kind in ("paragraph", "row") and index not in alone and not begins_with_time(block):
+            is_text = block.kind == "paragraph" or (block.kind == "row" and not is_title_row(self.blocks, index))
+            if is_text and index not in alone and not begins_with_time(block):
                 texts_at.append(index)
                 if below is not None:
                     labelled.add(index)
@@ -210,6 +219,14 @@ class Election:
                 and (looks_like_name(names[key]) or is_pictograph(names[key]) or count >= max(3, most / 20))
             )
         }
+
+
+def is_title_row(blocks: Sequence[Block], index: int) -> bool:
+    """Whether a row has the titles of a table of who says what."""
+    if blocks[index].kind != "row" or (index and blocks[index - 1].kind == "row"):
+        return False
+    first, last = (name_key(blocks[index].lines[at].text) for at in (0, -1))
+    return first in _TITLES_OF_COLUMNS or _TITLE_OF_TEXTS.fullmatch(last) is not None
 
 
 def _between(plain: Sequence[Candidate], chosen: Mapping[tuple[int, int, int], Candidate]) -> Iterator[Candidate]:

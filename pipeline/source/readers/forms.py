@@ -72,7 +72,7 @@ _LINES: dict[Form, re.Pattern[str]] = {
     ),
     "bracket": re.compile(rf"{_BEFORE}\\?\[(?P<name>[^\[\]\n\\]{{1,40}})\\?\]{_AFTER}\s*{_COLON}{_SAID}"),
     "bare-bracket": re.compile(
-        rf"(?:{ANY_STAMP}\s*)?\\?\[(?P<name>[^\[\]\n\\]{{1,40}})\\?\](?![(\[:])(?:\s+[-–—]+)?\s*(?=\S)"
+        rf"(?:{ANY_STAMP}\s*)?\\?\[(?P<name>[^\[\]\n\\]{{1,40}})\\?\](?![(\[:])(?:\s+{ANY_STAMP}(?=\s+[-–—]))?(?:\s+[-–—]+)?\s*(?=\S)"
     ),
     "dash": re.compile(
         rf"{_BEFORE}(?:(?P<mark>\*\*|__|\*|_)(?P<name>[^*_\n]{{1,40}}?)(?P=mark)"
@@ -159,6 +159,7 @@ _PARTICLES = frozenset(
     """.split()
 )
 _INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_CONTRACTION = re.compile(r"(?:i|we|you|they|he|she|it|that|there|what|who|let|here)['’](?:m|ve|re|ll|d|s)")
 _ORDINAL = re.compile(r"\d{1,3}(?:st|nd|rd|th)", re.IGNORECASE)
 _IDENTIFIER = re.compile(
     r"[a-z]+[ _-]?\d+|host|guest|narrator|interviewer|interviewee|speaker|moderator|q|a|user|assistant"
@@ -289,9 +290,13 @@ def may_be_name(name: str) -> bool:
         and words[0] not in _NOT_FIRST
         and not _SPEECH_VERBS & {words[-1], *words[1:3]}
         and (len(words) > 1 or words[0].rstrip(".") not in _TITLES | _SPEECH_VERBS or name == "A")
-        and not any(sign in name for sign in '!?;,…"“”*[]/')
+        and not any(sign in name for sign in '!?;,…"“”*[]/，。；！？、…（')
+        and not _CONTRACTION.fullmatch(words[0])
         and ("." not in name or len(texts.sentences(name)) == 1)  # "Dr. Smith" is a name, "It ended. He said" is not
     )
+
+
+_LONGEST_UNSPACED = 10
 
 
 def is_heading(name: str) -> bool:
@@ -303,12 +308,18 @@ def is_heading(name: str) -> bool:
 def looks_like_name(name: str) -> bool:
     """Whether a label that stands once can be a speaker's name: every word is written as names are."""
     words = name.split()
-    if not may_be_name(name) or len(words) > 4 or words[0].lower() in _NOT_PEOPLE:
+    counts = len(words) > 1 and words[0].lower() in ("first", "second", "third") and not is_heading(words[1])
+    if not may_be_name(name) or len(words) > 4 or (words[0].lower() in _NOT_PEOPLE and not counts):
         return False
+    if not name.isascii() and len(name) > _LONGEST_UNSPACED and len(words) == 1 and not name[0].isupper():
+        return False  # a clause of a script without capitals and spaces
     if _IDENTIFIER.fullmatch(name.lower()):
         return True
     return (_is_written_as_name(words[0]) or _ORDINAL.fullmatch(words[0]) is not None) and all(
-        _is_written_as_name(word) or word[:1].isdigit() or not word[:1].isascii() or word.lower() in _PARTICLES
+        _is_written_as_name(word)
+        or word.lstrip("#")[:1].isdigit()
+        or not word[:1].isascii()
+        or word.lower() in _PARTICLES
         for word in words
     )
 

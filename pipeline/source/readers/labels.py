@@ -15,7 +15,7 @@ from pipeline.source.ledger import Source
 from pipeline.source.readers.blocks import Block, SourceLine
 from pipeline.source.readers.boilerplate import Tell
 from pipeline.source.readers.brackets import CLOCKS, STAMP
-from pipeline.source.readers.election import BOTH, Election, full_names
+from pipeline.source.readers.election import BOTH, Election, full_names, is_title_row
 from pipeline.source.readers.forms import (
     ABOVE,
     STAMPS,
@@ -23,6 +23,7 @@ from pipeline.source.readers.forms import (
     Candidate,
     Label,
     candidates,
+    is_heading,
     looks_like_name,
     may_be_name,
 )
@@ -35,8 +36,6 @@ _DIRECTION_IN_LABEL = re.compile(r"\([^()]*[^\W\d_][^()]*\)|\\?\[[^\[\]]*\\?\](?
 _NAME_IN_MARKS = re.compile(r"(?:\*\*|__|\*|_|\\?\[)([^*_\[\]\n]{1,40}?)(?:\*\*|__|\*|_|\\?\])(?=\s)")
 _SAID = re.compile(r"\b(?!(?:to|until|bis|and)\b)[^\W_]+", re.IGNORECASE)
 _CLOSING_TAG = re.compile(r"</([A-Za-z][\w-]{0,39}(?: \d{1,3})?)>")
-_TITLES_OF_COLUMNS = frozenset("speaker name character who role person host voice sprecher".split())
-_TITLE_OF_TEXTS = re.compile(r"(?:line|text|dialogue|dialog|words|speech|what|script|content)s?", re.IGNORECASE)
 
 
 @dataclass
@@ -56,6 +55,8 @@ def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell:
     excluded = {name_key(name) for name in reading.not_speakers}
     closed = {name.replace("_", " ") for name in _CLOSING_TAG.findall(source.text)} if "</" in source.text else set()
     listed = [c for c in listed if c.form != "tag" or not c.name or c.name in closed or _is_voice(blocks, c)]
+    rows = Counter(c.key for c in listed if c.form == "row")
+    listed = [c for c in listed if c.form != "row" or rows[c.key] > 1 or not is_title_row(blocks, c.block)]
     election = Election(blocks, reading, cast)
     accepted = election.accept([c for c in listed if c.key not in excluded])
     names = _canonical([c for c in accepted if c.name], reading, tell, blocks)
@@ -100,10 +101,8 @@ def _mark_row(source: Source, blocks: Sequence[Block], candidate: Candidate, acc
     source.leave_out(name.span.end(len(name.text)), text.span.place(0), "table")
     while index and blocks[index - 1].kind == "row":
         index -= 1
-    column = name_key(blocks[index].lines[0].text)
-    comes_back = sum(other.key == column for other in accepted) > 1
-    is_title = column in _TITLES_OF_COLUMNS or _TITLE_OF_TEXTS.fullmatch(blocks[index].lines[-1].text.strip())
-    if is_title and not comes_back:
+    comes_back = sum(other.key == name_key(blocks[index].lines[0].text) for other in accepted) > 1
+    if is_title_row(blocks, index) and not comes_back:
         source.leave_out(blocks[index].start, blocks[index].end, "table")
 
 
@@ -167,19 +166,16 @@ def _tell_doubts(
     taken = {(candidate.block, candidate.line, candidate.start) for candidate in accepted}
     counts = Counter(candidate.key for candidate in accepted if candidate.name)
     has_plain = any(candidate.form == "plain" for candidate in accepted)
-    named = set(map(name_key, reading.not_speakers))
+    known = set(map(name_key, reading.not_speakers))
+    doubts: dict[str, tuple[int, str]] = {}
     for candidate in listed:
         looks = candidate.form in ("bold", "html") or (candidate.form in WITH_COLON and looks_like_name(candidate.name))
-        place = (candidate.block, candidate.line, candidate.start)
-        if place in taken or candidate.key in named or not looks or (candidate.start and not has_plain):
-            continue
-        named.add(candidate.key)
-        what = f'"{candidate.name}:" is read as text, as it is no name that comes back.'
-        fix = f"If it is a speaker, write speakers: [{candidate.name}] in the manifest"
-        number = blocks[candidate.block].lines[candidate.line].number
-        tell(number, what, f"{fix}, and take labels: out of it." if reading.labels else f"{fix}.")
+        is_taken = (candidate.block, candidate.line, candidate.start) in taken
+        if looks and not is_taken and candidate.key not in known and (has_plain or not candidate.start):
+            doubts.setdefault(candidate.key, (blocks[candidate.block].lines[candidate.line].number, candidate.name))
+    _tell_of_labels(list(doubts.values()), reading, tell)
     if counts:
-        _tell_odd_labels(listed, taken, counts, named, tell, blocks)
+        _tell_odd_labels(listed, taken, counts, known | set(doubts), tell, blocks)
     comes_back = max(counts.values(), default=0) > 1
     cast = set(map(name_key, reading.cast))
     once = [c for c in accepted if c.form == "plain" and counts[c.key] == 1 and c.key not in cast]
@@ -188,6 +184,19 @@ def _tell_doubts(
         number = blocks[once[0].block].lines[once[0].line].number
         what = f"these speak once: {names}."
         tell(number, what, "If one is no speaker, write not_speakers: [its name] in the manifest.")
+
+
+def _tell_of_labels(doubts: Sequence[tuple[int, str]], reading: Reading, tell: Tell) -> None:
+    """Labels of names that do not come back, one by one where they are few."""
+    end = " in the manifest, and take labels: out of it." if reading.labels else " in the manifest."
+    if len(doubts) < 4:
+        for number, name in doubts:
+            what = f'"{name}:" is read as text, as it is no name that comes back.'
+            tell(number, what, f"If it is a speaker, write speakers: [{name}]{end}")
+        return
+    shown = ", ".join(f'"{name}:" (line {number})' for number, name in doubts[:6]) + (" …" if len(doubts) > 6 else "")
+    what = f"{len(doubts)} labels are read as text, as none is a name that comes back: {shown}."
+    tell(doubts[0][0], what, f"If one is a speaker, write speakers: [its name]{end}")
 
 
 def _tell_odd_labels(
@@ -203,7 +212,12 @@ def _tell_odd_labels(
     for candidate in listed:
         name, line = candidate.name, blocks[candidate.block].lines[candidate.line]
         begins = not candidate.line and not candidate.start and (candidate.block, 0, 0) not in taken
-        colon = candidate.form in WITH_COLON and len(name) <= 40 and may_be_name(name[:1].upper() + name[1:])
+        colon = (
+            candidate.form in WITH_COLON
+            and len(name) <= 40
+            and not is_heading(name.split()[0])
+            and may_be_name(name[:1].upper() + name[1:])
+        )
         if begins and candidate.key not in named and (colon or candidate.key in speakers):
             odd.setdefault(line.number, line.text[: candidate.end])
     for index, block in enumerate(blocks):
@@ -214,5 +228,5 @@ def _tell_odd_labels(
         shown = [f"{text.strip()} (line {number})" for number, text in sorted(odd.items())]
         more = " …" if len(shown) > 5 else ""
         first = f"{', '.join(shown[:5])}{more}"
-        what = f"{counted(len(shown), 'paragraph')} begin as with a label, and are read as text: {first}."
+        what = f"{counted(len(shown), 'paragraph')} with what may be a label, and read as text: {first}."
         tell(min(odd), what, "If somebody speaks there, write it as the other labels are.")

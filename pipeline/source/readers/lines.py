@@ -67,7 +67,7 @@ def _is_short_of_its_width(lines: Sequence[str]) -> bool:
     widest = max(map(len, lines))
     room = [len(line) + 1 + len(after.split()[0]) <= widest for line, after in pairwise(lines) if after.split()]
     several = all(" " in line.strip() for line in lines)
-    return len(lines) > 3 and several and widest <= _SHORT_VERSE and sum(room) >= 0.75 * len(room)
+    return len(lines) > 3 and several and widest <= _SHORT_VERSE and sum(room) >= 0.6 * len(room)
 
 
 def _mark_verse(span: Stretch) -> None:

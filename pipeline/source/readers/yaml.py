@@ -20,7 +20,16 @@ from pipeline.source.script import MAX_PAUSE_S, Reading, Script, ScriptWriter
 
 _TURN_KEYS = ("speaker", "text", "pause_s", "voice")
 _COMMENT = re.compile(r"(?<!\S)#[^\n]*")
-_ESCAPES = {"x": 4, "u": 6, "U": 10}  # characters of an escape in double quotes; others have two
+_PROPERTIES = re.compile(r"(?:[!&]\S*\s+)+")
+_FOLD = r"(?P<fold>[ \t]*+\n\s*+)"
+_FLOW = {  # what a scalar is made of, by its quote
+    '"': re.compile(
+        rf"\\\n[ \t]*+|{_FOLD}|(?P<escape>\\(?:x..|u.{{4}}|U.{{8}}|.))|(?P<text>(?:[^\\\s\"]|[ \t]++(?!\n))++)",
+        re.DOTALL,
+    ),
+    "'": re.compile(rf"{_FOLD}|(?P<quote>'')|(?P<text>(?:[^'\s]|[ \t]++(?!\n))++)"),
+    "": re.compile(rf"{_FOLD}|(?P<text>(?:\S|[ \t]++(?!\n))++)"),
+}
 
 
 def parse_yaml(text: str, shown: str, *, title: str, reading: Reading | None = None) -> Script:
@@ -107,7 +116,9 @@ class _YamlScript:
     def _turns(self, data: Data, path: YamlPath) -> None:
         for turn_path, turn in self._list(data, path, "turns"):
             (name, *others) = turn or ("",)
-            if not others and _is_speaker(name) and isinstance(turn[name], str):
+            if not others and _is_speaker(name) and (turn[name] is None or not str(turn[name]).strip()):
+                self._problem((*turn_path, name), f'"{name}" says nothing here.', "Write a text, or remove the turn.")
+            elif not others and _is_speaker(name) and isinstance(turn[name], str):
                 self.entries += self._whole(self._located.keys.get((*turn_path, name)), "label")
                 self._say(name, turn[name], (*turn_path, name), (*turn_path, name))
             else:
@@ -116,7 +127,7 @@ class _YamlScript:
     def _turn(self, turn: dict[str, Data], path: YamlPath) -> None:
         self._keys(turn, path, _TURN_KEYS)
         text = self._string(turn, path, "text")
-        if text is None and not turn.get("text"):
+        if turn.get("text") is None:
             self._problem(path, "the turn has no text.", "Give it one, or remove the turn.")
         speaker = self._string(turn, path, "speaker")
         self.entries += self._whole(self._located.places.get((*path, "speaker")), "label")
@@ -217,46 +228,55 @@ class _Written(NamedTuple):
 
 
 def _runs(value: str, raw: str) -> Iterator[_Written]:
-    """The characters of `value` in `raw`, the scalar as it is written in the file."""
-    quote = raw[:1] if raw[:1] in "\"'" else ""
-    block = raw[:1] in "|>" and not quote
-    index, at = 0, raw.find("\n") + 1 if block else len(quote)
-    begin, begin_at = index, at
-    while index < len(value) and at < len(raw):
-        if quote == '"' and raw[at] == "\\":
-            if index > begin:
-                yield _Written(begin, index, begin_at, index - begin, True)
-            length = _escape_length(raw, at, value[index])
-            if length:
-                yield _Written(index, index + 1, at, length, False)
+    """The characters of `value` in `raw`, the scalar as it is written in the file, with its tag and anchor."""
+    properties = _PROPERTIES.match(raw)
+    at = properties.end() if properties else 0
+    if raw[at : at + 1] in "|>":
+        yield from _runs_of_block(value, raw, raw.find("\n", at) + 1)
+    else:
+        quote = raw[at] if raw[at] in _FLOW else ""
+        yield from _runs_of_flow(value, raw, at + len(quote), _FLOW[quote])
+
+
+def _runs_of_flow(value: str, raw: str, at: int, pattern: re.Pattern[str]) -> Iterator[_Written]:
+    """Those of a scalar on one line, or on several of which each end is a space."""
+    index = 0
+    while index < len(value) and (match := pattern.match(raw, at)):
+        start, at = index, match.end()
+        match match.lastgroup:
+            case "fold":
+                lines = match[0].count("\n")
+                index += 1 if lines == 1 else lines - 1
+            case "escape":
+                if match["escape"][1] == "u" and ord(value[index]) > 0xFFFF:  # a pair of surrogates
+                    at += len(match[0])
                 index += 1
-            at += length or 1
-            begin, begin_at = index, at
-        elif raw[at] == value[index] and not (quote == "'" and raw[at : at + 2] == "''" and begin_at != at):
+                yield _Written(start, index, match.start(), at - match.start(), False)
+            case "quote":
+                index += 1
+                yield _Written(start, index, match.start(), 1, True)
+            case "text":
+                index += len(match[0])
+                yield _Written(start, index, match.start(), len(match[0]), True)
+
+
+def _runs_of_block(value: str, raw: str, at: int) -> Iterator[_Written]:
+    """Those of a scalar after `|` or `>`: what the value lacks is indentation, or a line end that became a space."""
+    index = begin = 0
+    begin_at = at
+    while index < len(value) and at < len(raw):
+        if raw[at] == value[index]:
             index, at = index + 1, at + 1
+            continue
+        if index > begin:
+            yield _Written(begin, index, begin_at, index - begin, True)
+        if value[index].isspace():
+            index, at = index + 1, at + raw[at].isspace()
         else:
-            if index > begin:
-                yield _Written(begin, index, begin_at, index - begin, True)
-            if value[index].isspace() and not raw[at].isspace():
-                index += 1  # a line end that folding has made
-            elif value[index].isspace() and value[index] != raw[at]:
-                index, at = index + 1, at + 1
-            elif quote == "'" and raw[at : at + 2] == "''":
-                at += 1
-            else:
-                at += 1
-            begin, begin_at = index, at
+            at += 1
+        begin, begin_at = index, at
     if index > begin:
         yield _Written(begin, index, begin_at, index - begin, True)
-
-
-def _escape_length(raw: str, at: int, char: str) -> int:
-    """How many characters an escape has; 0 for one that only joins two lines."""
-    kind = raw[at + 1 : at + 2]
-    if kind in ("\n", ""):
-        return 0
-    length = _ESCAPES.get(kind, 2)
-    return 2 * length if kind == "u" and ord(char) > 0xFFFF else length
 
 
 def _complete(text: str, entries: Sequence[Entry]) -> Iterator[Entry]:

@@ -190,3 +190,40 @@ def test_dialogue_at_the_edge_of_metadata_is_spoken(text: str) -> None:
 def test_no_line_takes_for_ever(line: str) -> None:
     """A pattern that could read it in many ways would not end in an hour."""
     assert read(f"Ann: Hello.\n\nBob: Hi.\n\n{line}").ledgers
+
+
+def test_a_hidden_block_of_several_paragraphs_is_a_comment_but_not_what_somebody_says() -> None:
+    assert said(read("One.\n\n%%\nhidden a\n\nhidden b\n%%\n\nTwo.")) == ["One.", "Two."]
+    assert "More." in said(read("Ann: One.\n\n%%\n\nAnn: More.\n\n%%\n\nBob: Two.\n\nBob: Yes."))
+
+
+def test_the_name_of_a_block_is_markup() -> None:
+    script = read("So it was. ^a1b2c3\n\nTwo ^2 is four ^abc here.")
+    assert said(script) == ["So it was.", "Two ^2 is four ^abc here."]
+
+
+def test_two_acts_or_three_without_text_are_contents() -> None:
+    script = read("ACT I. A room\n\nACT II. A garden\n\nACT III. A room\n\nFIRST ACT\n\nHello.", plain_text=True)
+    assert [(chapter.title, len(chapter.turns)) for chapter in script.chapters] == [("FIRST ACT", 1)]
+
+
+def test_a_book_above_its_first_chapter_is_part_of_its_title() -> None:
+    text = "BOOK ONE\n\nChapter 1\n\nIt was.\n\nChapter 2\n\nIt is.\n\nBOOK TWO\n\nChapter 1\n\nEnd."
+    titles = [chapter.title for chapter in read(text, plain_text=True).chapters]
+    assert titles == ["BOOK ONE. Chapter 1", "Chapter 2", "BOOK TWO. Chapter 1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>a " * 9000,
+        "~~~x\n" * 9000,
+        "> ~~~x\n" * 9000,
+        "[^1]: a\n" + "\n" * 30000 + "  x",
+        "^[" * 9000,
+        "%%x\n" * 9000,
+    ],
+    ids=["script", "fence", "quoted fence", "footnote", "inline note", "comment"],
+)
+def test_what_is_opened_thousands_of_times_and_never_closed_is_read(text: str) -> None:
+    assert said(read(f"Ann: Hello.\n\nAnn: Bye.\n\n{text}\n"))[0] == "Hello."

@@ -12,6 +12,10 @@ def turns(text: str) -> list[Turn]:
     return [turn for chapter in parse_markdown(text, "s.md", title="Job").chapters for turn in chapter.turns]
 
 
+def heard(text: str) -> list[str]:
+    return [turn.text for turn in turns(text)]
+
+
 @pytest.mark.parametrize(
     ("bracket", "pause_s"),
     [
@@ -84,3 +88,20 @@ def test_brackets_that_may_be_cues_are_told_of_together() -> None:
         "s.md:3: 2 brackets between sentences, taken for cues and not read: [at the harbour], [in the cabin]. "
         "Write without brackets what is to be read."
     ]
+
+
+@pytest.mark.parametrize("note", ["[3,4]", "[5–7]", "[12]", "[a]", "¹", "¹²"])
+def test_marks_of_notes_are_left_out(note: str) -> None:
+    assert heard(f"It was in Ulm.{note} Then{note} we went.") == ["It was in Ulm. Then we went."]
+
+
+def test_powers_and_letters_in_words_are_no_notes() -> None:
+    text = "Ten m², 10² and friend[s] and x² here."
+    assert heard(text) == ["Ten m², 10² and friends and x² here."]
+
+
+def test_manners_and_sounds_in_round_brackets_are_not_read_where_somebody_speaks() -> None:
+    text = "Ann: (whispering) Hi. (door slams) Yes.\n\nBob: [sfx_rain] Yo. *(music plays)* Hm (not a cue) x."
+    text += "\n\nAnn: (cont'd) Bye."
+    assert heard(text) == ["Hi. Yes.", "Yo. Hm (not a cue) x.", "Bye."]
+    assert heard("It was late. (the door slams) He left.") == ["It was late. (the door slams) He left."]

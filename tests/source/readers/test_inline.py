@@ -37,3 +37,18 @@ def test_what_is_no_markup_stays(text: str) -> None:
 )
 def test_markup_goes(source: str, text: str) -> None:
     assert plain(source) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("http://localhost:8000/x", "localhost"),
+        ("[https://q.org/s](https://q.org/s)", "q dot org"),
+        ("site.com/x/y", "site dot com"),
+        ("(https://a.com/b)", "(a dot com)"),
+        ("https://en.a.org/wiki/A_(b)", "en dot a dot org"),
+        ("one/two and 1.5/2", "one/two and 1.5/2"),
+    ],
+)
+def test_addresses_are_said_as_the_name_of_their_site(text: str, words: str) -> None:
+    assert plain(f"See {text} there.") == f"See {words} there."

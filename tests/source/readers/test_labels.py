@@ -35,6 +35,130 @@ def test_every_form_is_read(form: dict[str, Any]) -> None:
     assert said(read(form["text"], "audiobook", cast=names)) == turns
 
 
+LINES = ("Good morning.", "Thanks for having me.", "Where do we start?", "At the old bridge.", "So be it.", "Go on.")
+CLOCKS = ("00:00:03", "00:00:13", "00:01:23", "00:02:33", "00:03:43", "00:04:53")
+TIMES = {"[]": "[{}]", "()": "({})", "bare": "{}", "@": "@{}", "escaped": "\\[{}\\]"}
+COLONS = ("**{}:**", "**{}**:", "__{}__:", "*{}:*", "_{}_:", "{}:", "{}：", "[{}]:", "<b>{}:</b>", "🎙️ {}:", "- **{}:**")
+OTHERS = ("[{}]", "[{}] -", "{} -", "{} —", "**{}** –", "<v {}>")
+
+
+def dialogue(pattern: str, time: str = "", *, short: bool = False, between: str = "\n\n") -> str:
+    """Six lines of two people; `pattern` says where the name {n}, the time {t} and the words {l} stand."""
+    paragraphs: list[str] = []
+    for index, (line, clock) in enumerate(zip(LINES, CLOCKS, strict=True)):
+        shown = time.format(clock[4:] if short else clock)
+        paragraphs.append(pattern.format(n=("Ann", "Bob")[index % 2], t=shown, l=line))
+    return between.join(paragraphs) + "\n"
+
+
+SPOKEN = [(("Ann", "Bob")[index % 2], line) for index, line in enumerate(LINES)]
+
+
+@pytest.mark.parametrize("style", [*COLONS, *OTHERS])
+@pytest.mark.parametrize("kind", ["podcast", "audiobook"])
+def test_every_style_with_every_time_in_every_place(style: str, kind: Kind) -> None:
+    name = style.format("{n}")
+    for between in ("\n\n", "\n"):
+        assert said(read(dialogue(f"{name} {{l}}", between=between), kind)) == SPOKEN
+    for time in TIMES.values():
+        for short in (True, False):
+            places = ["{t} " + name + " {l}"] if not name.startswith("- ") else []
+            if style in COLONS:
+                places += [f"{name} {{t}} {{l}}", f"{name}\n{{t}} {{l}}", f"{name} {{t}}\n{{l}}"]
+            elif style[-1] in "-—–":
+                places.append(style[:-1].format("{n}") + "{t} " + style[-1] + " {l}")
+            for place in places:
+                text = dialogue(place, time, short=short)
+                assert said(read(text, kind)) == SPOKEN, text
+
+
+@pytest.mark.parametrize("kind", ["podcast", "audiobook"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["{n} {t}:\n{l}", "{n}  {t}\n{l}", "{n} {t}\n\n{l}", "**{n}** {t}\n{l}", "**{n}** {t} {l}", "{t} **{n}**\n{l}",
+     "### {n} {t}\n\n{l}", "**{n} {t}:** {l}", "{n} {t}: {l}", "{t}\n{n}: {l}", "**{n} {t}** - {l}", "[{n}] {t}: {l}"],
+)  # fmt: skip
+def test_names_with_times_around_them(pattern: str, kind: Kind) -> None:
+    for time in TIMES.values():
+        for short in (True, False):
+            text = dialogue(pattern, time, short=short)
+            assert said(read(text, kind)) == SPOKEN, text
+
+
+@pytest.mark.parametrize(
+    "names", [("🦊", "🐻"), ("田中", "鈴木"), ("שרה", "דוד"), ("danny", "mia_b"), ("Guard #1", "Guard #2")]
+)
+def test_names_need_no_capitals(names: tuple[str, str]) -> None:
+    text = "".join(f"{names[index % 2]}: {line}\n\n" for index, line in enumerate(LINES))
+    for kind in ("podcast", "audiobook"):
+        assert said(read(text, kind)) == [(names[index % 2], line) for index, line in enumerate(LINES)]
+
+
+def test_nicknames_with_times_count_beside_full_names() -> None:
+    text = "0:01\tAnn Lee:\tHi.\n\n0:05\tdanny:\tHello.\n\n0:09\tAnn Lee:\tSo.\n\n0:11\tmia:\tYes.\n\n0:15\tdanny:\tNo."
+    assert [speaker for speaker, _text in said(read(text))] == ["Ann Lee", "danny", "Ann Lee", "mia", "danny"]
+
+
+def test_invisible_characters_make_no_second_person() -> None:
+    text = "A\u200bnn: Hi.\n\nBob: Day.\n\nAnn: Bye.\n\n\ufeffBob: Go."
+    assert [speaker for speaker, _text in said(read(text))] == ["Ann", "Bob", "Ann", "Bob"]
+
+
+def test_a_label_between_two_of_another_counts_within_a_line() -> None:
+    assert said(read("Ann: Hi. Bob: Hello. Ann: Bye.")) == [("Ann", "Hi."), ("Bob", "Hello."), ("Ann", "Bye.")]
+
+
+def test_what_may_be_a_label_is_told_of_in_one_note() -> None:
+    text = (
+        "**Ann:** Hi.\n\n**Bob:** Yo.\n\nMan in the back: Hurrah!\n\n**Ann** goes on.\n\n[Bob] too.\n\n"
+        "**Ann:** So.\n\nthe king: I come.\n\n**Bob** - well.\n\n**Bob:** Bye."
+    )
+    (note,) = notes(read(text))
+    assert note == (
+        "5: 5 paragraphs with what may be a label, and read as text: Man in the back: (line 5), **Ann** (line 7), "
+        "[Bob] (line 9), the king: (line 13), **Bob** - (line 15)."
+    )
+    assert notes(read(text, labels="none")) == []
+
+
+def test_many_labels_of_nobody_are_told_of_in_one_note() -> None:
+    text = "**Ann:** a\n\n**Bob:** b\n\n**Ann:** c\n\n**Bob:** d\n\n" + "".join(
+        f"**Tip on {n}:** x\n\n" for n in "qrst"
+    )
+    (note,) = notes(read(text))
+    assert note.startswith('9: 4 labels are read as text, as none is a name that comes back: "Tip on q:" (line 9), ')
+
+
+def test_a_form_that_is_given_is_the_only_one_and_its_advice_says_so() -> None:
+    script = read("**Ann:** a\n\nBob: b\n\n**Ann:** c", labels="plain")
+    assert [speaker for speaker, _text in said(script)] == [None, "Bob", "Bob"]
+    assert any("speakers:" in note.next for note in script.warnings)
+    assert all("take labels: out of it" in note.next for note in script.warnings if "speakers:" in note.next)
+
+
+def test_a_short_name_of_two_people_is_told_of() -> None:
+    script = read("**Ann Lee:** a\n\n**Ann Roe:** b\n\n**Ann:** c\n\n**Ann Lee:** d\n\n**Ann Roe:** e")
+    assert '5: "Ann" may be Ann Lee or Ann Roe, and is taken for somebody else.' in notes(script)
+
+
+@pytest.mark.parametrize(
+    "text", ["Moscow. It snowed.", "Love — it was that.", "Psalm 23: The Lord.", "We've done it: we won."]
+)
+def test_what_comes_back_in_a_third_of_a_book_is_no_dialogue(text: str) -> None:
+    prose = "It was late that night.\n\nThe rain went on.\n\nNobody came.\n\n"
+    other = text.replace("Moscow", "Paris").replace("Love", "Hate").replace("23", "24")
+    assert {speaker for speaker, _text in said(read(f"{prose}{text}\n\n{other}\n\n" * 2, "audiobook"))} == {None}
+
+
+def test_tables_need_no_rule_and_their_titles_are_nobody() -> None:
+    rows = "| Ann | Hello. |\n| Bob | Day. |\n| Ann | Bye. |\n"
+    turns = [("Ann", "Hello."), ("Bob", "Day."), ("Ann", "Bye.")]
+    for table in (rows, f"| Who | Line |\n|---|---|\n{rows}", f"| Name | Text |\n{rows}"):
+        assert said(read(table)) == turns
+    hosts = "| Host | Hello. |\n| Guest | Day. |\n| Host | Bye. |\n| Guest | Bye. |\n"
+    assert [speaker for speaker, _text in said(read(hosts))] == ["Host", "Guest", "Host", "Guest"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -8,6 +8,10 @@ from pipeline.source.readers.markdown import parse_markdown
 from pipeline.source.script import Reading
 
 
+def heard(text: str) -> list[str]:
+    return [turn.text for chapter in parse_markdown(text, "s.md", title="Job").chapters for turn in chapter.turns]
+
+
 @pytest.mark.parametrize(
     ("source", "text"),
     [
@@ -50,3 +54,16 @@ def test_the_list_is_of_the_language_of_the_job() -> None:
 )
 def test_lines_of_verse_end_in_a_short_pause(source: str, text: str) -> None:
     assert parse_markdown(source, "s.md", title="Job").chapters[0].turns[0].text == text
+
+
+def test_short_lines_that_end_before_their_width_are_verse() -> None:
+    text = "the sea is calm tonight\nthe tide is full\nthe moon lies fair\nupon the straits"
+    assert heard(text) == ["the sea is calm tonight, the tide is full, the moon lies fair, upon the straits"]
+    wrapped = "the sea is calm here\ntonight and the tide\nis full and the moon\nlies fair upon it"
+    assert heard(wrapped) == [" ".join(wrapped.split())]
+
+
+def test_a_line_block_is_verse() -> None:
+    assert heard("| The sea is calm\n| the tide is full.\n| so it is") == [
+        "The sea is calm, the tide is full. so it is"
+    ]

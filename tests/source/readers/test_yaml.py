@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import RequestError
 from pipeline.source.readers.yaml import parse_yaml
 from pipeline.source.script import Kind, Reading, Script, speakers
+from tests.support.odd_sources import lost_words
 
 
 def from_yaml(text: str, kind: Kind = "podcast") -> Script:
@@ -104,3 +106,37 @@ def test_any_yaml_is_a_script_or_refused(text: str) -> None:
         from_yaml(text)
     except RequestError as error:
         assert error.problems
+
+
+WRITTEN = ["a", "word", "don't", 'say "x"', "\\", "é", "😀", "  ", "\n", "\n\n", "x:y", "#no", "end. "]
+
+
+@given(
+    st.lists(st.sampled_from(WRITTEN), min_size=1),
+    st.sampled_from(["'", '"', "|", ">", None]),
+    st.sampled_from([10, 20, 80]),
+    st.booleans(),
+)
+def test_every_character_of_a_value_has_its_place_in_the_file(
+    words: list[str], style: str | None, width: int, unicode: bool
+) -> None:
+    value = f"x {' '.join(words)}"
+    text = yaml.dump([{"text": value}], default_style=style, width=width, allow_unicode=unicode)
+    script = from_yaml(text)
+    assert lost_words(script, text) == ""
+    (ledger,) = script.ledgers
+    assert all(ledger.text[e.start : e.end] in value for e in ledger.entries if e.turn is not None and e.words is None)
+
+
+def test_tags_anchors_and_escaped_spaces_have_their_place() -> None:
+    script = from_yaml('- Ann: !!str "tagged text"\n- Bob: !!str &c |\n    block text\n- Ann: " lead \n   \\ trail"\n')
+    (ledger,) = script.ledgers
+    spoken = [ledger.text[entry.start : entry.end] for entry in ledger.entries if entry.turn is not None]
+    assert spoken == ["tagged text", "block text", "lead", "\\ ", "trail"]
+
+
+@pytest.mark.parametrize("nothing", ['""', "~", "", "'  '"])
+def test_a_turn_that_says_nothing_is_refused(nothing: str) -> None:
+    assert problems(f"- Ann: {nothing}\n- Bob: Hi.\n") == [
+        's.yaml:1: "Ann" says nothing here. Write a text, or remove the turn.'
+    ]
