@@ -154,6 +154,8 @@ class Source:
 
     def stretch(self, start: int, end: int) -> Stretch:
         """What is still to be spoken between two places."""
+        if self._marks.count(_SPOKEN, start, end) == end - start > 0:  # nothing is marked
+            return Stretch(self, [(start, end, self.text[start:end])])
         pieces: list[tuple[int, int, str]] = []
         for run in _RUNS.finditer(self._marks, start, end):
             at, stop = run.span()
@@ -202,14 +204,12 @@ class Stretch:
     """A stretch of a source without what is left out, its replacements in place, as one text."""
 
     def __init__(self, source: Source, pieces: Sequence[tuple[int, int, str]]) -> None:
-        self.text = "".join(words for _start, _end, words in pieces)
+        self.text = pieces[0][2] if len(pieces) == 1 else "".join(words for _start, _end, words in pieces)
         self._source = source
         self._pieces = pieces
-        self._begins: list[int] = []
-        begin = 0
-        for _start, _end, words in pieces:
-            self._begins.append(begin)
-            begin += len(words)
+        self._begins = [0]
+        for _start, _end, words in pieces[:-1]:
+            self._begins.append(self._begins[-1] + len(words))
 
     def place(self, index: int) -> int:
         """Where in the source the character at `index` stands; at the end of the text, where the span ends."""

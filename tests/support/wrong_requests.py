@@ -104,7 +104,7 @@ WRONG = [
     wrong("title a mapping", "title: {A: B}\nscript: job.md\n", ("job.yaml:1", '"title" must be text, not keys')),
     wrong("title empty", 'title: ""\nscript: job.md\n', ("job.yaml:1", '"title"')),
     wrong("title too long", f"title: {'x' * 501}\nscript: job.md\n", ("job.yaml:1", '"title"')),
-    wrong("script a mapping", "title: A test\nscript: {a: b}\n", ("job.yaml:2", 'no "script.0.file"')),
+    wrong("script a mapping", "title: A test\nscript: {a: b}\n", ("job.yaml:2", 'no "script.file"')),
     wrong("script an empty list", "title: A test\nscript: []\n", ("job.yaml:2", '"script"')),
     wrong("script empty", 'title: A test\nscript: ""\n', ("job.yaml:2", "no script is named")),
     wrong("a script empty", 'title: A test\nscript:\n  - job.md\n  - " "\n', ("job.yaml:4", "no script is named")),
