@@ -7,7 +7,7 @@ In: a `Source` whose boilerplate is marked. Out: `Block`s in the order of the fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -15,8 +15,9 @@ from typing import Literal
 from markdown_it.common.utils import normalizeReference
 
 from pipeline.source.ledger import Source, Stretch
-from pipeline.source.readers.boilerplate import CHAPTER_LINE, LABELLED
+from pipeline.source.readers.books import CHAPTER_LINE
 from pipeline.source.readers.inline import References
+from pipeline.source.readers.speech import Speech
 
 _BULLET = re.compile(r"[-*+•]\s+(?=\S)")
 _NUMBER = re.compile(r"(\d{1,9})[.)]\s+(?=\S)")
@@ -63,20 +64,30 @@ class Block:
     level: int = 0
 
 
-def read_blocks(source: Source, *, body: bool = False, plain_text: bool = False) -> list[Block]:
+def read_blocks(
+    source: Source, speech: Speech | None = None, *, body: bool = False, plain_text: bool = False
+) -> list[Block]:
     """The blocks of a source, its references aside. In the `body` of a turn nothing is a heading or a definition."""
-    reader = _Blocks(source, body=body)
+    reader = _Blocks(source, speech or Speech(), body=body)
     blocks = reader.read()
-    return (
-        blocks if body else list(_with_chapter_lines(source, _without_contents(source, blocks), plain_text=plain_text))
-    )
+    if body:
+        return blocks
+    said = {block.number for block in blocks if _may_be_chapter(block) and reader.says(block)}
+    listed = list(_without_contents(source, blocks, said))
+    return list(_with_chapter_lines(source, listed, said, plain_text=plain_text))
 
 
-def read_references(text: str) -> References:
+def read_references(text: str, speech: Speech) -> References:
     """The targets of links that are defined on lines of their own."""
     references: References = {}
+    start = 0
     for line in text.split("\n") if "]:" in text else ():
-        if "]:" in line and (match := _REFERENCE.fullmatch(line.strip()) or _TEMPLATE.fullmatch(line.strip())):
+        start, end = start + len(line) + 1, start + len(line)
+        if (
+            "]:" in line
+            and not speech.begins_at(end - len(line), end)
+            and (match := _REFERENCE.fullmatch(line.strip()) or _TEMPLATE.fullmatch(line.strip()))
+        ):
             references[normalizeReference(match[1])] = {"href": match[2], "title": ""}
     return references
 
@@ -84,9 +95,10 @@ def read_references(text: str) -> References:
 class _Blocks:
     """Reads lines one by one; a paragraph's lines wait until the paragraph ends."""
 
-    def __init__(self, source: Source, *, body: bool) -> None:
+    def __init__(self, source: Source, speech: Speech, *, body: bool) -> None:
         self.blocks: list[Block] = []
         self._source = source
+        self._speech = speech
         self._body = body
         self._waiting: list[SourceLine] = []
         self._ends: list[tuple[int, int]] = []
@@ -102,6 +114,10 @@ class _Blocks:
         self._flush()
         return self.blocks
 
+    def says(self, block: Block) -> bool:
+        """Whether somebody begins to speak in a block."""
+        return self._speech.begins_at(block.start, block.end)
+
     def _line(self, number: int, start: int, end: int, lines: list[str]) -> None:
         raw = self._source.text[start:end]
         span = self._source.stretch(start, end)
@@ -112,7 +128,11 @@ class _Blocks:
                 self._footnote = self._footnote and self._goes_on_indented(lines, number)
             self._flush()
             self._table = False
-        elif self._footnote and (raw[:1].isspace() or not (self._blank_before(lines, number) or LABELLED.match(raw))):
+        elif (
+            self._footnote
+            and (raw[:1].isspace() or not self._blank_before(lines, number))
+            and not self._speech.begins_at(start, end)
+        ):
             self._source.leave_out(start, end, "footnote")
         else:
             self._footnote = False
@@ -172,13 +192,17 @@ class _Blocks:
         if not self._body and first == "#" and text.strip("# \t") and self._heading(text, number, start, end):
             return True
         if not self._body and first == "=" and self._waiting and len(text) > 1 and not text.strip("="):
-            self._underlined(start, end)
+            if self._speech.begins_at(self._ends[0][0], self._ends[-1][1]):
+                self._flush()
+                self.blocks.append(Block("scene", number, start, end))
+            else:
+                self._underlined(start, end)
             return True
         if _RULE.fullmatch(text) or (not any(map(str.isalnum, text)) and self._is_ornament(text)):
             self._flush()
             self.blocks.append(Block("scene", number, start, end))
             return True
-        if text.startswith("[^") and "]:" in text:
+        if text.startswith("[^") and "]:" in text and not self._body:
             self._flush()
             self._footnote = True
             self._source.leave_out(start, end, "footnote")
@@ -204,6 +228,8 @@ class _Blocks:
         self._ends.append((begin, end))
 
     def _is_definition(self, text: str, start: int, end: int) -> bool:
+        if self._speech.begins_at(start, end):
+            return False
         is_template = text.endswith("]:") and self._source.is_marked(start, end + 1)
         if text.endswith("]:") and not is_template:
             line_end = self._source.text.find("\n", end)
@@ -272,11 +298,15 @@ class _Blocks:
             self._waiting, self._ends = [], []
 
 
-def _without_contents(source: Source, blocks: Sequence[Block]) -> Iterator[Block]:
+def _may_be_chapter(block: Block) -> bool:
+    return block.kind == "paragraph" and len(block.lines) < 4 and CHAPTER_LINE.match(_bare(block.lines[0])) is not None
+
+
+def _without_contents(source: Source, blocks: Sequence[Block], said: Collection[int]) -> Iterator[Block]:
     """Blocks but for three chapter lines or more with nothing between them, which are a table of contents."""
     run: list[Block] = []
     for block in blocks:
-        if block.kind == "paragraph" and len(block.lines) < 4 and CHAPTER_LINE.match(_bare(block.lines[0])):
+        if _may_be_chapter(block) and block.number not in said:
             run.append(block)
             continue
         yield from _last_of(source, run)
@@ -296,11 +326,12 @@ def _last_of(source: Source, run: Sequence[Block]) -> Sequence[Block]:
     return kept
 
 
-def _with_chapter_lines(source: Source, blocks: Iterable[Block], *, plain_text: bool) -> Iterator[Block]:
+def _with_chapter_lines(
+    source: Source, blocks: Sequence[Block], said: Collection[int], *, plain_text: bool
+) -> Iterator[Block]:
     """Blocks in which "CHAPTER I." on a line of its own is a heading, as it is where there are no others."""
-    blocks = list(blocks)
     has_headings = any(block.kind == "heading" for block in blocks)
-    chapters = [block for block in blocks if _is_chapter_line(block)]
+    chapters = [block for block in blocks if block.number not in said and _is_chapter_line(block)]
     numerals = [block for block in blocks if block.kind == "paragraph" and len(block.lines) == 1]
     numerals = [block for block in numerals if _NUMERAL.fullmatch(_bare(block.lines[0]))]
     if len(chapters) < 3 and {"I", "II", "III"} <= {_bare(block.lines[0]).rstrip(".") for block in numerals}:

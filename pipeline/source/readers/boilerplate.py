@@ -1,15 +1,18 @@
 """Boilerplate: what a file holds beside its text, marked before its lines are read.
 
-In: a `Source`. Out: nothing; front matter, comments, code, templates, scripts and styles, page marks, footnotes, and
-what Project Gutenberg puts around a book are marked in the source. Knows no speakers but their names.
+In: a `Source`, and where somebody speaks in it. Out: nothing; front matter, comments, code, templates, scripts and
+styles, page marks and footnotes are marked in the source, and by `books` what stands in books.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import pairwise
 
 from pipeline.source.ledger import Reason, Source
+from pipeline.source.readers.books import mark_contents, mark_gutenberg
+from pipeline.source.readers.speech import Speech
 
 Tell = Callable[[int, str, str], None]  # the number of a line, what is to be said of it, what to do
 
@@ -24,11 +27,11 @@ _SURE_KEYS = frozenset(
     " template identifier publisher rights css bibliography toc documentclass created modified updated uuid"
     " publish_date publishdate pubdate series".split()
 )
-_LABEL = r"(?:\*\*|__|[*_])?[A-Z][\w .'’-]{0,40}(?:\*\*|__|[*_])?:(?:\*\*|__|[*_])?[ \t]"
-LABELLED = re.compile(_LABEL)
 _ELEMENT = re.compile(r"<(script|style|head|svg|math)\b[^<>]*>", re.IGNORECASE)
 _FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})")
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
+_PAGE_WORDS = "page-?break|front-?matter|main-?matter|back-?matter|appendix|toc|blurb|pagebreak|newpage"
+_PAGE_IN_BRACES = re.compile(r"\{(\d{1,4})\}")
 _TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (
         re.compile(r"\{%(?:(?!\n\s*\n|\{%).)*?%\}|\{\{(?:(?!\n\s*\n|\{\{).)*?\}\}|\{#\s[^{}\n]*\s#\}", re.DOTALL),
@@ -41,8 +44,7 @@ _TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
         ),
         "comment",
     ),
-    # %% alone on a line, up to the next: but for what somebody says
-    (re.compile(rf"^[ \t]*%%[ \t]*\n(?:(?![ \t]*%%|{_LABEL}).*\n)+?[ \t]*%%[ \t]*$", re.MULTILINE), "comment"),
+    (re.compile(r"^[ \t]*%%[ \t]*\n(?:(?![ \t]*%%).*\n)+?[ \t]*%%[ \t]*$", re.MULTILINE), "comment"),
     (re.compile(r"^[ \t]*%%(?!%)[^\n]*$", re.MULTILINE), "comment"),
     (  # the name of a block, at its end
         re.compile(
@@ -51,8 +53,13 @@ _TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
         "markup",
     ),
     (re.compile(r"^[ \t]*\[(?://|comment|#)\]:\s*(?:#|<>).*$", re.MULTILINE | re.IGNORECASE), "comment"),
-    (re.compile(r"^[ \t]*\{(?:(?:[:#.]|[a-z-]+[:=])[^{}\n]*|[a-z-]+)\}[ \t]*$", re.MULTILINE), "markup"),
-    (re.compile(r"\{:?\s*[#.][^{}\n]*\}|\{-\}"), "markup"),
+    (re.compile(rf"^[ \t]*\{{(?:{_PAGE_WORDS}|[a-z-]+:[^{{}}\n]*)\}}[ \t]*$", re.MULTILINE), "markup"),
+    (
+        re.compile(
+            r"\{:?\s*(?:[#.][\w:.-]+|[\w-]+=(?:\"[^\"\n]*\"|[^\s{}\"]+))(?:\s+(?:[#.][\w:.-]+|[\w-]+=(?:\"[^\"\n]*\"|[^\s{}\"]+)))*\s*\}|\{-\}"
+        ),
+        "markup",
+    ),
     (re.compile(r"^[ \t]*:{3,}[ \t]*(?:\{[^{}\n]*\}|[\w-]*)[ \t]*:*[ \t]*$", re.MULTILINE), "markup"),
     (
         re.compile(
@@ -64,12 +71,12 @@ _TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
     ),
     (
         re.compile(
-            r"^[ \t]*@(?:page-?break|[a-z]+(?:-[a-z]+)+)[ \t]*$|^[ \t]*\[{1,2}_?toc_?\]{1,2}[ \t]*$",
+            r"^[ \t]*@(?:page|scene|chapter|section|part)-?break[ \t]*$|^[ \t]*\[{1,2}_?toc_?\]{1,2}[ \t]*$",
             re.MULTILINE | re.IGNORECASE,
         ),
         "markup",
     ),
-    (re.compile(r"\[(?:Pg|Page|p\.)\s*[\divxlc]+\]|\{\d{1,4}\}", re.IGNORECASE), "page number"),
+    (re.compile(r"\[(?:Pg|Page|p\.)\s*[\divxlc]+\]", re.IGNORECASE), "page number"),
 )
 _BRACKETED: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (re.compile(r"\[_?Illustrations?\b", re.IGNORECASE), "picture"),
@@ -81,61 +88,35 @@ _BRACKETED: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (re.compile(r"\[_?Transcriber['’]?s?['’]? notes?\b", re.IGNORECASE), "boilerplate"),
     (re.compile(r"\^\["), "footnote"),
 )
-_BRACKET_OR_LABEL = re.compile(rf"[\[\]]|\n[ \t]*\n(?={_LABEL})")
 _LONGEST_BRACKET = 4000  # characters: one that is longer was never closed
-_GUTENBERG_START = re.compile(
-    r"^\*{3}\s*START OF (?:THE|THIS) PROJECT GUTENBERG[^*]*\*{3}|^\*END\*?\s*THE SMALL PRINT![^\n]*",
-    re.MULTILINE | re.IGNORECASE,
-)
-_GUTENBERG_END = re.compile(
-    r"^(?:\*{3}\s*END OF (?:THE|THIS) PROJECT GUTENBERG"
-    r"|End of (?:the |this )?Project Gutenberg(?:['’]s\b|\s+e-?(?:book|text)))",
-    re.MULTILINE | re.IGNORECASE,
-)
-_CREDITS = re.compile(
-    r"\s*(?:\[?_?(?:produced by|e-?text prepared by|transcribed from|this e-?(?:text|book) was|scanned (?:and|by)"
-    r"|credits?:|html version by|updated:|release date:|original publication:))",
-    re.IGNORECASE,
-)
-_TRANSCRIBER = re.compile(
-    r"^[ \t_*=#]*transcriber['’]?s?['’]? notes?[ \t_*=.]*(?::[^\n]*)?$", re.MULTILINE | re.IGNORECASE
-)
-_CONTENTS = re.compile(r"^[ \t#*_]*(?:table of )?contents[ \t.:*_]*$", re.MULTILINE | re.IGNORECASE)
-_LISTED = re.compile(r"\s*(?:[-*+]|\d+[.)])\s|\s*\[[^\]]*\]\(")
-_ROMAN = r"[IVXLC]+"
-CHAPTER_LINE = re.compile(
-    rf"(?:(?:CHAPTER|BOOK|PART|STAVE|CANTO|LETTER|ACT|VOLUME|SECTION|ADVENTURE|STORY|TALE)\s+(?:THE\s+)?(?:{_ROMAN}|\d+|(?!DROP)[A-Z][A-Z-]+|[A-Z][a-z-]+)"
-    rf"|(?:Chapter|Book|Part|Stave|Canto|Letter|Act|Volume|Adventure|Story|Tale)\s+(?:the\s+)?(?:{_ROMAN}|\d+|[A-Z][A-Za-z-]+)"
-    r"|(?:FIRST|SECOND|THIRD|FOURTH|FIFTH|LAST)\s+(?:ACT|BOOK|PART|VOLUME|CANTO)"
-    rf"|{_ROMAN}\.\s+(?=[A-Z])[A-Z ,;'’\"“”&-]+(?:\.|(?=$))"
-    r"|PROLOGUE|EPILOGUE|PREFACE|INTRODUCTION|FOREWORD|AFTERWORD|CONCLUSION|Prologue|Epilogue|Preface|Foreword|Afterword)"
-    r"(?:[.:]?|[.:—–-]+\s+\S.{0,80})"
-)
 
 
-def mark_boilerplate(source: Source, names: Collection[str], tell: Tell, refuse: Tell) -> None:
-    """Mark all of it. `names` are those of known speakers, in lower case; `refuse` tells what has to be mended."""
+def mark_boilerplate(source: Source, names: Collection[str], speech: Speech, tell: Tell, refuse: Tell) -> None:
+    """Mark all of it but what somebody says; `names` are known speakers; `refuse` tells what has to be mended."""
     text = source.text
     if text.startswith("\ufeff"):
         source.leave_out(0, 1, "markup")
     _mark_controls(source, tell)
-    _mark_front_matter(source, names, tell)
-    _mark_gutenberg(source)
+    _mark_front_matter(source, names, speech, tell)
+    mark_gutenberg(source, speech)
     if "```" in text or "~~~" in text:
         _mark_fences(source, tell, refuse)
     if "<!--" in text:
-        _mark_comments(source, tell)
-    _mark_elements(source)
+        _mark_comments(source, speech, tell)
+    _mark_elements(source, speech)
     for pattern, reason in _TEMPLATES:
         for match in pattern.finditer(text):
-            source.leave_out(*match.span(), reason)
+            if "\n" not in match[0] or not speech.begins_within(*match.span()):
+                source.leave_out(*match.span(), reason)
+    _mark_pages_in_braces(source)
     ends = _ends_of_brackets(text)
     for pattern, reason in _BRACKETED if ends else ():
         for match in pattern.finditer(text):
             end = ends.get(text.index("[", match.start()), 0)
-            if end and not source.is_marked(*match.span()):
+            is_free = end and not source.is_marked(*match.span())
+            if is_free and not ("\n" in text[match.end() : end] and speech.begins_within(match.start(), end)):
                 source.leave_out(match.start(), end, reason)
-    _mark_contents(source)
+    mark_contents(source, speech)
 
 
 def _line(text: str, position: int) -> int:
@@ -143,20 +124,27 @@ def _line(text: str, position: int) -> int:
 
 
 def _ends_of_brackets(text: str) -> dict[int, int]:
-    """Where each bracket ends, by where it opens; one in which somebody speaks was never closed."""
+    """Where each bracket ends, by where it opens."""
     ends: dict[int, int] = {}
     opened: list[int] = []
-    for match in _BRACKET_OR_LABEL.finditer(text):
+    for match in re.compile(r"[\[\]]").finditer(text):
         if match[0] == "[":
             opened.append(match.start())
-        elif match[0] != "]":
-            opened.clear()
         elif opened and match.end() - (start := opened.pop()) < _LONGEST_BRACKET:
             ends[start] = match.end()
     return ends
 
 
-def _mark_elements(source: Source) -> None:
+def _mark_pages_in_braces(source: Source) -> None:
+    """Page numbers such as {12}, where there are several and each is greater than the one before."""
+    matches = list(_PAGE_IN_BRACES.finditer(source.text))
+    numbers = [int(match[1]) for match in matches]
+    if len(numbers) > 2 and all(before < after for before, after in pairwise(numbers)):
+        for match in matches:
+            source.leave_out(*match.span(), "page number")
+
+
+def _mark_elements(source: Source, speech: Speech) -> None:
     """Elements whose text is no text: scripts, styles and the like."""
     text, at = source.text, 0
     lowered = text.lower() if _ELEMENT.search(text) else ""
@@ -167,7 +155,7 @@ def _mark_elements(source: Source) -> None:
         end = text.find(">", close) + 1 if close >= 0 else 0
         if not end:
             endless.add(name)
-        elif not text[close + len(name) + 2 : end - 1].strip():
+        elif not text[close + len(name) + 2 : end - 1].strip() and not speech.begins_within(match.start(), end):
             source.leave_out(match.start(), end, "code")
             at = end
 
@@ -185,7 +173,7 @@ def _mark_controls(source: Source, tell: Tell) -> None:
         tell(_line(source.text, first.start()), what, "Remove them from the file.")
 
 
-def _mark_front_matter(source: Source, names: Collection[str], tell: Tell) -> None:
+def _mark_front_matter(source: Source, names: Collection[str], speech: Speech, tell: Tell) -> None:
     """Metadata at the top: YAML between dashes, TOML between plusses, or lines of keys."""
     lines = source.text.removeprefix("\ufeff").split("\n")
     first = next((index for index, line in enumerate(lines) if line.strip()), 0)
@@ -193,7 +181,16 @@ def _mark_front_matter(source: Source, names: Collection[str], tell: Tell) -> No
     closers = {"---": ("---", "..."), "+++": ("+++",), ";;;": (";;;",)}.get(fence, ())
     end = next((index for index, line in enumerate(lines[first + 1 :], first + 1) if line.rstrip() in closers), 0)
     inside, after = lines[first + 1 : end], lines[end + 1 :]
-    if end and (_is_metadata(inside, after, names) if fence == "---" else _is_data(inside)):
+    starts = (
+        len(source.text) - len(source.text.removeprefix("\ufeff")),
+        sum(len(line) + 1 for line in lines[: first + 1]),
+    )
+    body = sum(starts), sum(starts) + sum(len(line) + 1 for line in inside)
+    if (
+        end
+        and not speech.begins_at(*body)
+        and (_is_metadata(inside, after, names) if fence == "---" else _is_data(inside))
+    ):
         keys = {match[1].lower() for line in lines[first + 1 : end] if (match := _KEY.match(line))}
         if fence == "---" and keys and not keys & _SURE_KEYS:
             what = f"{end - first - 1} lines between dashes are taken for front matter, and not read."
@@ -203,23 +200,27 @@ def _mark_front_matter(source: Source, names: Collection[str], tell: Tell) -> No
         end = 0
     else:
         end = _header_end(lines, first, names)
+        stop = starts[0] + sum(len(line) + 1 for line in lines[:end])
+        end = 0 if end and speech.begins_at(0, stop) else end
+        odd = [line for line in lines[first:end] if (match := _KEY.match(line)) and match[1].lower() not in _SURE_KEYS]
+        if odd or (end and lines[first].startswith("%")):
+            what = f"{end - first} lines at the top are taken for front matter, and not read."
+            tell(first + 1, what, "Put text or a heading above them, or name the speakers in cast:.")
     if end:
-        skipped = len(source.text) - len(source.text.removeprefix("\ufeff"))
-        source.leave_out(0, skipped + sum(len(line) + 1 for line in lines[:end]), "front matter")
+        source.leave_out(0, starts[0] + sum(len(line) + 1 for line in lines[:end]), "front matter")
 
 
 def _is_data(lines: Sequence[str]) -> bool:
     """Whether lines between plusses are TOML, or JSON, and no dialogue between two scene breaks."""
-    return any(re.match(r"\s*[\w.\"-]+\s*[=:]\s*[\"'\[\d{tf]", line) for line in lines) and not any(
-        map(LABELLED.match, lines)
-    )
+    pairs = [line for line in lines if re.match(r"\s*[\w.\"-]+\s*[=:]\s*[\"'\[\d{tf]", line)]
+    return bool(pairs) and all(line in pairs or re.match(r"\s|[\[\]{}#\"'\d,]|$", line) for line in lines)
 
 
 def _is_metadata(lines: Sequence[str], after: Sequence[str], names: Collection[str]) -> bool:
     """Whether lines between dashes are keys and values, and no dialogue between two scene breaks."""
     whole = "".join(lines).strip()
     if whole.startswith("{") and whole.endswith("}"):
-        return True
+        return '":' in whole.replace(" ", "")
     if not all(not line or _FRONT_LINE.match(line) for line in lines):
         return False
     pairs = [(match[1], match[2] or "") for line in lines if (match := _KEY.match(line))]
@@ -228,7 +229,7 @@ def _is_metadata(lines: Sequence[str], after: Sequence[str], names: Collection[s
     if named & later or any(key.lower() in names for key, _value in pairs):
         return False
     said = sum(key[0].isupper() and _SENTENCE_END.search(value) is not None for key, value in pairs)
-    return not pairs or any(key.lower() in _SURE_KEYS for key, _value in pairs) or 2 * said < len(pairs)
+    return bool(pairs) and (any(key.lower() in _SURE_KEYS for key, _value in pairs) or 2 * said < len(pairs))
 
 
 def _header_end(lines: Sequence[str], first: int, names: Collection[str]) -> int:
@@ -301,95 +302,18 @@ def _fence_end(lines: Sequence[str], bare: Sequence[str], start: int, fence: str
     return len(lines), False
 
 
-def _mark_comments(source: Source, tell: Tell) -> None:
+def _mark_comments(source: Source, speech: Speech, tell: Tell) -> None:
     text, at = source.text, 0
     while (begin := text.find("<!--", at)) >= 0:
         if source.is_marked(begin, begin + 4):
             at = begin + 4
             continue
         end = text.find("-->", begin + 4)
-        if end < 0:
+        opens_line = not text[text.rfind("\n", 0, begin) + 1 : begin].strip()
+        if end < 0 or (not opens_line and speech.begins_within(begin, end)):
             what = "a comment is opened and never closed, so its text is read."
             tell(_line(text, begin), what, "Close it with -->.")
             source.leave_out(begin, begin + 4, "markup")
             return
         source.leave_out(begin, end + 3, "comment")
         at = end + 3
-
-
-def _paragraphs(text: str, start: int) -> Iterator[tuple[int, int]]:
-    """The places of what stands between empty lines, from `start` on."""
-    for match in re.compile(r"[^\n]*\S[^\n]*(?:\n[^\n]*\S[^\n]*)*").finditer(text, start):
-        yield match.span()
-
-
-def _mark_gutenberg(source: Source) -> None:
-    """The header, the licence, who made the file, and the transcriber's notes."""
-    text = source.text
-    start, end = _GUTENBERG_START.search(text), _GUTENBERG_END.search(text)
-    if start is not None:
-        source.leave_out(0, start.end(), "boilerplate")
-        for number, (begin, stop) in enumerate(_paragraphs(text, start.end())):
-            if number > 6:
-                break
-            if _CREDITS.match(text, begin, stop):
-                source.leave_out(begin, stop, "boilerplate")
-    if end is not None and (start is None or end.start() > start.end()):
-        source.leave_out(end.start(), len(text), "boilerplate")
-    last = end.start() if end is not None else len(text)
-    for match in _TRANSCRIBER.finditer(text):
-        if not source.is_marked(*match.span()):
-            is_book = start is not None or end is not None
-            stop = _notes_end(text, match, last) if is_book else next(_paragraphs(text, match.start()))[1]
-            source.leave_out(match.start(), stop, "boilerplate")
-
-
-def _notes_end(text: str, heading: re.Match[str], last: int) -> int:
-    """Where a transcriber's notes end: before a gap of two empty lines, or with the file where no chapter follows."""
-    if not any(CHAPTER_LINE.fullmatch(line.strip()) for line in text[heading.end() : last].split("\n")):
-        return last
-    gap = re.compile(r"\n[ \t]*\n[ \t]*\n[ \t]*\n").search(text, heading.end() + 2)
-    end = gap.start() if gap else heading.end()
-    return end if end - heading.start() < 6000 else next(_paragraphs(text, heading.start()))[1]
-
-
-def _mark_contents(source: Source) -> None:
-    """A table of contents, up to the first block that is no list of short lines, or repeats what was listed."""
-    text = source.text
-    at = 0
-    for heading in _CONTENTS.finditer(text):
-        if heading.start() < at or source.is_marked(*heading.span()):
-            continue
-        listed: set[str] = set()
-        end = at = heading.end()
-        for begin, stop in _paragraphs(text, heading.end()):
-            lines = [_entry(line) for line in text[begin:stop].split("\n")]
-            if _is_chapter_of(lines[0], listed) or not all(map(_is_listed, text[begin:stop].split("\n"))):
-                break
-            listed.update(lines)
-            end = at = stop
-        if len(listed) > 1:
-            source.leave_out(heading.start(), end, "contents")
-
-
-def _is_chapter_of(line: str, listed: Collection[str]) -> bool:
-    """Whether a line begins what the contents have listed, with its title or without."""
-    if line in listed:
-        return True
-    first = line.partition(" ")[0]
-    if not first.isalpha() or not CHAPTER_LINE.match(line.upper()):
-        return False
-    alike = [entry for entry in listed if entry.startswith(f"{first} ")]
-    return bool(listed) and (not alike or any(entry.startswith((f"{line}.", f"{line} ")) for entry in alike))
-
-
-def _entry(line: str) -> str:
-    """A line of the contents without its page number, to find it again at its chapter."""
-    return re.sub(r"[\s.]*(?:\d*|PAGE)$", "", re.sub(r"^[#\s]+", "", line)).strip(" ._").lower()
-
-
-def _is_listed(line: str) -> bool:
-    stripped = line.strip()
-    if stripped.startswith("#") or LABELLED.match(stripped):
-        return False
-    return bool(_LISTED.match(line)) or (len(stripped) < 80 and not re.search(r"[a-z][.!?]$", stripped))

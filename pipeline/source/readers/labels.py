@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.source.ledger import Source
-from pipeline.source.readers.blocks import Block, SourceLine
+from pipeline.source.readers.blocks import Block, SourceLine, read_blocks
 from pipeline.source.readers.boilerplate import Tell
 from pipeline.source.readers.brackets import CLOCKS, STAMP
 from pipeline.source.readers.election import BOTH, Election, full_names, is_title_row
@@ -35,6 +35,7 @@ _STAMP_IN_LABEL = re.compile(rf"{STAMP}|(?<![\w:])@?{CLOCKS}")
 _DIRECTION_IN_LABEL = re.compile(r"\([^()]*[^\W\d_][^()]*\)|\\?\[[^\[\]]*\\?\](?=.*\S)")
 _NAME_IN_MARKS = re.compile(r"(?:\*\*|__|\*|_|\\?\[)([^*_\[\]\n]{1,40}?)(?:\*\*|__|\*|_|\\?\])(?=\s)")
 _SAID = re.compile(r"\b(?!(?:to|until|bis|and)\b)[^\W_]+", re.IGNORECASE)
+_NUMBERED_SPEAKER = re.compile(r"^[ \t]*\[[Ss][12]\]", re.MULTILINE)
 _CLOSING_TAG = re.compile(r"</([A-Za-z][\w-]{0,39}(?: \d{1,3})?)>")
 
 
@@ -48,16 +49,36 @@ class Labels:
     is_play: bool = False
 
 
-def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell: Tell) -> Labels:
-    """Decide who speaks and mark every label."""
-    listed = list(_without_breaks([c for index, block in enumerate(blocks) for c in candidates(index, block)], blocks))
-    cast = {name_key(name) for name in reading.cast} | set(reading.aliases) | {"s1", "s2"}
-    excluded = {name_key(name) for name in reading.not_speakers}
-    closed = {name.replace("_", " ") for name in _CLOSING_TAG.findall(source.text)} if "</" in source.text else set()
+def label_places(text: str, reading: Reading) -> list[int]:
+    """Where labels of known names, and of those that come back, stand in a text of which nothing is marked yet."""
+    blocks = read_blocks(Source(text), body=True)
+    election = Election(blocks, reading, _known(reading))
+    excluded = set(map(name_key, reading.not_speakers))
+    accepted = election.accept([c for c in _listed(text, blocks) if c.key not in excluded])
+    counts = Counter(c.key for c in accepted if c.name)
+    sure = [c for c in accepted if counts[c.key] > 1 or c.key in election.cast]
+    places = [blocks[c.block].lines[c.line].span.place(c.start) for c in sure]
+    return sorted({*places, *(match.start() for match in _NUMBERED_SPEAKER.finditer(text))})
+
+
+def _known(reading: Reading) -> set[str]:
+    return {name_key(name) for name in reading.cast} | set(reading.aliases) | {"s1", "s2"}
+
+
+def _listed(text: str, blocks: Sequence[Block]) -> list[Candidate]:
+    """What may be a label, but for tags that nothing closes and rows of titles."""
+    listed = [c for index, block in enumerate(blocks) for c in candidates(index, block)]
+    closed = {name.replace("_", " ") for name in _CLOSING_TAG.findall(text)} if "</" in text else set()
     listed = [c for c in listed if c.form != "tag" or not c.name or c.name in closed or _is_voice(blocks, c)]
     rows = Counter(c.key for c in listed if c.form == "row")
-    listed = [c for c in listed if c.form != "row" or rows[c.key] > 1 or not is_title_row(blocks, c.block)]
-    election = Election(blocks, reading, cast)
+    return [c for c in listed if c.form != "row" or rows[c.key] > 1 or not is_title_row(blocks, c.block)]
+
+
+def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell: Tell) -> Labels:
+    """Decide who speaks and mark every label."""
+    listed = list(_without_breaks(_listed(source.text, blocks), blocks))
+    excluded = set(map(name_key, reading.not_speakers))
+    election = Election(blocks, reading, _known(reading))
     accepted = election.accept([c for c in listed if c.key not in excluded])
     names = _canonical([c for c in accepted if c.name], reading, tell, blocks)
     labels = Labels(names=frozenset(key for c in accepted if (key := c.key)) | frozenset(map(name_key, names.values())))

@@ -17,8 +17,9 @@ from pipeline.source.readers.boilerplate import mark_boilerplate
 from pipeline.source.readers.brackets import Brackets, Cut
 from pipeline.source.readers.forms import Label
 from pipeline.source.readers.inline import References, mark_inline
-from pipeline.source.readers.labels import Labels, find_labels
+from pipeline.source.readers.labels import Labels, find_labels, label_places
 from pipeline.source.readers.lines import Vocabulary, mark_line_ends
+from pipeline.source.readers.speech import Speech
 from pipeline.source.script import Piece, Reading, Script, ScriptWriter
 from pipeline.source.spoken import text as texts
 from pipeline.words import counted
@@ -83,9 +84,10 @@ class _Reader:
         """The pieces of a file."""
         source, reading = self._source, self._reading
         names = {name.casefold() for name in (*reading.cast, *reading.aliases)}
-        mark_boilerplate(source, names, self._warn, self._refuse)
-        blocks = read_blocks(source, plain_text=plain_text)
-        self._references = read_references(source.text)
+        speech = Speech(lambda: label_places(source.text, reading))
+        mark_boilerplate(source, names, speech, self._warn, self._refuse)
+        blocks = read_blocks(source, speech, plain_text=plain_text)
+        self._references = read_references(source.text, speech)
         labels = find_labels(source, blocks, reading, self._warn)
         self._brackets.speakers = labels.names
         self._brackets.is_play = labels.is_play
