@@ -17,7 +17,7 @@ from pipeline.source.spoken import text as texts
 CLOCK = r"\d{1,3}:\d{2}(?::\d{2})?(?:[.,]\d{1,6})?"
 CLOCKS = rf"{CLOCK}(?:\s*(?:-|–|—|-->|to)\s*{CLOCK})?"
 STAMP = rf"(?:\\?\[\s*@?{CLOCKS}\s*\\?\]|\(\s*@?{CLOCKS}\s*\)|<{CLOCKS}>)"
-ANY_STAMP = rf"(?:{STAMP}|@?{CLOCKS})"
+ANY_STAMP = rf"(?:{STAMP}|@?(?:\d{{4}}-\d\d-\d\d[ T])?{CLOCKS})"
 
 _CLOCKS = re.compile(rf"@?{CLOCKS}")
 _LONG_CLOCK = re.compile(r"\d{1,3}:\d{2}:\d{2}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pipeline.source.readers.blocks import Block
 from pipeline.source.readers.forms import (
     ABOVE,
+    CALENDAR,
     FORMS,
     STAMPS,
     SURE,
@@ -33,7 +34,15 @@ BOTH = re.compile(r"\s+(?:and|&|und|et|y|\+)\s+|\s*[/&+]\s*", re.IGNORECASE)
 _NOBODY = frozenset("host guest speaker the person voice man woman dr mr mrs".split())
 _TITLES_OF_COLUMNS = frozenset("speaker name character who role person host voice sprecher".split())
 _TITLE_OF_TEXTS = re.compile(r"(?:line|text|dialogue|dialog|words|speech|what|script|content)s?")
-_NICKNAME = re.compile(r"[a-z][a-z0-9_.-]*")
+_PERSONS = frozenset(
+    """dramatis personae|dramatis personæ|persons represented|persons of the play|the persons of the play|characters
+    |persons in the play|characters in the play|characters of the play|cast of characters|the characters|personen
+    |personnages|the persons|dramatis personae and setting""".replace("\n    ", "").split("|")
+)
+_ACT = re.compile(
+    r"(?:ACT|Act|SCENE|Scene|PROLOGUE|Prologue|INDUCTION|(?:FIRST|First) (?:ACT|Act)|AKT|Akt|ACTE|Acte)\b"
+)
+_NICKNAME = re.compile(r"[a-z][a-z0-9_.'’-]*(?: [a-z][a-z0-9_.'’-]*){0,2}")
 
 
 @dataclass
@@ -44,17 +53,23 @@ class Election:
     reading: Reading
     cast: set[str]
     nicknames: set[str] = field(default_factory=set)  # names in lower case that explain the file
+    mark_of_alone: str = ""  # the mark of most names on lines of their own
+    skipped: range = range(0)  # the blocks of a list of persons
 
     def accept(self, listed: Sequence[Candidate]) -> list[Candidate]:
         """The candidates that are labels, at most one at each place, in the order of the file."""
         if self.reading.labels == "none":
             return []
+        self.skipped = _persons_of_a_play(self.blocks)
         by_form: dict[Form, list[Candidate]] = {form: [] for form in FORMS}
         for candidate in listed:
-            by_form[candidate.form].append(candidate)
+            if candidate.block not in self.skipped:
+                by_form[candidate.form].append(candidate)
         self.nicknames = self._nicknames(by_form)
         forms = self._winners(by_form)
         coming_back = self._coming_back(by_form, forms)
+        marks = Counter(map(self._mark, by_form["alone"]))
+        self.mark_of_alone = max(marks, key=lambda mark: marks[mark], default="")
         heads = self._heads(by_form, forms, coming_back)
         chosen: dict[tuple[int, int, int], Candidate] = {}
         at_starts: set[str] = set()
@@ -71,22 +86,35 @@ class Election:
         return [chosen[at] for at in sorted(chosen)]
 
     def _nicknames(self, by_form: Mapping[Form, Sequence[Candidate]]) -> set[str]:
-        """Names in lower case, where two or more of them come back and begin half of the paragraphs: "danny:"."""
+        """Names in lower case, where several of them come back and begin most of the paragraphs: "danny:"."""
         for form in WITH_COLON:
             hits = [
                 hit for hit in by_form[form] if _NICKNAME.fullmatch(hit.name) and may_be_name(hit.name.capitalize())
             ]
             if hits and all(map(self._has_stamp, hits)):
                 return {hit.key for hit in hits}  # "0:17:57 danny: Hello."
-            counts = Counter(hit.key for hit in hits)
-            names = {key for key in counts if counts[key] > 2}
-            hits = [hit for hit in hits if hit.key in names and not hit.start]
-            if len(names) > 1 and self._share(form, hits) >= 0.5:
-                return names
+            counts = Counter(hit.key for hit in hits if not hit.start)
+            several = {key for key in counts if counts[key] > 1}
+            in_lists = {hit.key for hit in hits if self.blocks[hit.block].lines[hit.line].is_item}
+            often = {key for key in several - in_lists if counts[key] > 2 and " " not in key}
+            share = self._share(form, [hit for hit in hits if hit.key in several and not hit.start])
+            if len(several) > 1 and share >= (0.5 if len(often) > 1 else 0.8):
+                return several
+            if often and self._explains(form, by_form[form], self._share(form, by_form[form])):
+                return often  # beside names with capitals
         return set()
 
-    def _may_be_name(self, name: str, key: str) -> bool:
-        return key in self.nicknames or may_be_name(name)
+    def _mark(self, candidate: Candidate) -> str:
+        text = self.blocks[candidate.block].lines[candidate.line].text
+        return "**" if "**" in text or "__" in text else "*"
+
+    def _may_be_name(self, hit: Candidate) -> bool:
+        return hit.key in self.nicknames or hit.key in self.cast or hit.form == "chat" or may_be_name(hit.name)
+
+    def _for_counting(self, hits: Iterable[Candidate]) -> Iterator[Candidate]:
+        """Those with names; in a book a plain name within a line is no sign of dialogue: "Outside: nothing."."""
+        is_book = self.reading.kind == "audiobook"
+        return (hit for hit in hits if hit.key and not (is_book and hit.start and hit.form == "plain"))
 
     def _heads(
         self, by_form: Mapping[Form, Sequence[Candidate]], forms: set[Form], coming_back: set[str]
@@ -111,6 +139,10 @@ class Election:
             return False
         if candidate.form in WITH_COLON and (key in self.cast or key in coming_back):
             return True
+        if candidate.form == "chat":
+            return wins
+        if candidate.form == "alone" and key not in self.cast and key not in coming_back:
+            return wins and self._stands_once(candidate) and self._mark(candidate) == self.mark_of_alone
         return wins and (key in self.cast or key in coming_back or self._stands_once(candidate))
 
     def _stands_once(self, candidate: Candidate) -> bool:
@@ -132,15 +164,14 @@ class Election:
         return winners
 
     def _explains(self, form: Form, hits: Sequence[Candidate], share: float) -> bool:
-        counts = Counter(
-            hit.key for hit in hits if hit.key and (self._may_be_name(hit.name, hit.key) or hit.key in self.cast)
-        )
+        hits = list(self._for_counting(hits))
+        counts = Counter(hit.key for hit in hits if self._may_be_name(hit))
         labelled = sum(counts.values())
         if not labelled:
             return False
         again = sum(count for count in counts.values() if count > 1)
         in_cast = any(key in self.cast for key in counts)
-        plausible = labelled / sum(1 for hit in hits if hit.key)
+        plausible = labelled / len(hits)
         if form in WITH_COLON:
             enough = again >= labelled / 2 and share >= 0.2
             is_podcast = self.reading.kind == "podcast" or all(map(self._has_stamp, hits))
@@ -153,6 +184,8 @@ class Election:
             return enough or whole or strong or (in_cast and share >= 0.2)
         if in_cast and share >= 0.3:
             return True
+        if form in ABOVE and len(hits) > 1 and all(map(self._has_stamp, hits)):
+            return share >= 0.3 and plausible >= 0.6
         several = sum(count > 1 for count in counts.values()) > 1 or (form in SURE and len(counts) > 1 and share >= 0.5)
         speaks_back = again >= 0.6 * labelled and several
         sure = form in SURE or self.reading.kind == "podcast"
@@ -175,7 +208,7 @@ class Election:
         texts_at: list[int] = []
         for index, block in enumerate(self.blocks):
             is_text = block.kind == "paragraph" or (block.kind == "row" and not is_title_row(self.blocks, index))
-            if is_text and index not in alone and not begins_with_time(block):
+            if is_text and index not in self.skipped and index not in alone and not begins_with_time(block):
                 texts_at.append(index)
                 if below is not None:
                     labelled.add(index)
@@ -198,8 +231,12 @@ class Election:
 
     def _coming_back(self, by_form: Mapping[Form, Sequence[Candidate]], forms: set[Form]) -> set[str]:
         """The names that stand twice or more, in forms with a colon or in those that win."""
+        with_colon = WITH_COLON if not forms & set(WITH_COLON) else tuple(forms & set(WITH_COLON))
         counts = Counter(
-            hit.key for form in FORMS if form in WITH_COLON or form in forms for hit in by_form[form] if hit.key
+            hit.key
+            for form in FORMS
+            if form in with_colon or form in forms
+            for hit in self._for_counting(by_form[form])
         )
         names = {hit.key: hit.name for hits in by_form.values() for hit in hits}
         longer = full_names(counts)
@@ -215,10 +252,21 @@ class Election:
             if key in self.nicknames
             or (
                 count > 1
-                and may_be_name(names[key])
+                and (may_be_name(names[key]) or (key in CALENDAR and bool(forms)))
                 and (looks_like_name(names[key]) or is_pictograph(names[key]) or count >= max(3, most / 20))
             )
         }
+
+
+def _persons_of_a_play(blocks: Sequence[Block]) -> range:
+    """The blocks from "Dramatis Personae" up to the first act: a name there is no label."""
+    for index, block in enumerate(blocks):
+        first = name_key(block.lines[0].text.strip(" \t*_#.:=")) if block.lines else ""
+        if first in _PERSONS:
+            rest = enumerate(blocks[index + 1 : index + 120], index + 1)
+            ends = (at for at, other in rest if other.lines and _ACT.match(other.lines[0].text.strip(" \t*_#")))
+            return range(index, next(ends, index))
+    return range(0)
 
 
 def is_title_row(blocks: Sequence[Block], index: int) -> bool:

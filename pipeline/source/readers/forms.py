@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, get_args
 from pipeline.source.ledger import Stretch
 from pipeline.source.readers.blocks import Block
 from pipeline.source.readers.brackets import ANY_STAMP, STAMP, is_note
-from pipeline.source.readers.inline import plain
+from pipeline.source.readers.inline import ELEMENTS, plain
 from pipeline.source.spoken import text as texts
 
 Form = Literal[
@@ -34,17 +34,18 @@ Form = Literal[
     "capitals",
     "stop",
     "row",
+    "chat",
 ]
 FORMS: tuple[Form, ...] = get_args(Form)
 WITH_COLON: tuple[Form, ...] = ("bold", "italic", "html", "bracket", "plain")
 """Forms that are tried first: a colon says that somebody speaks."""
 ABOVE: tuple[Form, ...] = ("clock", "alone", "heading", "capitals")
 """Forms in which the name stands above what is said, which goes on until the next name."""
-SURE: tuple[Form, ...] = ("tag", "capitals", "clock")
+SURE: tuple[Form, ...] = ("tag", "capitals", "clock", "chat")
 """Forms that nobody writes for anything else, so that names need not come back."""
 
 _NO_STAMP = r"(?!\s*@?\d{1,3}:\d{2})"  # else a stamp could be read in two ways, and many of them in as many as 2**n
-_DIRECTION = rf"(?:\({_NO_STAMP}[^()\n]{{1,60}}\)|\\?\[{_NO_STAMP}[^\[\]\n]{{1,60}}?\\?\])"
+_DIRECTION = rf"(?:\({_NO_STAMP}[^()\n]{{1,160}}\)|\\?\[{_NO_STAMP}[^\[\]\n]{{1,60}}?\\?\])"
 _BEFORE = rf"(?:{ANY_STAMP}(?:\s+|\s*[-–|]\s*)|{STAMP}\s*)?(?:[^\w\s\[\](){{}}<>*_.,:;!?\"'#@-]+\s*)?"
 _AFTER = rf"(?:\s*+(?:{ANY_STAMP}|{_DIRECTION}))*+"
 _SAID = rf"(?:\s*{STAMP})?\s*"
@@ -63,7 +64,7 @@ _LINES: dict[Form, re.Pattern[str]] = {
         rf"(?:\s*[:：]\s*(?P=mark)|(?P=mark){_AFTER}\s*[:：])(?=\s|$){_SAID}"
     ),
     "html": re.compile(
-        rf"{_BEFORE}<(?P<mark>b|strong|em|i|u)>(?P<name>[^<>]{{1,60}}?)"
+        rf"(?:<(?:p|div|li|dd|td)\b[^<>\n]{{0,80}}>\s*)?{_BEFORE}<(?P<mark>b|strong|em|i|u|cite|dt)>(?P<name>[^<>]{{1,60}}?)"
         rf"(?:\s*[:：]\s*</(?P=mark)>|</(?P=mark)>{_AFTER}\s*[:：]){_SAID}"
     ),
     "plain": re.compile(
@@ -86,6 +87,10 @@ _LINES: dict[Form, re.Pattern[str]] = {
     ),
     "alone": re.compile(rf"{_BEFORE}(?P<mark>\*\*\*|\*\*|__|\*|_)(?P<name>[^*_\n]{{1,60}}?)(?P=mark){_AFTER}\s*$"),
     "capitals": re.compile(rf"(?P<mark>_?)(?P<name>{_CAPITALS})\.?(?P=mark)[.:]?\s*(?:_?{_DIRECTION}_?)?\.?\s*$"),
+    "chat": re.compile(
+        rf"{_BEFORE}(?P<mark>\*\*|__|)\\?<(?P<name>[@+ ]?[^\W\d_][^<>\n]{{0,39}})\\?>(?P=mark)\s+(?=\S)"
+        rf"|{ANY_STAMP}\t(?P<bare>[^\t\n:]{{1,40}})\t\s*(?=\S)"
+    ),
     "stop": re.compile(
         rf"(?P<name>{_CAPITALS}|{_TITLED}|[QA](?=\.))(?:\.|(?=\s*_?{_DIRECTION}))(?:\s*_?{_DIRECTION}_?\.?)?\s+(?=\S)"
         rf"|_(?P<bare>[^_\n]{{1,40}}?)\.?_(?:\s*_?{_DIRECTION}_?)?[.:]?\s+(?=\S)"
@@ -96,7 +101,8 @@ _SIGNS: dict[Form, str] = {  # without one of which a line has no label of the f
     "plain": ":：",
     "clock": ":",
     **dict.fromkeys(("bracket", "bare-bracket"), "["),
-    "html": "<",
+    **dict.fromkeys(("html",), "<"),
+    "chat": "<\t",
     "dash": "-–—",
     "capitals": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "stop": ".([_",
@@ -114,8 +120,7 @@ _NOT_PEOPLE = frozenset(
     note notes warning tip tips example examples remember important question answer summary ps p.s nb n.b update edit
     source sources reference references disclaimer spoiler result results conclusion introduction intro outro chapter
     part section episode title subtitle author date time location setting scene act music sound sounds sfx break
-    monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
-    september october november december today tomorrow yesterday first second third fourth finally also however
+    today tomorrow yesterday first second third fourth finally also however
     therefore thus ingredients directions step steps total subject re fwd from to cc sent contents index figure table
     photo image video audio link links website email phone address price cost size version fact myth problem solution
     pros cons definition translation quote key objective goal goals topic topics theme themes transcript duration
@@ -123,8 +128,21 @@ _NOT_PEOPLE = frozenset(
     resources news events name contact focus poll agenda action attendees presenter presenters where when agreed
     action-item participants hosts guests sponsors episodes discord twitter github youtube instagram chapters slides
     feedback credits recap preview hint moral reason advantage disadvantage exception illustration plot synopsis
+    proposal proposals todo done next blocked blockers currently similarly previously additionally furthermore moreover
+    recently generally specifically unfortunately aim aims background decision decisions discussion context updates
+    attendance absent regrets scribe chair subtopic resolution type success failure output input error prompt response
+    status requirements features motivation dramatis mon tue tues wed thu thurs fri sat sun pro con p0 p1 p2
+    english deutsch german français french español spanish italiano italian português portuguese russian chinese
+    japanese korean 中文 日本語 한국어
     """.split()
 )
+CALENDAR = frozenset(
+    """
+    monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
+    september october november december
+    """.split()
+)
+"""Words that are people only among others: May, April."""
 _NOT_FIRST = frozenset(
     """
     in on at by for from with of to as if but and or so because when while where who whom whose what which why how
@@ -150,8 +168,10 @@ _TITLES = frozenset(
 _NUMBERED = re.compile(
     r"(?:chapter|part|section|episode|act|day|week|month|year|tip|step|rule|law|lesson|exercise|question|answer|figure"
     r"|table|psalm|verse|canto|book|volume|number|no\.|point|fact|myth|example|note|item|option|stage|level|round"
-    r"|phase|case|topic|slide|track|appendix)\s+(?:\d.*|[ivxlc]+|one|two|three|four|five|six|seven|eight|nine|ten)"
+    r"|phase|case|topic|slide|track|appendix|proposal|issue|problem|task|action|scene|priority|version)\s+(?:\d.*|[ivxlc]+|one|two|three|four|five|six|seven|eight|nine|ten)"
 )
+_MEASURE = re.compile(r"\d+\s*(?:m|min|mins|minutes?|s|sec|seconds?|h|hrs?|hours?|%|k|px|mb|gb)")
+_STAGE = re.compile(r"(?:enter|exit|exeunt|re-?enter|manet|flourish|alarums?|curtain)\b")
 _TRANSITION = re.compile(r"\b(?:cut|dissolve|fade|smash|match)\b.*\b(?:to|in|out)$|^(?:fade|cut)\b|notes?$|^the end$")
 _PARTICLES = frozenset(
     """
@@ -217,6 +237,8 @@ def _of_line(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
         match = pattern.match(text, listed.end() if listed else 0)
         if match is None or ("bracket" in form and is_note(match["name"])):
             continue
+        if form == "chat" and (match["name"] or "").lower().split(" ")[0] in ELEMENTS:
+            continue
         if name := clean_name(_written(match)):
             yield Candidate(form, name, index, number, 0, match.end())
     if "<" in text:
@@ -236,6 +258,8 @@ def _tags(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
     """`<Person1>`, `<v Name>`, anywhere in a line; what closes them has no name."""
     for match in _TAG.finditer(span.text):
         name = (match["voice"] or match["name"]).strip()
+        if name.lower() in ELEMENTS:
+            continue
         if match["voice"] or any(char.isdigit() for char in name) or match["name"][0].isupper():
             closes = bool(match[1])
             yield Candidate("tag", "" if closes else name.replace("_", " "), index, number, *match.span())
@@ -254,7 +278,9 @@ def clean_name(written: str) -> str:
     name = _DIRECTIONS.sub("", STAMPS.sub("", written)) if any(sign in written for sign in "[(:<") else written
     if _MARKS.search(name):
         name = plain(name)
-    name = name.strip(" \t:[]*_.,–—-|") if not name.endswith(".") or len(name) > 4 else name.strip(" \t:[]*_,–—-|")
+    name = name.strip(" \t:[]*_,–—-|@+")
+    if not name.endswith(".") or len(name) > 4 or len(name) == 2:  # "Dr." keeps its stop, "A." does not
+        name = name.strip(" \t:[]*_.,–—-|")
     while name and unicodedata.category(name[0])[0] in "SCM":
         name = name[1:].lstrip()
     name = unicodedata.normalize("NFC", " ".join(name.split()))
@@ -281,12 +307,14 @@ def may_be_name(name: str) -> bool:
             or _IDENTIFIER.fullmatch(lowered) is not None
         )
         and name[:1].isalnum()
-        and not name.isdigit()
+        and any(map(str.isalpha, name))
+        and not _MEASURE.fullmatch(lowered)
         and len(name) <= 40
         and len(words) <= 5
-        and lowered.strip(".") not in _NOT_PEOPLE
+        and lowered.strip(".") not in _NOT_PEOPLE | CALENDAR
         and not _NUMBERED.fullmatch(lowered)
         and not _TRANSITION.search(lowered)
+        and not _STAGE.match(lowered)
         and words[0] not in _NOT_FIRST
         and not _SPEECH_VERBS & {words[-1], *words[1:3]}
         and (len(words) > 1 or words[0].rstrip(".") not in _TITLES | _SPEECH_VERBS or name == "A")

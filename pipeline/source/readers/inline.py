@@ -22,7 +22,7 @@ _MARKS = re.compile(r"[*_\[\]\\`<&]")
 _ELEMENT = re.compile(
     r"</?([a-zA-Z][a-zA-Z0-9-]*)((?:\s+[a-zA-Z_:@][\w:.@-]*\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+))*)\s*/?>"
 )
-_ELEMENTS = frozenset(
+ELEMENTS = frozenset(
     """
     a abbr acronym address article aside audio b bdi bdo big blockquote body br button canvas caption center cite code
     col colgroup data datalist dd del details dfn dialog dir div dl dt em embed fieldset figcaption figure font footer
@@ -98,7 +98,7 @@ class _PlacedState(StateInline):
             self.left_out.append((start, end, "comment"))
             return
         match = _ELEMENT.fullmatch(self.src, start, end)
-        if match is None or match[1].lower() not in _ELEMENTS:
+        if match is None or match[1].lower() not in ELEMENTS:
             return
         name, closes = match[1].lower(), self.src[start + 1] == "/"
         if name == "sup" and not closes and (close := self.src.find("</sup>", end)) > 0:

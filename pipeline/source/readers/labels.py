@@ -33,8 +33,9 @@ from pipeline.words import counted
 
 _STAMP_IN_LABEL = re.compile(rf"{STAMP}|(?<![\w:])@?{CLOCKS}")
 _DIRECTION_IN_LABEL = re.compile(r"\([^()]*[^\W\d_][^()]*\)|\\?\[[^\[\]]*\\?\](?=.*\S)")
-_NAME_IN_MARKS = re.compile(r"(?:\*\*|__|\*|_|\\?\[)([^*_\[\]\n]{1,40}?)(?:\*\*|__|\*|_|\\?\])(?=\s)")
+_NAME_IN_MARKS = re.compile(r"(?:\*\*|__|\*|_|\\?\[)([^*_\[\]\n]{1,40}?)(?:\*\*|__|\*|_|\\?\])(?![\w:*_(\[])")
 _SAID = re.compile(r"\b(?!(?:to|until|bis|and)\b)[^\W_]+", re.IGNORECASE)
+_BY_PLACE = ("stop", "dash", "alone", "heading", "row", "bare-bracket", "capitals", "chat")
 _NUMBERED_SPEAKER = re.compile(r"^[ \t]*\[[Ss][12]\]", re.MULTILINE)
 _CLOSING_TAG = re.compile(r"</([A-Za-z][\w-]{0,39}(?: \d{1,3})?)>")
 
@@ -196,6 +197,7 @@ def _tell_doubts(
             doubts.setdefault(candidate.key, (blocks[candidate.block].lines[candidate.line].number, candidate.name))
     _tell_of_labels(list(doubts.values()), reading, tell)
     if counts:
+        _tell_of_form(accepted, reading, tell, blocks)
         _tell_odd_labels(listed, taken, counts, known | set(doubts), tell, blocks)
     comes_back = max(counts.values(), default=0) > 1
     cast = set(map(name_key, reading.cast))
@@ -205,6 +207,26 @@ def _tell_doubts(
         number = blocks[once[0].block].lines[once[0].line].number
         what = f"these speak once: {names}."
         tell(number, what, "If one is no speaker, write not_speakers: [its name] in the manifest.")
+
+
+def _tell_of_form(accepted: Sequence[Candidate], reading: Reading, tell: Tell, blocks: Sequence[Block]) -> None:
+    """Names that are taken for speakers by little: by their place alone, or where few paragraphs bear them."""
+    if reading.labels or any(reading.known_name(candidate.key) for candidate in accepted):
+        return
+    named = [candidate for candidate in accepted if candidate.name]
+    ((form, _count),) = Counter(candidate.form for candidate in named).most_common(1)
+    paragraphs = sum(block.kind in ("paragraph", "row") for block in blocks)
+    few = len({candidate.block for candidate in named}) < 0.3 * paragraphs
+    if form not in _BY_PLACE and not few:
+        return
+    names = list(dict.fromkeys(candidate.name for candidate in named))
+    shown = ", ".join(names[:6]) + (" …" if len(names) > 6 else "")
+    why = f"by where they stand (form: {form})" if form in _BY_PLACE else f"in {len(named)} of {paragraphs} paragraphs"
+    what = (
+        f"{shown} {'are' if len(names) > 1 else 'is'} taken for {'speakers' if len(names) > 1 else 'a speaker'} {why}."
+    )
+    number = blocks[named[0].block].lines[named[0].line].number
+    tell(number, what, "If that is wrong, labels: none beside the script's name reads all as text.")
 
 
 def _tell_of_labels(doubts: Sequence[tuple[int, str]], reading: Reading, tell: Tell) -> None:

@@ -71,7 +71,7 @@ def _is_short_of_its_width(lines: Sequence[str]) -> bool:
 
 
 def _mark_verse(span: Stretch) -> None:
-    lines = span.text.split("\n")
+    lines = span.text.rstrip().split("\n")
     ends = lines[:-1]
     if not ends or max(map(len, lines)) > _VERSE:
         return

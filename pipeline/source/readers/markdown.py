@@ -25,6 +25,7 @@ from pipeline.source.spoken import text as texts
 from pipeline.words import counted
 
 _DIRECTION = re.compile(r"([*_])\\?[(\[][^*_()\[\]]*[)\]]\1", re.DOTALL)
+_ON_STAGE = re.compile(r"([*_])(?:Enter|Exit|Exeunt|Re-?enter|Manet|Flourish|Alarums?)\b[^*_]*\1")
 _EQUALS = re.compile(r"(?<![\w=])=(?=[^\s=])([^=\n]+?)(?<=[^\s=])=(?![\w=])")
 _TAG_ALONE = re.compile(r"([*_])([a-z][a-z ]{2,24})[.!…]?\1(?=\s+[A-Z\"“‘(*_—]|\s*$)")
 
@@ -192,7 +193,8 @@ class _Reader:
         source = self._source
         span = source.stretch(start, end)
         first, last = span.strip()
-        if _DIRECTION.fullmatch(span.text, first, last):
+        is_stage = bool(self._brackets.speakers) and _ON_STAGE.fullmatch(span.text, first, last)
+        if is_stage or _DIRECTION.fullmatch(span.text, first, last):
             span.leave_out(first, last, "direction")
             return
         mark_line_ends(span, self._vocabulary, lambda what, fix: self.warnings.append(Problem(where, what, fix)))
