@@ -288,6 +288,13 @@ def _contradictions(manifest: Manifest) -> Iterator[Problem]:
     """Names that are said to be two things at once, or that are none."""
     heads, cast = set(map(name_key, manifest.aliases)), set(map(name_key, manifest.cast))
     excluded = set(map(name_key, manifest.not_speakers))
+    for head in manifest.aliases:
+        if not name_key(head):
+            yield Problem(manifest.where("aliases"), "a name is empty.", "Write one, or take the line out.")
+    for name, count in Counter(map(name_key, manifest.cast)).items():
+        if count > 1:
+            twice = " and ".join(f'"{other}"' for other in manifest.cast if name_key(other) == name)
+            yield Problem(manifest.where("cast"), f"{twice} are one speaker, in cast: twice.", "Keep one of them.")
     for path, name in manifest.names():
         key, where = name_key(name), manifest.where(*path)
         if not key:

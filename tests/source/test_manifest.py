@@ -161,6 +161,8 @@ def test_nothing_anybody_writes_ends_in_a_traceback(tmp_path_factory: pytest.Tem
         ("aliases: {Ann: [Bob], Bob: [Ann]}", '3: "Bob" is an alias of Ann, and in aliases:'),
         ("cast: {Bob: leo}\naliases: {Ann: [Bob]}", '4: "Bob" is an alias of Ann, and in cast:'),
         ('speakers: [""]', "3: a name is empty."),
+        ('aliases: {"": [Bob]}', "3: a name is empty."),
+        ("cast: {ANN: ben, ann: ada}", '3: "ANN" and "ann" are one speaker, in cast: twice.'),
     ],
 )
 def test_a_name_cannot_be_two_things(tmp_path: Path, lines: str, said: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from pipeline.source.ledger import Reason, Source
 from pipeline.source.readers.books import mark_contents, mark_gutenberg
@@ -181,16 +181,13 @@ def _mark_front_matter(source: Source, names: Collection[str], speech: Speech, t
     closers = {"---": ("---", "..."), "+++": ("+++",), ";;;": (";;;",)}.get(fence, ())
     end = next((index for index, line in enumerate(lines[first + 1 :], first + 1) if line.rstrip() in closers), 0)
     inside, after = lines[first + 1 : end], lines[end + 1 :]
-    starts = (
-        len(source.text) - len(source.text.removeprefix("\ufeff")),
-        sum(len(line) + 1 for line in lines[: first + 1]),
+    skipped = len(source.text) - len(source.text.removeprefix("\ufeff"))
+    starts = list(accumulate((len(line) + 1 for line in lines[: max(end, first) + 1]), initial=skipped))
+    said = any(
+        speech.begins_at(starts[at], starts[at] + len(lines[at])) and _is_said(lines[at], inside)
+        for at in range(first + 1, end)
     )
-    body = sum(starts), sum(starts) + sum(len(line) + 1 for line in inside)
-    if (
-        end
-        and not speech.begins_at(*body)
-        and (_is_metadata(inside, after, names) if fence == "---" else _is_data(inside))
-    ):
+    if end and not said and (_is_metadata(inside, after, names) if fence == "---" else _is_data(inside)):
         keys = {match[1].lower() for line in lines[first + 1 : end] if (match := _KEY.match(line))}
         if fence == "---" and keys and not keys & _SURE_KEYS:
             what = f"{end - first - 1} lines between dashes are taken for front matter, and not read."
@@ -200,14 +197,21 @@ def _mark_front_matter(source: Source, names: Collection[str], speech: Speech, t
         end = 0
     else:
         end = _header_end(lines, first, names)
-        stop = starts[0] + sum(len(line) + 1 for line in lines[:end])
-        end = 0 if end and speech.begins_at(0, stop) else end
+        starts = list(accumulate((len(line) + 1 for line in lines[:end]), initial=skipped))
+        end = next((at for at in range(end) if speech.begins_at(starts[at], starts[at] + len(lines[at]))), end)
         odd = [line for line in lines[first:end] if (match := _KEY.match(line)) and match[1].lower() not in _SURE_KEYS]
         if odd or (end and lines[first].startswith("%")):
             what = f"{end - first} lines at the top are taken for front matter, and not read."
             tell(first + 1, what, "Put text or a heading above them, or name the speakers in cast:.")
     if end:
-        source.leave_out(0, starts[0] + sum(len(line) + 1 for line in lines[:end]), "front matter")
+        source.leave_out(0, skipped + sum(len(line) + 1 for line in lines[:end]), "front matter")
+
+
+def _is_said(line: str, inside: Sequence[str]) -> bool:
+    """Whether a line with a speaker's name is said, and does not give their voice: "host1: am_adam" below a title."""
+    keys = (_KEY.match(other.strip()) for other in inside)
+    has_sure_key = any(match is not None and match[1].lower() in _SURE_KEYS for match in keys)
+    return not has_sure_key or _SENTENCE_END.search(line.rstrip()) is not None
 
 
 def _is_data(lines: Sequence[str]) -> bool:

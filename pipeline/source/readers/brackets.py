@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pipeline.source.ledger import Reason, Source, Stretch
 from pipeline.source.script import MAX_PAUSE_S
@@ -42,11 +43,14 @@ _NOTES_TEXT = """|music|music playing|theme music|intro music|outro music|upbeat
 |background noise|blank_audio|no audio|break|ad break|sic|transition|end|intro|outro|music ends|audio|video playing\
 |?|??|???"""
 _NOTES = frozenset(_NOTES_TEXT.split("|"))
-_CUE = re.compile(
-    r"(?:sfx|fx|sounds?|music|songs?|jingle|noises?|theme|intro|outro|ambien\w+|cut to|fades?|segue|transition|ad break"
-    r"|advert\w*|commercial|sponsor|audio|clip|door|opening|closing|phone|crowd|background)\b.*"
-    r"|.*\b(?:music|song|jingle|playing|plays?|fades?|fading|rings?|ringing|chimes?|opens?|closes?|slams?|knock(?:s|ing)?"
-    r"|footsteps|thunder|rain|wind|noises?|sounds?|sfx|in background|inaudible|unintelligible|crosstalk)"
+_SURE_CUE = re.compile(  # wherever it stands; others are cues between sentences
+    r"(?:sfx|fx|sounds?|music|songs?|jingle|noises?|theme|intro|outro|ambien\w+|cut to|fades?|segue|ad break)\b.*"
+    r"|.*\b(?:music|song|jingle|noises?|sounds?|sfx|in background|inaudible|unintelligible|crosstalk)"
+)
+_SOUND = re.compile(
+    r"(?:\w+ ){1,2}(?:plays?|playing|rings?|ringing|chimes?|opens?|closes?|slams?|knocks?|knocking|fades?(?: in| out)?"
+    r"|falls?|starts?|stops?|ends?|barks?|cheers?|approaching)|footsteps|thunder|inaudible|unintelligible|crosstalk|static"
+    r"|applause|music|silence"
 )
 _MANNER = frozenset(
     """
@@ -95,6 +99,11 @@ class Brackets:
     is_play: bool = False
     doubtful: list[str] = field(default_factory=list)  # what is taken for a cue by its place alone
 
+    @cached_property
+    def _has_first(self) -> bool:
+        """Whether raised numbers are notes: there is a first one."""
+        return re.search(r"[^\W\d_]{4}¹|[.,;:!?”]¹", self.source.text) is not None
+
     def read(self, span: Stretch, speaker: str | None) -> list[Cut]:
         """Mark what is not spoken in a paragraph of `speaker`; where it is cut, in order."""
         cuts: list[Cut] = []
@@ -104,7 +113,8 @@ class Brackets:
         if "(" in text:
             cuts += self._round(span)
         for match in _RAISED_NUMBER.finditer(text):
-            span.leave_out(*match.span(), "footnote")
+            if match[0] not in "²³" or self._has_first:  # "square metres²"
+                span.leave_out(*match.span(), "footnote")
         if "<" in text:
             for match in _BREAK.finditer(text):
                 seconds = float(match[1]) / (1000 if match[2].lower() == "ms" else 1) if match[1] else _BEATS["beat"]
@@ -150,6 +160,7 @@ class Brackets:
         """Leave a bracket out, and with it the gap that it leaves before a sign."""
         if span.text[end : end + 1] and span.text[end] in _CLOSING_SIGNS:
             start = len(span.text[:start].rstrip())
+            end += span.text[end] == "." and span.text[start - 1 : start] in (".", "!", "?")
         span.leave_out(start, end, reason)
 
     def _pause(self, note: str, shown: str) -> float | None:
@@ -183,7 +194,9 @@ class Brackets:
         opens = not attached.strip() or attached in "([“\"'"
         number = re.fullmatch(r"\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*", note) is not None
         sign = re.fullmatch(r"[A-Zabc*†‡]", note) is not None and not opens
-        if number or sign or (len(note) == 1 and note in "*†‡"):
+        after = span.text[match.end() :].lstrip()[:1]
+        is_word = attached == " " and after.islower()  # "He chose [5] apples."
+        if (number and not is_word) or sign or (len(note) == 1 and note in "*†‡"):
             return "footnote"
         if self._is_of_another(note.strip(".!…* "), speaker):
             return "cue"
@@ -194,13 +207,14 @@ class Brackets:
         first = lowered.split()[0].rstrip(",;") if lowered else ""
         if lowered in _MANNER or (first in _MANNER and len(lowered.split()) < 6):
             return "direction"
-        if _CUE.fullmatch(lowered.replace("_", " ")) or (note.isupper() and len(note.split()) > 1):
+        if _SURE_CUE.fullmatch(lowered.replace("_", " ")):
             return "cue"
         return self._by_place(span.text, match, note)
 
     def _is_of_another(self, note: str, speaker: str | None) -> bool:
         """Whether a note tells what somebody does who is not speaking: "[Brian laughs]" in Erik's turn."""
-        names = [name for name in self.speakers if note.lower().startswith(f"{name} ")]
+        words = note.lower().split(" ")
+        names = [name for end in range(1, min(len(words), 6)) if (name := " ".join(words[:end])) in self.speakers]
         own = (speaker or "").lower()
         if names:
             return own not in names and note[len(max(names, key=len)) + 1].islower()
@@ -242,7 +256,8 @@ class Brackets:
     def _is_direction(text: str, match: re.Match[str], inner: str) -> bool:
         """Whether a bracket without a capital, between sentences, tells of a manner or a sound: "(door slams)"."""
         words = inner.split()
-        tells = words and ((words[0] in _MANNER and len(words) < 4) or _CUE.fullmatch(inner))
+        is_manner = words and (words[-1] if words[0].endswith("ly") else words[0]) in _MANNER
+        tells = (is_manner and (len(words) == 1 or (len(words) == 2 and "ly" in inner))) or _SOUND.fullmatch(inner)
         if not tells or not match[1][:1].islower() or texts.nearest_tag(inner):
             return False
         before, after = text[: match.start()].rstrip(" *_"), text[match.end() :].lstrip(" *_")

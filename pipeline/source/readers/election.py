@@ -87,22 +87,22 @@ class Election:
 
     def _nicknames(self, by_form: Mapping[Form, Sequence[Candidate]]) -> set[str]:
         """Names in lower case, where several of them come back and begin most of the paragraphs: "danny:"."""
-        for form in WITH_COLON:
-            hits = [
-                hit for hit in by_form[form] if _NICKNAME.fullmatch(hit.name) and may_be_name(hit.name.capitalize())
-            ]
-            if hits and all(map(self._has_stamp, hits)):
-                return {hit.key for hit in hits}  # "0:17:57 danny: Hello."
-            counts = Counter(hit.key for hit in hits if not hit.start)
-            several = {key for key in counts if counts[key] > 1}
-            in_lists = {hit.key for hit in hits if self.blocks[hit.block].lines[hit.line].is_item}
-            often = {key for key in several - in_lists if counts[key] > 2 and " " not in key}
-            share = self._share(form, [hit for hit in hits if hit.key in several and not hit.start])
-            if len(several) > 1 and share >= (0.5 if len(often) > 1 else 0.8):
-                return several
-            if often and self._explains(form, by_form[form], self._share(form, by_form[form])):
-                return often  # beside names with capitals
-        return set()
+        return {key for form in WITH_COLON for key in self._nicknames_of(form, by_form[form])}
+
+    def _nicknames_of(self, form: Form, listed: Sequence[Candidate]) -> set[str]:
+        hits = [hit for hit in listed if _NICKNAME.fullmatch(hit.name) and may_be_name(hit.name.capitalize())]
+        stamped = [hit for hit in hits if self._has_stamp(hit)]
+        if stamped and len(stamped) >= 0.8 * len(hits):
+            return {hit.key for hit in stamped}  # "0:17:57 danny: Hello."
+        counts = Counter(hit.key for hit in hits if not hit.start)
+        several = {key for key in counts if counts[key] > 1}
+        in_lists = {hit.key for hit in hits if self.blocks[hit.block].lines[hit.line].is_item}
+        often = {key for key in several - in_lists if counts[key] > 2 and " " not in key}
+        share = self._share(form, [hit for hit in hits if hit.key in several and not hit.start])
+        if len(several) > 1 and share >= (0.5 if len(often) > 1 else 0.8):
+            return several
+        is_beside = bool(often) and self._explains(form, listed, self._share(form, listed))
+        return often if is_beside else set()  # beside names with capitals
 
     def _mark(self, candidate: Candidate) -> str:
         text = self.blocks[candidate.block].lines[candidate.line].text
@@ -137,7 +137,7 @@ class Election:
             return wins
         if candidate.form == "heading" and self.reading.chapters_at is not None:
             return False
-        if candidate.form in WITH_COLON and (key in self.cast or key in coming_back):
+        if candidate.form in WITH_COLON and (key in self.cast or (key in coming_back and key not in CALENDAR)):
             return True
         if candidate.form == "chat":
             return wins
@@ -231,13 +231,15 @@ class Election:
 
     def _coming_back(self, by_form: Mapping[Form, Sequence[Candidate]], forms: set[Form]) -> set[str]:
         """The names that stand twice or more, in forms with a colon or in those that win."""
-        with_colon = WITH_COLON if not forms & set(WITH_COLON) else tuple(forms & set(WITH_COLON))
-        counts = Counter(
-            hit.key
-            for form in FORMS
-            if form in with_colon or form in forms
-            for hit in self._for_counting(by_form[form])
-        )
+        winners = forms & set(WITH_COLON)
+        strong: tuple[Form, ...] = ("bold", "html", "bracket")
+        others = WITH_COLON if self.reading.kind == "podcast" else strong  # plain names in prose are no dialogue
+        counted = forms if winners else forms | set(others)
+        counts = Counter(hit.key for form in FORMS if form in counted for hit in self._for_counting(by_form[form]))
+        for form in {*strong, "plain"} - counted:
+            often = Counter(hit.key for hit in by_form[form] if hit.key and not hit.start)
+            for key, count in often.items():  # "CW:" among many "**Ann Lee:**"
+                counts[key] += count if key in counts or count > 2 else 0
         names = {hit.key: hit.name for hits in by_form.values() for hit in hits}
         longer = full_names(counts)
         for key in [key for key in counts if counts[key] == 1]:

@@ -132,17 +132,17 @@ _NOT_PEOPLE = frozenset(
     recently generally specifically unfortunately aim aims background decision decisions discussion context updates
     attendance absent regrets scribe chair subtopic resolution type success failure output input error prompt response
     status requirements features motivation dramatis mon tue tues wed thu thurs fri sat sun pro con p0 p1 p2
-    english deutsch german français french español spanish italiano italian português portuguese russian chinese
-    japanese korean 中文 日本語 한국어
     """.split()
 )
 CALENDAR = frozenset(
     """
     monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
     september october november december
+    english deutsch german français french español spanish italiano italian português portuguese russian chinese
+    japanese korean 中文 日本語 한국어
     """.split()
 )
-"""Words that are people only among others: May, April."""
+"""Words that are people only among others: May, the Frenchman of a play."""
 _NOT_FIRST = frozenset(
     """
     in on at by for from with of to as if but and or so because when while where who whom whose what which why how

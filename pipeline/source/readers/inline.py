@@ -41,11 +41,11 @@ _SPACED = frozenset(
 _BARE_ADDRESS = re.compile(
     r"(?<![\w@./])(?:(?:(?:https?|ftp)://|www\.)(?:[^\s<>\"“”()\[\]/@]*@)?(?P<site>[\w-]+(?:\.[\w-]+)*)(?::\d+)?"
     r"(?:[/?#][^\s<>\"“”]*)?"
-    r"|(?P<bare>(?:[a-z0-9-]{1,63}\.){1,4}(?:com|org|net|io|fm|co|edu|gov|dev|ai|app|tv|me|info|eu|uk|de|fr|es|it|nl|ca|au"
-    r"|jp|ly|be|gg|xyz))/[^\s<>\"“”]*)",
+    r"|(?P<bare>(?:[a-z0-9-]{1,63}\.){1,4}(?:com|org|net|io|fm|edu|gov|dev|app|tv|info|eu|uk|de|fr|nl|jp|ly|gg|xyz))/[^\s<>\"“”]*)",
     re.IGNORECASE,
 )
 _WIKI = re.compile(r"(!?)\[\[([^\[\]|\n]*)(?:\|([^\[\]\n]*))?\]\]")
+_MOST_BRACKETS = 5000  # in one paragraph; one with more has no links, which take long to look for
 _RAISED = re.compile(r"(?:\d|(?<![^\W_])[^\W\d_])$")  # a number, or a letter alone
 _FOOTNOTE_MARK = re.compile(r"[\[(]?(?:\d{1,3}|[a-z*†‡])[\])]?", re.IGNORECASE)
 
@@ -101,9 +101,12 @@ class _PlacedState(StateInline):
         if match is None or match[1].lower() not in ELEMENTS:
             return
         name, closes = match[1].lower(), self.src[start + 1] == "/"
-        if name == "sup" and not closes and (close := self.src.find("</sup>", end)) > 0:
+        if name == "sup" and not closes and (close := self.src.find("</sup>", end, end + 40)) > 0:
             inner = self.src[end:close]
-            raised = _RAISED.search(self.src[max(start - 2, 0) : start]) is not None and inner.lstrip("-+−").isdigit()
+            is_power = _RAISED.search(self.src[max(start - 2, 0) : start]) is not None
+            raised = (is_power and re.fullmatch(r"[-+−]?\d+|[a-z]", inner) is not None) or (
+                inner in ("2", "3") and self.src[start - 1 : start].isalpha() and "<sup>1</sup>" not in self.src
+            )
             if not raised and _FOOTNOTE_MARK.fullmatch(inner):
                 self.replaced.append((start, close + 6, "", "footnote"))
             elif raised:
@@ -116,8 +119,10 @@ class _PlacedState(StateInline):
 
 
 @cache
-def _parser() -> MarkdownIt:
+def _parser(*, links: bool) -> MarkdownIt:
     parser = MarkdownIt("commonmark")
+    if not links:
+        parser.disable(["link", "image"])
     ruler = parser.inline.ruler
     for rule in list(ruler.__rules__):
         ruler.at(rule.name, _placing(rule.name, rule.fn))
@@ -141,7 +146,7 @@ def mark_inline(span: Stretch, references: References | None = None) -> None:
     if "[[" in text:
         _mark_wiki_links(span)
     if _MARKS.search(text):
-        parser = _parser()
+        parser = _parser(links=text.count("[") < _MOST_BRACKETS)
         state = _PlacedState(text, parser, references or {})
         parser.inline.tokenize(state)
         for rule in parser.inline.ruler2.getRules("")[:-1]:  # all but the one that joins tokens

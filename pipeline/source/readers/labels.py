@@ -33,6 +33,7 @@ from pipeline.words import counted
 
 _STAMP_IN_LABEL = re.compile(rf"{STAMP}|(?<![\w:])@?{CLOCKS}")
 _DIRECTION_IN_LABEL = re.compile(r"\([^()]*[^\W\d_][^()]*\)|\\?\[[^\[\]]*\\?\](?=.*\S)")
+_FIRST_OF_SEVERAL = re.compile(r"\s*[,/&(]\s*|\s+and\s+")
 _NAME_IN_MARKS = re.compile(r"(?:\*\*|__|\*|_|\\?\[)([^*_\[\]\n]{1,40}?)(?:\*\*|__|\*|_|\\?\])(?![\w:*_(\[])")
 _SAID = re.compile(r"\b(?!(?:to|until|bis|and)\b)[^\W_]+", re.IGNORECASE)
 _BY_PLACE = ("stop", "dash", "alone", "heading", "row", "bare-bracket", "capitals", "chat")
@@ -261,7 +262,9 @@ def _tell_odd_labels(
             and not is_heading(name.split()[0])
             and may_be_name(name[:1].upper() + name[1:])
         )
-        if begins and candidate.key not in named and (colon or candidate.key in speakers):
+        first = name_key(_FIRST_OF_SEVERAL.split(name)[0])  # "Ann, sad:"
+        known = candidate.key in speakers or (candidate.form in WITH_COLON and first in speakers)
+        if begins and candidate.key not in named and (colon or known):
             odd.setdefault(line.number, line.text[: candidate.end])
     for index, block in enumerate(blocks):
         match = _NAME_IN_MARKS.match(block.lines[0].text) if block.kind == "paragraph" else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from pipeline.source.ledger import Source, Stretch
 from pipeline.source.readers.blocks import Block
@@ -18,6 +19,7 @@ _ALONE = re.compile(rf"\s*(?:{ANY_STAMP})\s*:?\s*")
 _BRACKETED = re.compile(rf"{STAMP}\s*:?\s*")
 _BARE = re.compile(rf"@?{CLOCKS}\s+(?=\S)")
 _BARE_AFTER = re.compile(rf"\s*(@?{CLOCKS})(?=\s|$)\s*")
+_GOES_ON = re.compile(r"(?:…|\.\.\.)\s*:\s+(?=\S)")  # what minutes have for the same speaker
 _INDEX = re.compile(r"\d{1,5}")
 
 
@@ -41,15 +43,32 @@ def mark_times_after(blocks: Sequence[Block], labels: Sequence[Candidate]) -> No
         stretch.leave_out(start, end, "time stamp")
 
 
+def _are_verses(paragraphs: Sequence[tuple[int, Block]]) -> bool:
+    """Whether the numbers at the heads count verses: "3:16 For God", "3:17 For …"."""
+    found = (_BARE.match(line.text) for _index, block in paragraphs for line in block.lines)
+    clocks = [match[0].strip(" @").split(":") for match in found if match]
+    numbers = [int(clock[0]) * 1000 + int(clock[1]) for clock in clocks if len(clock) == 2 and clock[1].isdigit()]
+    steps = sum(after - before == 1 for before, after in pairwise(numbers))
+    return len(numbers) > 2 and 2 * steps > len(numbers)
+
+
 def mark_times(blocks: Sequence[Block], source: Source) -> Iterator[tuple[int, Label]]:
     """Times at the head of lines; for a paragraph that begins so its index, and where its words begin."""
     paragraphs = [(index, block) for index, block in enumerate(blocks) if block.kind == "paragraph"]
     starts = [[_BARE.match(line.text) is not None for line in block.lines] for _index, block in paragraphs]
     heads, lines = sum(one[0] for one in starts), sum(map(sum, starts))
-    is_timed = lines > 2 and (heads >= 0.3 * len(paragraphs) or lines >= 0.3 * sum(map(len, starts)))
+    is_timed = (
+        not _are_verses(paragraphs)
+        and lines > 2
+        and (heads >= 0.3 * len(paragraphs) or lines >= 0.3 * sum(map(len, starts)))
+    )
     for index, block in paragraphs:
         for number, line in enumerate(block.lines):
             text = line.text
+            if (goes_on := _GOES_ON.match(text)) and not source.is_marked(line.span.place(0), line.span.end(1)):
+                line.span.leave_out(*goes_on.span(), "label")
+                yield index, Label(line.span.place(0), line.span.end(goes_on.end()), line.number, None)
+                continue
             match = _ALONE.fullmatch(text) or _BRACKETED.match(text) or (_BARE.match(text) if is_timed else None)
             if match is None or source.is_marked(line.span.place(0), line.span.end(1)):
                 continue

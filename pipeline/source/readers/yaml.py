@@ -20,15 +20,18 @@ from pipeline.source.script import MAX_PAUSE_S, Reading, Script, ScriptWriter
 
 _TURN_KEYS = ("speaker", "text", "pause_s", "voice")
 _COMMENT = re.compile(r"(?<!\S)#[^\n]*")
-_PROPERTIES = re.compile(r"(?:[!&]\S*\s+)+")
-_FOLD = r"(?P<fold>[ \t]*+\n\s*+)"
+_PROPERTIES = re.compile(r"(?:[!&]\S*\s+(?:#[^\n]*\n\s*)*)+")
+_BREAKS = "\n\x85\u2028\u2029"
+_FOLD = rf"(?P<fold>[ \t]*+[{_BREAKS}][ \t{_BREAKS}]*+)"
+_SPACES = rf"[ \t]++(?![{_BREAKS}])"
 _FLOW = {  # what a scalar is made of, by its quote
     '"': re.compile(
-        rf"\\\n[ \t]*+|{_FOLD}|(?P<escape>\\(?:x..|u.{{4}}|U.{{8}}|.))|(?P<text>(?:[^\\\s\"]|[ \t]++(?!\n))++)",
+        rf"\\\n[ \t]*+|{_FOLD}|(?P<escape>\\(?:x..|u.{{4}}|U.{{8}}|.))"
+        rf"|(?P<text>(?:[^\\\"\s]|[^\S \t{_BREAKS}]|{_SPACES})++)",
         re.DOTALL,
     ),
-    "'": re.compile(rf"{_FOLD}|(?P<quote>'')|(?P<text>(?:[^'\s]|[ \t]++(?!\n))++)"),
-    "": re.compile(rf"{_FOLD}|(?P<text>(?:\S|[ \t]++(?!\n))++)"),
+    "'": re.compile(rf"{_FOLD}|(?P<quote>'')|(?P<text>(?:[^'\s]|[^\S \t{_BREAKS}]|{_SPACES})++)"),
+    "": re.compile(rf"{_FOLD}|(?P<text>(?:\S|[^\S \t{_BREAKS}]|{_SPACES})++)"),
 }
 
 
@@ -140,7 +143,7 @@ class _YamlScript:
 
     def _say(self, name: str | None, text: Data, text_path: YamlPath, path: YamlPath) -> None:
         """Write what `name` says, in paragraphs of their own."""
-        speaker = None if name is None else self._reading.known_name(name) or name
+        speaker = None if name is None else self._reading.known_name(name) or " ".join(name.split())
         pieces, source, warnings = markdown.body_pieces(str(text or ""), self._located.where(*text_path))
         self.warnings += warnings
         self.writer.speaker = speaker
@@ -245,8 +248,9 @@ def _runs_of_flow(value: str, raw: str, at: int, pattern: re.Pattern[str]) -> It
         start, at = index, match.end()
         match match.lastgroup:
             case "fold":
-                lines = match[0].count("\n")
-                index += 1 if lines == 1 else lines - 1
+                breaks = match[0].strip(" \t").replace(" ", "").replace("\t", "")
+                kept = breaks[0] in "\u2028\u2029"  # which folding leaves as they are
+                index += len(breaks) if kept else max(len(breaks) - 1, 1)
             case "escape":
                 if match["escape"][1] == "u" and ord(value[index]) > 0xFFFF:  # a pair of surrogates
                     at += len(match[0])

@@ -227,3 +227,53 @@ def test_a_book_above_its_first_chapter_is_part_of_its_title() -> None:
 )
 def test_what_is_opened_thousands_of_times_and_never_closed_is_read(text: str) -> None:
     assert said(read(f"Ann: Hello.\n\nAnn: Bye.\n\n{text}\n"))[0] == "Hello."
+
+
+TALK = "Ann: So it is.\n\nBob: Indeed.\n\nAnn: Well.\n\nBob: Bye."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"---\n- Ann: Hello there.\n- Bob: Hi.\n---\n\n{TALK}",
+        f"date: x\nBob: We begin now\n\n{TALK}",
+        f"Ann: He said ten %% of it. And\nBob: fifty %% of it.\n\n{TALK}",
+        f"Ann: Write ^[this\nBob: Why?\nAnn: Because] ok.\n\n{TALK}",
+        f"Ann: [Note: see\nBob: fine.\nAnn: ok] good.\n\n{TALK}",
+        f"Ann: Hm {{{{ x\nBob: Hi.\nAnn: y }}}} yes.\n\n{TALK}",
+        f"Ann: Hi <svg>\nBob: mine </svg> ok.\n\n{TALK}",
+        f"Ann: Hi <!-- a\n\nBob: mine --> ok.\n\n{TALK}",
+        f"Ann: I read it.\nTranscriber's note: see\nBob: Hi.\n\n{TALK}",
+        f"End of the Project Gutenberg's reign.\n\nBob: Ha.\n\n{TALK}",
+        f"[^1]: A note.\n    Bob: indented speech.\n\n{TALK}",
+        f"Bob: I am here, listen\n===\n\n{TALK}",
+        f"Contents\n\nBob: Hello there\n\n{TALK}",
+        "[Ann]: Hello.\n\n[Bob]: www.example.org\n\n[Ann]: http://foo.com (the best)\n\n[Bob]: Yes.",
+        "Contents\n\n**Ann** - short\n\n**Bob** - short too\n\n**Ann** - x\n\n**Bob** - y",
+        "Contents\n\n[Ann] Hello there\n\n[Bob] Hi\n\n[Ann] x\n\n[Bob] y",
+        "Contents\n\nÉmile: Hello\n\nBob: Hi\n\nÉmile: x\n\nBob: y",
+        "Contents\n\nANN\n\nHello there\n\nBOB\n\nYes\n\nANN\n\nNo\n\nBOB\n\nYes",
+        "Ann: Hi.\n\nStory Bob: Hello.\n\nAnn: So.\n\nStory Bob: Yes.\n\nAnn: Well.",
+    ],
+)
+@pytest.mark.parametrize("plain_text", [True, False])
+def test_no_rule_takes_what_somebody_says(text: str, *, plain_text: bool) -> None:
+    script = read(text, plain_text=plain_text)
+    speakers = [turn.speaker for chapter in script.chapters for turn in chapter.turns]
+    assert sum(str(speaker).lower().endswith("bob") for speaker in speakers) == text.lower().count("bob")
+
+
+def test_voices_of_speakers_below_a_title_are_front_matter() -> None:
+    text = "---\ntitle: Maps\nann: am_adam\nbob: bf_emma\n---\n" + TALK.replace("Ann", "ann").replace("Bob", "bob")
+    assert said(read(text)) == ["So it is.", "Indeed.", "Well.", "Bye."]
+
+
+@pytest.mark.parametrize(
+    "text", ["{goodbye}", "@hello-there", "{.x y words}", "+++\nx = 1\nAnd words\n+++", "Act Now!"]
+)
+def test_words_in_signs_are_no_markup(text: str) -> None:
+    assert [
+        word
+        for word in ("goodbye", "hello-there", "words", "Act Now!")
+        if word in " ".join(said(read(f"{text}\n\nEnd.")))
+    ]

@@ -105,3 +105,29 @@ def test_manners_and_sounds_in_round_brackets_are_not_read_where_somebody_speaks
     text += "\n\nAnn: (cont'd) Bye."
     assert heard(text) == ["Hi. Yes.", "Yo. Hm (not a cue) x.", "Bye."]
     assert heard("It was late. (the door slams) He left.") == ["It was late. (the door slams) He left."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "He chose [5] apples and [3] pears.",
+        "I said [DO NOT] go.",
+        "[Phone] is ringing.",
+        "[Rain] today?",
+        "Ten square metres² of land.",
+        "See page {12} and {4}.",
+    ],
+)
+def test_words_and_numbers_in_brackets_stay(text: str) -> None:
+    assert heard(text) == [text.replace("[", "").replace("]", "")]
+
+
+@pytest.mark.parametrize(
+    "words", ["background checks are what I do", "sounds good to me", "happy new year!", "reads Plato daily"]
+)
+def test_remarks_in_round_brackets_are_read(words: str) -> None:
+    assert heard(f"Ann: Hi. ({words}) Yes.\n\nBob: x\n\nAnn: y") == [f"Hi. ({words}) Yes.", "x", "y"]
+
+
+def test_page_numbers_in_braces_go_where_they_count_up() -> None:
+    assert heard("One {11} two {12} three {13} four.") == ["One two three four."]

@@ -257,3 +257,79 @@ def test_lines_of_metadata_before_the_first_speaker_are_text() -> None:
 def test_a_list_of_terms_is_no_dialogue() -> None:
     text = "Some words.\n\n- **Docker:** a tool.\n- **Kamal:** another.\n\nThat is all, and it is enough."
     assert {speaker for speaker, _text in said(read(text))} == {None}
+
+
+def test_numbers_of_verses_are_no_times() -> None:
+    text = "3:16 For God so loved\n\n3:17 For God sent not\n\n3:18 He that believeth\n\n3:19 And this is"
+    assert [words for _speaker, words in said(read(text))] == text.split("\n\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Ann: hi\n\nMay: hello\n\nAnn: how?\n\nMay: fine\n\nAnn: ok\n\nMay: ok", ["Ann", "May"]),
+        ("mary ann: hi\njo: hey\nmary ann: so\njo: hey", ["mary ann", "jo"]),
+        ("[danny]: hi\n\n[mo]: hey\n\n[danny]: hi\n\n[mo]: hey", ["danny", "mo"]),
+        ("@ann: Hi.\n\n@bob: Yes.\n\n@ann: x.\n\n@bob: No.", ["ann", "bob"]),
+        ("[10:02] <ann> hello all\n[10:02] <ben> hi\n[10:03] <ann> so\n[10:04] <ben> yes", ["ann", "ben"]),
+        ("**\\<fluffy>** hey all  \n**\\<hyc>** hey  \n**\\<fluffy>** so  \n**\\<hyc>** fine", ["fluffy", "hyc"]),
+        ("2020-11-02 15:58:54\tada\tHi\n2020-11-02 15:59:10\tben\tHello\n2020-11-02 15:59:30\tada\tSo", ["ada", "ben"]),
+        (
+            "<p class=irc><cite>ada:</cite> hi</p>\n<p class=irc><cite>ben:</cite> yes</p>\n<cite>ada:</cite> so\n<cite>ben:</cite> x",
+            ["ada", "ben"],
+        ),
+        ("**Ann:** x\n\n**A. (lead):** y\n\n**Ann:** z\n\n**A.:** u", ["Ann", "A"]),
+        (
+            "### [00:00] Ann Lee\n\n**English:**\nHi.\n\n### [00:03] Bob Fox\n\n**English:**\nYes.",
+            ["Ann Lee", "Bob Fox"],
+        ),
+        ("**Ann**: Hi.\n\n**Bob**: Yes.\n\n…: And so on.\n\n**Ann**: Bye.", ["Ann", "Bob"]),
+    ],
+)
+def test_names_of_minutes_and_chats(text: str, names: list[str]) -> None:
+    assert list(dict.fromkeys(speaker for speaker, _text in said(read(text)))) == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<h2>Attendees</h2>\nAda and Ben.\n\n<h2>Closing</h2>\nDone.",
+        "2020-04-02: Josh believes it.\n\n2020-04-02: Nothing new.\n\n2020-04-02: We went on.",
+        "Proposal 1: use C.\n\nIt is the same.\n\nProposal 3: use an ABI.\n\nProposal 1: no.\n\nProposal 3: yes.",
+        "5m: Intro\n\n10m: Talk\n\n5m: Questions\n\n10m: End",
+    ],
+)
+def test_headings_dates_and_items_speak_nothing(text: str) -> None:
+    assert {speaker for speaker, _text in said(read(text))} == {None}
+
+
+def test_persons_of_a_play_and_stage_directions_speak_nothing() -> None:
+    text = (
+        "DRAMATIS PERSONAE\n\nALONSO, King\nBOATSWAIN\nMARINERS\n\nMIRANDA, Daughter\n\nACT 1\n\nBOATSWAIN.\nHere!\n\n"
+        "_Exit ALONSO_\n\nSo.\n\nALONSO.\nHave care.\n\nBOATSWAIN.\nHeigh!\n\nALONSO.\nWhere?"
+    )
+    turns = [turn for turn in said(read(text, "audiobook")) if turn[0]]
+    assert turns == [
+        ("BOATSWAIN", "Here!"),
+        ("BOATSWAIN", "So."),
+        ("ALONSO", "Have care."),
+        ("BOATSWAIN", "Heigh!"),
+        ("ALONSO", "Where?"),
+    ]
+
+
+def test_a_name_that_stands_in_another_form_alone_is_text() -> None:
+    text = "**Esel:** a\n\n**Bileam:** b\n\n> *Type:* aor\n\n**Esel:** c\n\n**Bileam:** d\n\n> *Type:* mayim"
+    assert {speaker for speaker, _text in said(read(text))} == {"Esel", "Bileam"}
+
+
+def test_speakers_by_their_place_alone_are_told_of() -> None:
+    text = "Silence. Nothing moved.\n\nDarkness. He waited.\n\n" * 2
+    (note,) = notes(read(text, "audiobook"))
+    assert note == "1: Silence, Darkness are taken for speakers by where they stand (form: stop)."
+    assert notes(read(text, "audiobook", cast=("Silence",))) == notes(read(text, labels="none")) == []
+
+
+def test_a_name_within_a_line_of_a_book_is_no_label() -> None:
+    text = "Marlowe: that was the name. He knew it.\n\nHe read it again. Marlowe: so it was.\n\nThe end came."
+    assert {speaker for speaker, _text in said(read(text, "audiobook"))} == {None}

@@ -109,6 +109,7 @@ def test_any_yaml_is_a_script_or_refused(text: str) -> None:
 
 
 WRITTEN = ["a", "word", "don't", 'say "x"', "\\", "é", "😀", "  ", "\n", "\n\n", "x:y", "#no", "end. "]
+WRITTEN += ["\xa0", "\u3000b", "\u2028", "\u200b"]
 
 
 @given(
@@ -129,6 +130,8 @@ def test_every_character_of_a_value_has_its_place_in_the_file(
 
 
 def test_tags_anchors_and_escaped_spaces_have_their_place() -> None:
+    script = from_yaml("- Ann: !!str &a  # why\n    plain words\n")
+    assert lost_words(script, script.ledgers[0].text) == ""
     script = from_yaml('- Ann: !!str "tagged text"\n- Bob: !!str &c |\n    block text\n- Ann: " lead \n   \\ trail"\n')
     (ledger,) = script.ledgers
     spoken = [ledger.text[entry.start : entry.end] for entry in ledger.entries if entry.turn is not None]
