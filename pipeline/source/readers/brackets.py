@@ -79,6 +79,12 @@ def is_note(inner: str) -> bool:
     return known or any(pattern.match(note) is not None for pattern in (_PAUSE, _ANY_PAUSE, _CLOCKS, _SPEAKER))
 
 
+def _around(text: str, match: re.Match[str], spaces: str | None = None) -> tuple[str, str]:
+    """What stands before and after a bracket, but for white space; no more than a line of it."""
+    start, end = match.span()
+    return text[max(start - 200, 0) : start].rstrip(spaces), text[end : end + 200].lstrip(spaces)
+
+
 @dataclass(frozen=True)
 class Cut:
     """Where a paragraph is cut, between `start` and `end` of the source: by a pause, or by another speaker."""
@@ -159,7 +165,8 @@ class Brackets:
     def _leave_out(span: Stretch, start: int, end: int, reason: Reason) -> None:
         """Leave a bracket out, and with it the gap that it leaves before a sign."""
         if span.text[end : end + 1] and span.text[end] in _CLOSING_SIGNS:
-            start = len(span.text[:start].rstrip())
+            while start and span.text[start - 1].isspace():
+                start -= 1
             end += span.text[end] == "." and span.text[start - 1 : start] in (".", "!", "?")
         span.leave_out(start, end, reason)
 
@@ -194,8 +201,7 @@ class Brackets:
         opens = not attached.strip() or attached in "([“\"'"
         number = re.fullmatch(r"\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*", note) is not None
         sign = re.fullmatch(r"[A-Zabc*†‡]", note) is not None and not opens
-        after = span.text[match.end() :].lstrip()[:1]
-        is_word = attached == " " and after.islower()  # "He chose [5] apples."
+        is_word = attached == " " and _around(span.text, match)[1][:1].islower()  # "He chose [5] apples."
         if (number and not is_word) or sign or (len(note) == 1 and note in "*†‡"):
             return "footnote"
         if self._is_of_another(note.strip(".!…* "), speaker):
@@ -223,7 +229,7 @@ class Brackets:
 
     def _by_place(self, text: str, match: re.Match[str], note: str) -> Reason | None:
         """A bracket that stands between sentences is a direction, one within a sentence is text."""
-        before, after = text[: match.start()].rstrip(), text[match.end() :].lstrip()
+        before, after = _around(text, match)
         opens = not before or before[-1] in '.!?…:"”’)]—'
         closes = not after or not (after[0].islower() or after[0] in ",;")
         if not note or not (opens and closes) or not texts.has_speech(note):
@@ -260,12 +266,12 @@ class Brackets:
         tells = (is_manner and (len(words) == 1 or (len(words) == 2 and "ly" in inner))) or _SOUND.fullmatch(inner)
         if not tells or not match[1][:1].islower() or texts.nearest_tag(inner):
             return False
-        before, after = text[: match.start()].rstrip(" *_"), text[match.end() :].lstrip(" *_")
+        before, after = _around(text, match, " *_\n\t")
         return not before or (before[-1] in '.!?…:"”’' and (not after or not after[0].islower()))
 
     @staticmethod
     def _is_stamp(text: str, match: re.Match[str], inner: str) -> bool:
-        before, after = text[: match.start()].rstrip(), text[match.end() :].lstrip()
+        before, after = _around(text, match)
         between = not before or before[-1] in ".!?…:" or not after
         return between and (not before or not after or _LONG_CLOCK.match(inner) is not None)
 

@@ -237,6 +237,6 @@ def _silent(blocks: Sequence[Block], labels: Labels, level: int) -> set[int]:
 def _mark_tags_alone(span: Stretch) -> None:
     """`*sighs*` between two sentences is no emphasis."""
     for match in _TAG_ALONE.finditer(span.text) if "*" in span.text or "_" in span.text else ():
-        before = span.text[: match.start()].rstrip()
+        before = span.text[max(match.start() - 80, 0) : match.start()].rstrip()
         if (not before or before[-1] in ".!?…:") and (tag := texts.nearest_tag(match[2])):
             span.replace(*match.span(), tag, "tag")
