@@ -45,8 +45,8 @@ def mark_times_after(blocks: Sequence[Block], labels: Sequence[Candidate]) -> No
 
 def _are_verses(paragraphs: Sequence[tuple[int, Block]]) -> bool:
     """Whether the numbers at the heads count verses: "3:16 For God", "3:17 For …"."""
-    found = (_BARE.match(line.text) for _index, block in paragraphs for line in block.lines)
-    clocks = [match[0].strip(" @").split(":") for match in found if match]
+    matches = (_BARE.match(line.text) for _index, block in paragraphs for line in block.lines)
+    clocks = [match[0].strip(" @").split(":") for match in matches if match]
     numbers = [int(clock[0]) * 1000 + int(clock[1]) for clock in clocks if len(clock) == 2 and clock[1].isdigit()]
     steps = sum(after - before == 1 for before, after in pairwise(numbers))
     return len(numbers) > 2 and 2 * steps > len(numbers)

@@ -275,7 +275,8 @@ def test_numbers_of_verses_are_no_times() -> None:
         ("**\\<fluffy>** hey all  \n**\\<hyc>** hey  \n**\\<fluffy>** so  \n**\\<hyc>** fine", ["fluffy", "hyc"]),
         ("2020-11-02 15:58:54\tada\tHi\n2020-11-02 15:59:10\tben\tHello\n2020-11-02 15:59:30\tada\tSo", ["ada", "ben"]),
         (
-            "<p class=irc><cite>ada:</cite> hi</p>\n<p class=irc><cite>ben:</cite> yes</p>\n<cite>ada:</cite> so\n<cite>ben:</cite> x",
+            "<p class=irc><cite>ada:</cite> hi</p>\n<p class=irc><cite>ben:</cite> yes</p>\n"
+            "<cite>ada:</cite> so\n<cite>ben:</cite> x",
             ["ada", "ben"],
         ),
         ("**Ann:** x\n\n**A. (lead):** y\n\n**Ann:** z\n\n**A.:** u", ["Ann", "A"]),
