@@ -18,7 +18,6 @@ from pipeline.cli.options import (
     outside_option,
     print_json,
     tell,
-    tell_line,
 )
 
 if TYPE_CHECKING:
@@ -53,13 +52,20 @@ def check(manifest: Path, dropped: bool, engine: str | None, as_json: bool, allo
         for line in _marked(request.script.ledgers) if dropped else _lines(request, request.script):
             click.echo(line)
     if not as_json:
-        notes = list(map(str, request.warnings))
-        for note in notes[:_NOTES]:
-            tell_line(f"note: {note}")
-        if len(notes) > _NOTES:
-            tell_line(f"note: … and {len(notes) - _NOTES} more notes (--json lists all).")
+        for line in _notes(list(map(str, request.warnings))):
+            click.echo(line)
         tell(request.problems)
     return WRONG_REQUEST if request.problems else DONE
+
+
+def _notes(notes: Sequence[str]) -> Iterator[str]:
+    """What there is to decide."""
+    if notes:
+        yield ""
+        yield "to decide"
+    yield from (f"note: {note}" for note in notes[:_NOTES])
+    if len(notes) > _NOTES:
+        yield f"note: … and {len(notes) - _NOTES} more notes (--json lists all)."
 
 
 def _as_dict(request: JobRequest, *, dropped: bool) -> dict[str, Any]:

@@ -203,7 +203,12 @@ class Manifest(BaseModel):
 
     def readings(self) -> tuple[Reading, ...]:
         """How each file of the script is read."""
-        aliases = {name_key(other): name for name, others in self.aliases.items() for other in others}
+        written = {name_key(name): name for name in self.cast}
+        aliases = {
+            name_key(other): written.get(name_key(name), name)
+            for name, others in self.aliases.items()
+            for other in (name, *others)
+        }
         cast = tuple(dict.fromkeys((*self.cast, *self.speakers, *self.aliases)))
         return tuple(
             Reading(self.kind, self.language, cast, self.not_speakers, aliases, script.labels, script.chapters_at)
@@ -287,7 +292,7 @@ def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Man
 def _contradictions(manifest: Manifest) -> Iterator[Problem]:
     """Names that are said to be two things at once, or that are none."""
     heads, cast = set(map(name_key, manifest.aliases)), set(map(name_key, manifest.cast))
-    excluded = set(map(name_key, manifest.not_speakers))
+    excluded, spoken = set(map(name_key, manifest.not_speakers)), set(map(name_key, manifest.speakers))
     for head in manifest.aliases:
         if not name_key(head):
             yield Problem(manifest.where("aliases"), "a name is empty.", "Write one, or take the line out.")
@@ -304,8 +309,9 @@ def _contradictions(manifest: Manifest) -> Iterator[Problem]:
         elif path[0] == "not_speakers" and (key in heads or key in cast):
             other = "aliases" if key in heads else "cast"
             yield Problem(where, f'"{name}" is in not_speakers: and in {other}:.', "Keep one of the two.")
-        elif path[0] == "aliases" and key != name_key(str(path[1])) and (key in heads or key in cast | excluded):
-            other = "aliases" if key in heads else "cast" if key in cast else "not_speakers"
+        elif path[0] == "aliases" and key != name_key(str(path[1])) and key in heads | cast | excluded | spoken:
+            lists = {"aliases": heads, "cast": cast, "not_speakers": excluded, "speakers": spoken}
+            other = next(name for name, keys in lists.items() if key in keys)
             what = f'"{name}" is an alias of {path[1]}, and in {other}: it is somebody of its own.'
             yield Problem(where, what, "Keep one of the two.")
 

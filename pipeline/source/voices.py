@@ -226,9 +226,11 @@ def _casting_warnings(
 ) -> Iterable[Problem]:
     for name in cast:
         if name not in speakers:
-            yield Problem(
-                where.get(name, "cast"), f'"{name}" never speaks in the script.', did_you_mean(name, speakers)
+            is_narrator = name.lower() == NARRATOR.lower()
+            hint = (
+                f"Write narrator: {cast[name]} for what is nobody's." if is_narrator else did_you_mean(name, speakers)
             )
+            yield Problem(where.get(name, "cast"), f'"{name}" never speaks in the script.', hint)
     if shared:
         yield Problem(
             "cast",

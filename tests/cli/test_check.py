@@ -35,7 +35,7 @@ def write(folder: Path, text: str = SCRIPT, **keys: object) -> None:
 
 
 def test_check_tells_on_one_screen_who_speaks_and_what_is_left_out(tmp_path: Path) -> None:
-    """Notes and problems go to stderr, and notes alone are no failure."""
+    """Problems go to stderr; notes are part of the report, and no failure."""
     write(tmp_path)
     done = run_podcast("check", "job.yaml", cwd=tmp_path)
     assert done.returncode == 0
@@ -44,7 +44,7 @@ def test_check_tells_on_one_screen_who_speaks_and_what_is_left_out(tmp_path: Pat
     assert "cue            1  job.md:7: [door song 00:00:40" in done.stdout
     assert "https://www.x.org/a → x dot org" in done.stdout
     assert "not said by the engine draft in 1 turn: job.md:9: (laughs) Привет." in done.stdout
-    assert 'note: job.md:12: "Tip one:" is read as text' in done.stderr
+    assert 'note: job.md:12: "Tip one:" is read as text' in done.stdout
     assert not (tmp_path / "output").exists()
 
 

@@ -16,10 +16,12 @@ from markdown_it.common.utils import normalizeReference
 
 from pipeline.source.ledger import Source, Stretch
 from pipeline.source.readers.books import CHAPTER_LINE
+from pipeline.source.readers.brackets import is_pause
 from pipeline.source.readers.inline import References
 from pipeline.source.readers.speech import Speech
 
 _BULLET = re.compile(r"[-*+•]\s+(?=\S)")
+_CHECKBOX = re.compile(r"\[[ xX]\]\s+(?=\S)")
 _NUMBER = re.compile(r"(\d{1,9})[.)]\s+(?=\S)")
 _QUOTE = re.compile(r"(?:>[ \t]?)+")
 _CALLOUT = re.compile(r"\[!\w+\][+-]?[ \t]*")
@@ -32,7 +34,7 @@ _REFERENCE = re.compile(
 _ROW = re.compile(r"\|[^|]*\S[^|]*\|[^|]*\S[^|]*\|")  # of two cells
 _CELL = re.compile(r"[ \t]*((?:\\.|[^|\\\s])(?:(?:\\.|[^|\\])*(?:\\.|[^|\\\s]))?)")
 _TEMPLATE = re.compile(r"\[([^\[\]^][^\[\]]*)\]:\s*(\{[{%].*[%}]\}\S*)")
-_NUMERAL = re.compile(r"[IVXLC]+\.?")
+_NUMERAL = re.compile(r"(?:[IVXLC]+|\d{1,3})\.?")
 _HEADING = re.compile(r"(#{1,6})(?:[ \t]+|$)")
 _CLOSING_SIGNS = re.compile(r"(?:^|[ \t])#+[ \t]*$")
 _SCENE_LINE = re.compile(r"SCENE\s+(?:[IVXLC]+|\d+|[A-Z]+)\b.{0,80}|Scene\s+(?:[IVXLC]+|\d+)\b.{0,60}")
@@ -170,6 +172,8 @@ class _Blocks:
             self._flush()
             self._in_list = is_item = True
             start, text = self._take(start, end, bullet.end())
+            if text and (box := _CHECKBOX.match(text)):
+                start, text = self._take(start, end, box.end())
             if not text or self._is_block(text, number, start, end, lines):
                 return
         elif ordered and not (self._waiting and ordered[1] != "1" and not self._in_list):
@@ -207,7 +211,7 @@ class _Blocks:
             self._footnote = True
             self._source.leave_out(start, end, "footnote")
             return True
-        if _DIRECTION.fullmatch(text):
+        if _DIRECTION.fullmatch(text) and not is_pause(text):
             self._source.leave_out(start, end, "direction")
             return True
         if not self._body and first == "[" and self._is_definition(text, start, end):
@@ -334,7 +338,8 @@ def _with_chapter_lines(
     chapters = [block for block in blocks if block.number not in said and _is_chapter_line(block)]
     numerals = [block for block in blocks if block.kind == "paragraph" and len(block.lines) == 1]
     numerals = [block for block in numerals if _NUMERAL.fullmatch(_bare(block.lines[0]))]
-    if len(chapters) < 3 and {"I", "II", "III"} <= {_bare(block.lines[0]).rstrip(".") for block in numerals}:
+    counted = {_bare(block.lines[0]).rstrip(".") for block in numerals}
+    if len(chapters) < 3 and ({"I", "II", "III"} <= counted or (plain_text and {"1", "2", "3"} <= counted)):
         chapters += numerals
     if has_headings or len(chapters) < (1 if plain_text else 2):
         yield from blocks

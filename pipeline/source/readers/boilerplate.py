@@ -32,6 +32,11 @@ _FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})")
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _PAGE_WORDS = "page-?break|front-?matter|main-?matter|back-?matter|appendix|toc|blurb|pagebreak|newpage"
 _PAGE_IN_BRACES = re.compile(r"\{(\d{1,4})\}")
+_PAGE_ALONE = re.compile(
+    r"(?<=\n\n)[ \t]*(?:[-–—][ \t]*)?(?:page[ \t]+)?(\d{1,4})(?:[ \t]*[-–—])?[ \t]*(?=\n[ \t]*\n|\n?\Z)", re.IGNORECASE
+)
+_NOTE_MARK = re.compile(r"(?<=[^\s\[(])\[(\d{1,3})\]")
+_NOTE_TEXT = re.compile(r"^[ \t]*\[(\d{1,3})\][ \t]+\S[^\n]*(?:\n(?![ \t]*\n|[ \t]*\[\d)[^\n]*\S[^\n]*)*", re.MULTILINE)
 _TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (
         re.compile(r"\{%(?:(?!\n\s*\n|\{%).)*?%\}|\{\{(?:(?!\n\s*\n|\{\{).)*?\}\}|\{#\s[^{}\n]*\s#\}", re.DOTALL),
@@ -108,7 +113,8 @@ def mark_boilerplate(source: Source, names: Collection[str], speech: Speech, tel
         for match in pattern.finditer(text):
             if "\n" not in match[0] or not speech.begins_within(*match.span()):
                 source.leave_out(*match.span(), reason)
-    _mark_pages_in_braces(source)
+    _mark_page_numbers(source)
+    _mark_texts_of_notes(source, speech)
     ends = _ends_of_brackets(text)
     for pattern, reason in _BRACKETED if ends else ():
         for match in pattern.finditer(text):
@@ -135,13 +141,23 @@ def _ends_of_brackets(text: str) -> dict[int, int]:
     return ends
 
 
-def _mark_pages_in_braces(source: Source) -> None:
-    """Page numbers such as {12}, where there are several and each is greater than the one before."""
-    matches = list(_PAGE_IN_BRACES.finditer(source.text))
-    numbers = [int(match[1]) for match in matches]
-    if len(numbers) > 2 and all(before < after for before, after in pairwise(numbers)):
-        for match in matches:
-            source.leave_out(*match.span(), "page number")
+def _mark_page_numbers(source: Source) -> None:
+    """Numbers such as {12}, or alone between empty lines, where there are several and each is greater than before."""
+    for pattern in (_PAGE_IN_BRACES, _PAGE_ALONE):
+        matches = list(pattern.finditer(source.text))
+        numbers = [int(match[1]) for match in matches]
+        counts_up = all(before < after for before, after in pairwise(numbers))
+        if len(numbers) > 2 and counts_up and numbers != list(range(1, len(numbers) + 1)):  # those are of chapters
+            for match in matches:
+                source.leave_out(*match.span(), "page number")
+
+
+def _mark_texts_of_notes(source: Source, speech: Speech) -> None:
+    """Paragraphs such as "[1] As printed in 1911.", where "word[1]" has stood before."""
+    first = {match[1]: match.start() for match in reversed(list(_NOTE_MARK.finditer(source.text)))}
+    for match in _NOTE_TEXT.finditer(source.text) if first else ():
+        if first.get(match[1], len(source.text)) < match.start() and not speech.begins_within(*match.span()):
+            source.leave_out(*match.span(), "footnote")
 
 
 def _mark_elements(source: Source, speech: Speech) -> None:
@@ -196,7 +212,7 @@ def _mark_front_matter(source: Source, names: Collection[str], speech: Speech, t
     elif end:
         end = 0
     else:
-        end = _header_end(lines, first, names)
+        end = _header_end(lines, first + (fence == "---"), names)
         starts = list(accumulate((len(line) + 1 for line in lines[:end]), initial=skipped))
         end = next((at for at in range(end) if speech.begins_at(starts[at], starts[at] + len(lines[at]))), end)
         odd = [line for line in lines[first:end] if (match := _KEY.match(line)) and match[1].lower() not in _SURE_KEYS]

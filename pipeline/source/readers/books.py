@@ -31,6 +31,7 @@ _TRANSCRIBER = re.compile(
 )
 _CONTENTS = re.compile(r"^[ \t#*_]*(?:table of )?contents[ \t.:*_]*$", re.MULTILINE | re.IGNORECASE)
 _LISTED = re.compile(r"\s*(?:[-*+]|\d+[.)])\s|\s*\[[^\]]*\]\(")
+_COUNTED_PARTS = frozenset("CHAPTER PART BOOK ACT SCENE CANTO LETTER VOLUME SECTION STAVE".split())
 _ROMAN = r"[IVXLC]+"
 _NUMBER = (
     "ONE|TWO|THREE|FOUR|FIVE|SIX|SEVEN|EIGHT|NINE|TEN|ELEVEN|TWELVE|THIRTEEN|FOURTEEN|FIFTEEN|SIXTEEN|SEVENTEEN"
@@ -119,7 +120,10 @@ def _is_chapter_of(line: str, listed: Collection[str]) -> bool:
 
 def _entry(line: str) -> str:
     """A line of the contents without its page number, to find it again at its chapter."""
-    return re.sub(r"[\s.]*(?:\d*|PAGE)$", "", re.sub(r"^[#\s]+", "", line)).strip(" ._").lower()
+    entry = re.sub(r"^[#\s]+", "", line).strip()
+    without = re.sub(r"[\s.]*(?:\d+|PAGE)$", "", entry)
+    last = without.rpartition(" ")[2].upper()  # the number of "Chapter 1" is no page
+    return (entry if last in _COUNTED_PARTS else without).strip(" ._").lower()
 
 
 def _is_listed(line: str) -> bool:

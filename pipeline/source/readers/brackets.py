@@ -41,12 +41,14 @@ _NOTES_TEXT = """|music|music playing|theme music|intro music|outro music|upbeat
 |crosstalk|cross talk|cross-talk|overlapping|unintelligible|inaudible|indiscernible|silence|long silence\
 |foreign language|speaking foreign language|speaks foreign language|foreign|bleep|bleeped|noise|static\
 |background noise|blank_audio|no audio|break|ad break|sic|transition|end|intro|outro|music ends|audio|video playing\
-|?|??|???"""
+|unclear|indistinct|citation needed|?|??|???"""
 _NOTES = frozenset(_NOTES_TEXT.split("|"))
 _SURE_CUE = re.compile(  # wherever it stands; others are cues between sentences
     r"(?:sfx|fx|sounds?|music|songs?|jingle|noises?|theme|intro|outro|ambien\w+|cut to|fades?|segue|ad break)\b.*"
     r"|.*\b(?:music|song|jingle|noises?|sounds?|sfx|in background|inaudible|unintelligible|crosstalk)"
+    r"|.*\w \b(?:playing|plays|fades|fading|rings|ringing|chimes|opens|closes|slams|knocks|knocking|footsteps)"
 )
+_SOUND_SIGN = re.compile(r"(?:sfx|fx|sound|music)\b\s*[:=-]", re.IGNORECASE)
 _SOUND = re.compile(
     r"(?:\w+ ){1,2}(?:plays?|playing|rings?|ringing|chimes?|opens?|closes?|slams?|knocks?|knocking|fades?(?: in| out)?"
     r"|falls?|starts?|stops?|ends?|barks?|cheers?|approaching)|footsteps|thunder|inaudible|unintelligible|crosstalk|static"
@@ -85,6 +87,11 @@ def _around(text: str, match: re.Match[str], spaces: str | None = None) -> tuple
     return text[max(start - 200, 0) : start].rstrip(spaces), text[end : end + 200].lstrip(spaces)
 
 
+def is_pause(text: str) -> bool:
+    """Whether all of a text is a pause in brackets: "*(beat)*"."""
+    return " ".join(text.lower().strip("*_()[]\\ .…").split()) in _BEATS
+
+
 @dataclass(frozen=True)
 class Cut:
     """Where a paragraph is cut, between `start` and `end` of the source: by a pause, or by another speaker."""
@@ -117,7 +124,7 @@ class Brackets:
         if "[" in text:
             cuts += self._square(span, speaker)
         if "(" in text:
-            cuts += self._round(span)
+            cuts += self._round(span, speaker)
         for match in _RAISED_NUMBER.finditer(text):
             if match[0] not in "²³" or self._has_first:  # "square metres²"
                 span.leave_out(*match.span(), "footnote")
@@ -147,13 +154,13 @@ class Brackets:
             inner = " ".join(match[1].split())
             lowered = inner.lower()
             if turn := _SPEAKER.fullmatch(inner):
-                colon = re.compile(r"\s*:").match(text, end)
+                colon = re.compile(r"\s*(?::|[-–—](?=\s))").match(text, end)
                 yield self._cut(span, start, colon.end() if colon else end, "label", speaker=f"S{turn[1]}")
             elif (seconds := self._pause(lowered, match[0])) is not None:
                 yield self._cut(span, start, end, "pause", pause_s=seconds if seconds >= 0 else None)
             elif (reason := self._reason(span, match, speaker)) is not None:
                 self._leave_out(span, start, end, reason)
-            elif tag := texts.nearest_tag(lowered):
+            elif tag := texts.nearest_tag(lowered.strip(".!…* ")):
                 span.replace(start, end, tag, "tag")
             elif match[1] and not match[1].strip():
                 span.leave_out(start, end, "markup")
@@ -204,6 +211,8 @@ class Brackets:
         is_word = attached == " " and _around(span.text, match)[1][:1].islower()  # "He chose [5] apples."
         if (number and not is_word) or sign or (len(note) == 1 and note in "*†‡"):
             return "footnote"
+        if _SOUND_SIGN.match(lowered):
+            return "cue"
         if self._is_of_another(note.strip(".!…* "), speaker):
             return "cue"
         if texts.nearest_tag(lowered):
@@ -235,8 +244,8 @@ class Brackets:
         if not note or not (opens and closes) or not texts.has_speech(note):
             return None
         alone = not before and not after
-        if not alone and note[0].isupper() and len(note.split()) < 3:
-            return None  # "[Ann] left."
+        if not alone and note[0].isupper() and " " not in note and not self.is_play:
+            return None  # "[Ann] Left."
         self._doubt(match[0])
         return "cue"
 
@@ -244,7 +253,7 @@ class Brackets:
         bracket = " ".join(bracket.split())
         self.doubtful.append(bracket if len(bracket) < 80 else f"{bracket[:70]} …")
 
-    def _round(self, span: Stretch) -> Iterator[Cut]:
+    def _round(self, span: Stretch, speaker: str | None) -> Iterator[Cut]:
         text = span.text
         for match in _ROUND.finditer(text):
             inner = match[1].strip().lower().strip(".…* ")
@@ -254,9 +263,25 @@ class Brackets:
                 self._leave_out(span, *match.span(), "time stamp")
             elif self.is_play and self._is_italic(span, match):
                 self._leave_out(span, *match.span(), "direction")
-            elif self.speakers and self._is_direction(text, match, inner):
+            elif self.speakers and (self._opens_a_turn(span, match, speaker) or self._is_direction(text, match, inner)):
                 self._leave_out(span, *match.span(), "direction")
                 self._doubt(match[0])
+
+    def _opens_a_turn(self, span: Stretch, match: re.Match[str], speaker: str | None) -> bool:
+        """Whether a bracket without a capital stands right after a label, or alone: "Ann: (to camera) Hello."."""
+        before, after = _around(span.text, match)
+        note = " ".join(match[1].split()).strip("*_ ")
+        if before or not note:
+            return False
+        if self._is_of_another(note, speaker):
+            return True
+        first = span.place(match.start())
+        label = len(self.source.text[max(first - 40, 0) : first].rstrip())
+        at = max(first - 40, 0) + label
+        is_labelled = label > 0 and self.source.is_marked(at - 1, at)
+        is_short = note[:1].islower() and len(note.split()) < 5
+        is_tag = bool(texts.nearest_tag(note.lower().strip(".…")))
+        return not is_tag and (not after or (is_labelled and (is_short or self.is_play)))
 
     @staticmethod
     def _is_direction(text: str, match: re.Match[str], inner: str) -> bool:
@@ -273,6 +298,8 @@ class Brackets:
     def _is_stamp(text: str, match: re.Match[str], inner: str) -> bool:
         before, after = _around(text, match)
         between = not before or before[-1] in ".!?…:" or not after
+        if after[:1].islower() and not _LONG_CLOCK.match(inner):
+            return False  # "(10:30) is fine"
         return between and (not before or not after or _LONG_CLOCK.match(inner) is not None)
 
     def _is_italic(self, span: Stretch, match: re.Match[str]) -> bool:

@@ -65,6 +65,7 @@ class Election:
         for candidate in listed:
             if candidate.block not in self.skipped:
                 by_form[candidate.form].append(candidate)
+        by_form["alone"] = self._without_titles(by_form["alone"])
         self.nicknames = self._nicknames(by_form)
         forms = self._winners(by_form)
         coming_back = self._coming_back(by_form, forms)
@@ -84,6 +85,14 @@ class Election:
         for candidate in _between(by_form["plain"], chosen):
             chosen[candidate.block, candidate.line, candidate.start] = candidate
         return [chosen[at] for at in sorted(chosen)]
+
+    def _without_titles(self, listed: Sequence[Candidate]) -> list[Candidate]:
+        """Names on lines of their own; those without marks only where two of them come back, as titles do not."""
+        bare = {hit.key for hit in listed if not self._mark(hit)}
+        counts = Counter(hit.key for hit in listed if hit.key in bare and hit.key not in self.cast)
+        known = sum(key in self.cast for key in bare)
+        comes_back = sum(count > 1 for count in counts.values()) + known > 1
+        return [hit for hit in listed if self._mark(hit) or (comes_back and counts[hit.key] != 1)]
 
     def _nicknames(self, by_form: Mapping[Form, Sequence[Candidate]]) -> set[str]:
         """Names in lower case, where several of them come back and begin most of the paragraphs: "danny:"."""
@@ -106,7 +115,7 @@ class Election:
 
     def _mark(self, candidate: Candidate) -> str:
         text = self.blocks[candidate.block].lines[candidate.line].text
-        return "**" if "**" in text or "__" in text else "*"
+        return "**" if "**" in text or "__" in text else "*" if "*" in text or "_" in text else ""
 
     def _may_be_name(self, hit: Candidate) -> bool:
         return hit.key in self.nicknames or hit.key in self.cast or hit.form == "chat" or may_be_name(hit.name)
@@ -149,7 +158,7 @@ class Election:
         if candidate.form in ("capitals", "stop"):
             sure = candidate.name.isupper() or self.blocks[candidate.block].lines[candidate.line].text[:1] == "_"
             return sure and may_be_name(candidate.name) and len(candidate.name.split()) < 5
-        return looks_like_name(candidate.name)
+        return looks_like_name(candidate.name) or candidate.key in self.nicknames
 
     def _winners(self, by_form: Mapping[Form, Sequence[Candidate]]) -> set[Form]:
         """The forms with a colon that explain the file, or else the one other form that explains most of it."""
@@ -158,6 +167,11 @@ class Election:
         with_colon = {form for form in explaining if form in WITH_COLON}
         others = sorted(explaining - with_colon, key=lambda form: shares[form], reverse=True)
         best = max((shares[form] for form in with_colon), default=0.0)
+        stops = [hit for hit in by_form["stop"] if hit.name.isupper()]
+        play = [*by_form["capitals"], *stops]
+        share = self._share("capitals", play)
+        if stops and by_form["capitals"] and share > best + 0.2 and self._explains("capitals", play, share):
+            return with_colon | {"capitals", "stop"}  # "MARY." on a line, and "MARY. (_Aside._) So."
         winners = with_colon | {form for form in others if form == "tag"}
         if others and shares[others[0]] > best + 0.2:
             winners.add(others[0])
@@ -186,17 +200,19 @@ class Election:
             return True
         if form in ABOVE and len(hits) > 1 and all(map(self._has_stamp, hits)):
             return share >= 0.3 and plausible >= 0.6
-        several = sum(count > 1 for count in counts.values()) > 1 or (form in SURE and len(counts) > 1 and share >= 0.5)
+        in_capitals = sum(hit.name.isupper() for hit in hits) > len(hits) / 2
+        is_play = (form in SURE or (form == "stop" and in_capitals)) and len(counts) > 1 and share >= 0.5
+        several = sum(count > 1 for count in counts.values()) > 1 or is_play
         speaks_back = again >= 0.6 * labelled and several
         sure = form in SURE or self.reading.kind == "podcast"
         whole = (
             share >= 0.9
             and sure
             and form != "heading"
+            and (form != "row" or again > 0 or any(is_title_row(self.blocks, at) for at in range(len(self.blocks))))
             and (labelled > 1 or form in ("tag", "clock"))
             and plausible > 0.9
         )
-        in_capitals = sum(hit.name.isupper() for hit in hits) > len(hits) / 2
         enough_share = 0.3 if sure or in_capitals else 0.6  # "Moscow. It snowed." comes back in prose
         return (speaks_back and share >= enough_share and plausible >= 0.6) or whole
 

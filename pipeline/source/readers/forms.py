@@ -48,7 +48,7 @@ _NO_STAMP = r"(?!\s*@?\d{1,3}:\d{2})"  # else a stamp could be read in two ways,
 _DIRECTION = rf"(?:\({_NO_STAMP}[^()\n]{{1,160}}\)|\\?\[{_NO_STAMP}[^\[\]\n]{{1,60}}?\\?\])"
 _BEFORE = rf"(?:{ANY_STAMP}(?:\s+|\s*[-–|]\s*)|{STAMP}\s*)?(?:[^\w\s\[\](){{}}<>*_.,:;!?\"'#@-]+\s*)?"
 _AFTER = rf"(?:\s*+(?:{ANY_STAMP}|{_DIRECTION}))*+"
-_SAID = rf"(?:\s*{STAMP})?\s*"
+_SAID = rf"(?:\s*{STAMP}(?!\s+[a-z]))?\s*"  # "(10:30) is fine" is said
 _COLON = r"(?::(?=\s|$)|：)"
 _CAPITALS = r"[A-Z][A-Z0-9 .,'’&-]{0,38}[A-Z0-9]"
 
@@ -60,7 +60,7 @@ _LINES: dict[Form, re.Pattern[str]] = {
         rf"(?:\s*[:：]\s*(?P=mark)|(?P=mark){_AFTER}\s*[:：]){_SAID}"
     ),
     "italic": re.compile(
-        rf"{_BEFORE}(?P<mark>[*_])(?![*_\s])(?P<name>[^*_]{{1,60}}?)"
+        rf"{_BEFORE}(?P<mark>[*_])(?![*_\s])(?P<name>(?:[^*_]|(?<=\w)_(?=\w)){{1,60}}?)"
         rf"(?:\s*[:：]\s*(?P=mark)|(?P=mark){_AFTER}\s*[:：])(?=\s|$){_SAID}"
     ),
     "html": re.compile(
@@ -76,16 +76,18 @@ _LINES: dict[Form, re.Pattern[str]] = {
         rf"(?:{ANY_STAMP}\s*)?\\?\[(?P<name>[^\[\]\n\\]{{1,40}})\\?\](?![(\[:])(?:\s+{ANY_STAMP}(?=\s+[-–—]))?(?:\s+[-–—]+)?\s*(?=\S)"
     ),
     "dash": re.compile(
-        rf"{_BEFORE}(?:(?P<mark>\*\*|__|\*|_)(?P<name>[^*_\n]{{1,40}}?)(?P=mark)"
-        rf"|(?P<bare>[^\W\d_][^:\n*_,!?\"“”()\[\]]{{0,39}}?))(?:\s+{ANY_STAMP})?\s+[-–—]{{1,2}}\s+(?=\S)"
+        rf"{_BEFORE}(?:(?P<mark>\*\*|__|\*|_)(?P<name>(?:[^*_\n]|(?<=\w)_(?=\w)){{1,40}}?)(?P=mark)"
+        rf"|(?P<bare>[^\W\d_](?:[^:\n*_,!?\"“”()\[\]]|(?<=\w)_(?=\w)){{0,39}}?))(?:\s+{ANY_STAMP})?\s+[-–—]{{1,2}}\s+(?=\S)"
         r"|(?P<sign>\*\*|__)(?P<inside>[^*_\n]{1,60}?)\s*[-–—]\s*(?P=sign)\s*(?=\S)"
     ),
     "clock": re.compile(
-        rf"(?P<mark>\*\*|__)?(?P<name>[^\W_][^:\n*_]{{0,59}}?)(?(mark)(?P=mark)){_DIRECTION}?\s*+(?:[-–|,]\s*+)?{ANY_STAMP}\s*+:?\s*+$"
+        rf"(?P<mark>\*\*|__)?(?P<name>[^\W_](?:[^:\n*_]|(?<=\w)_(?=\w)){{0,59}}?)(?(mark)(?P=mark)){_DIRECTION}?\s*+(?:[-–|,]\s*+)?{ANY_STAMP}\s*+:?\s*+$"
         rf"|(?P<sign>\*\*|__)(?P<inside>[^:\n*_]{{1,60}}?)(?P=sign)\s*+{ANY_STAMP}\s++(?:[-–—]\s+)?(?=\S)"
         rf"|{ANY_STAMP}\s*[-–|]?\s+(?P<bare>[^\W\d_][^:\n*_]{{0,59}}?)\s*$"
     ),
-    "alone": re.compile(rf"{_BEFORE}(?P<mark>\*\*\*|\*\*|__|\*|_)(?P<name>[^*_\n]{{1,60}}?)(?P=mark){_AFTER}\s*$"),
+    "alone": re.compile(
+        rf"{_BEFORE}(?P<mark>\*\*\*|\*\*|__|\*|_)(?P<name>(?:[^*_\n]|(?<=\w)_(?=\w)){{1,60}}?)(?P=mark){_AFTER}\s*$"
+    ),
     "capitals": re.compile(rf"(?P<mark>_?)(?P<name>{_CAPITALS})\.?(?P=mark)[.:]?\s*(?:_?{_DIRECTION}_?)?\.?\s*$"),
     "chat": re.compile(
         rf"{_BEFORE}(?P<mark>\*\*|__|)\\?<(?P<name>[@+ ]?[^\W\d_][^<>\n]{{0,39}})\\?>(?P=mark)\s+(?=\S)"
@@ -113,7 +115,9 @@ _IN_MID_LINE: dict[Form, re.Pattern[str]] = {
     "plain": re.compile(r"(?<=[.!?…\"”’)\]])\s+(?P<name>[^\W_][^:.!?\n*_]{0,39}?)\s*:\s+(?=\S)"),
 }
 _LISTED = re.compile(r"\d{1,4}[.)]\s+")
-_TAG = re.compile(r"<(/?)(v[ .](?P<voice>[^<>\n]{1,40})|(?P<name>[A-Za-z][\w-]{0,39}(?: \d{1,3})?))>")
+_TAG_NAME = r"[^\W\d_][\w.'’-]{0,39}(?: [\w.'’-]{1,20}){0,3}"
+CLOSING_TAG = re.compile(rf"</({_TAG_NAME})>")
+_TAG = re.compile(rf"<(/?)(v(?:\.[\w.-]+)? (?P<voice>[^<>\n]{{1,40}})|(?P<name>{_TAG_NAME}))>")
 _VOICE_END = re.compile(r"</v>")
 _NOT_PEOPLE = frozenset(
     """
@@ -131,6 +135,7 @@ _NOT_PEOPLE = frozenset(
     proposal proposals todo done next blocked blockers currently similarly previously additionally furthermore moreover
     recently generally specifically unfortunately aim aims background decision decisions discussion context updates
     attendance absent regrets scribe chair subtopic resolution type success failure output input error prompt response
+    present apologies quorum minutes motion seconded
     status requirements features motivation dramatis mon tue tues wed thu thurs fri sat sun pro con p0 p1 p2
     """.split()
 )
@@ -223,6 +228,8 @@ def candidates(index: int, block: Block) -> Iterator[Candidate]:
             form: Form = "heading" if block.kind == "heading" else "row"
             yield Candidate(form, name, index, 0, 0, len(block.lines[0].text))
     elif block.kind == "paragraph":
+        if looks_like_name(name := clean_name(text := block.lines[0].text.strip())) and name == text:
+            yield Candidate("alone", name, index, 0, 0, len(block.lines[0].text))
         for number, line in enumerate(block.lines):
             yield from _of_line(index, number, line.span)
 
@@ -243,9 +250,11 @@ def _of_line(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
             yield Candidate(form, name, index, number, 0, match.end())
     if "<" in text:
         yield from _tags(index, number, span)
+    head = _LINES["plain"].match(text) if ":" in text else None
+    begin = head.end() if head and looks_like_name(clean_name(_written(head))) else 0  # "Dr. Smith:" is one label
     for form, pattern in _IN_MID_LINE.items() if ":" in text else ():
         for match in pattern.finditer(text):
-            if name := clean_name(match["name"]):
+            if match.start() >= begin and (name := clean_name(match["name"])):
                 yield Candidate(form, name, index, number, *match.span())
 
 
@@ -258,11 +267,11 @@ def _tags(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
     """`<Person1>`, `<v Name>`, anywhere in a line; what closes them has no name."""
     for match in _TAG.finditer(span.text):
         name = (match["voice"] or match["name"]).strip()
-        if name.lower() in ELEMENTS:
+        if match["name"] and name.lower() in ELEMENTS:
             continue
         if match["voice"] or any(char.isdigit() for char in name) or match["name"][0].isupper():
             closes = bool(match[1])
-            yield Candidate("tag", "" if closes else name.replace("_", " "), index, number, *match.span())
+            yield Candidate("tag", "" if closes else name, index, number, *match.span())
     for match in _VOICE_END.finditer(span.text):
         yield Candidate("tag", "", index, number, *match.span())
 

@@ -45,6 +45,8 @@ _BARE_ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _WIKI = re.compile(r"(!?)\[\[([^\[\]|\n]*)(?:\|([^\[\]\n]*))?\]\]")
+_STRUCK = re.compile(r"(?<!~)~~(?=[^\s~])[^~\n]{1,400}?(?<=[^\s~])~~(?!~)")
+_HIGHLIGHTED = re.compile(r"(?<![\w=])==(?=[^\s=])[^=\n]{1,400}?(?<=[^\s=])==(?![\w=])")
 _MOST_BRACKETS = 5000  # in one paragraph; one with more has no links, which take long to look for
 _RAISED = re.compile(r"(?:\d|(?<![^\W_])[^\W\d_])$")  # a number, or a letter alone
 _FOOTNOTE_MARK = re.compile(r"[\[(]?(?:\d{1,3}|[a-z*†‡])[\])]?", re.IGNORECASE)
@@ -82,6 +84,9 @@ class _PlacedState(StateInline):
                 self.emphasis += ((token, start + index) for index, token in enumerate(new))
             case "link":
                 label_start, label_end = self._labels.pop()
+                if label_end == end - 1 and text[start - 1 : start].isalnum():  # "notes[ep]", of a definition
+                    self.left_out.append((start, end, "link target"))
+                    return
                 self.left_out += (start, label_start, "markup"), (label_end, end, "link target")
             case "image":
                 self.left_out.append((start, end, "picture"))
@@ -159,6 +164,13 @@ def mark_inline(span: Stretch, references: References | None = None) -> None:
                 span.leave_out(start, end, "footnote")
             else:
                 span.replace(start, end, words, rule_name)
+    if "~~" in text:
+        for match in _STRUCK.finditer(text):
+            span.leave_out(*match.span(), "comment")
+    if "==" in text:
+        for match in _HIGHLIGHTED.finditer(text):
+            span.leave_out(match.start(), match.start() + 2, "markup")
+            span.leave_out(match.end() - 2, match.end(), "markup")
     if "://" in text or "www." in text.lower() or "/" in text:
         _say_addresses(span.rest())
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.source.ledger import Source
@@ -18,6 +18,7 @@ from pipeline.source.readers.brackets import CLOCKS, STAMP
 from pipeline.source.readers.election import BOTH, Election, full_names, is_title_row
 from pipeline.source.readers.forms import (
     ABOVE,
+    CLOSING_TAG,
     STAMPS,
     WITH_COLON,
     Candidate,
@@ -38,7 +39,6 @@ _NAME_IN_MARKS = re.compile(r"(?:\*\*|__|\*|_|\\?\[)([^*_\[\]\n]{1,40}?)(?:\*\*|
 _SAID = re.compile(r"\b(?!(?:to|until|bis|and)\b)[^\W_]+", re.IGNORECASE)
 _BY_PLACE = ("stop", "dash", "alone", "heading", "row", "bare-bracket", "capitals", "chat")
 _NUMBERED_SPEAKER = re.compile(r"^[ \t]*\[[Ss][12]\]", re.MULTILINE)
-_CLOSING_TAG = re.compile(r"</([A-Za-z][\w-]{0,39}(?: \d{1,3})?)>")
 
 
 @dataclass
@@ -70,7 +70,7 @@ def _known(reading: Reading) -> set[str]:
 def _listed(text: str, blocks: Sequence[Block]) -> list[Candidate]:
     """What may be a label, but for tags that nothing closes and rows of titles."""
     listed = [c for index, block in enumerate(blocks) for c in candidates(index, block)]
-    closed = {name.replace("_", " ") for name in _CLOSING_TAG.findall(text)} if "</" in text else set()
+    closed = set(CLOSING_TAG.findall(text)) if "</" in text else set()
     listed = [c for c in listed if c.form != "tag" or not c.name or c.name in closed or _is_voice(blocks, c)]
     rows = Counter(c.key for c in listed if c.form == "row")
     return [c for c in listed if c.form != "row" or rows[c.key] > 1 or not is_title_row(blocks, c.block)]
@@ -81,7 +81,7 @@ def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell:
     listed = list(_without_breaks(_listed(source.text, blocks), blocks))
     excluded = set(map(name_key, reading.not_speakers))
     election = Election(blocks, reading, _known(reading))
-    accepted = election.accept([c for c in listed if c.key not in excluded])
+    accepted = [c for c in election.accept(listed) if c.key not in excluded]
     names = _canonical([c for c in accepted if c.name], reading, tell, blocks)
     labels = Labels(names=frozenset(key for c in accepted if (key := c.key)) | frozenset(map(name_key, names.values())))
     labels.goes_on = any(c.form in ABOVE for c in accepted)
@@ -97,7 +97,8 @@ def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell:
         labels.by_block.setdefault(index, []).append(label)
     for at in labels.by_block.values():
         at.sort(key=lambda label: label.start)
-    _tell_doubts(listed, accepted, reading, tell, blocks)
+    _tell_doubts(listed, accepted, names, reading, tell, blocks)
+    _tell_of_the_end(blocks, accepted, reading, tell)
     return labels
 
 
@@ -156,18 +157,27 @@ def _canonical(accepted: Sequence[Candidate], reading: Reading, tell: Tell, bloc
         names[key] = reading.known_name(key) or (mixed or list(written))[0]
         if len(written) > 1:
             what = f"{' and '.join(map(_quoted, written))} are taken for one speaker, {names[key]}."
-            tell(first[key], what, "Write one of them in cast: if that is wrong, or all of them alike.")
+            tell(first[key], what, "If they are two, give one of them another name in the script.")
     longer = full_names(names)
+    for key in [key for key in names if key in cast]:
+        full = [other for other in longer.get(key, ()) if other not in cast and other not in reading.aliases]
+        if len(full) == len(longer.get(key, ())) == 1:
+            tell(
+                first[full[0]],
+                f'"{names[full[0]]}" is taken for {names[key]}.',
+                "If they are two, put both into cast:.",
+            )
+            names[full[0]] = names[key]
     for key in [key for key in names if key not in cast and key not in reading.aliases]:
-        full = {names[other] for other in longer.get(key, ())}
-        if len(full) == 1:
-            (name,) = full
+        longer_names = {names[other] for other in longer.get(key, ())}
+        if len(longer_names) == 1:
+            (name,) = longer_names
             what = f'"{names[key]}" is taken for {name}.'
             tell(first[key], what, f"If they are two, put both into cast:; else aliases: {{{name}: [{names[key]}]}}.")
             names[key] = name
-        elif len(full) > 1:
-            what = f'"{names[key]}" may be {" or ".join(sorted(full))}, and is taken for somebody else.'
-            tell(first[key], what, f"If it is one of them, write aliases: {{{min(full)}: [{names[key]}]}}.")
+        elif len(longer_names) > 1:
+            what = f'"{names[key]}" may be {" or ".join(sorted(longer_names))}, and is taken for somebody else.'
+            tell(first[key], what, f"If it is one of them, write aliases: {{{min(longer_names)}: [{names[key]}]}}.")
     for key, name in names.items():
         parts = [name_key(part) for part in BOTH.split(name)]
         if len(parts) > 1 and all(part in names or part in cast for part in parts):
@@ -181,7 +191,12 @@ def _quoted(name: str) -> str:
 
 
 def _tell_doubts(
-    listed: Sequence[Candidate], accepted: Sequence[Candidate], reading: Reading, tell: Tell, blocks: Sequence[Block]
+    listed: Sequence[Candidate],
+    accepted: Sequence[Candidate],
+    names: Mapping[str, str],
+    reading: Reading,
+    tell: Tell,
+    blocks: Sequence[Block],
 ) -> None:
     """What looks like a label and is read as text, and names that speak once."""
     if reading.labels == "none":
@@ -194,20 +209,31 @@ def _tell_doubts(
     for candidate in listed:
         looks = candidate.form in ("bold", "html") or (candidate.form in WITH_COLON and looks_like_name(candidate.name))
         is_taken = (candidate.block, candidate.line, candidate.start) in taken
-        if looks and not is_taken and candidate.key not in known and (has_plain or not candidate.start):
+        goes_on = has_plain and (candidate.block, candidate.line, 0) in taken
+        if looks and not is_taken and candidate.key not in known and (goes_on or not candidate.start):
             doubts.setdefault(candidate.key, (blocks[candidate.block].lines[candidate.line].number, candidate.name))
     _tell_of_labels(list(doubts.values()), reading, tell)
     if counts:
         _tell_of_form(accepted, reading, tell, blocks)
         _tell_odd_labels(listed, taken, counts, known | set(doubts), tell, blocks)
-    comes_back = max(counts.values(), default=0) > 1
+    turns = Counter(names[candidate.key] for candidate in accepted if candidate.name)
     cast = set(map(name_key, reading.cast))
-    once = [c for c in accepted if c.form == "plain" and counts[c.key] == 1 and c.key not in cast]
-    if once and comes_back:
-        names = ", ".join(candidate.name for candidate in once[:8]) + (" …" if len(once) > 8 else "")
+    once = [c for c in accepted if c.form in WITH_COLON and c.name and turns[names[c.key]] == 1 and c.key not in cast]
+    once = [c for c in once if c.form == "plain" or " " not in c.name]  # "**Method:**", not "**Jo Neill:**"
+    if once and max(turns.values(), default=0) > 1:
+        shown = ", ".join(candidate.name for candidate in once[:8]) + (" …" if len(once) > 8 else "")
         number = blocks[once[0].block].lines[once[0].line].number
-        what = f"these speak once: {names}."
+        what = f"these speak once: {shown}."
         tell(number, what, "If one is no speaker, write not_speakers: [its name] in the manifest.")
+
+
+def _tell_of_the_end(blocks: Sequence[Block], accepted: Sequence[Candidate], reading: Reading, tell: Tell) -> None:
+    """Paragraphs after the last label, which in a podcast are still the last speaker's."""
+    last = max((candidate.block for candidate in accepted), default=len(blocks))
+    after = [block for block in blocks[last + 2 :] if block.kind == "paragraph" and block.lines[0].text.strip()]
+    if len(after) > 2 and reading.kind == "podcast":
+        what = f"the last {len(after)} paragraphs bear no name, and are spoken by whoever spoke before."
+        tell(after[0].number, what, "Put a name before the first that is not theirs.")
 
 
 def _tell_of_form(accepted: Sequence[Candidate], reading: Reading, tell: Tell, blocks: Sequence[Block]) -> None:
@@ -235,11 +261,13 @@ def _tell_of_labels(doubts: Sequence[tuple[int, str]], reading: Reading, tell: T
     end = " in the manifest, and take labels: out of it." if reading.labels else " in the manifest."
     if len(doubts) < 4:
         for number, name in doubts:
-            what = f'"{name}:" is read as text, as it is no name that comes back.'
+            why = f"labels: {reading.labels} allows no others" if reading.labels else "it is no name that comes back"
+            what = f'"{name}:" is read as text, as {why}.'
             tell(number, what, f"If it is a speaker, write speakers: [{name}]{end}")
         return
     shown = ", ".join(f'"{name}:" (line {number})' for number, name in doubts[:6]) + (" …" if len(doubts) > 6 else "")
-    what = f"{len(doubts)} labels are read as text, as none is a name that comes back: {shown}."
+    why = f"labels: {reading.labels} allows no others" if reading.labels else "none is a name that comes back"
+    what = f"{len(doubts)} labels are read as text, as {why}: {shown}."
     tell(doubts[0][0], what, f"If one is a speaker, write speakers: [its name]{end}")
 
 
@@ -259,8 +287,7 @@ def _tell_odd_labels(
         colon = (
             candidate.form in WITH_COLON
             and len(name) <= 40
-            and not is_heading(name.split()[0])
-            and may_be_name(name[:1].upper() + name[1:])
+            and (is_heading(name) or may_be_name(name[:1].upper() + name[1:]))
         )
         first = name_key(_FIRST_OF_SEVERAL.split(name)[0])  # "Ann, sad:"
         known = candidate.key in speakers or (candidate.form in WITH_COLON and first in speakers)

@@ -18,6 +18,7 @@ _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _HARD_BREAK = re.compile(r"(?:[ \t]{2,}|\\|<br\s*/?>)[ \t]*$", re.IGNORECASE)
 _CAPITAL = re.compile(r"[ \t]*[\"“‘'_*]*[A-ZÀ-ÖØ-Þ]")
 _VERSE = 60  # characters in a line of verse at most
+_NARROW = 32  # nobody wraps prose so
 _SHORT_VERSE = 50  # where no line but the first has to begin with a capital
 
 
@@ -27,6 +28,11 @@ class Vocabulary:
     def __init__(self, text: str, language: str) -> None:
         self._text = text
         self._language = language.partition("-")[0].lower()
+
+    @property
+    def is_english(self) -> bool:
+        """Whether two words with a hyphen are as good as one."""
+        return self._language == "en"
 
     def __contains__(self, word: str) -> bool:
         return word.lower() in self._words or word.lower() in _listed_words(self._language)
@@ -56,7 +62,8 @@ def mark_line_ends(span: Stretch, vocabulary: Vocabulary, tell: Callable[[str, s
                 span.leave_out(match.start(2), match.start(3), "markup")
             continue
         span.leave_out(match.end(2), match.start(3), "markup")
-        if f"{before}-{after}" not in vocabulary and not (before in vocabulary and after in vocabulary):
+        is_compound = vocabulary.is_english and before in vocabulary and after in vocabulary  # "well-known"
+        if f"{before}-{after}" not in vocabulary and not is_compound:
             what = f'"{before}-{after}" is cut at the end of a line, and read with its hyphen.'
             tell(what, "Write it on one line.")
     _mark_verse(span)
@@ -67,7 +74,9 @@ def _is_short_of_its_width(lines: Sequence[str]) -> bool:
     widest = max(map(len, lines))
     room = [len(line) + 1 + len(after.split()[0]) <= widest for line, after in pairwise(lines) if after.split()]
     several = all(" " in line.strip() for line in lines)
-    return len(lines) > 3 and several and widest <= _SHORT_VERSE and sum(room) >= 0.6 * len(room)
+    if len(lines) < 4 or not several or widest > _SHORT_VERSE:
+        return False
+    return widest <= _NARROW or sum(room) >= 0.6 * len(room)
 
 
 def _mark_verse(span: Stretch) -> None:

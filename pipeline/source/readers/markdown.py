@@ -14,13 +14,13 @@ from pipeline.errors import Problem
 from pipeline.source.ledger import Ledger, Reason, Source, Stretch, display
 from pipeline.source.readers.blocks import Block, read_blocks, read_references
 from pipeline.source.readers.boilerplate import mark_boilerplate
-from pipeline.source.readers.brackets import Brackets, Cut
+from pipeline.source.readers.brackets import Brackets, Cut, is_pause
 from pipeline.source.readers.forms import Label
 from pipeline.source.readers.inline import References, mark_inline
 from pipeline.source.readers.labels import Labels, find_labels, label_places
 from pipeline.source.readers.lines import Vocabulary, mark_line_ends
 from pipeline.source.readers.speech import Speech
-from pipeline.source.script import Piece, Reading, Script, ScriptWriter
+from pipeline.source.script import Piece, Reading, Script, ScriptWriter, name_key
 from pipeline.source.spoken import text as texts
 from pipeline.words import counted
 
@@ -54,11 +54,11 @@ def parse_markdown(
     )
 
 
-def body_pieces(text: str, where: str) -> tuple[list[Piece], Source, list[Problem]]:
+def body_pieces(text: str, where: str, speaker: str | None) -> tuple[list[Piece], Source, list[Problem]]:
     """The pieces of one turn's text in a YAML script: the same rules, but no labels, chapters and boilerplate."""
     source = Source(text)
     reader = _Reader(source, lambda _line: where, Reading())
-    return reader.read_body(), source, reader.warnings
+    return reader.read_body(speaker), source, reader.warnings
 
 
 def mark_title(source: Source) -> str:
@@ -108,9 +108,11 @@ class _Reader:
             self.warnings.append(Problem(self._cues[0][0], what, "Write without brackets what is to be read."))
         return pieces
 
-    def read_body(self) -> list[Piece]:
+    def read_body(self, speaker: str | None) -> list[Piece]:
         """The pieces of a turn."""
         labels = Labels()
+        self._brackets.speakers = frozenset({name_key(speaker)} if speaker else ())
+        self._speaker = speaker or ""
         blocks = read_blocks(self._source, body=True)
         return [piece for index, block in enumerate(blocks) for piece in self._pieces(block, labels, index, 0)]
 
@@ -194,7 +196,8 @@ class _Reader:
         span = source.stretch(start, end)
         first, last = span.strip()
         is_stage = bool(self._brackets.speakers) and _ON_STAGE.fullmatch(span.text, first, last)
-        if is_stage or _DIRECTION.fullmatch(span.text, first, last):
+        is_beat = is_pause(span.text[first:last])
+        if is_stage or (_DIRECTION.fullmatch(span.text, first, last) and not is_beat):
             span.leave_out(first, last, "direction")
             return
         mark_line_ends(span, self._vocabulary, lambda what, fix: self.warnings.append(Problem(where, what, fix)))

@@ -16,6 +16,7 @@ from pipeline.source.readers.brackets import ANY_STAMP, CLOCKS, STAMP
 from pipeline.source.readers.forms import Candidate, Label
 
 _ALONE = re.compile(rf"\s*(?:{ANY_STAMP})\s*:?\s*")
+_BARE_ALONE = re.compile(rf"\s*{CLOCKS}\s*")
 _BRACKETED = re.compile(rf"{STAMP}\s*:?\s*")
 _BARE = re.compile(rf"@?{CLOCKS}\s+(?=\S)")
 _BARE_AFTER = re.compile(rf"\s*(@?{CLOCKS})(?=\s|$)\s*")
@@ -39,6 +40,9 @@ def mark_times_after(blocks: Sequence[Block], labels: Sequence[Candidate]) -> No
         if match := _BARE_AFTER.match(line.text, end):
             times.append((line.span, *match.span(1)))
     sure = [one for one in times if one[0].text[one[1]] == "@"]
+    said = sum(stretch.text[end:].lstrip()[:1].islower() for stretch, _start, end in times)
+    if 2 * said >= len(times):  # "Bob: 9:15 works for me."
+        times = sure
     for stretch, start, end in times if len(times) > 1 and 2 * len(times) >= len(labels) else sure:
         stretch.leave_out(start, end, "time stamp")
 
@@ -62,12 +66,16 @@ def mark_times(blocks: Sequence[Block], source: Source) -> Iterator[tuple[int, L
         and lines > 2
         and (heads >= 0.3 * len(paragraphs) or lines >= 0.3 * sum(map(len, starts)))
     )
+    alone = [block for _index, block in paragraphs if _BARE_ALONE.fullmatch(block.lines[0].text)]
+    is_said = len(alone) == 1 and len(alone[0].lines) == 1 and not lines  # "10:30", once in a book
     for index, block in paragraphs:
         for number, line in enumerate(block.lines):
             text = line.text
             if (goes_on := _GOES_ON.match(text)) and not source.is_marked(line.span.place(0), line.span.end(1)):
                 line.span.leave_out(*goes_on.span(), "label")
                 yield index, Label(line.span.place(0), line.span.end(goes_on.end()), line.number, None)
+                continue
+            if is_said and _BARE_ALONE.fullmatch(text):
                 continue
             match = _ALONE.fullmatch(text) or _BRACKETED.match(text) or (_BARE.match(text) if is_timed else None)
             if match is None or source.is_marked(line.span.place(0), line.span.end(1)):
@@ -76,5 +84,5 @@ def mark_times(blocks: Sequence[Block], source: Source) -> Iterator[tuple[int, L
             before = block.lines[number - 1] if number else None
             if "-->" in text and before is not None and _INDEX.fullmatch(before.text.strip()):
                 before.span.leave_out(0, len(before.text), "time stamp")
-            if not number:
+            if not number or _ALONE.fullmatch(text):
                 yield index, Label(line.span.place(0), line.span.end(match.end()), line.number, None)

@@ -93,7 +93,8 @@ class _YamlScript:
             if isinstance(item, dict):
                 mappings.append(((*path, index), item))
             else:
-                self._problem((*path, index), f"this is no mapping in the {of}.", "Write it as key: value.")
+                hint = "Write it as - Ann: …, or - text: …" if of == "turns" else "Write it as key: value."
+                self._problem((*path, index), f"this is no mapping in the {of}.", hint)
         return mappings
 
     def _chapters(self, data: Data, path: YamlPath) -> None:
@@ -144,7 +145,7 @@ class _YamlScript:
     def _say(self, name: str | None, text: Data, text_path: YamlPath, path: YamlPath) -> None:
         """Write what `name` says, in paragraphs of their own."""
         speaker = None if name is None else self._reading.known_name(name) or " ".join(name.split())
-        pieces, source, warnings = markdown.body_pieces(str(text or ""), self._located.where(*text_path))
+        pieces, source, warnings = markdown.body_pieces(str(text or ""), self._located.where(*text_path), speaker)
         self.warnings += warnings
         self.writer.speaker = speaker
         spoken: list[tuple[int, int, int | Reason]] = []
@@ -195,7 +196,8 @@ class _YamlScript:
         runs = list(_runs(self._value(path), self._text[start:end]))
         ends = [run.end for run in runs]
         for entry in entries:
-            for run in runs[bisect_right(ends, entry.start) :]:
+            for index in range(bisect_right(ends, entry.start), len(runs)):
+                run = runs[index]
                 low, high = max(entry.start, run.start), min(entry.end, run.end)
                 if low >= high:
                     break

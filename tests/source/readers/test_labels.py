@@ -125,7 +125,8 @@ def test_many_labels_of_nobody_are_told_of_in_one_note() -> None:
     text = "**Ann:** a\n\n**Bob:** b\n\n**Ann:** c\n\n**Bob:** d\n\n" + "".join(
         f"**Tip on {n}:** x\n\n" for n in "qrst"
     )
-    (note,) = notes(read(text))
+    note, end = notes(read(text))
+    assert end == "11: the last 3 paragraphs bear no name, and are spoken by whoever spoke before."
     assert note.startswith('9: 4 labels are read as text, as none is a name that comes back: "Tip on q:" (line 9), ')
 
 

@@ -59,7 +59,8 @@ def test_lines_of_verse_end_in_a_short_pause(source: str, text: str) -> None:
 def test_short_lines_that_end_before_their_width_are_verse() -> None:
     text = "the sea is calm tonight\nthe tide is full\nthe moon lies fair\nupon the straits"
     assert heard(text) == ["the sea is calm tonight, the tide is full, the moon lies fair, upon the straits"]
-    wrapped = "the sea is calm here\ntonight and the tide\nis full and the moon\nlies fair upon it"
+    wrapped = "the sea is calm here tonight and the tide is\nfull and the moon lies fair upon the straits\n"
+    wrapped += "where on the coast of France the light gleams\nand is gone, and the cliffs of England stand"
     assert heard(wrapped) == [" ".join(wrapped.split())]
 
 
