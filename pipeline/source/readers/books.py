@@ -123,7 +123,7 @@ def _entry(line: str) -> str:
     entry = re.sub(r"^[#\s]+", "", line).strip()
     without = re.sub(r"[\s.]*(?:\d+|PAGE)$", "", entry)
     last = without.rpartition(" ")[2].upper()  # the number of "Chapter 1" is no page
-    return (entry if last in _COUNTED_PARTS else without).strip(" ._").lower()
+    return (entry if last in _COUNTED_PARTS and entry[-1:].isdigit() else without).strip(" ._").lower()
 
 
 def _is_listed(line: str) -> bool:

@@ -281,7 +281,8 @@ class Brackets:
         is_labelled = label > 0 and self.source.is_marked(at - 1, at)
         is_short = note[:1].islower() and len(note.split()) < 5
         is_tag = bool(texts.nearest_tag(note.lower().strip(".…")))
-        return not is_tag and (not after or (is_labelled and (is_short or self.is_play)))
+        is_alone = not after and speaker is not None
+        return not is_tag and (is_alone or (is_labelled and (is_short or self.is_play)))
 
     @staticmethod
     def _is_direction(text: str, match: re.Match[str], inner: str) -> bool:

@@ -55,6 +55,7 @@ class Election:
     nicknames: set[str] = field(default_factory=set)  # names in lower case that explain the file
     mark_of_alone: str = ""  # the mark of most names on lines of their own
     skipped: range = range(0)  # the blocks of a list of persons
+    inquiry: frozenset[str] = frozenset()  # "Q." and "A.", where both come back
 
     def accept(self, listed: Sequence[Candidate]) -> list[Candidate]:
         """The candidates that are labels, at most one at each place, in the order of the file."""
@@ -67,6 +68,8 @@ class Election:
                 by_form[candidate.form].append(candidate)
         by_form["alone"] = self._without_titles(by_form["alone"])
         self.nicknames = self._nicknames(by_form)
+        asked = Counter(hit.key for hit in by_form["stop"] if hit.name in ("Q", "A"))
+        self.inquiry = frozenset(asked if min(asked["q"], asked["a"]) > 2 else ())
         forms = self._winners(by_form)
         coming_back = self._coming_back(by_form, forms)
         marks = Counter(map(self._mark, by_form["alone"]))
@@ -150,6 +153,8 @@ class Election:
             return True
         if candidate.form == "chat":
             return wins
+        if candidate.form == "stop" and key in self.inquiry:
+            return True
         if candidate.form == "alone" and key not in self.cast and key not in coming_back:
             return wins and self._stands_once(candidate) and self._mark(candidate) == self.mark_of_alone
         return wins and (key in self.cast or key in coming_back or self._stands_once(candidate))
@@ -160,17 +165,20 @@ class Election:
             return sure and may_be_name(candidate.name) and len(candidate.name.split()) < 5
         return looks_like_name(candidate.name) or candidate.key in self.nicknames
 
-    def _winners(self, by_form: Mapping[Form, Sequence[Candidate]]) -> set[Form]:
+    def _winners(self, by_form: dict[Form, list[Candidate]]) -> set[Form]:
         """The forms with a colon that explain the file, or else the one other form that explains most of it."""
         shares = {form: self._share(form, hits) for form, hits in by_form.items() if hits}
         explaining = {form for form in shares if self._explains(form, by_form[form], shares[form])}
         with_colon = {form for form in explaining if form in WITH_COLON}
         others = sorted(explaining - with_colon, key=lambda form: shares[form], reverse=True)
         best = max((shares[form] for form in with_colon), default=0.0)
-        stops = [hit for hit in by_form["stop"] if hit.name.isupper()]
+        alone = {hit.key for hit in by_form["capitals"]}
+        stops = [hit for hit in by_form["stop"] if hit.name.isupper() and hit.key in alone]
         play = [*by_form["capitals"], *stops]
         share = self._share("capitals", play)
-        if stops and by_form["capitals"] and share > best + 0.2 and self._explains("capitals", play, share):
+        wins = max((shares[form] for form in others), default=0.0) < share > best + 0.2
+        if stops and wins and self._explains("capitals", play, share):
+            by_form["stop"] = stops
             return with_colon | {"capitals", "stop"}  # "MARY." on a line, and "MARY. (_Aside._) So."
         winners = with_colon | {form for form in others if form == "tag"}
         if others and shares[others[0]] > best + 0.2:

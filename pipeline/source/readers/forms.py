@@ -176,7 +176,7 @@ _NUMBERED = re.compile(
     r"|phase|case|topic|slide|track|appendix|proposal|issue|problem|task|action|scene|priority|version)\s+(?:\d.*|[ivxlc]+|one|two|three|four|five|six|seven|eight|nine|ten)"
 )
 _MEASURE = re.compile(r"\d+\s*(?:m|min|mins|minutes?|s|sec|seconds?|h|hrs?|hours?|%|k|px|mb|gb)")
-_STAGE = re.compile(r"(?:enter|exit|exeunt|re-?enter|manet|flourish|alarums?|curtain)\b")
+_STAGE = re.compile(r"(?:int|ext|i/e|enter|exit|exeunt|re-?enter|manet|flourish|alarums?|curtain)\b")
 _TRANSITION = re.compile(r"\b(?:cut|dissolve|fade|smash|match)\b.*\b(?:to|in|out)$|^(?:fade|cut)\b|notes?$|^the end$")
 _PARTICLES = frozenset(
     """

@@ -84,7 +84,7 @@ def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell:
     accepted = [c for c in election.accept(listed) if c.key not in excluded]
     names = _canonical([c for c in accepted if c.name], reading, tell, blocks)
     labels = Labels(names=frozenset(key for c in accepted if (key := c.key)) | frozenset(map(name_key, names.values())))
-    labels.goes_on = any(c.form in ABOVE for c in accepted)
+    labels.goes_on = 2 * sum(c.form in ABOVE for c in accepted) > len(accepted)
     labels.is_play = any(c.form in ("capitals", "stop") for c in accepted)
     for candidate in accepted:
         line = blocks[candidate.block].lines[candidate.line]

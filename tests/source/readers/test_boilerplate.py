@@ -277,3 +277,30 @@ def test_words_in_signs_are_no_markup(text: str) -> None:
         for word in ("goodbye", "hello-there", "words", "Act Now!")
         if word in " ".join(said(read(f"{text}\n\nEnd.")))
     ]
+
+
+def test_texts_of_notes_go_with_their_marks() -> None:
+    text = "A lantern.[1] And then.[2]\n\n[1] Lanterns were rationed\nafter 1911.\n\n[2] So they were.\n\n[9] Not a note."
+    text += "\n\nEnd."
+    assert said(read(text)) == ["A lantern. And then.", "Not a note.", "End."]
+
+
+def test_numbers_alone_are_pages_where_they_count_up_and_chapters_from_one() -> None:
+    assert said(read("One.\n\n87\n\nTwo.\n\n- 88 -\n\nThree.\n\nPage 89\n\nFour.")) == [
+        "One.",
+        "Two.",
+        "Three.",
+        "Four.",
+    ]
+    chapters = read("1\n\nText a.\n\n2\n\nText b.\n\n3\n\nText c.", plain_text=True).chapters
+    assert [chapter.title for chapter in chapters] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("entries", ["Chapter 1 ..... 3\nChapter 2 ..... 9", "Chapter 1\nChapter 2"])
+def test_contents_end_where_the_first_chapter_begins(entries: str) -> None:
+    text = f"CONTENTS\n\n{entries}\n\nChapter 1\n\nText.\n\nChapter 2\n\nMore."
+    assert [chapter.title for chapter in read(text, plain_text=True).chapters] == ["Chapter 1", "Chapter 2"]
+
+
+def test_front_matter_that_is_never_closed_ends_with_its_lines() -> None:
+    assert said(read("---\ntitle: X\ntags: y\n\nHello.\n\nBye.")) == ["Hello.", "Bye."]

@@ -131,3 +131,20 @@ def test_remarks_in_round_brackets_are_read(words: str) -> None:
 
 def test_page_numbers_in_braces_go_where_they_count_up() -> None:
     assert heard("One {11} two {12} three {13} four.") == ["One two three four."]
+
+
+def test_directions_after_names_and_on_their_own_are_not_read() -> None:
+    text = (
+        "**Maya:** *(to camera)* Bye!\n\n**Tom:** (without looking up) So. (rising) Yes.\n\n(They leave together.)\n\n"
+        "**Maya:** (I know.) Hm. [unclear] and [door slams] there. [SFX: train whistle]\n\n**Tom:** (Maya laughs) Well."
+    )
+    assert heard(text) == ["Bye!", "So. (rising) Yes.", "(I know.) Hm. and there.", "Well."]
+
+
+def test_what_is_struck_out_is_not_read_and_what_is_marked_is() -> None:
+    assert heard("He ~~never~~ came ==at once== today.") == ["He came at once today."]
+
+
+def test_a_beat_of_its_own_is_a_pause() -> None:
+    script = parse_markdown("**Ann:** Hello.\n\n*(beat)*\n\n**Bob:** Yes.\n\n**Ann:** So.", "s.md", title="Job")
+    assert script.chapters[0].turns[1].pause_s == 0.5

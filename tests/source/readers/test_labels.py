@@ -335,3 +335,59 @@ def test_speakers_by_their_place_alone_are_told_of() -> None:
 def test_a_name_within_a_line_of_a_book_is_no_label() -> None:
     text = "Marlowe: that was the name. He knew it.\n\nHe read it again. Marlowe: so it was.\n\nThe end came."
     assert {speaker for speaker, _text in said(read(text, "audiobook"))} == {None}
+
+
+@pytest.mark.parametrize("kind", ["podcast", "audiobook"])
+@pytest.mark.parametrize("name", ["Dr. Smith", "John Q. Public", "J. R. Tolkien", "speaker_00", "St. John"])
+@pytest.mark.parametrize("style", ["{}:", "**{}:**", "_{}:_", "**{}** –", "<v {}>", "**{}**\n", "{}  0:05\n", "{} -"])
+def test_names_with_stops_and_signs_are_whole(name: str, style: str, kind: Kind) -> None:
+    label, other = style.format(name), style.format("Maria")
+    text = f"{other} Good evening.\n\n{label} Hello you.\n\n" * 2
+    assert said(read(text, kind)) == [("Maria", "Good evening."), (name, "Hello you.")] * 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann: Hello there.\n\nBob: 9:15 works for me.\n\nAnn: 10:30 is the best I can do.\n\nBob: Fine.",
+        "**Ann:** (10:30) is the best.\n\n**Bob:** So.",
+        "He woke.\n\n10:30\n\nHe slept.",
+    ],
+)
+def test_times_that_are_said_are_no_stamps(text: str) -> None:
+    assert "10:30" in " ".join(words for _speaker, words in said(read(text)))
+
+
+def test_a_play_with_names_above_and_before_what_is_said() -> None:
+    text = "MARY.\nHello.\n\nJOHN.\nHi.\n\nANN.\nOk.\n\nMARY. (_Aside._) So.\n\nJOHN.\n(Opening the door.) Well."
+    turns = [("MARY", "Hello."), ("JOHN", "Hi."), ("ANN", "Ok."), ("MARY", "So."), ("JOHN", "Well.")]
+    assert said(read(text)) == turns
+
+
+def test_questions_and_answers_of_a_court() -> None:
+    talk = "THE COURT: Go on.\n\nMR. FOX: Yes.\n\n"
+    text = talk * 3 + "Q.  Where were you?\n\nA.  At home.\n\n" * 3 + talk
+    assert {speaker for speaker, _text in said(read(text))} == {"THE COURT", "MR. FOX", "Q", "A"}
+
+
+def test_names_without_marks_on_lines_of_their_own() -> None:
+    text = "Ann\nHi there.\n\nBob\nHow are you?\n\nAnn\nFine, thanks.\n\nBob\nGood to hear."
+    assert [speaker for speaker, _text in said(read(text))] == ["Ann", "Bob", "Ann", "Bob"]
+    verse = "The River\nflows down the hill\n\nThe Hill\nstands by the river"
+    assert {speaker for speaker, _text in said(read(verse))} == {None}
+
+
+def test_paragraphs_without_a_name_at_the_end_are_told_of() -> None:
+    text = "**Ann:** a\n\n**Bob:** b\n\n**Ann:** c\n\nd\n\nThanks.\n\nMusic by x.\n\nBye."
+    assert "9: the last 3 paragraphs bear no name, and are spoken by whoever spoke before." in notes(read(text))
+
+
+def test_the_short_name_of_the_cast_is_meant_by_the_long_one() -> None:
+    script = read("Ann Lee: a\n\nBob: b\n\nAnn: c\n\nBob: d", cast=("Ann", "Bob"))
+    assert [speaker for speaker, _text in said(script)] == ["Ann", "Bob", "Ann", "Bob"]
+    assert '1: "Ann Lee" is taken for Ann.' in notes(script)
+
+
+def test_who_is_no_speaker_does_not_change_how_others_are_read() -> None:
+    text = "Ann 0:01\nHi there.\n\nBob 0:04\nYes.\n\nAnn 0:07\nSo.\n\nBob 0:09\nNo."
+    assert ("Bob", "Yes.") in said(read(text, not_speakers=("Ann",)))
