@@ -280,7 +280,9 @@ def test_words_in_signs_are_no_markup(text: str) -> None:
 
 
 def test_texts_of_notes_go_with_their_marks() -> None:
-    text = "A lantern.[1] And then.[2]\n\n[1] Lanterns were rationed\nafter 1911.\n\n[2] So they were.\n\n[9] Not a note."
+    text = (
+        "A lantern.[1] And then.[2]\n\n[1] Lanterns were rationed\nafter 1911.\n\n[2] So they were.\n\n[9] Not a note."
+    )
     text += "\n\nEnd."
     assert said(read(text)) == ["A lantern. And then.", "Not a note.", "End."]
 
