@@ -309,19 +309,24 @@ def _may_be_chapter(block: Block) -> bool:
 def _without_contents(source: Source, blocks: Sequence[Block], said: Collection[int]) -> Iterator[Block]:
     """Blocks but for three chapter lines or more with nothing between them, which are a table of contents."""
     run: list[Block] = []
+    chapters = [block.number for block in blocks if _may_be_chapter(block) and block.number not in said]
+    last = chapters[-1] if chapters else 0
     for block in blocks:
         if _may_be_chapter(block) and block.number not in said:
             run.append(block)
             continue
-        yield from _last_of(source, run)
+        yield from _last_of(source, run, last)
         run = []
         yield block
-    yield from _last_of(source, run)
+    yield from _last_of(source, run, last)
 
 
-def _last_of(source: Source, run: Sequence[Block]) -> Sequence[Block]:
+def _last_of(source: Source, run: Sequence[Block], last: int) -> Sequence[Block]:
+    """What of a run of chapter lines is no table of contents; `last` is the line of the last chapter."""
     words = [_bare(block.lines[0]).upper().split()[:2] for block in run]
     alike = len(run) > 2 and len({first for first, *_number in words}) == 1
+    if alike and run[-1].number == last and words[-1] not in words[:-1]:
+        return run  # no chapter follows
     if not (alike or len(run) > 3) or not all(len(block.lines[0].text) < 80 for block in run):
         return run
     kept = run[-1:] if not alike or words[-1] == words[0] else ()  # "ACT I", "ACT II", "ACT III": the last too

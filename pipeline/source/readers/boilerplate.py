@@ -32,6 +32,7 @@ _FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})")
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _PAGE_WORDS = "page-?break|front-?matter|main-?matter|back-?matter|appendix|toc|blurb|pagebreak|newpage"
 _PAGE_IN_BRACES = re.compile(r"\{(\d{1,4})\}")
+_LINE_NUMBER = re.compile(r"(?<=\S)[ \t]{3,}(\d{1,4})[ \t]*$", re.MULTILINE)
 _PAGE_ALONE = re.compile(
     r"(?<=\n\n)[ \t]*(?:[-–—][ \t]*)?(?:page[ \t]+)?(\d{1,4})(?:[ \t]*[-–—])?[ \t]*(?=\n[ \t]*\n|\n?\Z)", re.IGNORECASE
 )
@@ -113,7 +114,8 @@ def mark_boilerplate(source: Source, names: Collection[str], speech: Speech, tel
         for match in pattern.finditer(text):
             if "\n" not in match[0] or not speech.begins_within(*match.span()):
                 source.leave_out(*match.span(), reason)
-    _mark_page_numbers(source)
+    _mark_page_numbers(source, speech)
+    _mark_line_numbers(source)
     _mark_texts_of_notes(source, speech)
     ends = _ends_of_brackets(text)
     for pattern, reason in _BRACKETED if ends else ():
@@ -141,13 +143,24 @@ def _ends_of_brackets(text: str) -> dict[int, int]:
     return ends
 
 
-def _mark_page_numbers(source: Source) -> None:
+def _mark_line_numbers(source: Source) -> None:
+    """Those of a poem, at the right of every fifth or tenth line."""
+    matches = list(_LINE_NUMBER.finditer(source.text))
+    numbers = [int(match[1]) for match in matches]
+    if len(numbers) > 1 and all(number % 5 == 0 for number in numbers) and all(a < b for a, b in pairwise(numbers)):
+        for match in matches:
+            source.leave_out(*match.span(1), "page number")
+
+
+def _mark_page_numbers(source: Source, speech: Speech) -> None:
     """Numbers such as {12}, or alone between empty lines, where there are several and each is greater than before."""
     for pattern in (_PAGE_IN_BRACES, _PAGE_ALONE):
         matches = list(pattern.finditer(source.text))
         numbers = [int(match[1]) for match in matches]
-        counts_up = all(before < after for before, after in pairwise(numbers))
-        if len(numbers) > 2 and counts_up and numbers != list(range(1, len(numbers) + 1)):  # those are of chapters
+        step = 3 if pattern is _PAGE_ALONE else 9999
+        counts_up = all(before < after <= before + step for before, after in pairwise(numbers))
+        are_pages = pattern is _PAGE_IN_BRACES or (numbers[:1] > [3] and numbers[-1:] < [1000] and not speech.places)
+        if len(numbers) > 2 and counts_up and are_pages:
             for match in matches:
                 source.leave_out(*match.span(), "page number")
 
@@ -270,6 +283,9 @@ def _header_end(lines: Sequence[str], first: int, names: Collection[str]) -> int
             return 0
         end += 1
     later = {match[1].lower() for line in lines[end:] if (match := _KEY.match(line))}
+    values = [match[2] or "" for line in lines[first:end] if (match := _KEY.match(line))]
+    if values and all(map(_SENTENCE_END.search, values)):
+        return 0  # "Language: it is what makes us human."
     known = [key in _SURE_KEYS for key in keys]
     return end if any(known) and 2 * sum(known) >= len(known) and not (later | set(names)) & set(keys) else 0
 

@@ -32,6 +32,7 @@ _TRANSCRIBER = re.compile(
 _CONTENTS = re.compile(r"^[ \t#*_]*(?:table of )?contents[ \t.:*_]*$", re.MULTILINE | re.IGNORECASE)
 _LISTED = re.compile(r"\s*(?:[-*+]|\d+[.)])\s|\s*\[[^\]]*\]\(")
 _COUNTED_PARTS = frozenset("CHAPTER PART BOOK ACT SCENE CANTO LETTER VOLUME SECTION STAVE".split())
+_ENTRY = re.compile(r"(?:\s|\.)\d+\s*$|\]\(|\[\[|\bPAGE\s*$")
 _ROMAN = r"[IVXLC]+"
 _NUMBER = (
     "ONE|TWO|THREE|FOUR|FIVE|SIX|SEVEN|EIGHT|NINE|TEN|ELEVEN|TWELVE|THIRTEEN|FOURTEEN|FIFTEEN|SIXTEEN|SEVENTEEN"
@@ -45,7 +46,7 @@ CHAPTER_LINE = re.compile(
     rf"|(?:{_ORDINAL})\s+(?:ACT|BOOK|PART|VOLUME|CANTO)"
     rf"|{_ROMAN}\.\s+(?=[A-Z])[A-Z ,;'’\"“”&-]+(?:\.|(?=$))"
     r"|PROLOGUE|EPILOGUE|PREFACE|INTRODUCTION|FOREWORD|AFTERWORD|CONCLUSION|Prologue|Epilogue|Preface|Foreword|Afterword)"
-    r"(?:[.:]?|[.:—–-]+\s+\S.{0,80})"
+    r"(?:[.:]?|[.:—–-]+\s+\S.{0,80}|\s+[A-Z][A-Z ,;'’!?-]{2,60})"
 )
 
 
@@ -80,7 +81,9 @@ def mark_gutenberg(source: Source, speech: Speech) -> None:
 
 def _notes_end(text: str, heading: re.Match[str], last: int) -> int:
     """Where a transcriber's notes end: before a gap of two empty lines, or with the file where no chapter follows."""
-    if not any(CHAPTER_LINE.fullmatch(line.strip()) for line in text[heading.end() : last].split("\n")):
+    if heading.start() > last / 2 and not any(
+        CHAPTER_LINE.fullmatch(line.strip()) for line in text[heading.end() : last].split("\n")
+    ):
         return last
     gap = re.compile(r"\n[ \t]*\n[ \t]*\n[ \t]*\n").search(text, heading.end() + 2)
     end = gap.start() if gap else heading.end()
@@ -95,15 +98,18 @@ def mark_contents(source: Source, speech: Speech) -> None:
         if heading.start() < at or source.is_marked(*heading.span()):
             continue
         listed: set[str] = set()
+        comes_back = False
+        sure = 0  # entries with a page or a link
         end = at = heading.end()
         for begin, stop in _paragraphs(text, heading.end()):
             lines = [_entry(line) for line in text[begin:stop].split("\n")]
-            is_text = speech.begins_at(begin, stop) or _is_chapter_of(lines[0], listed)
-            if is_text or not all(map(_is_listed, text[begin:stop].split("\n"))):
+            comes_back = _is_chapter_of(lines[0], listed)
+            if comes_back or speech.begins_at(begin, stop) or not all(map(_is_listed, text[begin:stop].split("\n"))):
                 break
+            sure += sum(_ENTRY.search(line) is not None for line in text[begin:stop].split("\n"))
             listed.update(lines)
             end = at = stop
-        if len(listed) > 1:
+        if len(listed) > 1 and (comes_back or 2 * sure >= len(listed)):
             source.leave_out(heading.start(), end, "contents")
 
 

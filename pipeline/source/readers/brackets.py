@@ -54,6 +54,10 @@ _SOUND = re.compile(
     r"|falls?|starts?|stops?|ends?|barks?|cheers?|approaching)|footsteps|thunder|inaudible|unintelligible|crosstalk|static"
     r"|applause|music|silence"
 )
+_HOW = re.compile(
+    r"\w{3,}(?:ing|ly|ed)$|(?:to|with|without|in|on|off|from|into|over|under|looks|turns|sits|stands|exits|enters"
+    r"|leaves|still|then|as|after|re:?)$"
+)
 _MANNER = frozenset(
     """
     angry angrily annoyed amused calm calmly cheerful cheerfully confused crying cries curious curiously disappointed
@@ -195,6 +199,7 @@ class Brackets:
         """Why a bracket is not spoken, or None when its words are."""
         note = " ".join(match[1].split())
         lowered = note.lower().strip(".!…* ")
+        is_within = note[:1].isupper() and not note.isupper() and _around(span.text, match)[1][:1].islower()
         raw = self.source.text[span.place(match.start()) + 1 : span.place(match.start()) + 2]
         if lowered.startswith("^"):
             return "footnote"
@@ -208,7 +213,13 @@ class Brackets:
         opens = not attached.strip() or attached in "([“\"'"
         number = re.fullmatch(r"\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*", note) is not None
         sign = re.fullmatch(r"[A-Zabc*†‡]", note) is not None and not opens
-        is_word = attached == " " and _around(span.text, match)[1][:1].islower()  # "He chose [5] apples."
+        after = _around(span.text, match)[1][:1]
+        is_word = attached in (" ", "") and (not after or after.islower() or after in ",.?!;")
+        is_word = (
+            is_word
+            or note.startswith("0")
+            or re.search(r"(?<![^\W\d_])[^\W\d_]$", span.text[max(match.start() - 2, 0) : match.start()]) is not None
+        )  # "He chose [5] apples."
         if (number and not is_word) or sign or (len(note) == 1 and note in "*†‡"):
             return "footnote"
         if _SOUND_SIGN.match(lowered):
@@ -220,6 +231,8 @@ class Brackets:
         if raw in ("_", "*") and self.source.is_marked(span.place(match.start()) + 1, span.place(match.start()) + 2):
             return "direction"
         first = lowered.split()[0].rstrip(",;") if lowered else ""
+        if is_within:
+            return None  # "[Theme parks] are fun."
         if lowered in _MANNER or (first in _MANNER and len(lowered.split()) < 6):
             return "direction"
         if _SURE_CUE.fullmatch(lowered.replace("_", " ")):
@@ -271,7 +284,7 @@ class Brackets:
         """Whether a bracket without a capital stands right after a label, or alone: "Ann: (to camera) Hello."."""
         before, after = _around(span.text, match)
         note = " ".join(match[1].split()).strip("*_ ")
-        if before or not note:
+        if before or not note or span.text[match.end() : match.end() + 1].isalnum():
             return False
         if self._is_of_another(note, speaker):
             return True
@@ -279,9 +292,10 @@ class Brackets:
         label = len(self.source.text[max(first - 40, 0) : first].rstrip())
         at = max(first - 40, 0) + label
         is_labelled = label > 0 and self.source.is_marked(at - 1, at)
-        is_short = note[:1].islower() and len(note.split()) < 5
+        words = note.split()
+        is_short = note[:1].islower() and len(words) < 5 and (words[0] in _MANNER or _HOW.match(words[0]) is not None)
         is_tag = bool(texts.nearest_tag(note.lower().strip(".…")))
-        is_alone = not after and speaker is not None
+        is_alone = not after and speaker is not None and not is_labelled
         return not is_tag and (is_alone or (is_labelled and (is_short or self.is_play)))
 
     @staticmethod

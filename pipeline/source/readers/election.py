@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pipeline.source.readers.blocks import Block
 from pipeline.source.readers.forms import (
     ABOVE,
-    CALENDAR,
+    AMONG_OTHERS,
     FORMS,
     STAMPS,
     SURE,
@@ -22,6 +22,7 @@ from pipeline.source.readers.forms import (
     Candidate,
     Form,
     is_heading,
+    is_listed,
     is_pictograph,
     looks_like_name,
     may_be_name,
@@ -54,6 +55,7 @@ class Election:
     cast: set[str]
     nicknames: set[str] = field(default_factory=set)  # names in lower case that explain the file
     mark_of_alone: str = ""  # the mark of most names on lines of their own
+    in_lists: bool = False  # whether most labels stand in lists
     skipped: range = range(0)  # the blocks of a list of persons
     inquiry: frozenset[str] = frozenset()  # "Q." and "A.", where both come back
 
@@ -64,8 +66,12 @@ class Election:
         self.skipped = _persons_of_a_play(self.blocks)
         by_form: dict[Form, list[Candidate]] = {form: [] for form in FORMS}
         for candidate in listed:
-            if candidate.block not in self.skipped:
+            if candidate.block not in self.skipped and not self._goes_on(candidate):
                 by_form[candidate.form].append(candidate)
+        with_colon = [hit for form in WITH_COLON for hit in by_form[form] if not hit.start]
+        self.in_lists = 2 * sum(map(self._is_item, with_colon)) > len(with_colon)
+        for form in ABOVE:
+            by_form[form] = _without_runs(by_form[form])
         by_form["alone"] = self._without_titles(by_form["alone"])
         self.nicknames = self._nicknames(by_form)
         counts = Counter(hit.key for hit in by_form["stop"] if hit.name in ("Q", "A"))
@@ -87,7 +93,23 @@ class Election:
                     at_starts.add(candidate.key)
         for candidate in _between(by_form["plain"], chosen):
             chosen[candidate.block, candidate.line, candidate.start] = candidate
-        return [chosen[at] for at in sorted(chosen)]
+        return list(self._with_words(sorted(chosen), chosen))
+
+    def _with_words(
+        self, places: Sequence[tuple[int, int, int]], chosen: Mapping[tuple[int, int, int], Candidate]
+    ) -> Iterator[Candidate]:
+        """The labels but for a name that stands once right below another, or ends the file: it is what is said."""
+        counts = Counter(candidate.key for candidate in chosen.values())
+        last = max((at for at, block in enumerate(self.blocks) if block.kind == "paragraph"), default=0)
+        before: Candidate | None = None
+        for candidate in (chosen[at] for at in places):
+            is_above = candidate.form in ("alone", "capitals") and self._is_alone(candidate)
+            follows = before is not None and before.block == candidate.block - 1
+            if is_above and counts[candidate.key] == 1 and (follows or candidate.block == last):
+                before = None
+                continue
+            before = candidate if is_above else None
+            yield candidate
 
     def _without_titles(self, listed: Sequence[Candidate]) -> list[Candidate]:
         """Names on lines of their own; those without marks only where two of them come back, as titles do not."""
@@ -108,7 +130,7 @@ class Election:
             return {hit.key for hit in stamped}  # "0:17:57 danny: Hello."
         counts = Counter(hit.key for hit in hits if not hit.start)
         several = {key for key in counts if counts[key] > 1}
-        in_lists = {hit.key for hit in hits if self.blocks[hit.block].lines[hit.line].is_item}
+        in_lists = {hit.key for hit in hits if self._is_item(hit)}
         often = {key for key in several - in_lists if counts[key] > 2 and " " not in key}
         share = self._share(form, [hit for hit in hits if hit.key in several and not hit.start])
         if len(several) > 1 and share >= (0.5 if len(often) > 1 else 0.8):
@@ -116,12 +138,28 @@ class Election:
         is_beside = bool(often) and self._explains(form, listed, self._share(form, listed))
         return often if is_beside else set()  # beside names with capitals
 
+    def _text(self, hit: Candidate) -> str:
+        return self.blocks[hit.block].lines[hit.line].text
+
+    def _goes_on(self, hit: Candidate) -> bool:
+        """Whether a line goes on from the one before: "…sense from you,", then "Louka. But you are young."."""
+        if not hit.line or hit.start or hit.form not in ("stop", "plain"):
+            return False
+        before = self.blocks[hit.block].lines[hit.line - 1].text.rstrip()
+        return before.endswith(",") or (hit.form == "stop" and (before[-1:].isalpha() or before[-1:] in ";-—"))
+
+    def _is_item(self, hit: Candidate) -> bool:
+        line = self.blocks[hit.block].lines[hit.line]
+        return line.is_item or is_listed(line.text)
+
     def _mark(self, candidate: Candidate) -> str:
         text = self.blocks[candidate.block].lines[candidate.line].text
         return "**" if "**" in text or "__" in text else "*" if "*" in text or "_" in text else ""
 
     def _may_be_name(self, hit: Candidate) -> bool:
-        return hit.key in self.nicknames or hit.key in self.cast or hit.form == "chat" or may_be_name(hit.name)
+        is_month = self.reading.kind == "podcast" and hit.key in ("april", "may", "june", "august")
+        known = hit.key in self.nicknames or hit.key in self.cast
+        return known or is_month or hit.form == "chat" or may_be_name(hit.name)
 
     def _for_counting(self, hits: Iterable[Candidate]) -> Iterator[Candidate]:
         """Those with names; in a book a plain name within a line is no sign of dialogue: "Outside: nothing."."""
@@ -149,7 +187,7 @@ class Election:
             return wins
         if candidate.form == "heading" and self.reading.chapters_at is not None:
             return False
-        if candidate.form in WITH_COLON and (key in self.cast or (key in coming_back and key not in CALENDAR)):
+        if candidate.form in WITH_COLON and (key in self.cast or (key in coming_back and key not in AMONG_OTHERS)):
             return True
         if candidate.form == "chat":
             return wins
@@ -163,6 +201,8 @@ class Election:
         if candidate.form in ("capitals", "stop"):
             sure = candidate.name.isupper() or self.blocks[candidate.block].lines[candidate.line].text[:1] == "_"
             return sure and may_be_name(candidate.name) and len(candidate.name.split()) < 5
+        if candidate.form in WITH_COLON and self._is_item(candidate) and not self.in_lists:
+            return False  # "1. **Work:** do it early." within somebody's turn
         return looks_like_name(candidate.name) or candidate.key in self.nicknames
 
     def _winners(self, by_form: dict[Form, list[Candidate]]) -> set[Form]:
@@ -201,7 +241,7 @@ class Election:
             names = bool(people) and all(map(looks_like_name, people))
             is_strong = form in ("bold", "html", "bracket")
             whole = names and share >= 0.9 and (is_strong or (is_podcast and labelled > 1))
-            in_list = sum(self.blocks[hit.block].lines[hit.line].is_item for hit in hits) > labelled / 2
+            in_list = sum(map(self._is_item, hits)) > labelled / 2
             strong = is_strong and is_podcast and (names or again > 1) and not in_list  # else it is a list of terms
             return enough or whole or strong or (in_cast and share >= 0.2)
         if in_cast and share >= 0.3:
@@ -209,9 +249,11 @@ class Election:
         if form in ABOVE and len(hits) > 1 and all(map(self._has_stamp, hits)):
             return share >= 0.3 and plausible >= 0.6
         in_capitals = sum(hit.name.isupper() for hit in hits) > len(hits) / 2
-        is_play = (form in SURE or (form == "stop" and in_capitals)) and len(counts) > 1 and share >= 0.5
+        in_italics = form == "stop" and all(self._text(hit)[:1] == "_" for hit in hits)
+        is_play = (form in SURE or in_capitals or in_italics) and len(counts) > 1 and share >= 0.5
+        is_play = is_play and (form in SURE or form == "stop")
         several = sum(count > 1 for count in counts.values()) > 1 or is_play
-        speaks_back = again >= 0.6 * labelled and several
+        speaks_back = again >= (0.3 if is_play else 0.6) * labelled and several
         sure = form in SURE or self.reading.kind == "podcast"
         whole = (
             share >= 0.9
@@ -221,7 +263,7 @@ class Election:
             and (labelled > 1 or form in ("tag", "clock"))
             and plausible > 0.9
         )
-        enough_share = 0.3 if sure or in_capitals else 0.6  # "Moscow. It snowed." comes back in prose
+        enough_share = 0.3 if sure or in_capitals or in_italics else 0.6  # "Moscow. It snowed." comes back in prose
         return (speaks_back and share >= enough_share and plausible >= 0.6) or whole
 
     def _share(self, form: Form, hits: Sequence[Candidate]) -> float:
@@ -278,8 +320,13 @@ class Election:
             if key in self.nicknames
             or (
                 count > 1
-                and (may_be_name(names[key]) or (key in CALENDAR and bool(forms)))
-                and (looks_like_name(names[key]) or is_pictograph(names[key]) or count >= max(3, most / 20))
+                and (may_be_name(names[key]) or (key in AMONG_OTHERS and bool(forms)))
+                and (
+                    looks_like_name(names[key])
+                    or is_pictograph(names[key])
+                    or key in AMONG_OTHERS
+                    or count >= max(3, most / 20)
+                )
             )
         }
 
@@ -301,6 +348,12 @@ def is_title_row(blocks: Sequence[Block], index: int) -> bool:
         return False
     first, last = (name_key(blocks[index].lines[at].text) for at in (0, -1))
     return first in _TITLES_OF_COLUMNS or _TITLE_OF_TEXTS.fullmatch(last) is not None
+
+
+def _without_runs(listed: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates above what is said but for lines right below each other: "Breakfast 7:30", "Lunch 12:30"."""
+    lines = {(hit.block, hit.line) for hit in listed}
+    return [hit for hit in listed if not {(hit.block, hit.line - 1), (hit.block, hit.line + 1)} & lines]
 
 
 def _between(plain: Sequence[Candidate], chosen: Mapping[tuple[int, int, int], Candidate]) -> Iterator[Candidate]:

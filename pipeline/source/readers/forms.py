@@ -47,7 +47,7 @@ SURE: tuple[Form, ...] = ("tag", "capitals", "clock", "chat")
 _NO_STAMP = r"(?!\s*@?\d{1,3}:\d{2})"  # else a stamp could be read in two ways, and many of them in as many as 2**n
 _DIRECTION = rf"(?:\({_NO_STAMP}[^()\n]{{1,160}}\)|\\?\[{_NO_STAMP}[^\[\]\n]{{1,60}}?\\?\])"
 _BEFORE = rf"(?:{ANY_STAMP}(?:\s+|\s*[-–|]\s*)|{STAMP}\s*)?(?:[^\w\s\[\](){{}}<>*_.,:;!?\"'#@-]+\s*)?"
-_AFTER = rf"(?:\s*+(?:{ANY_STAMP}|{_DIRECTION}))*+"
+_AFTER = rf"(?:\s*+(?:{ANY_STAMP}|[*_]?{_DIRECTION}[*_]?))*+"
 _SAID = rf"(?:\s*{STAMP}(?!\s+[a-z]))?\s*"  # "(10:30) is fine" is said
 _COLON = r"(?::(?=\s|$)|：)"
 _CAPITALS = r"[A-Z][A-Z0-9 .,'’&-]{0,38}[A-Z0-9]"
@@ -139,15 +139,16 @@ _NOT_PEOPLE = frozenset(
     status requirements features motivation dramatis mon tue tues wed thu thurs fri sat sun pro con p0 p1 p2
     """.split()
 )
-CALENDAR = frozenset(
+AMONG_OTHERS = frozenset(
     """
+    chair presenter author all both another everyone everybody other others you me her him i she he they crowd
     monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
     september october november december
     english deutsch german français french español spanish italiano italian português portuguese russian chinese
     japanese korean 中文 日本語 한국어
     """.split()
 )
-"""Words that are people only among others: May, the Frenchman of a play."""
+"""Words that are people only among others: May, the Frenchman of a play, all."""
 _NOT_FIRST = frozenset(
     """
     in on at by for from with of to as if but and or so because when while where who whom whose what which why how
@@ -252,6 +253,7 @@ def _of_line(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
         yield from _tags(index, number, span)
     head = _LINES["plain"].match(text) if ":" in text else None
     begin = head.end() if head and looks_like_name(clean_name(_written(head))) else 0  # "Dr. Smith:" is one label
+    begin = max(begin, listed.end() + 1 if listed else 0)
     for form, pattern in _IN_MID_LINE.items() if ":" in text else ():
         for match in pattern.finditer(text):
             if match.start() >= begin and (name := clean_name(match["name"])):
@@ -320,7 +322,7 @@ def may_be_name(name: str) -> bool:
         and not _MEASURE.fullmatch(lowered)
         and len(name) <= 40
         and len(words) <= 5
-        and lowered.strip(".") not in _NOT_PEOPLE | CALENDAR
+        and lowered.strip(".") not in _NOT_PEOPLE | AMONG_OTHERS
         and not _NUMBERED.fullmatch(lowered)
         and not _TRANSITION.search(lowered)
         and not _STAGE.match(lowered)
@@ -334,6 +336,11 @@ def may_be_name(name: str) -> bool:
 
 
 _LONGEST_UNSPACED = 10
+
+
+def is_listed(text: str) -> bool:
+    """Whether a line is an item of a numbered list."""
+    return _LISTED.match(text) is not None
 
 
 def is_heading(name: str) -> bool:

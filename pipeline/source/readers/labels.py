@@ -37,7 +37,7 @@ _DIRECTION_IN_LABEL = re.compile(r"\([^()]*[^\W\d_][^()]*\)|\\?\[[^\[\]]*\\?\](?
 _FIRST_OF_SEVERAL = re.compile(r"\s*[,/&(]\s*|\s+and\s+")
 _NAME_IN_MARKS = re.compile(r"(?:\*\*|__|\*|_|\\?\[)([^*_\[\]\n]{1,40}?)(?:\*\*|__|\*|_|\\?\])(?![\w:*_(\[])")
 _SAID = re.compile(r"\b(?!(?:to|until|bis|and)\b)[^\W_]+", re.IGNORECASE)
-_BY_PLACE = ("stop", "dash", "alone", "heading", "row", "bare-bracket", "capitals", "chat")
+_BY_PLACE = ("stop", "clock", "dash", "alone", "heading", "row", "bare-bracket", "capitals", "chat")
 _NUMBERED_SPEAKER = re.compile(r"^[ \t]*\[[Ss][12]\]", re.MULTILINE)
 
 
@@ -90,10 +90,17 @@ def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell:
         line = blocks[candidate.block].lines[candidate.line]
         name = names.get(candidate.key) if candidate.name else None
         if candidate.form == "row":
-            _mark_row(source, blocks, candidate, accepted)
+            _mark_row(source, blocks, candidate)
         _add(labels, line, candidate.block, candidate.start, candidate.end, name)
+    if any(c.form == "row" for c in accepted):
+        rows = Counter(c.key for c in accepted if c.form == "row")
+        for index, block in enumerate(blocks):
+            if is_title_row(blocks, index) and rows[name_key(block.lines[0].text)] < 2:
+                source.leave_out(block.start, block.end, "table")
     mark_times_after(blocks, accepted)
-    for index, label in mark_times(blocks, source):
+    are_said = reading.kind == "audiobook" and not accepted and "[S1]" not in source.text.upper()
+    has_stamps = any(STAMPS.search(blocks[c.block].lines[c.line].text, c.start, c.end) for c in accepted)
+    for index, label in mark_times(blocks, source, bare=not are_said, few=has_stamps):
         labels.by_block.setdefault(index, []).append(label)
     for at in labels.by_block.values():
         at.sort(key=lambda label: label.start)
@@ -112,22 +119,18 @@ def _without_breaks(listed: Iterable[Candidate], blocks: Sequence[Block]) -> Ite
         block = blocks[candidate.block]
         line = block.lines[candidate.line]
         is_alone = candidate.form in WITH_COLON and len(block.lines) == 1 and not may_be_name(candidate.name)
+        is_alone = is_alone and not line.text.lstrip("*_[( ")[:1].isdigit()
         if is_alone and STAMPS.search(line.text) and not _SAID.search(STAMPS.sub("", line.text[candidate.end :])):
             line.span.leave_out(0, len(line.text), "cue")
         else:
             yield candidate
 
 
-def _mark_row(source: Source, blocks: Sequence[Block], candidate: Candidate, accepted: Sequence[Candidate]) -> None:
-    """The border between the cell of a name and that of a text, and the row of titles above them."""
+def _mark_row(source: Source, blocks: Sequence[Block], candidate: Candidate) -> None:
+    """The border between the cell of a name and that of a text."""
     index = candidate.block
     name, text = blocks[index].lines
     source.leave_out(name.span.end(len(name.text)), text.span.place(0), "table")
-    while index and blocks[index - 1].kind == "row":
-        index -= 1
-    comes_back = sum(other.key == name_key(blocks[index].lines[0].text) for other in accepted) > 1
-    if is_title_row(blocks, index) and not comes_back:
-        source.leave_out(blocks[index].start, blocks[index].end, "table")
 
 
 def _add(labels: Labels, line: SourceLine, block: int, start: int, end: int, name: str | None) -> None:
@@ -216,6 +219,11 @@ def _tell_doubts(
     if counts:
         _tell_of_form(accepted, reading, tell, blocks)
         _tell_odd_labels(listed, taken, counts, known | set(doubts), tell, blocks)
+    else:
+        at_starts = [c for c in listed if c.form in WITH_COLON and not c.start]
+        often = {key for key, count in Counter(c.key for c in at_starts).items() if count > 1}
+        again = [c for c in at_starts if c.key in often]
+        _tell_odd_labels(again, taken, (), known | set(doubts), tell, blocks)
     turns = Counter(names[candidate.key] for candidate in accepted if candidate.name)
     cast = set(map(name_key, reading.cast))
     once = [c for c in accepted if c.form in WITH_COLON and c.name and turns[names[c.key]] == 1 and c.key not in cast]
@@ -244,7 +252,8 @@ def _tell_of_form(accepted: Sequence[Candidate], reading: Reading, tell: Tell, b
     ((form, _count),) = Counter(candidate.form for candidate in named).most_common(1)
     paragraphs = sum(block.kind in ("paragraph", "row") for block in blocks)
     few = len({candidate.block for candidate in named}) < 0.3 * paragraphs
-    if form not in _BY_PLACE and not few:
+    comes_back = len({candidate.key for candidate in named}) < len(named)
+    if (form == "clock" and comes_back) or (form not in _BY_PLACE and not few):
         return
     names = list(dict.fromkeys(candidate.name for candidate in named))
     shown = ", ".join(names[:6]) + (" …" if len(names) > 6 else "")
@@ -283,7 +292,8 @@ def _tell_odd_labels(
     odd: dict[int, str] = {}
     for candidate in listed:
         name, line = candidate.name, blocks[candidate.block].lines[candidate.line]
-        begins = not candidate.line and not candidate.start and (candidate.block, 0, 0) not in taken
+        begins = not candidate.start and (candidate.block, candidate.line, 0) not in taken
+        begins = begins and (not candidate.line or candidate.form in WITH_COLON)
         colon = (
             candidate.form in WITH_COLON
             and len(name) <= 40

@@ -26,6 +26,7 @@ from pipeline.words import counted
 
 _DIRECTION = re.compile(r"([*_])\\?[(\[][^*_()\[\]]*[)\]]\1", re.DOTALL)
 _ON_STAGE = re.compile(r"([*_])(?:Enter|Exit|Exeunt|Re-?enter|Manet|Flourish|Alarums?)\b[^*_]*\1")
+_ARROWS = re.compile(r"(?:^|\s)>>\s+(?=[A-Z])")
 _EQUALS = re.compile(r"(?<![\w=])=(?=[^\s=])([^=\n]+?)(?<=[^\s=])=(?![\w=])")
 _TAG_ALONE = re.compile(r"([*_])([a-z][a-z ]{2,24})[.!…]?\1(?=\s+[A-Z\"“‘(*_—]|\s*$)")
 
@@ -87,6 +88,9 @@ class _Reader:
         names = {name.casefold() for name in (*reading.cast, *reading.aliases)}
         speech = Speech(lambda: label_places(source.text, reading))
         mark_boilerplate(source, names, speech, self._warn, self._refuse)
+        if (arrows := len(_ARROWS.findall(source.text))) > 1:
+            what = f'">>" stands {arrows} times for another speaker, without a name, and all is read in one voice.'
+            self._warn(1, what, "Write a name in the place of each.")
         blocks = read_blocks(source, speech, plain_text=plain_text)
         self._references = read_references(source.text, speech)
         labels = find_labels(source, blocks, reading, self._warn)

@@ -16,6 +16,7 @@ from pipeline.source.readers.brackets import ANY_STAMP, CLOCKS, STAMP
 from pipeline.source.readers.forms import Candidate, Label
 
 _ALONE = re.compile(rf"\s*(?:{ANY_STAMP})\s*:?\s*")
+_LINKED = re.compile(rf"[*_]{{0,3}}\[\(?{CLOCKS}\)?\]\([^()\s]*\)[*_]{{0,3}}\s*[-–—:]?\s+(?=\S)")
 _BARE_ALONE = re.compile(rf"\s*{CLOCKS}\s*")
 _BRACKETED = re.compile(rf"{STAMP}\s*:?\s*")
 _BARE = re.compile(rf"@?{CLOCKS}\s+(?=\S)")
@@ -56,18 +57,23 @@ def _are_verses(paragraphs: Sequence[tuple[int, Block]]) -> bool:
     return len(numbers) > 2 and 2 * steps > len(numbers)
 
 
-def mark_times(blocks: Sequence[Block], source: Source) -> Iterator[tuple[int, Label]]:
-    """Times at the head of lines; for a paragraph that begins so its index, and where its words begin."""
+def mark_times(blocks: Sequence[Block], source: Source, *, bare: bool, few: bool) -> Iterator[tuple[int, Label]]:
+    """Times at the head of lines; for a paragraph that begins so its index, and where its words begin.
+
+    Those without brackets only where `bare` ones may be stamps; one or two alone on lines only where `few` may.
+    """
     paragraphs = [(index, block) for index, block in enumerate(blocks) if block.kind == "paragraph"]
     starts = [[_BARE.match(line.text) is not None for line in block.lines] for _index, block in paragraphs]
     heads, lines = sum(one[0] for one in starts), sum(map(sum, starts))
     is_timed = (
-        not _are_verses(paragraphs)
+        bare
+        and not _are_verses(paragraphs)
         and lines > 2
         and (heads >= 0.3 * len(paragraphs) or lines >= 0.3 * sum(map(len, starts)))
     )
     alone = [block for _index, block in paragraphs if _BARE_ALONE.fullmatch(block.lines[0].text)]
-    is_said = len(alone) == 1 and len(alone[0].lines) == 1 and not lines  # "10:30", once in a book
+    is_few = len(alone) < 3 and not lines and not few and all(len(block.lines) == 1 for block in alone)
+    is_said = not bare or is_few  # "10:30", once in a book
     for index, block in paragraphs:
         for number, line in enumerate(block.lines):
             text = line.text
@@ -75,9 +81,14 @@ def mark_times(blocks: Sequence[Block], source: Source) -> Iterator[tuple[int, L
                 line.span.leave_out(*goes_on.span(), "label")
                 yield index, Label(line.span.place(0), line.span.end(goes_on.end()), line.number, None)
                 continue
-            if is_said and _BARE_ALONE.fullmatch(text):
+            if is_said and _BARE_ALONE.fullmatch(text) and "-->" not in text:
                 continue
-            match = _ALONE.fullmatch(text) or _BRACKETED.match(text) or (_BARE.match(text) if is_timed else None)
+            match = (
+                _LINKED.match(text)
+                or _ALONE.fullmatch(text)
+                or _BRACKETED.match(text)
+                or (_BARE.match(text) if is_timed else None)
+            )
             if match is None or source.is_marked(line.span.place(0), line.span.end(1)):
                 continue
             line.span.leave_out(*match.span(), "time stamp")
