@@ -306,3 +306,32 @@ def test_contents_end_where_the_first_chapter_begins(entries: str) -> None:
 
 def test_front_matter_that_is_never_closed_ends_with_its_lines() -> None:
     assert said(read("---\ntitle: X\ntags: y\n\nHello.\n\nBye.")) == ["Hello.", "Bye."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Language: it is what makes us human, and so I begin.\n\nAnd so on.",
+        "Date: today, said Ann.\nSummary: we won.\n\nSo.",
+        'He read it aloud.\n\nContents\n\nOne knife\n\nTwo forks\n\n"Is that all?" he asked\n\nNobody spoke.',
+        "In this talk:\n\nPart One: the sea\n\nPart Two: the land\n\nPart Three: the sky\n\nLet us begin.",
+        "1914\n\nThe war.\n\n1916\n\nIt went on.\n\n1918\n\nIt ended.",
+    ],
+)
+def test_sentences_and_lists_of_a_text_are_read(text: str) -> None:
+    script = read(text)
+    titles = [chapter.title for chapter in script.chapters]
+    assert all(line in " ".join(titles + said(script)) for line in text.split("\n") if line)
+
+
+def test_line_numbers_of_a_poem_are_left_out() -> None:
+    text = (
+        "April is cruel, breeding\nLilacs out of the land, mixing\nMemory, stirring               10\nDull roots.\n\n"
+    )
+    text += "Summer surprised us\nComing over                20\nWith rain."
+    assert not any(char.isdigit() for char in " ".join(said(read(text))))
+
+
+def test_titles_of_chapters_may_follow_their_numbers() -> None:
+    text = "Chapter 1 PETER BREAKS THROUGH\n\nAll.\n\nChapter 2 THE SHADOW\n\nx.\n\nChapter 3 COME AWAY\n\ny."
+    assert len(read(text, plain_text=True).chapters) == 3

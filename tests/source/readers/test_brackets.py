@@ -148,3 +148,19 @@ def test_what_is_struck_out_is_not_read_and_what_is_marked_is() -> None:
 def test_a_beat_of_its_own_is_a_pause() -> None:
     script = parse_markdown("**Ann:** Hello.\n\n*(beat)*\n\n**Bob:** Yes.\n\n**Ann:** So.", "s.md", title="Job")
     assert script.chapters[0].turns[1].pause_s == 0.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[Theme parks] are fun.",
+        "What is x[0]?",
+        "Pick [1], [2] or [3].",
+        "(re)design it is.",
+        "(almost) all of it.",
+        "(I mean it.)",
+    ],
+)
+def test_brackets_that_somebody_says_are_read(text: str) -> None:
+    heard_text = heard(f"**Ann:** {text}\n\n**Bob:** So.\n\n**Ann:** Yes.")[0]
+    assert heard_text == text.replace("[", "").replace("]", "")
