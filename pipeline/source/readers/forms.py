@@ -229,8 +229,10 @@ def candidates(index: int, block: Block) -> Iterator[Candidate]:
             form: Form = "heading" if block.kind == "heading" else "row"
             yield Candidate(form, name, index, 0, 0, len(block.lines[0].text))
     elif block.kind == "paragraph":
-        if looks_like_name(name := clean_name(text := block.lines[0].text.strip())) and name == text:
-            yield Candidate("alone", name, index, 0, 0, len(block.lines[0].text))
+        text = block.lines[0].text.strip()
+        is_short = len(text) <= 40 and text[-1:].isalnum() and ":" not in text
+        if is_short and looks_like_name(text) and clean_name(text) == text:
+            yield Candidate("alone", text, index, 0, 0, len(block.lines[0].text))
         for number, line in enumerate(block.lines):
             yield from _of_line(index, number, line.span)
 
