@@ -249,7 +249,7 @@ class Election:
         if form in ABOVE and len(hits) > 1 and all(map(self._has_stamp, hits)):
             return share >= 0.3 and plausible >= 0.6
         in_capitals = sum(hit.name.isupper() for hit in hits) > len(hits) / 2
-        in_italics = form == "stop" and all(self._text(hit)[:1] == "_" for hit in hits)
+        in_italics = form in ("stop", "alone") and sum(self._text(hit)[:1] == "_" for hit in hits) > 0.8 * len(hits)
         is_play = (form in SURE or in_capitals or in_italics) and len(counts) > 1 and share >= 0.5
         is_play = is_play and (form in SURE or form == "stop")
         several = sum(count > 1 for count in counts.values()) > 1 or is_play

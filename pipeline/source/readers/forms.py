@@ -132,7 +132,7 @@ _NOT_PEOPLE = frozenset(
     resources news events name contact focus poll agenda action attendees presenter presenters where when agreed
     action-item participants hosts guests sponsors episodes discord twitter github youtube instagram chapters slides
     feedback credits recap preview hint moral reason advantage disadvantage exception illustration plot synopsis
-    proposal proposals todo done next blocked blockers currently similarly previously additionally furthermore moreover
+    chap proposal proposals todo done next blocked blockers currently similarly previously additionally furthermore moreover
     recently generally specifically unfortunately aim aims background decision decisions discussion context updates
     attendance absent regrets scribe chair subtopic resolution type success failure output input error prompt response
     present apologies quorum minutes motion seconded

@@ -224,6 +224,7 @@ def _tell_doubts(
         often = {key for key, count in Counter(c.key for c in at_starts).items() if count > 1}
         again = [c for c in at_starts if c.key in often]
         _tell_odd_labels(again, taken, (), known | set(doubts), tell, blocks)
+        _tell_of_forms_without(listed, tell, blocks)
     turns = Counter(names[candidate.key] for candidate in accepted if candidate.name)
     cast = set(map(name_key, reading.cast))
     once = [c for c in accepted if c.form in WITH_COLON and c.name and turns[names[c.key]] == 1 and c.key not in cast]
@@ -233,6 +234,19 @@ def _tell_doubts(
         number = blocks[once[0].block].lines[once[0].line].number
         what = f"these speak once: {shown}."
         tell(number, what, "If one is no speaker, write not_speakers: [its name] in the manifest.")
+
+
+def _tell_of_forms_without(listed: Sequence[Candidate], tell: Tell, blocks: Sequence[Block]) -> None:
+    """Names that come back at the heads of paragraphs, in a form that explains too little of the file to count."""
+    for form in _BY_PLACE:
+        at_heads = [c for c in listed if c.form == form and not c.start and not c.line and may_be_name(c.name)]
+        counts = Counter(candidate.name for candidate in at_heads)
+        often = [name for name, count in counts.most_common(6) if count > 3]
+        if len(often) > 1:
+            shown = ", ".join(f"{name} ({counts[name]} times)" for name in often)
+            number = min(blocks[c.block].lines[0].number for c in at_heads if c.name in often)
+            what = f"{shown} begin paragraphs as labels do, and are read as text."
+            tell(number, what, f"labels: {form} beside the script's name makes speakers of them.")
 
 
 def _tell_of_the_end(blocks: Sequence[Block], accepted: Sequence[Candidate], reading: Reading, tell: Tell) -> None:

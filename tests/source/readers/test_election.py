@@ -250,3 +250,15 @@ def test_dialogue_within_a_book_in_italics_with_stops() -> None:
 def test_names_that_come_back_without_counting_are_told_of() -> None:
     assert any("nikomat: (line 1)" in note for note in notes(read("nikomat: Wait!\n\nYep.\n\nnikomat: Am I?\n\nNo.")))
     assert any('">>" stands 2 times' in note for note in notes(read("You guys. >> Thank you. >> With care.")))
+
+
+def test_names_in_a_form_that_explains_too_little_are_told_of() -> None:
+    prose = "".join(f"This is a plain paragraph, number {index}.\n\n" for index in range(40))
+    script = read(prose + "Pisc. Sir, I know it.\n\nViat. It may do so.\n\n" * 4, "audiobook")
+    assert {speaker for speaker, _text in said(script)} == {None}
+    (note,) = script.warnings
+    assert note.what == "Pisc (4 times), Viat (4 times) begin paragraphs as labels do, and are read as text."
+    assert {speaker for speaker, _text in said(read(prose + "Pisc. Yes.", "audiobook", labels="stop"))} == {
+        None,
+        "Pisc",
+    }
