@@ -71,7 +71,7 @@ class Election:
         with_colon = [hit for form in WITH_COLON for hit in by_form[form] if not hit.start]
         self.in_lists = 2 * sum(map(self._is_item, with_colon)) > len(with_colon)
         for form in ABOVE:
-            by_form[form] = _without_runs(by_form[form])
+            by_form[form] = self._without_runs(by_form[form])
         by_form["alone"] = self._without_titles(by_form["alone"])
         self.nicknames = self._nicknames(by_form)
         counts = Counter(hit.key for hit in by_form["stop"] if hit.name in ("Q", "A"))
@@ -110,6 +110,15 @@ class Election:
                 continue
             before = candidate if is_above else None
             yield candidate
+
+    def _without_runs(self, listed: Sequence[Candidate]) -> list[Candidate]:
+        """Candidates but for names alone on lines right below each other: "Breakfast 7:30", "Lunch 12:30"."""
+        lines = {(hit.block, hit.line) for hit in listed if hit.end >= len(self._text(hit).rstrip())}
+        return [
+            hit
+            for hit in listed
+            if (hit.block, hit.line) not in lines or not {(hit.block, hit.line - 1), (hit.block, hit.line + 1)} & lines
+        ]
 
     def _without_titles(self, listed: Sequence[Candidate]) -> list[Candidate]:
         """Names on lines of their own; those without marks only where two of them come back, as titles do not."""
@@ -348,12 +357,6 @@ def is_title_row(blocks: Sequence[Block], index: int) -> bool:
         return False
     first, last = (name_key(blocks[index].lines[at].text) for at in (0, -1))
     return first in _TITLES_OF_COLUMNS or _TITLE_OF_TEXTS.fullmatch(last) is not None
-
-
-def _without_runs(listed: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates above what is said but for lines right below each other: "Breakfast 7:30", "Lunch 12:30"."""
-    lines = {(hit.block, hit.line) for hit in listed}
-    return [hit for hit in listed if not {(hit.block, hit.line - 1), (hit.block, hit.line + 1)} & lines]
 
 
 def _between(plain: Sequence[Candidate], chosen: Mapping[tuple[int, int, int], Candidate]) -> Iterator[Candidate]:

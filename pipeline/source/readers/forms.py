@@ -83,6 +83,7 @@ _LINES: dict[Form, re.Pattern[str]] = {
     "clock": re.compile(
         rf"(?P<mark>\*\*|__)?(?P<name>[^\W_](?:[^:\n*_]|(?<=\w)_(?=\w)){{0,59}}?)(?(mark)(?P=mark)){_DIRECTION}?\s*+(?:[-–|,]\s*+)?{ANY_STAMP}\s*+:?\s*+$"
         rf"|(?P<sign>\*\*|__)(?P<inside>[^:\n*_]{{1,60}}?)(?P=sign)\s*+{ANY_STAMP}\s++(?:[-–—]\s+)?(?=\S)"
+        rf"|{ANY_STAMP}\s+(?P<open>\*\*|__)(?P<named>[^:\n*_]{{1,60}}?)(?P=open)(?:\s+(?=\S)|\s*$)"
         rf"|{ANY_STAMP}\s*[-–|]?\s+(?P<bare>[^\W\d_][^:\n*_]{{0,59}}?)\s*$"
     ),
     "alone": re.compile(
@@ -132,7 +133,8 @@ _NOT_PEOPLE = frozenset(
     resources news events name contact focus poll agenda action attendees presenter presenters where when agreed
     action-item participants hosts guests sponsors episodes discord twitter github youtube instagram chapters slides
     feedback credits recap preview hint moral reason advantage disadvantage exception illustration plot synopsis
-    chap proposal proposals todo done next blocked blockers currently similarly previously additionally furthermore moreover
+    chap proposal proposals todo done next blocked blockers currently similarly previously additionally furthermore
+    moreover
     recently generally specifically unfortunately aim aims background decision decisions discussion context updates
     attendance absent regrets scribe chair subtopic resolution type success failure output input error prompt response
     present apologies quorum minutes motion seconded
@@ -264,7 +266,7 @@ def _of_line(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
 
 def _written(match: re.Match[str]) -> str:
     groups = match.groupdict()
-    return groups["name"] or groups.get("bare") or groups.get("inside") or ""
+    return next((groups[key] for key in ("name", "bare", "inside", "named") if groups.get(key)), "")
 
 
 def _tags(index: int, number: int, span: Stretch) -> Iterator[Candidate]:

@@ -64,6 +64,7 @@ def test_every_style_with_every_time_in_every_place(style: str, kind: Kind) -> N
 @pytest.mark.parametrize(
     "pattern",
     ["{n} {t}:\n{l}", "{n}  {t}\n{l}", "{n} {t}\n\n{l}", "**{n}** {t}\n{l}", "**{n}** {t} {l}", "{t} **{n}**\n{l}",
+     "{t} **{n}** {l}",
      "### {n} {t}\n\n{l}", "**{n} {t}:** {l}", "{n} {t}: {l}", "{t}\n{n}: {l}", "**{n} {t}** - {l}", "[{n}] {t}: {l}"],
 )  # fmt: skip
 def test_names_with_times_around_them(pattern: str, kind: Kind) -> None:
@@ -71,6 +72,9 @@ def test_names_with_times_around_them(pattern: str, kind: Kind) -> None:
         for short in (True, False):
             text = dialogue(pattern, time, short=short)
             assert said(read(text, kind)) == SPOKEN, text
+            if "\n" not in pattern:
+                text = dialogue(pattern, time, short=short, between="\n")
+                assert said(read(text, kind)) == SPOKEN, text
 
 
 @pytest.mark.parametrize(
