@@ -16,7 +16,7 @@ from markdown_it.common.utils import normalizeReference
 
 from pipeline.source.ledger import Source, Stretch
 from pipeline.source.readers.books import CHAPTER_LINE
-from pipeline.source.readers.brackets import is_pause
+from pipeline.source.readers.brackets import DIRECTION_ALONE, is_pause
 from pipeline.source.readers.inline import References
 from pipeline.source.readers.speech import Speech
 
@@ -27,7 +27,6 @@ _QUOTE = re.compile(r"(?:>[ \t]?)+")
 _CALLOUT = re.compile(r"\[!\w+\][+-]?[ \t]*")
 _RULE = re.compile(r"([-*_])(?:[ \t]*\1){2,}")
 _ORNAMENT = re.compile(r"([^\w\s()\[\]{}<>\"'“”‘’.,;:!?|=^`])(?:\s*\1)*")
-_DIRECTION = re.compile(r"([*_])\\?[(\[][^*_()\[\]]*[)\]]\1")
 _REFERENCE = re.compile(
     r"\[([^\[\]^][^\[\]]*)\]:\s*(<[^<>]*>|(?:[a-z][a-z+.-]*:|www\.|#|\.{0,2}/)\S*)(?:\s+[\"'(].*)?", re.IGNORECASE
 )
@@ -211,7 +210,7 @@ class _Blocks:
             self._footnote = True
             self._source.leave_out(start, end, "footnote")
             return True
-        if _DIRECTION.fullmatch(text) and not is_pause(text):
+        if DIRECTION_ALONE.fullmatch(text) and not is_pause(text):
             self._source.leave_out(start, end, "direction")
             return True
         if not self._body and first == "[" and self._is_definition(text, start, end):

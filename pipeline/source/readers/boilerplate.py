@@ -159,8 +159,9 @@ def _mark_page_numbers(source: Source, speech: Speech) -> None:
         numbers = [int(match[1]) for match in matches]
         step = 3 if pattern is _PAGE_ALONE else 9999
         counts_up = all(before < after <= before + step for before, after in pairwise(numbers))
-        are_pages = pattern is _PAGE_IN_BRACES or (numbers[:1] > [3] and numbers[-1:] < [1000] and not speech.places)
-        if len(numbers) > 2 and counts_up and are_pages:
+        if len(numbers) < 3 or not counts_up:
+            continue
+        if pattern is _PAGE_IN_BRACES or (numbers[0] > 3 and numbers[-1] < 1000 and not speech.places):
             for match in matches:
                 source.leave_out(*match.span(), "page number")
 
@@ -212,8 +213,10 @@ def _mark_front_matter(source: Source, names: Collection[str], speech: Speech, t
     inside, after = lines[first + 1 : end], lines[end + 1 :]
     skipped = len(source.text) - len(source.text.removeprefix("\ufeff"))
     starts = list(accumulate((len(line) + 1 for line in lines[: max(end, first) + 1]), initial=skipped))
-    said = any(
-        speech.begins_at(starts[at], starts[at] + len(lines[at])) and _is_said(lines[at], inside)
+    keys = {match[1].lower() for line in inside if (match := _KEY.match(line.strip()))}
+    said = any(  # and is no voice: "host1: am_adam" below a title
+        speech.begins_at(starts[at], starts[at] + len(lines[at]))
+        and (not keys & _SURE_KEYS or _SENTENCE_END.search(lines[at].rstrip()) is not None)
         for at in range(first + 1, end)
     )
     if end and not said and (_is_metadata(inside, after, names) if fence == "---" else _is_data(inside)):
@@ -236,16 +239,9 @@ def _mark_front_matter(source: Source, names: Collection[str], speech: Speech, t
         source.leave_out(0, skipped + sum(len(line) + 1 for line in lines[:end]), "front matter")
 
 
-def _is_said(line: str, inside: Sequence[str]) -> bool:
-    """Whether a line with a speaker's name is said, and does not give their voice: "host1: am_adam" below a title."""
-    keys = (_KEY.match(other.strip()) for other in inside)
-    has_sure_key = any(match is not None and match[1].lower() in _SURE_KEYS for match in keys)
-    return not has_sure_key or _SENTENCE_END.search(line.rstrip()) is not None
-
-
 def _is_data(lines: Sequence[str]) -> bool:
     """Whether lines between plusses are TOML, or JSON, and no dialogue between two scene breaks."""
-    pairs = [line for line in lines if re.match(r"\s*[\w.\"-]+\s*[=:]\s*[\"'\[\d{tf]", line)]
+    pairs = [line for line in lines if _DATA.match(line)]
     return bool(pairs) and all(line in pairs or re.match(r"\s|[\[\]{}#\"'\d,]|$", line) for line in lines)
 
 

@@ -20,6 +20,9 @@ CLOCKS = rf"{CLOCK}(?:\s*(?:-|–|—|-->|to)\s*{CLOCK})?"
 STAMP = rf"(?:\\?\[\s*@?{CLOCKS}\s*\\?\]|\(\s*@?{CLOCKS}\s*\)|<{CLOCKS}>)"
 ANY_STAMP = rf"(?:{STAMP}|@?(?:\d{{4}}-\d\d-\d\d[ T])?{CLOCKS})"
 
+DIRECTION_ALONE = re.compile(r"([*_])\\?[(\[][^*_()\[\]]*[)\]]\1")
+"""A direction in italics, as all of a line or a paragraph."""
+
 _CLOCKS = re.compile(rf"@?{CLOCKS}")
 _LONG_CLOCK = re.compile(r"\d{1,3}:\d{2}:\d{2}")
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")

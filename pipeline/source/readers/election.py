@@ -162,7 +162,7 @@ class Election:
         return line.is_item or is_listed(line.text)
 
     def _mark(self, candidate: Candidate) -> str:
-        text = self.blocks[candidate.block].lines[candidate.line].text
+        text = self._text(candidate)
         return "**" if "**" in text or "__" in text else "*" if "*" in text or "_" in text else ""
 
     def _may_be_name(self, hit: Candidate) -> bool:
@@ -208,7 +208,7 @@ class Election:
 
     def _stands_once(self, candidate: Candidate) -> bool:
         if candidate.form in ("capitals", "stop"):
-            sure = candidate.name.isupper() or self.blocks[candidate.block].lines[candidate.line].text[:1] == "_"
+            sure = candidate.name.isupper() or self._text(candidate)[:1] == "_"
             return sure and may_be_name(candidate.name) and len(candidate.name.split()) < 5
         if candidate.form in WITH_COLON and self._is_item(candidate) and not self.in_lists:
             return False  # "1. **Work:** do it early." within somebody's turn
@@ -219,16 +219,17 @@ class Election:
         shares = {form: self._share(form, hits) for form, hits in by_form.items() if hits}
         explaining = {form for form in shares if self._explains(form, by_form[form], shares[form])}
         with_colon = {form for form in explaining if form in WITH_COLON}
-        others = sorted(explaining - with_colon, key=lambda form: shares[form], reverse=True)
+        others = sorted((form for form in FORMS if form in explaining - with_colon), key=lambda form: -shares[form])
         best = max((shares[form] for form in with_colon), default=0.0)
         alone = {hit.key for hit in by_form["capitals"]}
         stops = [hit for hit in by_form["stop"] if hit.name.isupper() and hit.key in alone]
-        play = [*by_form["capitals"], *stops]
-        share = self._share("capitals", play)
-        wins = max((shares[form] for form in others), default=0.0) < share > best + 0.2
-        if stops and wins and self._explains("capitals", play, share):
-            by_form["stop"] = stops
-            return with_colon | {"capitals", "stop"}  # "MARY." on a line, and "MARY. (_Aside._) So."
+        if stops:
+            play = [*by_form["capitals"], *stops]
+            share = self._share("capitals", play)
+            wins = max((shares[form] for form in others), default=0.0) < share > best + 0.2
+            if wins and self._explains("capitals", play, share):
+                by_form["stop"] = stops
+                return with_colon | {"capitals", "stop"}  # "MARY." on a line, and "MARY. (_Aside._) So."
         winners = with_colon | {form for form in others if form == "tag"}
         if others and shares[others[0]] > best + 0.2:
             winners.add(others[0])
@@ -301,8 +302,7 @@ class Election:
         return len(lines) == 1 and hit.end >= len(lines[0].text.rstrip())
 
     def _has_stamp(self, hit: Candidate) -> bool:
-        text = self.blocks[hit.block].lines[hit.line].text
-        return STAMPS.search(text, hit.start, hit.end) is not None
+        return STAMPS.search(self._text(hit), hit.start, hit.end) is not None
 
     def _coming_back(self, by_form: Mapping[Form, Sequence[Candidate]], forms: set[Form]) -> set[str]:
         """The names that stand twice or more, in forms with a colon or in those that win."""
@@ -311,7 +311,7 @@ class Election:
         others = WITH_COLON if self.reading.kind == "podcast" else strong  # plain names in prose are no dialogue
         counted = forms if winners else forms | set(others)
         counts = Counter(hit.key for form in FORMS if form in counted for hit in self._for_counting(by_form[form]))
-        for form in {*strong, "plain"} - counted:
+        for form in [form for form in (*strong, "plain") if form not in counted]:
             often = Counter(hit.key for hit in by_form[form] if hit.key and not hit.start)
             for key, count in often.items():  # "CW:" among many "**Ann Lee:**"
                 counts[key] += count if key in counts or count > 2 else 0

@@ -104,7 +104,7 @@ _SIGNS: dict[Form, str] = {  # without one of which a line has no label of the f
     "plain": ":：",
     "clock": ":",
     **dict.fromkeys(("bracket", "bare-bracket"), "["),
-    **dict.fromkeys(("html",), "<"),
+    "html": "<",
     "chat": "<\t",
     "dash": "-–—",
     "capitals": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
@@ -232,7 +232,7 @@ def candidates(index: int, block: Block) -> Iterator[Candidate]:
             yield Candidate(form, name, index, 0, 0, len(block.lines[0].text))
     elif block.kind == "paragraph":
         text = block.lines[0].text.strip()
-        is_short = len(text) <= 40 and text[-1:].isalnum() and ":" not in text
+        is_short = len(text) <= 40 and text[-1:].isalnum() and ":" not in text and not text.isupper()
         if is_short and looks_like_name(text) and clean_name(text) == text:
             yield Candidate("alone", text, index, 0, 0, len(block.lines[0].text))
         for number, line in enumerate(block.lines):

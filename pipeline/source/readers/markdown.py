@@ -14,7 +14,7 @@ from pipeline.errors import Problem
 from pipeline.source.ledger import Ledger, Reason, Source, Stretch, display
 from pipeline.source.readers.blocks import Block, read_blocks, read_references
 from pipeline.source.readers.boilerplate import mark_boilerplate
-from pipeline.source.readers.brackets import Brackets, Cut, is_pause
+from pipeline.source.readers.brackets import DIRECTION_ALONE, Brackets, Cut, is_pause
 from pipeline.source.readers.forms import Label
 from pipeline.source.readers.inline import References, mark_inline
 from pipeline.source.readers.labels import Labels, find_labels, label_places
@@ -24,7 +24,6 @@ from pipeline.source.script import Piece, Reading, Script, ScriptWriter, name_ke
 from pipeline.source.spoken import text as texts
 from pipeline.words import counted
 
-_DIRECTION = re.compile(r"([*_])\\?[(\[][^*_()\[\]]*[)\]]\1", re.DOTALL)
 _ON_STAGE = re.compile(r"([*_])(?:Enter|Exit|Exeunt|Re-?enter|Manet|Flourish|Alarums?)\b[^*_]*\1")
 _ARROWS = re.compile(r"(?:^|\s)>>\s+(?=[A-Z])")
 _EQUALS = re.compile(r"(?<![\w=])=(?=[^\s=])([^=\n]+?)(?<=[^\s=])=(?![\w=])")
@@ -201,7 +200,7 @@ class _Reader:
         first, last = span.strip()
         is_stage = bool(self._brackets.speakers) and _ON_STAGE.fullmatch(span.text, first, last)
         is_beat = is_pause(span.text[first:last])
-        if is_stage or (_DIRECTION.fullmatch(span.text, first, last) and not is_beat):
+        if is_stage or (DIRECTION_ALONE.fullmatch(span.text, first, last) and not is_beat):
             span.leave_out(first, last, "direction")
             return
         mark_line_ends(span, self._vocabulary, lambda what, fix: self.warnings.append(Problem(where, what, fix)))
