@@ -35,12 +35,15 @@ Reason = Literal[
     "footnote",
     "page number",
     "markup",
+    "edit",
+    "hidden",
     "structure",
     "control character",
     "unread",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
-"""Why a character is not spoken. "structure" is what is no text in a YAML script; "unread" would be a fault of ours."""
+"""Why a character is not spoken. "hidden" is what the file itself does not show, "edit" what an edit has replaced,
+"structure" what is no text in a YAML script; "unread" would be a fault of ours."""
 
 _SPOKEN, _REPLACED = 0, 255
 _CODES = {reason: code for code, reason in enumerate(REASONS, start=1)}
@@ -78,6 +81,11 @@ class Ledger:
     shown: str
     text: str
     entries: tuple[Entry, ...]
+    places: tuple[str, ...] = ()  # where each line stands in the file, if its number does not tell
+
+    def where(self, line: int) -> str:
+        """Where a line, counted from 1, stands in the file."""
+        return self.places[line - 1] if self.places else f"{self.shown}:{line}"
 
     def line(self, position: int) -> int:
         """The number of the line on which a character stands."""
@@ -112,7 +120,7 @@ class Ledger:
     def _passage(self, run: Sequence[Entry], line: int) -> Passage:
         first = run[0]
         text = " ".join(self.text[first.start : run[-1].end].split())
-        return Passage(f"{self.shown}:{line}", text, first.reason or first.rule, first.words)
+        return Passage(self.where(line), text, first.reason or first.rule, first.words)
 
     def moved(self, turns: int) -> Ledger:
         """The same where `turns` turns of other sources go before."""

@@ -28,8 +28,8 @@ from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_me
 from pipeline.files import is_inside
 from pipeline.source.documents import Located, YamlPath, plain_problems, read_text, read_yaml
 from pipeline.source.presets import PRESETS, Preset
-from pipeline.source.readers.forms import Form
 from pipeline.source.script import Reading, name_key
+from pipeline.source.speakers.forms import Form
 from pipeline.window import Window
 from pipeline.workspace import Production
 

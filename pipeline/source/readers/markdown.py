@@ -1,248 +1,31 @@
-"""Markdown and plain text: a source's blocks and labels as pieces in the order they are heard.
+"""Markdown and plain text, which tell by their own signs what stands in them.
 
-In: the text of a file, or of one turn of a YAML script. Out: a `Script` with its ledger. What is not spoken is marked
-in the source, by this module and by those it calls; what bears no mark is spoken.
+In: the text of a file, or of one turn of a YAML script. Out: a `Script` with its ledger, or the pieces of the turn.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
-
 from pipeline.errors import Problem
-from pipeline.source.ledger import Ledger, Reason, Source, Stretch, display
-from pipeline.source.readers.blocks import Block, read_blocks, read_references
-from pipeline.source.readers.boilerplate import mark_boilerplate
-from pipeline.source.readers.brackets import DIRECTION_ALONE, Brackets, Cut, is_pause
-from pipeline.source.readers.forms import Label
-from pipeline.source.readers.inline import References, mark_inline
-from pipeline.source.readers.labels import Labels, find_labels, label_places
-from pipeline.source.readers.lines import Vocabulary, mark_line_ends
-from pipeline.source.readers.speech import Speech
-from pipeline.source.script import Piece, Reading, Script, ScriptWriter, name_key
-from pipeline.source.spoken import text as texts
-from pipeline.words import counted
-
-_ON_STAGE = re.compile(r"([*_])(?:Enter|Exit|Exeunt|Re-?enter|Manet|Flourish|Alarums?)\b[^*_]*\1")
-_ARROWS = re.compile(r"(?:^|\s)>>\s+(?=[A-Z])")
-_EQUALS = re.compile(r"(?<![\w=])=(?=[^\s=])([^=\n]+?)(?<=[^\s=])=(?![\w=])")
-_TAG_ALONE = re.compile(r"([*_])([a-z][a-z ]{2,24})[.!…]?\1(?=\s+[A-Z\"“‘(*_—]|\s*$)")
+from pipeline.source.ledger import Source
+from pipeline.source.readers.rendition import Rendition, TextReader, read_rendition
+from pipeline.source.script import Piece, Reading, Script
 
 
 def parse_markdown(
     text: str, shown: str, *, title: str, reading: Reading | None = None, plain_text: bool = False
 ) -> Script:
     """One Markdown or plain text file as a script. `title` names what stands before the first heading."""
-    reading = reading or Reading()
-    source = Source(text)
-    reader = _Reader(source, lambda line: f"{shown}:{line}", reading)
-    pieces = reader.read(plain_text=plain_text)
-    writer = ScriptWriter(title, f"{shown}:1", reading.kind)
-    spoken: list[tuple[int, int, int | Reason]] = []
-    for piece in pieces:
-        turn = writer.take(piece)
-        unspoken: Reason = "chapter title" if piece.what == "chapter" else "heading"
-        if piece.text and piece.what in ("text", "chapter", "heading"):
-            spoken.append((*piece.place, unspoken if turn is None else turn))
-    writer.close_chapter()
-    return Script(
-        tuple(writer.chapters),
-        (*reader.warnings, *writer.warnings),
-        (Ledger(shown, text, source.entries(spoken)),),
-        tuple(reader.problems),
-    )
+    rendition = Rendition(Source(text), shown, plain_text=plain_text)
+    return read_rendition(rendition, title=title, reading=reading or Reading())
 
 
 def body_pieces(text: str, where: str, speaker: str | None) -> tuple[list[Piece], Source, list[Problem]]:
     """The pieces of one turn's text in a YAML script: the same rules, but no labels, chapters and boilerplate."""
     source = Source(text)
-    reader = _Reader(source, lambda _line: where, Reading())
+    reader = TextReader(Rendition(source, where, places=(where,) * (text.count("\n") + 1)), Reading())
     return reader.read_body(speaker), source, reader.warnings
 
 
 def mark_title(source: Source) -> str:
     """Mark a title, and return its display text, on one line."""
-    return _Reader(source, lambda _line: "", Reading()).heading_text(0, len(source.text))
-
-
-class _Reader:
-    """Marks a source from its boilerplate down to its brackets, and makes pieces of what bears no mark."""
-
-    def __init__(self, source: Source, place: Callable[[int], str], reading: Reading) -> None:
-        self.warnings: list[Problem] = []
-        self.problems: list[Problem] = []
-        self._source = source
-        self._place = place
-        self._reading = reading
-        self._references: References = {}
-        self._brackets = Brackets(source, frozenset(), [])
-        self._vocabulary = Vocabulary(source.text, reading.language)
-        self._speaker = ""  # of the paragraph before
-        self._cues: list[tuple[str, str]] = []  # the place of each bracket that may be a cue
-
-    def read(self, *, plain_text: bool) -> list[Piece]:
-        """The pieces of a file."""
-        source, reading = self._source, self._reading
-        names = {name.casefold() for name in (*reading.cast, *reading.aliases)}
-        speech = Speech(lambda: label_places(source.text, reading))
-        mark_boilerplate(source, names, speech, self._warn, self._refuse)
-        if (arrows := len(_ARROWS.findall(source.text))) > 1:
-            what = f'">>" stands {arrows} times for another speaker, without a name, and all is read in one voice.'
-            self._warn(1, what, "Write a name in the place of each.")
-        blocks = read_blocks(source, speech, plain_text=plain_text)
-        self._references = read_references(source.text, speech)
-        labels = find_labels(source, blocks, reading, self._warn)
-        self._brackets.speakers = labels.names
-        self._brackets.is_play = labels.is_play
-        level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labels.by_block])
-        pieces: list[Piece] = []
-        in_table = False
-        silent = set() if level == 1 else _silent(blocks, labels, level)
-        for index, block in enumerate(blocks):
-            is_read = block.kind == "row" and index not in labels.by_block
-            if is_read and not in_table and source.stretch(block.start, block.end).text.strip():
-                self._warn(block.number, "a table begins here and is read cell by cell.", "Write it as sentences.")
-            in_table = block.kind == "row"
-            pieces += self._pieces(block, labels, index, 0 if index in silent else level, is_title=block is title)
-        if self._cues:
-            shown = ", ".join(note for _where, note in self._cues[:3]) + (" …" if len(self._cues) > 3 else "")
-            what = f"{counted(len(self._cues), 'bracket')} between sentences, taken for cues and not read: {shown}."
-            self.warnings.append(Problem(self._cues[0][0], what, "Write without brackets what is to be read."))
-        return pieces
-
-    def read_body(self, speaker: str | None) -> list[Piece]:
-        """The pieces of a turn."""
-        labels = Labels()
-        self._brackets.speakers = frozenset({name_key(speaker)} if speaker else ())
-        self._speaker = speaker or ""
-        blocks = read_blocks(self._source, body=True)
-        return [piece for index, block in enumerate(blocks) for piece in self._pieces(block, labels, index, 0)]
-
-    def _warn(self, number: int, what: str, fix: str) -> None:
-        self.warnings.append(Problem(self._place(number), what, fix))
-
-    def _refuse(self, number: int, what: str, fix: str) -> None:
-        self.problems.append(Problem(self._place(number), what, fix))
-
-    def _chapter_level(self, blocks: Sequence[Block]) -> tuple[int, Block | None]:
-        """At which level headings begin chapters, and the heading that is the title of all of it, if one is."""
-        headings = [block for block in blocks if block.kind == "heading"]
-        first = [block for block in headings if block.level == 1]
-        second = [block for block in headings if block.level == 2]
-        lower = [block for block in headings if block.level > 1]
-        if self._reading.chapters_at is not None:
-            is_title = self._reading.chapters_at > 1 == len(first) and blocks[:1] == first
-            following = next((block for block in blocks[1:] if block.kind != "scene"), None)
-            is_title = is_title and following is not None and following.kind == "heading"
-            return self._reading.chapters_at, first[0] if is_title else None
-        if len(first) == 1 and len(second) > 1 and headings[0] is first[0]:
-            before = next(block for block in blocks if block.kind != "scene")
-            after = blocks[blocks.index(first[0]) + 1 :]
-            goes_on = next((block for block in after if block.kind != "scene"), second[0])
-            if self._reading.kind == "podcast":
-                what = f"the {len(second)} headings of two signs (##) begin chapters."
-                self._warn(second[0].number, what, "chapters_at: 1 beside the script's name makes one of them.")
-            return 2, first[0] if before is first[0] and goes_on is second[0] else None
-        if lower and (self._reading.kind == "podcast" or not first):
-            level = min(block.level for block in lower)
-            unread = ", not read" if self._reading.kind == "podcast" else ""
-            what = f"{counted(len(lower), 'heading')} below chapters{unread}: {lower[0].lines[0].text.strip()[:40]}"
-            what += " …" if len(lower) > 1 else "."
-            self._warn(lower[0].number, what, f"chapters_at: {level} beside the script's name makes chapters of them.")
-        return 1, None
-
-    def _pieces(
-        self, block: Block, labels: Labels, index: int, level: int, *, is_title: bool = False
-    ) -> Iterator[Piece]:
-        where = self._place(block.number)
-        marked = labels.by_block.get(index, ())
-        if block.kind == "scene":
-            yield Piece("scene", "", where)
-        elif block.kind == "heading" and not marked:
-            title = self.heading_text(block.start, block.end)
-            if is_title:
-                self._source.leave_out(block.start, block.end, "chapter title")
-            else:
-                is_chapter = block.level <= level
-                self._speaker = "" if is_chapter or self._reading.kind == "audiobook" else self._speaker
-                place = (block.start, block.end)
-                yield Piece("chapter" if is_chapter else "heading", title, where, place=place)
-        else:
-            yield from self._paragraph(block, marked, goes_on=labels.goes_on)
-
-    def heading_text(self, start: int, end: int) -> str:
-        """The display text of a heading, its markup and brackets marked."""
-        span = self._source.stretch(start, end)
-        mark_inline(span, self._references)
-        self._brackets.read(self._source.stretch(start, end), None)
-        return display(self._source.stretch(start, end).text)
-
-    def _paragraph(self, block: Block, labels: Sequence[Label], *, goes_on: bool) -> Iterator[Piece]:
-        """A paragraph, cut at its labels."""
-        where = self._place(block.number)
-        parts: list[tuple[int, str, str | None]] = [(block.start, where, "")]
-        parts += ((label.end, self._place(label.number), label.name) for label in labels)
-        ends = [*(label.start for label in labels), block.end]
-        for (start, place, name), end in zip(parts, ends, strict=True):
-            if name:
-                yield Piece("speaker", name, place)
-                self._speaker = name
-            elif (name is None or (goes_on and start == block.start)) and self._speaker:
-                yield Piece("speaker", self._speaker, place)
-            if self._source.stretch(start, end).text.strip():
-                yield from self._text(start, end, place)
-
-    def _text(self, start: int, end: int, where: str) -> Iterator[Piece]:
-        """What one speaker says in a paragraph, cut at pauses and at [S1] and [S2]."""
-        source = self._source
-        span = source.stretch(start, end)
-        first, last = span.strip()
-        is_stage = bool(self._brackets.speakers) and _ON_STAGE.fullmatch(span.text, first, last)
-        is_beat = is_pause(span.text[first:last])
-        if is_stage or (DIRECTION_ALONE.fullmatch(span.text, first, last) and not is_beat):
-            span.leave_out(first, last, "direction")
-            return
-        mark_line_ends(span, self._vocabulary, lambda what, fix: self.warnings.append(Problem(where, what, fix)))
-        _mark_tags_alone(source.stretch(start, end))
-        mark_inline(source.stretch(start, end), self._references)
-        for match in _EQUALS.finditer(span.text):
-            span.leave_out(match.start(), match.start() + 1, "markup")
-            span.leave_out(match.end() - 1, match.end(), "markup")
-        cuts = self._brackets.read(source.stretch(start, end), self._speaker or None)
-        self.warnings += (Problem(where, what, fix) for what, fix in self._brackets.notes)
-        self._brackets.notes.clear()
-        self._cues += ((where, note) for note in self._brackets.doubtful)
-        self._brackets.doubtful.clear()
-        yield Piece("paragraph", "", where)
-        edges = [Cut(start, start), *cuts, Cut(end, end)]
-        for cut, after in pairwise(edges):
-            if cut.speaker:
-                self._speaker = cut.speaker
-                yield Piece("speaker", cut.speaker, where)
-            elif cut.pause_s is not None:
-                yield Piece("pause", "", where, cut.pause_s)
-            text = display(source.stretch(cut.end, after.start).text)
-            if texts.has_speech(text) or texts.has_tag(text):
-                yield Piece("text", text, where, place=(cut.end, after.start))
-
-
-def _silent(blocks: Sequence[Block], labels: Labels, level: int) -> set[int]:
-    """The headings that would begin chapters of nothing: they stay headings."""
-    silent: set[int] = set()
-    last: int | None = None
-    for index, block in enumerate(blocks):
-        if block.kind == "heading" and index not in labels.by_block and block.level <= level:
-            silent |= {last} if last is not None else set()
-            last = index
-        elif block.kind in ("paragraph", "row"):
-            last = None
-    return silent | ({last} if last is not None else set())
-
-
-def _mark_tags_alone(span: Stretch) -> None:
-    """`*sighs*` between two sentences is no emphasis."""
-    for match in _TAG_ALONE.finditer(span.text) if "*" in span.text or "_" in span.text else ():
-        before = span.text[max(match.start() - 80, 0) : match.start()].rstrip()
-        if (not before or before[-1] in ".!?…:") and (tag := texts.nearest_tag(match[2])):
-            span.replace(*match.span(), tag, "tag")
+    return TextReader(Rendition(source, ""), Reading()).heading_text(0, len(source.text))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source.readers.inline import plain
+from pipeline.source.prose.inline import plain
 from pipeline.source.readers.markdown import parse_markdown
 from pipeline.source.script import Reading, Script, Turn
 

@@ -124,9 +124,11 @@ class _PlacedState(StateInline):
 
 
 @cache
-def _parser(*, links: bool) -> MarkdownIt:
+def _parser(*, links: bool, only_emphasis: bool) -> MarkdownIt:
     parser = MarkdownIt("commonmark")
-    if not links:
+    if only_emphasis:
+        parser.disable(["link", "image", "autolink", "html_inline", "entity", "backticks", "escape"])
+    elif not links:
         parser.disable(["link", "image"])
     ruler = parser.inline.ruler
     for rule in list(ruler.__rules__):
@@ -145,13 +147,13 @@ def _placing(name: str, rule: Any) -> Any:
     return placed
 
 
-def mark_inline(span: Stretch, references: References | None = None) -> None:
-    """Mark the markup of a paragraph, a heading or a cell."""
+def mark_inline(span: Stretch, references: References | None = None, *, only_emphasis: bool = False) -> None:
+    """Mark the markup of a paragraph, a heading or a cell; in a document nothing but emphasis is written in signs."""
     text = span.text
-    if "[[" in text:
+    if "[[" in text and not only_emphasis:
         _mark_wiki_links(span)
     if _MARKS.search(text):
-        parser = _parser(links=text.count("[") < _MOST_BRACKETS)
+        parser = _parser(links=text.count("[") < _MOST_BRACKETS, only_emphasis=only_emphasis)
         state = _PlacedState(text, parser, references or {})
         parser.inline.tokenize(state)
         for rule in parser.inline.ruler2.getRules("")[:-1]:  # all but the one that joins tokens

@@ -7,16 +7,18 @@ and `election` decides which of them count; a label that does not is text, and t
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.source.ledger import Source
-from pipeline.source.readers.blocks import Block, SourceLine, read_blocks
-from pipeline.source.readers.boilerplate import Tell
-from pipeline.source.readers.brackets import CLOCKS, STAMP
-from pipeline.source.readers.election import BOTH, Election, full_names, is_title_row
-from pipeline.source.readers.forms import (
+from pipeline.source.prose.blocks import Block, SourceLine, read_blocks
+from pipeline.source.prose.boilerplate import Tell
+from pipeline.source.prose.brackets import CLOCKS, STAMP
+from pipeline.source.script import Reading, name_key
+from pipeline.source.speakers.election import BOTH, Election, full_names, is_title_row
+from pipeline.source.speakers.forms import (
     ABOVE,
     CLOSING_TAG,
     STAMPS,
@@ -28,8 +30,7 @@ from pipeline.source.readers.forms import (
     looks_like_name,
     may_be_name,
 )
-from pipeline.source.readers.times import mark_times, mark_times_after
-from pipeline.source.script import Reading, name_key
+from pipeline.source.speakers.times import mark_times, mark_times_after
 from pipeline.words import counted
 
 _STAMP_IN_LABEL = re.compile(rf"{STAMP}|(?<![\w:])@?{CLOCKS}")
@@ -106,6 +107,18 @@ def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell:
         at.sort(key=lambda label: label.start)
     _tell_doubts(listed, accepted, names, reading, tell, blocks)
     _tell_of_the_end(blocks, accepted, reading, tell)
+    return labels
+
+
+def known_labels(blocks: Sequence[Block], given: Sequence[Label], reading: Reading) -> Labels:
+    """The labels that a format tells, which are marked already, with the names that the producer has given."""
+    labels = Labels()
+    starts = [block.start for block in blocks]
+    for label in given:
+        name = label.name and (reading.known_name(label.name) or label.name)
+        index = max(bisect_right(starts, label.start) - 1, 0)
+        labels.by_block.setdefault(index, []).append(replace(label, name=name))
+    labels.names = frozenset(name_key(label.name) for at in labels.by_block.values() for label in at if label.name)
     return labels
 
 

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.source.readers.blocks import Block
-from pipeline.source.readers.forms import (
+from pipeline.source.prose.blocks import Block
+from pipeline.source.script import Reading, name_key
+from pipeline.source.speakers.forms import (
     ABOVE,
     AMONG_OTHERS,
     FORMS,
@@ -27,8 +28,7 @@ from pipeline.source.readers.forms import (
     looks_like_name,
     may_be_name,
 )
-from pipeline.source.readers.times import begins_with_time
-from pipeline.source.script import Reading, name_key
+from pipeline.source.speakers.times import begins_with_time
 
 BOTH = re.compile(r"\s+(?:and|&|und|et|y|\+)\s+|\s*[/&+]\s*", re.IGNORECASE)
 """What stands between two names in one label."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from pipeline.source.ledger import Source
-from pipeline.source.readers.speech import Speech
+from pipeline.source.prose.speech import Speech
 
 _GUTENBERG_START = re.compile(
     r"^\*{3}\s*START OF (?:THE|THIS) PROJECT GUTENBERG[^*]*\*{3}|^\*END\*?\s*THE SMALL PRINT![^\n]*",

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import accumulate, pairwise
 
 from pipeline.source.ledger import Reason, Source
-from pipeline.source.readers.books import mark_contents, mark_gutenberg
-from pipeline.source.readers.speech import Speech
+from pipeline.source.prose.books import mark_contents, mark_gutenberg
+from pipeline.source.prose.speech import Speech
 
 Tell = Callable[[int, str, str], None]  # the number of a line, what is to be said of it, what to do
 
@@ -38,6 +38,10 @@ _PAGE_ALONE = re.compile(
 )
 _NOTE_MARK = re.compile(r"(?<=[^\s\[(])\[(\d{1,3})\]")
 _NOTE_TEXT = re.compile(r"^[ \t]*\[(\d{1,3})\][ \t]+\S[^\n]*(?:\n(?![ \t]*\n|[ \t]*\[\d)[^\n]*\S[^\n]*)*", re.MULTILINE)
+_PAGE_MARK: tuple[re.Pattern[str], Reason] = (
+    re.compile(r"\[(?:Pg|Page|p\.)\s*[\divxlc]+\]", re.IGNORECASE),
+    "page number",
+)
 _TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (
         re.compile(r"\{%(?:(?!\n\s*\n|\{%).)*?%\}|\{\{(?:(?!\n\s*\n|\{\{).)*?\}\}|\{#\s[^{}\n]*\s#\}", re.DOTALL),
@@ -82,7 +86,7 @@ _TEMPLATES: tuple[tuple[re.Pattern[str], Reason], ...] = (
         ),
         "markup",
     ),
-    (re.compile(r"\[(?:Pg|Page|p\.)\s*[\divxlc]+\]", re.IGNORECASE), "page number"),
+    _PAGE_MARK,
 )
 _BRACKETED: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (re.compile(r"\[_?Illustrations?\b", re.IGNORECASE), "picture"),
@@ -97,20 +101,25 @@ _BRACKETED: tuple[tuple[re.Pattern[str], Reason], ...] = (
 _LONGEST_BRACKET = 4000  # characters: one that is longer was never closed
 
 
-def mark_boilerplate(source: Source, names: Collection[str], speech: Speech, tell: Tell, refuse: Tell) -> None:
-    """Mark all of it but what somebody says; `names` are known speakers; `refuse` tells what has to be mended."""
+def mark_boilerplate(source: Source, names: Collection[str], speech: Speech, tell: Tell, refuse: Tell | None) -> None:
+    """Mark all of it but what somebody says; `names` are known speakers; `refuse` tells what has to be mended.
+
+    Without `refuse` the text is no file but that of a document, in which code, comments and front matter are elements.
+    """
     text = source.text
     if text.startswith("\ufeff"):
         source.leave_out(0, 1, "markup")
     _mark_controls(source, tell)
-    _mark_front_matter(source, names, speech, tell)
+    if refuse is not None:
+        _mark_front_matter(source, names, speech, tell)
     mark_gutenberg(source, speech)
-    if "```" in text or "~~~" in text:
-        _mark_fences(source, tell, refuse)
-    if "<!--" in text:
-        _mark_comments(source, speech, tell)
-    _mark_elements(source, speech)
-    for pattern, reason in _TEMPLATES:
+    if refuse is not None:
+        if "```" in text or "~~~" in text:
+            _mark_fences(source, tell, refuse)
+        if "<!--" in text:
+            _mark_comments(source, speech, tell)
+        _mark_elements(source, speech)
+    for pattern, reason in _TEMPLATES if refuse is not None else (_PAGE_MARK,):
         for match in pattern.finditer(text):
             if "\n" not in match[0] or not speech.begins_within(*match.span()):
                 source.leave_out(*match.span(), reason)

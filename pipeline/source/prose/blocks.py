@@ -15,10 +15,10 @@ from typing import Literal
 from markdown_it.common.utils import normalizeReference
 
 from pipeline.source.ledger import Source, Stretch
-from pipeline.source.readers.books import CHAPTER_LINE
-from pipeline.source.readers.brackets import DIRECTION_ALONE, is_pause
-from pipeline.source.readers.inline import References
-from pipeline.source.readers.speech import Speech
+from pipeline.source.prose.books import CHAPTER_LINE
+from pipeline.source.prose.brackets import DIRECTION_ALONE, is_pause
+from pipeline.source.prose.inline import References
+from pipeline.source.prose.speech import Speech
 
 _BULLET = re.compile(r"[-*+•]\s+(?=\S)")
 _CHECKBOX = re.compile(r"\[[ xX]\]\s+(?=\S)")
@@ -73,7 +73,14 @@ def read_blocks(
     blocks = reader.read()
     if body:
         return blocks
-    said = {block.number for block in blocks if _may_be_chapter(block) and reader.says(block)}
+    return with_chapter_lines(source, blocks, reader.speech, plain_text=plain_text)
+
+
+def with_chapter_lines(
+    source: Source, blocks: Sequence[Block], speech: Speech, *, plain_text: bool = False
+) -> list[Block]:
+    """Blocks but for tables of contents, in which "CHAPTER I." on a line of its own is a heading, as in plain text."""
+    said = {block.number for block in blocks if _may_be_chapter(block) and speech.begins_at(block.start, block.end)}
     listed = list(_without_contents(source, blocks, said))
     return list(_with_chapter_lines(source, listed, said, plain_text=plain_text))
 
@@ -99,7 +106,7 @@ class _Blocks:
     def __init__(self, source: Source, speech: Speech, *, body: bool) -> None:
         self.blocks: list[Block] = []
         self._source = source
-        self._speech = speech
+        self.speech = speech
         self._body = body
         self._waiting: list[SourceLine] = []
         self._ends: list[tuple[int, int]] = []
@@ -115,10 +122,6 @@ class _Blocks:
         self._flush()
         return self.blocks
 
-    def says(self, block: Block) -> bool:
-        """Whether somebody begins to speak in a block."""
-        return self._speech.begins_at(block.start, block.end)
-
     def _line(self, number: int, start: int, end: int, lines: list[str]) -> None:
         raw = self._source.text[start:end]
         span = self._source.stretch(start, end)
@@ -132,7 +135,7 @@ class _Blocks:
         elif (
             self._footnote
             and (raw[:1].isspace() or not self._blank_before(lines, number))
-            and not self._speech.begins_at(start, end)
+            and not self.speech.begins_at(start, end)
         ):
             self._source.leave_out(start, end, "footnote")
         else:
@@ -195,7 +198,7 @@ class _Blocks:
         if not self._body and first == "#" and text.strip("# \t") and self._heading(text, number, start, end):
             return True
         if not self._body and first == "=" and self._waiting and len(text) > 1 and not text.strip("="):
-            if self._speech.begins_at(self._ends[0][0], self._ends[-1][1]):
+            if self.speech.begins_at(self._ends[0][0], self._ends[-1][1]):
                 self._flush()
                 self.blocks.append(Block("scene", number, start, end))
             else:
@@ -231,7 +234,7 @@ class _Blocks:
         self._ends.append((begin, end))
 
     def _is_definition(self, text: str, start: int, end: int) -> bool:
-        if self._speech.begins_at(start, end):
+        if self.speech.begins_at(start, end):
             return False
         is_template = text.endswith("]:") and self._source.is_marked(start, end + 1)
         if text.endswith("]:") and not is_template:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from pipeline.source.ledger import Source, Stretch
-from pipeline.source.readers.blocks import Block
-from pipeline.source.readers.brackets import ANY_STAMP, CLOCKS, STAMP
-from pipeline.source.readers.forms import Candidate, Label
+from pipeline.source.prose.blocks import Block
+from pipeline.source.prose.brackets import ANY_STAMP, CLOCKS, STAMP
+from pipeline.source.speakers.forms import Candidate, Label
 
 _ALONE = re.compile(rf"\s*(?:{ANY_STAMP})\s*:?\s*")
 _LINKED = re.compile(rf"[*_]{{0,3}}\[\(?{CLOCKS}\)?\]\([^()\s]*\)[*_]{{0,3}}\s*[-–—:]?\s+(?=\S)")

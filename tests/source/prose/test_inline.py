@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.source.readers.inline import plain
+from pipeline.source.prose.inline import plain
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 from pipeline.source.ledger import Stretch
-from pipeline.source.readers.blocks import Block
-from pipeline.source.readers.brackets import ANY_STAMP, STAMP, is_note
-from pipeline.source.readers.inline import ELEMENTS, plain
+from pipeline.source.prose.blocks import Block
+from pipeline.source.prose.brackets import ANY_STAMP, STAMP, is_note
+from pipeline.source.prose.inline import ELEMENTS, plain
 from pipeline.source.spoken import text as texts
 
 Form = Literal[
