@@ -52,7 +52,7 @@ def read_text(path: Path, shown: str) -> str:
 
     Anything else is refused with its line rather than guessed at: a wrong guess would be heard hours later.
     """
-    return _decoded(_read_bytes(path, shown), path, shown)
+    return _decoded(read_file_bytes(path, shown), path, shown)
 
 
 def read_any_text(path: Path, shown: str) -> tuple[str, list[Problem]]:
@@ -61,7 +61,7 @@ def read_any_text(path: Path, shown: str) -> tuple[str, list[Problem]]:
     What is no UTF-8 is read as UTF-16 where every other byte is zero, else as Windows-1252, which has the curly quotes
     that Latin-1 lacks, else as Latin-1. Bytes that are no text in any of them are refused.
     """
-    data = _read_bytes(path, shown)
+    data = read_file_bytes(path, shown)
     try:
         text = _decoded(data, path, shown)
     except RequestError:
@@ -137,7 +137,8 @@ def _decoded(data: bytes, path: Path, shown: str) -> str:
     return text
 
 
-def _read_bytes(path: Path, shown: str) -> bytes:
+def read_file_bytes(path: Path, shown: str) -> bytes:
+    """What is in a file. Raises `RequestError` where it cannot be read."""
     try:
         return read_bytes(path)
     except FileNotFoundError:

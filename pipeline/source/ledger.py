@@ -37,6 +37,7 @@ Reason = Literal[
     "markup",
     "edit",
     "hidden",
+    "ruby",
     "structure",
     "control character",
     "unread",

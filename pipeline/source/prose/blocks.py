@@ -100,6 +100,14 @@ def read_references(text: str, speech: Speech) -> References:
     return references
 
 
+def is_scene_break(text: str, *, alone: bool) -> bool:
+    """Whether a line is signs and nothing else: "---", "#", "* * *", "~~~", "⁂"; some only as a paragraph `alone`."""
+    if _RULE.fullmatch(text):
+        return True
+    is_ornament = not any(map(str.isalnum, text)) and _ORNAMENT.fullmatch(text) is not None
+    return is_ornament and (len(text) > 2 or (alone and text in "#⁂❦*~§†◆❖") or text == "##")
+
+
 class _Blocks:
     """Reads lines one by one; a paragraph's lines wait until the paragraph ends."""
 
@@ -204,7 +212,7 @@ class _Blocks:
             else:
                 self._underlined(start, end)
             return True
-        if _RULE.fullmatch(text) or (not any(map(str.isalnum, text)) and self._is_ornament(text)):
+        if is_scene_break(text, alone=not self._waiting):
             self._flush()
             self.blocks.append(Block("scene", number, start, end))
             return True
@@ -241,13 +249,6 @@ class _Blocks:
             line_end = self._source.text.find("\n", end)
             is_template = self._source.is_marked(end, len(self._source.text) if line_end < 0 else line_end)
         return is_template or _REFERENCE.fullmatch(text) is not None
-
-    def _is_ornament(self, text: str) -> bool:
-        """Signs alone on a line: "#", "* * *", "~~~", "⁂"."""
-        alone = not self._waiting
-        return _ORNAMENT.fullmatch(text) is not None and (
-            len(text) > 2 or (alone and text in "#⁂❦*~§†◆❖") or text == "##"
-        )
 
     def _heading(self, text: str, number: int, start: int, end: int) -> bool:
         signs = _HEADING.match(text)

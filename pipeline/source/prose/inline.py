@@ -52,6 +52,17 @@ _RAISED = re.compile(r"(?:\d|(?<![^\W_])[^\W\d_])$")  # a number, or a letter al
 _FOOTNOTE_MARK = re.compile(r"[\[(]?(?:\d{1,3}|[a-z*†‡])[\])]?", re.IGNORECASE)
 
 
+def is_power(before: str, raised: str, *, has_notes: bool) -> bool:
+    """Whether what is `raised` after a text is no mark of a note: "x²", "10⁻³", "square metres²"."""
+    is_bare = _RAISED.search(before) is not None and re.fullmatch(r"[-+−]?\d+|[a-z]", raised) is not None
+    return is_bare or (raised in ("2", "3") and before[-1:].isalpha() and not has_notes)
+
+
+def is_note_mark(raised: str) -> bool:
+    """Whether it may be the mark of a note: "1", "[12]", "*", "b"."""
+    return _FOOTNOTE_MARK.fullmatch(raised) is not None
+
+
 class _PlacedState(StateInline):
     """A state of the parser in which every token knows where in the text it stands."""
 
@@ -108,11 +119,8 @@ class _PlacedState(StateInline):
         name, closes = match[1].lower(), self.src[start + 1] == "/"
         if name == "sup" and not closes and (close := self.src.find("</sup>", end, end + 40)) > 0:
             inner = self.src[end:close]
-            is_power = _RAISED.search(self.src[max(start - 2, 0) : start]) is not None
-            raised = (is_power and re.fullmatch(r"[-+−]?\d+|[a-z]", inner) is not None) or (
-                inner in ("2", "3") and self.src[start - 1 : start].isalpha() and "<sup>1</sup>" not in self.src
-            )
-            if not raised and _FOOTNOTE_MARK.fullmatch(inner):
+            raised = is_power(self.src[max(start - 2, 0) : start], inner, has_notes="<sup>1</sup>" in self.src)
+            if not raised and is_note_mark(inner):
                 self.replaced.append((start, close + 6, "", "footnote"))
             elif raised:
                 self.replaced.append((start, end, "^", "power"))

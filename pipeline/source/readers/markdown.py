@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pipeline.errors import Problem
 from pipeline.source.ledger import Source
-from pipeline.source.readers.rendition import Rendition, TextReader, read_rendition
+from pipeline.source.rendition import Rendition, TextReader, read_rendition
 from pipeline.source.script import Piece, Reading, Script
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from pipeline.errors import Problem
@@ -106,7 +106,7 @@ class TextReader:
             self._references = read_references(source.text, speech)
         else:
             mark_boilerplate(source, names, speech, self._warn, None)
-            blocks = with_chapter_lines(source, given.blocks, speech)
+            blocks = with_chapter_lines(source, list(_visible(given.blocks)), speech)
         if (arrows := len(_ARROWS.findall(source.text))) > 1:
             what = f'">>" stands {arrows} times for another speaker, without a name, and all is read in one voice.'
             self._warn(1, what, "Write a name in the place of each.")
@@ -253,6 +253,15 @@ class TextReader:
             text = display(source.stretch(cut.end, after.start).text)
             if texts.has_speech(text) or texts.has_tag(text):
                 yield Piece("text", text, where, place=(cut.end, after.start))
+
+
+def _visible(blocks: Sequence[Block]) -> Iterator[Block]:
+    """Blocks as they are to be seen now that more is marked."""
+    for block in blocks:
+        lines = [replace(line, span=line.span.rest()) for line in block.lines]
+        lines = [line for line in lines if line.text.strip()]
+        if lines or block.kind == "scene":
+            yield replace(block, lines=tuple(lines))
 
 
 def _silent(blocks: Sequence[Block], labels: Labels, level: int) -> set[int]:

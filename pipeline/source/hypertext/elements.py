@@ -1,0 +1,145 @@
+"""Elements: what an element of HTML, EPUB or Standard Ebooks' vocabulary is, and why it is not read aloud.
+
+In: an element. Out: the reason for which it is left out, or what kind of thing it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from lxml import etree
+
+from pipeline.source.ledger import REASONS, Reason
+
+OURS = "urn:podcast"
+LEFT_OUT = f"{{{OURS}}}left-out"  # a reason that a reader of another format gives to an element
+PLACE = f"{{{OURS}}}place"  # where it stands in the file of that format
+EPUB_TYPE = "{http://www.idpf.org/2007/ops}type"
+
+BLOCKS = frozenset(
+    """
+    address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure
+    footer form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre section summary table
+    tbody td tfoot th thead tr ul
+    """.split()
+)
+_BY_TAG: Mapping[str, Reason] = {
+    **dict.fromkeys("script style template noscript object iframe audio video canvas applet embed".split(), "code"),
+    **dict.fromkeys("button select datalist textarea meter progress".split(), "hidden"),
+    "head": "front matter",
+    "svg": "picture",
+    "map": "picture",
+    "annotation": "hidden",
+    "annotation-xml": "hidden",
+    "nav": "contents",
+    "del": "comment",
+    "s": "comment",
+    "strike": "comment",
+    "rt": "ruby",
+    "rp": "ruby",
+    "rtc": "ruby",
+}
+_BY_TYPE: Mapping[str, Reason] = {
+    **dict.fromkeys("toc toc-brief landmarks page-list pagelist loi lot loa lov index index-group".split(), "contents"),
+    **dict.fromkeys("pagebreak".split(), "page number"),
+    **dict.fromkeys("noteref biblioref glossref backlink".split(), "footnote"),
+    **dict.fromkeys("footnote footnotes endnote endnotes rearnote rearnotes note notes sidenote".split(), "footnote"),
+    **dict.fromkeys(
+        "titlepage halftitlepage copyright-page cover imprint seriespage halftitle".split(), "front matter"
+    ),
+    **dict.fromkeys("colophon imprimatur other-credits contributors errata".split(), "boilerplate"),
+    **dict.fromkeys("bibliography".split(), "contents"),
+    "stage-direction": "direction",
+}
+_BY_CLASS: Mapping[str, Reason] = {
+    **dict.fromkeys(
+        "pagenum pageno pagenumber page-number page_number page-num pagebreak folio linenum lineno".split(),
+        "page number",
+    ),
+    **dict.fromkeys("noteref footnote-ref footnoteref fnanchor endnote-ref fnref footnote-anchor".split(), "footnote"),
+    **dict.fromkeys("footnote footnotes endnote endnotes sidenote footnotetext footnote-text".split(), "footnote"),
+    **dict.fromkeys("pg-boilerplate pgheader pg-header pg-footer".split(), "boilerplate"),
+    **dict.fromkeys("mw-editsection sr-only visually-hidden".split(), "hidden"),
+}
+_BY_ID: Mapping[str, Reason] = {"pg-header": "boilerplate", "pg-footer": "boilerplate", "toc": "contents"}
+_BODY_TYPES = frozenset("bodymatter frontmatter backmatter chapter part volume".split())
+_NOT_SHOWN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
+_HEADING = re.compile(r"h[1-6]")
+_VERSE = re.compile(r"\b(?:stanza|linegroup|lg|poem|poetry)\b")
+
+
+def tag_of(element: etree._Element) -> str:
+    """The local name, in lower case; "" for comments and instructions."""
+    tag = element.tag
+    return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
+
+
+def text_of(element: etree._Element) -> str:
+    """All text in an element."""
+    return "".join(map(str, element.itertext()))
+
+
+def types_of(element: etree._Element) -> list[str]:
+    """What `epub:type` and ARIA's `role` tell, without prefixes: `z3998:persona` and `doc-noteref` are in it bare."""
+    written = f"{element.get(EPUB_TYPE) or element.get('epub:type') or ''} {element.get('role') or ''}".lower()
+    return [word.rpartition(":")[2].removeprefix("doc-") for word in written.split()] if written.strip() else []
+
+
+def classes_of(element: etree._Element) -> list[str]:
+    """The names in `class`, in lower case."""
+    return (element.get("class") or "").lower().split()
+
+
+def reason_of(element: etree._Element, *, is_root: bool = False) -> Reason | None:
+    """Why an element with all in it is not read aloud, or None where it is."""
+    given = element.get(LEFT_OUT)
+    if given in REASONS:
+        return given
+    tag, types = tag_of(element), types_of(element)
+    if tag in _BY_TAG:
+        return _BY_TAG[tag]
+    if element.get("hidden") is not None or _NOT_SHOWN.search(element.get("style") or ""):
+        return "hidden"
+    if tag == "figcaption" and _has_picture(element.getparent()):
+        return "picture"
+    if not _BODY_TYPES.isdisjoint(types) and is_root:
+        return None
+    for words, reasons in ((types, _BY_TYPE), (classes_of(element), _BY_CLASS)):
+        for word in words:
+            if word in reasons and (tag not in ("body", "html") or reasons is _BY_TYPE):
+                return reasons[word]
+    return _BY_ID.get(element.get("id") or "") if tag in ("div", "section", "ul", "ol", "table") else None
+
+
+def _has_picture(figure: etree._Element | None) -> bool:
+    return figure is not None and any(tag_of(one) in ("img", "svg", "picture", "image") for one in figure.iter())
+
+
+def heading_level(element: etree._Element) -> int:
+    """1 to 6 for a heading, 0 for anything else."""
+    tag = tag_of(element)
+    if _HEADING.fullmatch(tag):
+        return int(tag[1])
+    if tag == "hgroup":
+        return min((level for child in element if (level := heading_level(child))), default=2)
+    told = element.get("aria-level") or ""
+    return int(told) if "heading" in types_of(element) and re.fullmatch("[1-6]", told) else 0
+
+
+def is_persona(element: etree._Element) -> bool:
+    """Whether a cell of a play's table names who speaks, as Standard Ebooks writes plays."""
+    return tag_of(element) in ("td", "th") and "persona" in types_of(element)
+
+
+def is_verse(element: etree._Element) -> bool:
+    """Whether the blocks in an element are lines of verse."""
+    return any(map(_VERSE.search, classes_of(element))) and not any(
+        _VERSE.search(name) for child in element.iterdescendants() for name in classes_of(child) if _holds_lines(child)
+    )
+
+
+def _holds_lines(element: etree._Element) -> bool:
+    return tag_of(element) in ("div", "p", "section", "blockquote") and any(
+        tag_of(child) in ("div", "p", "span", "br") for child in element
+    )

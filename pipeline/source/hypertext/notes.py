@@ -1,0 +1,161 @@
+"""Notes: the marks of footnotes and endnotes, and the notes that they lead to.
+
+In: the documents of a book in their order. Out: nothing; elements that are marks or notes get the reason for which they
+are not read (`elements.LEFT_OUT`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from lxml import etree
+
+from pipeline.source.hypertext.elements import (
+    BLOCKS,
+    LEFT_OUT,
+    classes_of,
+    heading_level,
+    reason_of,
+    tag_of,
+    text_of,
+    types_of,
+)
+
+_MARK = re.compile(r"[\[({]?(?:\d{1,4}|[*†‡§¶]{1,3}|[a-z]|[ivxlc]{1,6})[\])}]?[.]?", re.IGNORECASE)
+_TITLES = re.compile(
+    r"(?:foot|end)?notes?|notes and references|references|anmerkungen|fußnoten|notas|notes?", re.IGNORECASE
+)
+_CONTAINERS = frozenset("li p div aside dd section tr td".split())
+
+Target = Callable[[str, str], tuple[str, str] | None]  # a document's name and an href in it: a document and an id
+
+
+def mark_notes(documents: Sequence[tuple[str, etree._Element]], target: Target) -> bool:
+    """Mark them in documents of these names. Returns whether there are any marks."""
+    places = {
+        (name, identifier): element
+        for name, root in documents
+        for element in root.iter(etree.Element)
+        for identifier in (element.get("id"), element.get("name"))
+        if identifier
+    }
+    order = {
+        id(element): index for index, element in enumerate(one for _name, root in documents for one in root.iter())
+    }
+    kept: list[etree._Element] = []  # lxml makes elements anew that nobody keeps, with other ids
+    notes: set[int] = set()
+    has_marks = False
+    for name, root in documents:
+        for link in root.iter("{*}a"):
+            href = link.get("href") or ""
+            if "#" not in href or not _is_mark(link) or _is_within(link, notes):
+                continue
+            place = target(name, href)
+            note = _note_at(places.get(place)) if place is not None else None
+            if note is None or order.get(id(note), -1) < order.get(id(link), 0) or _is_within(link, {id(note)}):
+                continue
+            has_marks = True
+            link.set(LEFT_OUT, "footnote")
+            note.set(LEFT_OUT, "footnote")
+            kept.append(note)
+            notes.add(id(note))
+    for note in kept:
+        _mark_beside(note)
+    return has_marks
+
+
+def _is_mark(link: etree._Element) -> bool:
+    if link.get(LEFT_OUT) or reason_of(link) == "footnote":
+        return True
+    words = text_of(link).strip()
+    return _MARK.fullmatch(words) is not None and "backlink" not in types_of(link)
+
+
+def _is_within(element: etree._Element, notes: set[int]) -> bool:
+    return any(id(one) in notes for one in element.iterancestors())
+
+
+def _note_at(element: etree._Element | None) -> etree._Element | None:
+    """The block of a note whose place is at its beginning; None where the place is in the middle of a text."""
+    if element is None:
+        return None
+    for block in (element, *element.iterancestors()):
+        tag = tag_of(block)
+        if tag in ("body", "html") or heading_level(block):
+            return None
+        if tag in _CONTAINERS:
+            before = _text_before(block, element)
+            return None if before.strip(" [(.") else block
+    return None
+
+
+def _text_before(block: etree._Element, element: etree._Element) -> str:
+    words: list[str] = []
+    if block is element:
+        return ""
+    for event, one in etree.iterwalk(block, events=("start", "end")):
+        if one is element:
+            break
+        text = one.text if event == "start" else (one.tail if one is not block else "")
+        words.append(text or "")
+    return "".join(words)
+
+
+def _mark_beside(note: etree._Element) -> None:
+    """The paragraphs by which a note goes on, up to the next one, and the heading above the first."""
+    siblings: list[etree._Element] = []
+    for sibling in note.itersiblings():
+        if heading_level(sibling):
+            break
+        if sibling.get(LEFT_OUT) == "footnote":
+            for one in siblings:
+                one.set(LEFT_OUT, "footnote")
+            break
+        siblings.append(sibling)
+    holder = note
+    while (parent := holder.getparent()) is not None and tag_of(parent) in (
+        "ol",
+        "ul",
+        "dl",
+        "div",
+        "section",
+        "aside",
+    ):
+        if not _holds_notes_alone(parent):
+            break
+        holder = parent
+    before = holder.getprevious()
+    headings = [before, *(child for child in holder if heading_level(child))] if holder is not note else [before]
+    for heading in headings:
+        if heading is not None and heading_level(heading) and _TITLES.fullmatch(text_of(heading).strip(" .:\n\t")):
+            heading.set(LEFT_OUT, "footnote")
+
+
+def _holds_notes_alone(element: etree._Element) -> bool:
+    blocks = [child for child in element if tag_of(child) in BLOCKS and not heading_level(child)]
+    return bool(blocks) and all(child.get(LEFT_OUT) == "footnote" or tag_of(child) == "hr" for child in blocks)
+
+
+def spoken_text(root: etree._Element) -> Iterator[str]:
+    """The text nodes that no element leaves out."""
+    skipped: etree._Element | None = None
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        if event == "start":
+            if skipped is None and (element.get(LEFT_OUT) or reason_of(element, is_root=tag_of(element) == "body")):
+                skipped = element
+            if skipped is None:
+                yield element.text or ""
+        else:
+            if element is skipped:
+                skipped = None
+            if skipped is None and element is not root:
+                yield element.tail or ""
+            elif skipped is None:
+                return
+
+
+def is_noted(root: etree._Element) -> bool:
+    """Whether a document holds notes and hardly anything else."""
+    has_notes = any(one.get(LEFT_OUT) == "footnote" and "noteref" not in classes_of(one) for one in root.iter("{*}*"))
+    return has_notes and len(" ".join(spoken_text(root)).split()) < 12

@@ -1,0 +1,243 @@
+"""Walk: the elements of a document in order, as text, styles and blocks for a `Writer`.
+
+In: the tree of a document. Out: nothing; all its text nodes, and the texts that stand for its pictures, are handed to
+the writer, those that are not read with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from lxml import etree
+
+from pipeline.source.hypertext.elements import (
+    BLOCKS,
+    PLACE,
+    classes_of,
+    heading_level,
+    is_persona,
+    is_verse,
+    reason_of,
+    tag_of,
+    text_of,
+    types_of,
+)
+from pipeline.source.hypertext.writer import Writer
+from pipeline.source.ledger import Reason
+from pipeline.source.prose.inline import is_note_mark, is_power
+
+_STYLES = {"b": "**", "strong": "**", "i": "*", "em": "*"}
+_DROPPED_CAPITAL = re.compile(r"drop|initial|firstletter|first-letter|versal|lettrine")
+_BREAKS_SCENE = re.compile(r"^(?:asterism|tb|thoughtbreak|scene-?break|section-?break|ornament|separator)$")
+_LINES = re.compile(r"\n")
+_LETTER = re.compile(r"[“‘\"']?[^\W\d_]")
+_WORDS_OF_ONE = frozenset("AIOaioÀÓEYUàéyu")
+_CELLS = ("td", "th")
+
+
+class _Open(NamedTuple):
+    """An element that is not closed yet, and what holds within it."""
+
+    tag: str
+    style: str
+    reason: Reason | None
+    heading: int  # the level of the heading it stands in
+    is_block: bool
+    is_verse: bool = False
+    is_pre: bool = False
+    is_row: bool = False  # its cells are read as cells
+    is_play: bool = False  # its rows are turns
+    is_dropped: bool = False  # its letter belongs to the word behind it
+
+
+_ROOT = _Open("", "", None, 0, is_block=True)
+
+
+@dataclass
+class Walk:
+    """Goes through documents; `place` is where an element stands, `chapters` the titles of what begins at an id."""
+
+    writer: Writer
+    place: Callable[[etree._Element], str] = lambda element: element.get(PLACE) or ""
+    has_notes: bool = False  # a number raised behind a word is the mark of one
+    chapters: Mapping[str, str] = field(default_factory=dict)
+    _open: list[_Open] = field(default_factory=lambda: [_ROOT])
+    _counts: list[int] = field(default_factory=list)  # of the items of ordered lists
+    _joins: bool = False  # a dropped capital came before
+
+    def read(self, root: etree._Element, reason: Reason | None = None) -> None:
+        """Write all of a document; for `reason` none of it is read."""
+        self._open = [_ROOT._replace(reason=reason)]
+        for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
+            if event == "start":
+                self._start(element, is_root=element is root or tag_of(element) == "body")
+                self._text(element.text)
+            elif event == "end":
+                self._end(element)
+                if element is not root:
+                    self._text(element.tail)
+            elif element is not root and element.getparent() is not None:
+                self._text(element.tail)
+        self.writer.end_block()
+
+    def _start(self, element: etree._Element, *, is_root: bool) -> None:
+        above, tag = self._open[-1], tag_of(element)
+        reason = above.reason or reason_of(element, is_root=is_root) or self._note(element, tag)
+        is_block = tag in BLOCKS or heading_level(element) > 0
+        now = above._replace(
+            tag=tag,
+            style=_combined(above.style, _STYLES.get(tag, "")),
+            reason=reason,
+            heading=above.heading or heading_level(element),
+            is_block=is_block and not above.heading,
+            is_verse=above.is_verse or (is_block and is_verse(element)),
+            is_pre=above.is_pre or tag == "pre",
+            is_dropped=_is_dropped_capital(element),
+        )
+        if now.is_dropped or self._is_break_for_line(now, above):
+            now = now._replace(is_block=False)
+        if now.is_block:
+            self._begin_block(element, now, above)
+            now = self._in_table(element, now)
+        self._open.append(now)
+        for name in (element.get("id"), element.get("name") if tag == "a" else None):
+            if name is not None and name in self.chapters:
+                self.writer.begin_chapter(self.chapters[name])
+        self._empty_element(element, tag, now)
+
+    def _begin_block(self, element: etree._Element, now: _Open, above: _Open) -> None:
+        if not (above.is_row and now.tag in _CELLS):
+            self._end_block(above)
+        self.writer.place = self.place(element) or self.writer.place
+        if now.tag == "ol":
+            start = element.get("start") or "1"
+            self._counts.append(int(start) if re.fullmatch(r"-?\d{1,6}", start) else 1)
+        elif now.tag == "ul":
+            self._counts.append(-1)
+        elif now.tag == "li" and self._counts and self._counts[-1] >= 0 and now.reason is None:
+            self.writer.add(f"{self._counts[-1]}. ")
+            self._counts[-1] += 1
+
+    def _in_table(self, element: etree._Element, now: _Open) -> _Open:
+        if now.tag == "table":
+            return now._replace(is_play=any(map(is_persona, element.iter())), is_row=False)
+        if now.tag == "tr":
+            cells = [cell for cell in element if tag_of(cell) in _CELLS]
+            if now.is_play:
+                self.writer.speaker = "" if cells and is_persona(cells[0]) else None
+                return now._replace(is_row=False)
+            nested = any(tag_of(child) in BLOCKS for cell in cells for child in cell.iterdescendants())
+            return now._replace(is_row=len(cells) > 1 and not nested)
+        return now
+
+    def _is_break_for_line(self, now: _Open, above: _Open) -> bool:
+        """Whether a block is a line of verse or of a heading: a break stands before it, and no border."""
+        is_line = now.tag in BLOCKS and ((above.is_verse and now.tag in ("p", "div")) or above.heading > 0)
+        if is_line:
+            self.writer.add_break()
+        return is_line
+
+    def _empty_element(self, element: etree._Element, tag: str, now: _Open) -> None:
+        """What is said of elements without text nodes of their own."""
+        if tag == "br":
+            self.writer.add_break()
+        elif tag == "hr" and now.reason is None:
+            self.writer.add_scene()
+        elif tag in ("img", "image", "area") and (shown := element.get("alt") or ""):
+            is_letter = len(shown) == 1 and shown.isalpha() and (element.tail or "")[:1].isalpha()
+            self.writer.add(shown, reason=now.reason or (None if is_letter else "picture"))
+        elif tag == "q" and now.reason is None:
+            self.writer.add("“", now.style)
+        elif tag == "sup" and now.reason is None:
+            inner = text_of(element).strip()
+            if is_power(self.writer.last_written, inner, has_notes=self.has_notes):
+                self.writer.add("^", now.style)
+
+    def _note(self, element: etree._Element, tag: str) -> Reason | None:
+        """Whether a raised number is the mark of a note."""
+        if tag != "sup":
+            return None
+        inner = text_of(element).strip()
+        raised = is_power(self.writer.last_written, inner, has_notes=self.has_notes)
+        return "footnote" if inner and is_note_mark(inner) and not raised else None
+
+    def _text(self, text: str | None) -> None:
+        if not text:
+            return
+        now = self._open[-1]
+        if self._joins and text.strip():
+            self._joins = False
+            text = text.lstrip()
+        if now.is_pre and "\n" in text:
+            for index, line in enumerate(_LINES.split(text)):
+                if index:
+                    self.writer.add_break()
+                self.writer.add(line, now.style, now.reason)
+            return
+        self.writer.add(text, now.style, now.reason)
+
+    def _end(self, element: etree._Element) -> None:
+        now = self._open.pop()
+        above = self._open[-1]
+        if now.tag == "q" and now.reason is None:
+            self.writer.add("”", now.style)
+        if now.is_dropped:
+            self._joins = text_of(element).strip() not in _WORDS_OF_ONE or (element.tail or "")[:1].isalpha()
+        if not now.is_block:
+            return
+        if above.is_row and now.tag in _CELLS:
+            self.writer.add_cell()
+        elif above.is_play and is_persona(element):
+            self.writer.end_label(_name(element))
+        elif now.tag == "p" and now.reason is None and _is_empty(element):
+            self._end_blank(element, now)
+        else:
+            self._end_block(now)
+        if now.tag in ("ol", "ul") and self._counts:
+            self._counts.pop()
+        if now.tag == "tr":
+            self.writer.speaker = None if now.is_play else self.writer.speaker
+
+    def _end_blank(self, element: etree._Element, now: _Open) -> None:
+        self._end_block(now)
+        if any(map(_BREAKS_SCENE.match, classes_of(element))):
+            self.writer.add_scene()
+        else:
+            self.writer.end_blank()
+
+    def _end_block(self, now: _Open) -> None:
+        if now.is_row and now.tag == "tr":
+            self.writer.end_block("row")
+        elif now.heading:
+            self.writer.end_block("heading", now.heading)
+        else:
+            self.writer.end_block(is_item=now.tag == "li")
+
+
+def _combined(above: str, style: str) -> str:
+    """`**` within `*` is `***`."""
+    if not style or style in (above, "") or above == "***":
+        return above
+    return style if not above else "***"
+
+
+def _is_empty(element: etree._Element) -> bool:
+    return not text_of(element).strip() and not any(
+        tag_of(one) in ("img", "svg", "hr", "image", "br") for one in element.iterdescendants()
+    )
+
+
+def _is_dropped_capital(element: etree._Element) -> bool:
+    """Whether it holds the first letter of a word that goes on behind it."""
+    if tag_of(element) not in ("span", "div", "b", "big", "font", "strong", "i", "em"):
+        return False
+    if not any(map(_DROPPED_CAPITAL.search, (*classes_of(element), *types_of(element)))):
+        return False
+    return _LETTER.fullmatch(text_of(element).strip()) is not None
+
+
+def _name(cell: etree._Element) -> str:
+    return " ".join(text_of(cell).split()).rstrip(".:")

@@ -1,0 +1,136 @@
+"""The contents of a book: which of their entries begin chapters, and lists of them that stand in its text.
+
+In: the navigation document of EPUB 3, or EPUB 2's NCX. Out: `Entry`s in the order in which they are listed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lxml import etree
+
+from pipeline.source.hypertext.elements import EPUB_TYPE, LEFT_OUT, heading_level, tag_of, text_of
+from pipeline.source.readers.package import resolve
+
+_PART = re.compile(r"\b(?:part|book|volume|act|section|teil|buch|band|partie|livre|tome|parte|libro)\b", re.IGNORECASE)
+_FEW_WORDS = 60  # of a page that names a part and no more
+_TITLE = re.compile(
+    r"(?:table of )?contents|inhalt(?:sverzeichnis)?|table des mati[èe]res|sommaire|[íi]ndice|inhoud", re.IGNORECASE
+)
+_LISTS = ("table", "ul", "ol", "dl", "div", "p", "section", "blockquote")
+_MOST_IN_LINKS = 0.6
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the contents: its title, the document and the id that it leads to, and how deep it is listed."""
+
+    title: str
+    document: str
+    fragment: str
+    depth: int
+
+
+def nav_entries(root: etree._Element, name: str) -> list[Entry]:
+    """Those of a navigation document."""
+    navs = list(root.iter("{*}nav"))
+    tocs = [nav for nav in navs if "toc" in (nav.get(EPUB_TYPE) or nav.get("role") or "").replace("doc-", "").split()]
+    entries: list[Entry] = []
+    for toc in (tocs or navs[:1])[:1]:
+        for link in toc.iter("{*}a", "{*}span"):
+            if tag_of(link) == "span" and any(tag_of(one) == "a" for one in link.iterancestors()):
+                continue
+            depth = sum(tag_of(one) in ("ol", "ul") for one in link.iterancestors())
+            entry = _entry(text_of(link), link.get("href") or "", name, depth)
+            entries += [entry] if entry else []
+    return entries
+
+
+def ncx_entries(root: etree._Element, name: str) -> list[Entry]:
+    """Those of an NCX."""
+    entries: list[Entry] = []
+    for point in root.iter("{*}navPoint"):
+        label = next((text_of(one) for one in point if tag_of(one) == "navlabel"), "")
+        content = next((one for one in point if tag_of(one) == "content"), None)
+        depth = 1 + sum(tag_of(one) == "navpoint" for one in point.iterancestors())
+        entry = _entry(label, (content.get("src") or "") if content is not None else "", name, depth)
+        entries += [entry] if entry else []
+    return entries
+
+
+def _entry(title: str, href: str, name: str, depth: int) -> Entry | None:
+    path, _, fragment = href.partition("#")
+    document = resolve(name, path) if href else ""
+    title = " ".join(title.split())
+    return Entry(title, document, fragment, depth) if document is not None and title else None
+
+
+def chapters(entries: Sequence[Entry], words: Mapping[str, int]) -> dict[str, dict[str, str]]:
+    """The titles of chapters, by document and by id ("" is the document's beginning).
+
+    The first level of the contents begins chapters, and a lower one does below an entry that is a part: its page names
+    it and says no more. `words` are how many a document holds, of those that are read.
+    """
+    by_document: dict[str, dict[str, str]] = {}
+    open_at: list[bool] = [True]  # by depth, whether entries there are chapters
+    depths: list[int] = []
+    for index, entry in enumerate(entries):
+        while depths and depths[-1] >= entry.depth:
+            depths.pop()
+            open_at.pop()
+        is_chapter = open_at[-1]
+        below = entries[index + 1] if index + 1 < len(entries) and entries[index + 1].depth > entry.depth else None
+        depths.append(entry.depth)
+        open_at.append(is_chapter and below is not None and _is_part(entry, below, words))
+        if is_chapter and entry.document in words and not _TITLE.fullmatch(entry.title):
+            by_document.setdefault(entry.document, {}).setdefault(entry.fragment, entry.title)
+    return by_document
+
+
+def _is_part(entry: Entry, below: Entry, words: Mapping[str, int]) -> bool:
+    if not entry.document or entry.document not in words:
+        return True
+    if entry.document == below.document:
+        return _PART.search(entry.title) is not None
+    return words[entry.document] < _FEW_WORDS or _PART.search(entry.title) is not None
+
+
+def mark_lists(name: str, root: etree._Element, documents: Collection[str]) -> None:
+    """Leave out lists of links to the book's own documents: a table of contents, and the heading above it."""
+    for element in root.iter("{*}*"):
+        if tag_of(element) not in _LISTS or element.get(LEFT_OUT) or _is_left_out(element):
+            continue
+        links = [link for link in element.iter("{*}a") if _is_listed(link, name, documents)]
+        whole = len("".join(text_of(element).split()))
+        linked = sum(len("".join(text_of(link).split())) for link in links)
+        if len(links) > 2 and linked > _MOST_IN_LINKS * whole and not any(heading_level(one) for one in links[0].iter()):
+            element.set(LEFT_OUT, "contents")
+            _mark_heading(element)
+
+
+def _is_left_out(element: etree._Element) -> bool:
+    return any(one.get(LEFT_OUT) for one in element.iterancestors())
+
+
+def _is_listed(link: etree._Element, name: str, documents: Collection[str]) -> bool:
+    href = link.get("href") or ""
+    is_note = link.get(LEFT_OUT) is not None or len(text_of(link).strip()) < 2
+    return bool(href) and not is_note and resolve(name, href.partition("#")[0]) in documents
+
+
+def _mark_heading(element: etree._Element) -> None:
+    before: etree._Element | None = element
+    while before is not None and before.getprevious() is None and tag_of(before) != "body":
+        before = before.getparent()
+    heading = before.getprevious() if before is not None else None
+    headings = [heading] if heading is not None else []
+    for one in (*headings, *(child for child in element.iter("{*}*") if heading_level(child))):
+        if _TITLE.fullmatch(text_of(one).strip(" .:\n\t\r")):
+            one.set(LEFT_OUT, "contents")
+
+
+def words_by_document(documents: Iterator[tuple[str, str]]) -> dict[str, int]:
+    """How many words each document holds."""
+    return {name: len(text.split()) for name, text in documents}

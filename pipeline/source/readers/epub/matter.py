@@ -1,0 +1,110 @@
+"""Matter: which documents of a book stand before and behind its text, and are not read aloud.
+
+In: a document, what landmarks say of it, and its title. Out: the reason for which it is not read, or None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from lxml import etree
+
+from pipeline.source.hypertext.elements import heading_level, reason_of, tag_of, text_of, types_of
+from pipeline.source.ledger import Reason
+
+_LANDMARKS: Mapping[str, Reason] = {
+    **dict.fromkeys("cover titlepage title-page halftitlepage copyright-page copyright imprint".split(), "front matter"),
+    **dict.fromkeys("toc loi lot index bibliography landmarks".split(), "contents"),
+    **dict.fromkeys("colophon imprimatur other-credits".split(), "boilerplate"),
+    **dict.fromkeys("endnotes rearnotes footnotes notes".split(), "footnote"),
+}
+_TITLES: tuple[tuple[re.Pattern[str], Reason], ...] = (
+    (
+        re.compile(
+            r"(?:table of )?contents|inhalt(?:sverzeichnis)?|table des mati[èe]res|sommaire|[íi]ndice|inhoud|index"
+            r"|(?:list|table) of (?:illustrations|figures|maps|tables|plates|abbreviations)|bibliography|works cited"
+            r"|abbildungsverzeichnis|literaturverzeichnis|bibliographie|bibliograf[íi]a",
+            re.IGNORECASE,
+        ),
+        "contents",
+    ),
+    (
+        re.compile(
+            r"cover|title ?page|half ?title(?: page)?|copyright(?: page| notice)?|imprint|credits|titelseite|impressum"
+            r"|(?:also|books|other (?:books|works|titles|novels)|by the same author).{0,5}\bby\b.{0,60}"
+            r"|by the same author|praise for .{1,80}|copyright ©?.{0,60}|legal notice",
+            re.IGNORECASE,
+        ),
+        "front matter",
+    ),
+    (
+        re.compile(
+            r"colophon|uncopyright|about the (?:authors?|publisher|translators?|illustrator)|transcriber['’]s notes?"
+            r"|(?:the full )?project gutenberg(?:™|-tm)? licen[sc]e|newsletter.{0,40}|über (?:den autor|die autorin|den verlag)"
+            r"|advertisements?|excerpt from .{1,80}|backads",
+            re.IGNORECASE,
+        ),
+        "boilerplate",
+    ),
+    (re.compile(r"(?:foot|end)?notes|anmerkungen|fußnoten|endnoten", re.IGNORECASE), "footnote"),
+)
+_RIGHTS = re.compile(
+    r"©|\bcopyright\b|all rights reserved|\bISBN\b|alle rechte vorbehalten|no part of this|published by|printed in"
+    r"|first (?:published|edition)|library of congress|cover design|tous droits réservés",
+    re.IGNORECASE,
+)
+_MOST_RIGHTS_WORDS = 700
+_MOST_TITLE_WORDS = 40
+_MOST_LISTED_WORDS = 400  # of what its title alone tells not to be read, but for lists and notes
+
+
+def matter_of(
+    root: etree._Element, text: str, landmark: str, titles: Sequence[str], book: Sequence[str]
+) -> Reason | None:
+    """Why a document is not read. `text` is what is read of it, `titles` what contents and headings call it.
+
+    `book` are the title and the authors of the book, which a title page repeats.
+    """
+    if landmark in _LANDMARKS:
+        return _LANDMARKS[landmark]
+    if (reason := _by_type(root)) is not None:
+        return reason
+    words = text.split()
+    for title in (*titles, _first_heading(root)):
+        for pattern, reason in _TITLES:
+            is_sure = reason in ("contents", "footnote") or len(words) < _MOST_LISTED_WORDS
+            if is_sure and pattern.fullmatch(title.strip(" .:\n\t")):
+                return reason
+    rights = {hit.lower() for hit in _RIGHTS.findall(text)}
+    if len(words) < _MOST_RIGHTS_WORDS and len(rights) > (0 if len(words) < 120 and "©" in text else 1):
+        return "front matter"
+    return "front matter" if _is_title_page(words, book) else None
+
+
+def _by_type(root: etree._Element) -> Reason | None:
+    """By the type of the body, or of all that stands in it."""
+    for body in root.iter("{*}body"):
+        holders = [body]
+        while len(holders) == 1:
+            reason = reason_of(holders[0])
+            if reason is not None and types_of(holders[0]):
+                return reason
+            holders = [child for child in holders[0] if tag_of(child) in ("section", "div", "article", "nav")]
+            if len(holders) == 1 and any(heading_level(one) or tag_of(one) == "p" for one in holders[0].getparent() or ()):
+                break
+    return None
+
+
+def _first_heading(root: etree._Element) -> str:
+    return next((" ".join(text_of(one).split()) for one in root.iter("{*}*") if heading_level(one)), "")
+
+
+def _is_title_page(words: Sequence[str], book: Sequence[str]) -> bool:
+    """Whether a few words repeat the title and say little more."""
+    if not words or len(words) > _MOST_TITLE_WORDS or not book or not book[0]:
+        return False
+    key = "".join(re.findall(r"[^\W_]+", " ".join(words))).casefold()
+    named = ["".join(re.findall(r"[^\W_]+", name)).casefold() for name in book if name]
+    covered = sum(len(name) for name in named if name in key)
+    return named[0] in key and covered > 0.5 * len(key)

@@ -1,0 +1,75 @@
+"""HTML files: one document as a rendition.
+
+In: the bytes of a file, or a tree that another format was made to. Out: a `Rendition`, and what the document says of
+itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lxml import etree
+
+from pipeline.source.documents import read_file_bytes
+from pipeline.source.hypertext.elements import LEFT_OUT, PLACE, heading_level, tag_of, text_of, types_of
+from pipeline.source.hypertext.notes import mark_notes
+from pipeline.source.hypertext.walk import Walk
+from pipeline.source.hypertext.writer import Writer
+from pipeline.source.readers.markup import parse_html
+from pipeline.source.readers.metadata import Metadata
+from pipeline.source.rendition import Rendition
+
+_NAMES = {"author": "author", "dc.creator": "author", "description": "description", "dc.description": "description"}
+
+
+def read_html(path: Path, shown: str) -> tuple[Rendition, Metadata]:
+    """An HTML or XHTML file. Raises `RequestError` for what is none."""
+    root = parse_html(read_file_bytes(path, shown), shown)
+    _mark_around_main(root)
+    return tree_rendition(root, shown), html_metadata(root)
+
+
+def tree_rendition(root: etree._Element, shown: str) -> Rendition:
+    """The tree of a document; its elements bear their places, or stand on the lines that the parser knows."""
+    has_notes = mark_notes([(shown, root)], lambda name, href: (name, href[1:]) if href[:1] == "#" else None)
+    writer = Writer(shown, place=f"{shown}:1")
+    Walk(writer, place=lambda element: _place(element, shown), has_notes=has_notes).read(root)
+    return writer.rendition()
+
+
+def html_metadata(root: etree._Element) -> Metadata:
+    """What the head of a document says of it."""
+    title = next((text_of(one) for one in root.iter("{*}title")), "")
+    told = {"title": title, "language": next((lang for one in root.iter("{*}html") if (lang := one.get("lang"))), "")}
+    for meta in root.iter("{*}meta"):
+        name = _NAMES.get((meta.get("name") or "").lower())
+        if name is not None and name not in told:
+            told[name] = meta.get("content") or ""
+    return Metadata(**{name: " ".join(value.split()) for name, value in told.items()})
+
+
+def _place(element: etree._Element, shown: str) -> str:
+    return element.get(PLACE) or f"{shown}:{element.sourceline or 1}"
+
+
+def _mark_around_main(root: etree._Element) -> None:
+    """Leave out what a web page has around its text: menus, the head and the foot of the site."""
+    mains = [one for one in root.iter("{*}*") if tag_of(one) == "main" or "main" in types_of(one)]
+    mains = mains or [one for one in root.iter("{*}*") if tag_of(one) == "article"]
+    if len(mains) != 1:
+        mains = []
+    for main in mains:
+        inner = main
+        while (parent := inner.getparent()) is not None and tag_of(inner) != "body":
+            for sibling in parent:
+                if sibling is not inner and tag_of(sibling) not in ("", "head") and not _holds_title(sibling):
+                    sibling.set(LEFT_OUT, "boilerplate")
+            inner = parent
+    for body in root.iter("{*}body"):
+        for child in body:
+            if tag_of(child) == "footer" and not mains:
+                child.set(LEFT_OUT, "boilerplate")
+
+
+def _holds_title(element: etree._Element) -> bool:
+    return any(heading_level(one) == 1 for one in element.iter("{*}*"))
