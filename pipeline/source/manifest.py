@@ -74,6 +74,8 @@ class ScriptFile(BaseModel):
     file: str
     labels: Literal[Form, "none"] | None = None  # the form of its labels
     chapters_at: int | None = Field(None, ge=1, le=6)  # headings of so many signs begin chapters
+    read: tuple[str, ...] = ()  # documents of a book that are read though they stand before or behind its text
+    skip: tuple[str, ...] = ()  # and those that are not read
 
 
 def _expand_preset(value: Any) -> Any:
@@ -211,7 +213,17 @@ class Manifest(BaseModel):
         }
         cast = tuple(dict.fromkeys((*self.cast, *self.speakers, *self.aliases)))
         return tuple(
-            Reading(self.kind, self.language, cast, self.not_speakers, aliases, script.labels, script.chapters_at)
+            Reading(
+                self.kind,
+                self.language,
+                cast,
+                self.not_speakers,
+                aliases,
+                script.labels,
+                script.chapters_at,
+                script.read,
+                script.skip,
+            )
             for script in self.script
         )
 

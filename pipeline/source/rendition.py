@@ -48,6 +48,7 @@ class Rendition:
     labels: Sequence[Label] | None = None  # in order, marked; none: nobody is named
     signs: Sequence[tuple[int, int]] = ()
     plain_text: bool = False  # no Markdown
+    has_chapters: bool = False  # headings of level 1 are those of the book's own contents
     warnings: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -116,10 +117,12 @@ class TextReader:
             labels = known_labels(blocks, given.labels, reading)
         self._brackets.speakers = labels.names
         self._brackets.is_play = labels.is_play
-        level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labels.by_block])
+        level, title = 1, None
+        if not given.has_chapters:
+            level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labels.by_block])
         pieces: list[Piece] = []
         in_table = False
-        silent = set() if level == 1 else _silent(blocks, labels, level)
+        silent = set() if level == 1 and not given.has_chapters else _silent(blocks, labels, level)
         for index, block in enumerate(blocks):
             is_read = block.kind == "row" and index not in labels.by_block
             if is_read and not in_table and source.stretch(block.start, block.end).text.strip():

@@ -33,6 +33,8 @@ class Reading:
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names of a speaker, in lower case
     labels: str | None = None  # the only form of labels, or "none"
     chapters_at: int | None = None  # the level of headings that begin chapters
+    read: tuple[str, ...] = ()  # documents of a book that are read, by their names or titles
+    skip: tuple[str, ...] = ()  # and those that are not
 
     def known_name(self, name: str) -> str | None:
         """The name that the producer has given a speaker, for one in whatever case, or for an alias of it."""

@@ -20,7 +20,7 @@ EPUB_TYPE = "{http://www.idpf.org/2007/ops}type"
 BLOCKS = frozenset(
     """
     address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure
-    footer form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre section summary table
+    footer form script style template title h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre section summary table
     tbody td tfoot th thead tr ul
     """.split()
 )

@@ -56,6 +56,7 @@ class Writer:
     shown: str
     place: str = ""  # of what is written next
     has_chapters: bool = False  # `begin_chapter` tells them, and the levels of headings do not
+    book: str = ""  # its title, which is no chapter
     signs: list[tuple[int, int]] = field(default_factory=list)
     labels: list[Label] | None = None
     speaker: str | None = None  # whose the next paragraph is; "" where whoever spoke before goes on
@@ -192,21 +193,23 @@ class Writer:
 
     def _write(self, runs: Sequence[_Run], block: _Block | None) -> None:
         """Write runs, a space for all white space, signs around what is bold or italic."""
-        line, style, gap, begun = self._length, "", "", False
+        line, style, gap, begun, ended = self._length, "", "", False, ""
         is_heading = block is not None and block.kind == "heading"
         for run in runs:
             if run.sign:
                 style = self._close(style)
                 if begun and block is not None:
                     block.lines.append((line, self._length))
-                    self._end_line(run.sign, is_heading=is_heading)
-                    line = self._length
+                    ended = run.sign
                 gap, begun = "", False
                 continue
             words = " ".join(run.text.split())
             gap = " " if run.text[:1].isspace() and begun else gap
             if not words:
                 continue
+            if ended:
+                self._end_line(ended, is_heading=is_heading)
+                line, ended = self._length, ""
             wanted = "" if run.reason or is_heading else run.style
             if wanted != style:
                 style = self._close(style)
@@ -255,6 +258,7 @@ class Writer:
             blocks=[_as_block(source, block) for block in self._whole(source)],
             labels=self.labels,
             signs=self.signs,
+            has_chapters=self.has_chapters,
         )
 
     def _whole(self, source: Source) -> Iterator[_Block]:
@@ -262,7 +266,14 @@ class Writer:
         paragraphs = sum(block.kind == "paragraph" for block in self._blocks)
         blanks = sum(block.is_blank for block in self._blocks)
         head: _Block | None = None
+        title = _key(self.book)
+        is_title = bool(title)  # whether all so far belongs to the title of the book
         for block in self._blocks:
+            names_book = block.kind == "heading" and (block.key in title or title in block.key)
+            is_title = is_title and (names_book or block.is_blank)
+            if is_title and self.has_chapters:
+                source.leave_out(block.start, block.end, "front matter")
+                continue
             if block.is_blank and blanks > _FEW_BLANKS * paragraphs:
                 continue
             if head is not None and block.is_chapter:

@@ -13,13 +13,19 @@ from pathlib import Path
 from pipeline.errors import Problem, RequestError
 from pipeline.source.documents import read_any_text
 from pipeline.source.ledger import Ledger
+from pipeline.source.readers.epub.book import read_book
+from pipeline.source.readers.html import read_html
 from pipeline.source.readers.markdown import parse_markdown
 from pipeline.source.readers.yaml import parse_yaml
+from pipeline.source.rendition import read_rendition
 from pipeline.source.script import Chapter, Reading, Script
 from pipeline.source.spoken.text import has_speech, spoken
 
 MARKDOWN_SUFFIXES = (".md", ".markdown", ".txt")
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
+HTML_SUFFIXES = (".html", ".htm", ".xhtml")
+BOOK_SUFFIXES = (".epub",)
+SCRIPT_SUFFIXES = (*MARKDOWN_SUFFIXES, *YAML_SUFFIXES, *HTML_SUFFIXES, *BOOK_SUFFIXES)
 
 
 def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], *, title: str) -> Script:
@@ -51,15 +57,19 @@ def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], 
 
 def is_script(path: Path) -> bool:
     """Whether it can be one, by its suffix."""
-    return path.suffix.lower() in MARKDOWN_SUFFIXES + YAML_SUFFIXES
+    return path.suffix.lower() in SCRIPT_SUFFIXES
 
 
 def _load_file(path: Path, shown: str, title: str, reading: Reading) -> Script:
     suffix = path.suffix.lower()
     if not is_script(path):
-        accepted = ", ".join(MARKDOWN_SUFFIXES + YAML_SUFFIXES)
+        accepted = ", ".join(SCRIPT_SUFFIXES)
         what = f'a "{suffix}" file cannot be a script.' if suffix else "the file's name has no suffix."
         raise RequestError(Problem(shown, what, f"Use one of {accepted}."))
+    if suffix in BOOK_SUFFIXES:
+        return read_rendition(read_book(path, shown, reading), title=title, reading=reading)
+    if suffix in HTML_SUFFIXES:
+        return read_rendition(read_html(path, shown)[0], title=title, reading=reading)
     text, warnings = read_any_text(path, shown)
     if suffix in YAML_SUFFIXES:
         script = parse_yaml(text, shown, title=title, reading=reading)

@@ -160,3 +160,15 @@ def _with_characters(text: str, declared: frozenset[str], shown: str) -> str:
         return f"&amp;{name};"
 
     return _REFERENCE.sub(character, text)
+    return _REFERENCE.sub(character, text)
+
+
+def parse_html(data: bytes, shown: str) -> etree._Element:
+    """The root of an HTML file, read as browsers do. Raises `RequestError` where nothing is in it."""
+    text = decode(data)
+    if _DECLARATION.match(text):
+        return parse_markup(data, shown)[0]
+    root = _mended(text, shown)
+    if root is None:
+        raise RequestError(Problem(shown, "there is no HTML in it.", "Export it again."))
+    return root

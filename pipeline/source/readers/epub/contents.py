@@ -6,7 +6,7 @@ In: the navigation document of EPUB 3, or EPUB 2's NCX. Out: `Entry`s in the ord
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -105,7 +105,11 @@ def mark_lists(name: str, root: etree._Element, documents: Collection[str]) -> N
         links = [link for link in element.iter("{*}a") if _is_listed(link, name, documents)]
         whole = len("".join(text_of(element).split()))
         linked = sum(len("".join(text_of(link).split())) for link in links)
-        if len(links) > 2 and linked > _MOST_IN_LINKS * whole and not any(heading_level(one) for one in links[0].iter()):
+        if (
+            len(links) > 2
+            and linked > _MOST_IN_LINKS * whole
+            and not any(heading_level(one) for one in links[0].iter())
+        ):
             element.set(LEFT_OUT, "contents")
             _mark_heading(element)
 
@@ -129,8 +133,3 @@ def _mark_heading(element: etree._Element) -> None:
     for one in (*headings, *(child for child in element.iter("{*}*") if heading_level(child))):
         if _TITLE.fullmatch(text_of(one).strip(" .:\n\t\r")):
             one.set(LEFT_OUT, "contents")
-
-
-def words_by_document(documents: Iterator[tuple[str, str]]) -> dict[str, int]:
-    """How many words each document holds."""
-    return {name: len(text.split()) for name, text in documents}

@@ -14,7 +14,9 @@ from pipeline.source.hypertext.elements import heading_level, reason_of, tag_of,
 from pipeline.source.ledger import Reason
 
 _LANDMARKS: Mapping[str, Reason] = {
-    **dict.fromkeys("cover titlepage title-page halftitlepage copyright-page copyright imprint".split(), "front matter"),
+    **dict.fromkeys(
+        "cover titlepage title-page halftitlepage copyright-page copyright imprint".split(), "front matter"
+    ),
     **dict.fromkeys("toc loi lot index bibliography landmarks".split(), "contents"),
     **dict.fromkeys("colophon imprimatur other-credits".split(), "boilerplate"),
     **dict.fromkeys("endnotes rearnotes footnotes notes".split(), "footnote"),
@@ -41,8 +43,8 @@ _TITLES: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (
         re.compile(
             r"colophon|uncopyright|about the (?:authors?|publisher|translators?|illustrator)|transcriber['’]s notes?"
-            r"|(?:the full )?project gutenberg(?:™|-tm)? licen[sc]e|newsletter.{0,40}|über (?:den autor|die autorin|den verlag)"
-            r"|advertisements?|excerpt from .{1,80}|backads",
+            r"|(?:the full )?project gutenberg(?:™|-tm)? licen[sc]e|newsletter.{0,40}"
+            r"|über (?:den autor|die autorin|den verlag)|advertisements?|excerpt from .{1,80}|backads",
             re.IGNORECASE,
         ),
         "boilerplate",
@@ -91,7 +93,9 @@ def _by_type(root: etree._Element) -> Reason | None:
             if reason is not None and types_of(holders[0]):
                 return reason
             holders = [child for child in holders[0] if tag_of(child) in ("section", "div", "article", "nav")]
-            if len(holders) == 1 and any(heading_level(one) or tag_of(one) == "p" for one in holders[0].getparent() or ()):
+            if len(holders) == 1 and any(
+                heading_level(one) or tag_of(one) == "p" for one in holders[0].getparent() or ()
+            ):
                 break
     return None
 

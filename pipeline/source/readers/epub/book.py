@@ -1,0 +1,190 @@
+"""A book: the documents of an EPUB in their order, as one rendition.
+
+In: an EPUB. Out: a `Rendition` in which every text node of every document stands, what the book tells of itself, and
+its cover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lxml import etree
+
+from pipeline.errors import Problem
+from pipeline.source.hypertext.elements import heading_level, tag_of, text_of
+from pipeline.source.hypertext.notes import is_noted, mark_notes, spoken_text
+from pipeline.source.hypertext.walk import Walk
+from pipeline.source.hypertext.writer import Writer
+from pipeline.source.ledger import Reason
+from pipeline.source.readers.epub.contents import Entry, chapters, mark_lists, nav_entries, ncx_entries
+from pipeline.source.readers.epub.matter import matter_of
+from pipeline.source.readers.epub.opf import Opf, landmarks_of, read_opf
+from pipeline.source.readers.metadata import Metadata
+from pipeline.source.readers.package import Package, resolve
+from pipeline.source.rendition import Rendition
+from pipeline.source.script import Reading
+
+_SHOWN = 8  # documents that are not read
+
+
+@dataclass
+class _Document:
+    """A document of the book, and why none of it is read."""
+
+    name: str
+    root: etree._Element
+    is_linear: bool
+    reason: Reason | None = None
+    text: str = ""  # what is read of it
+    titles: list[str] = field(default_factory=list)  # in the contents
+
+
+def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
+    """An EPUB. Raises `RequestError` for one that cannot be read whole."""
+    with Package.open(path, shown, "EPUB") as package:
+        opf = read_opf(package, shown)
+        documents = [_Document(item.name, package.parse(item.name), linear) for item, linear in opf.spine]
+        others = [_Document(name, package.parse(name), False) for name in _others(opf, package)]
+        navs = {item.name for item in opf.items.values() if "nav" in item.properties}
+        entries = _entries(opf, [*documents, *others], navs)
+        _judge(documents, entries, opf, navs, reading)
+        rendition = _write(documents, others, entries, opf, shown, reading)
+        rendition.warnings = [*package.warnings, *opf.warnings, *_not_read(documents, shown), *rendition.warnings]
+    return rendition
+
+
+def read_book_metadata(path: Path, shown: str) -> Metadata:
+    """What an EPUB tells of itself. Raises `RequestError`."""
+    with Package.open(path, shown, "EPUB") as package:
+        return read_opf(package, shown).metadata
+
+
+def read_book_cover(path: Path, shown: str) -> bytes | None:
+    """The picture on the cover of an EPUB, if it has one. Raises `RequestError`."""
+    with Package.open(path, shown, "EPUB") as package:
+        cover = read_opf(package, shown).cover
+        return None if cover is None else package.read(cover)
+
+
+def _others(opf: Opf, package: Package) -> list[str]:
+    """The texts of the package that are not in the order of the book: contents, pictures, what nobody names."""
+    read = {item.name for item, _linear in opf.spine}
+    kinds = ("application/xhtml+xml", "text/html", "image/svg+xml", "application/x-dtbncx+xml")
+    named = [item.name for item in opf.items.values() if item.media_type in kinds and item.name not in read]
+    named += [name for name in package.names if name.lower().endswith((".xhtml", ".html", ".htm", ".ncx"))]
+    return [name for name in dict.fromkeys(named) if name not in read and package.find(name)]
+
+
+def _entries(opf: Opf, documents: Sequence[_Document], navs: set[str]) -> list[Entry]:
+    """The contents: EPUB 3's, else those of EPUB 2."""
+    roots = {document.name: document.root for document in documents}
+    for name in sorted(navs & set(roots)):
+        if entries := nav_entries(roots[name], name):
+            return entries
+    return ncx_entries(roots[opf.ncx], opf.ncx) if opf.ncx in roots else []
+
+
+def _judge(documents: list[_Document], entries: Sequence[Entry], opf: Opf, navs: set[str], reading: Reading) -> None:
+    """Decide which documents are read, and mark notes and lists of contents in those that are."""
+    names = {document.name for document in documents}
+    for document in documents:
+        document.titles = [entry.title for entry in entries if entry.document == document.name and not entry.fragment]
+    mark_notes([(document.name, document.root) for document in documents], _target)
+    landmarks = dict(opf.landmarks)
+    for document in documents:
+        if document.name in navs:
+            landmarks |= dict(landmarks_of(document.root, document.name))
+    for document in documents:
+        mark_lists(document.name, document.root, names)
+        document.text = " ".join(" ".join(spoken_text(document.root)).split())
+        document.reason = _reason(document, landmarks.get(document.name, ""), opf, navs, reading)
+
+
+def _reason(document: _Document, landmark: str, opf: Opf, navs: set[str], reading: Reading) -> Reason | None:
+    named = {title.casefold() for title in document.titles} | {document.name.rpartition("/")[2].casefold()}
+    if named & {name.casefold() for name in reading.read}:
+        return None
+    if named & {name.casefold() for name in reading.skip}:
+        return "hidden"
+    if document.name in navs:
+        return "contents"
+    if not document.is_linear:
+        return "hidden"
+    if is_noted(document.root):
+        return "footnote"
+    book = (opf.metadata.title, *opf.metadata.author.split(", "))
+    return matter_of(document.root, document.text, landmark, document.titles, book)
+
+
+def _target(name: str, href: str) -> tuple[str, str] | None:
+    path, _, fragment = href.partition("#")
+    document = resolve(name, path)
+    return None if document is None else (document, fragment)
+
+
+def _write(
+    documents: Sequence[_Document],
+    others: Sequence[_Document],
+    entries: Sequence[Entry],
+    opf: Opf,
+    shown: str,
+    reading: Reading,
+) -> Rendition:
+    read = [document for document in documents if document.reason is None]
+    starts = chapters(entries, {document.name: len(document.text.split()) for document in read})
+    _add_chapters_of_headings(starts, read, {entry.document for entry in entries})
+    if reading.chapters_at is not None or (len(read) == 1 and not entries):
+        starts = {}
+    writer = Writer(shown, place=f"{shown}:{opf.name}", has_chapters=bool(starts), book=opf.metadata.title)
+    walk = Walk(writer)
+    walk.read(next(opf.root.iter("{*}metadata"), opf.root), "front matter")
+    for document in documents:
+        begin = starts.get(document.name, {}) if document.reason is None else {}
+        _walk(walk, document, shown, begin, document.reason)
+    for document in others:
+        is_contents = document.name == opf.ncx or any(True for _nav in document.root.iter("{*}nav"))
+        _walk(walk, document, shown, {}, "contents" if is_contents else "hidden")
+    return writer.rendition()
+
+
+def _walk(walk: Walk, document: _Document, shown: str, starts: dict[str, str], reason: Reason | None) -> None:
+    place = f"{shown}:{document.name}"
+    walk.place = lambda element: f"{place}:{element.sourceline or 1}"
+    walk.chapters = {fragment: title for fragment, title in starts.items() if fragment}
+    walk.writer.place = f"{place}:1"
+    if "" in starts:
+        walk.writer.begin_chapter(starts[""])
+    walk.read(document.root, reason)
+
+
+def _add_chapters_of_headings(starts: dict[str, dict[str, str]], read: Sequence[_Document], listed: set[str]) -> None:
+    """Chapters that begin documents with headings, where the contents name fewer than half of these."""
+    heads = {document.name: title for document in read if (title := _heading_at_start(document.root))}
+    unlisted = [name for name in heads if name not in listed]
+    if 2 * len(unlisted) >= len(heads):
+        for name in unlisted:
+            starts.setdefault(name, {}).setdefault("", heads[name])
+
+
+def _heading_at_start(root: etree._Element) -> str:
+    """The heading with which a document begins, "" where it begins with text."""
+    for body in root.iter("{*}body"):
+        for element in body.iter("{*}*"):
+            if heading_level(element) and text_of(element).strip():
+                return " ".join(text_of(element).split())
+            if tag_of(element) == "p" and text_of(element).strip():
+                return ""
+    return ""
+
+
+def _not_read(documents: Sequence[_Document], shown: str) -> list[Problem]:
+    """A note of the documents of the book that are not read."""
+    left_out = [one for one in documents if one.reason is not None and one.text and one.reason != "contents"]
+    if not left_out:
+        return []
+    names = [f"{one.name.rpartition('/')[2]} ({one.reason})" for one in left_out[:_SHOWN]]
+    more = " …" if len(left_out) > _SHOWN else ""
+    what = f"these documents of the book are not read: {', '.join(names)}{more}."
+    return [Problem(shown, what, "To read one, write read: [its name] beside the script's name.")]
