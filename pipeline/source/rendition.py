@@ -27,6 +27,7 @@ from pipeline.source.speakers.labels import Labels, find_labels, known_labels, l
 from pipeline.source.spoken import text as texts
 from pipeline.words import counted
 
+_LINE = re.compile(r"\(line (\d+)\)")
 _ON_STAGE = re.compile(r"([*_])(?:Enter|Exit|Exeunt|Re-?enter|Manet|Flourish|Alarums?)\b[^*_]*\1")
 _ARROWS = re.compile(r"(?:^|\s)>>\s+(?=[A-Z])")
 _EQUALS = re.compile(r"(?<![\w=])=(?=[^\s=])([^=\n]+?)(?<=[^\s=])=(?![\w=])")
@@ -144,6 +145,8 @@ class TextReader:
         return [piece for index, block in enumerate(blocks) for piece in self._pieces(block, labels, index, 0)]
 
     def _warn(self, number: int, what: str, fix: str) -> None:
+        if self._rendition.places:  # the lines of the text are not those of the file
+            what = _LINE.sub(lambda line: f"({self._place(int(line[1])).rpartition('/')[2]})", what)
         self.warnings.append(Problem(self._place(number), what, fix))
 
     def _refuse(self, number: int, what: str, fix: str) -> None:

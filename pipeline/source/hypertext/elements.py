@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import islice
 
 from lxml import etree
 
@@ -20,8 +22,8 @@ EPUB_TYPE = "{http://www.idpf.org/2007/ops}type"
 BLOCKS = frozenset(
     """
     address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure
-    footer form script style template title h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre section summary table
-    tbody td tfoot th thead tr ul
+    footer form script style template title h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol
+    optgroup p pre section summary table tbody td tfoot th thead tr ul
     """.split()
 )
 _BY_TAG: Mapping[str, Reason] = {
@@ -54,7 +56,7 @@ _BY_TYPE: Mapping[str, Reason] = {
 }
 _BY_CLASS: Mapping[str, Reason] = {
     **dict.fromkeys(
-        "pagenum pageno pagenumber page-number page_number page-num pagebreak folio linenum lineno".split(),
+        "pagenum pageno pagenumber page-number page_number page-num pagebreak folio linenum lineno lnum".split(),
         "page number",
     ),
     **dict.fromkeys("noteref footnote-ref footnoteref fnanchor endnote-ref fnref footnote-anchor".split(), "footnote"),
@@ -72,7 +74,12 @@ _VERSE = re.compile(r"\b(?:stanza|linegroup|lg|poem|poetry)\b")
 def tag_of(element: etree._Element) -> str:
     """The local name, in lower case; "" for comments and instructions."""
     tag = element.tag
-    return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
+    return _local_name(tag) if isinstance(tag, str) else ""
+
+
+@lru_cache(1000)
+def _local_name(tag: str) -> str:
+    return tag.rpartition("}")[2].lower()
 
 
 def text_of(element: etree._Element) -> str:
@@ -113,7 +120,8 @@ def reason_of(element: etree._Element, *, is_root: bool = False) -> Reason | Non
 
 
 def _has_picture(figure: etree._Element | None) -> bool:
-    return figure is not None and any(tag_of(one) in ("img", "svg", "picture", "image") for one in figure.iter())
+    near = islice(figure.iter(), 50) if figure is not None else ()
+    return any(tag_of(one) in ("img", "svg", "picture", "image") for one in near)
 
 
 def heading_level(element: etree._Element) -> int:
@@ -133,13 +141,10 @@ def is_persona(element: etree._Element) -> bool:
 
 
 def is_verse(element: etree._Element) -> bool:
-    """Whether the blocks in an element are lines of verse."""
-    return any(map(_VERSE.search, classes_of(element))) and not any(
-        _VERSE.search(name) for child in element.iterdescendants() for name in classes_of(child) if _holds_lines(child)
-    )
+    """Whether an element is a poem or a stanza, so that the blocks in it are lines of verse."""
+    return any(map(_VERSE.search, classes_of(element)))
 
 
-def _holds_lines(element: etree._Element) -> bool:
-    return tag_of(element) in ("div", "p", "section", "blockquote") and any(
-        tag_of(child) in ("div", "p", "span", "br") for child in element
-    )
+def is_stanza(block: etree._Element) -> bool:
+    """Whether a block within a poem holds lines itself, and is none."""
+    return is_verse(block) or any(tag_of(child) in ("br", "p", "div") for child in block)

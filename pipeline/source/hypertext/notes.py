@@ -40,10 +40,9 @@ def mark_notes(documents: Sequence[tuple[str, etree._Element]], target: Target) 
         for identifier in (element.get("id"), element.get("name"))
         if identifier
     }
-    order = {
-        id(element): index for index, element in enumerate(one for _name, root in documents for one in root.iter())
-    }
-    kept: list[etree._Element] = []  # lxml makes elements anew that nobody keeps, with other ids
+    everything = [one for _name, root in documents for one in root.iter()]  # lxml makes anew what nobody keeps
+    order = {id(element): index for index, element in enumerate(everything)}
+    kept: list[etree._Element] = []
     notes: set[int] = set()
     has_marks = False
     for name, root in documents:
@@ -62,6 +61,12 @@ def mark_notes(documents: Sequence[tuple[str, etree._Element]], target: Target) 
             notes.add(id(note))
     for note in kept:
         _mark_beside(note)
+    parents: set[int] = set()
+    for note in kept:
+        parent = note.getparent()
+        if parent is not None and id(parent) not in parents:
+            parents.add(id(parent))
+            _mark_titles(note)
     return has_marks
 
 
@@ -85,25 +90,23 @@ def _note_at(element: etree._Element | None) -> etree._Element | None:
         if tag in ("body", "html") or heading_level(block):
             return None
         if tag in _CONTAINERS:
-            before = _text_before(block, element)
-            return None if before.strip(" [(.") else block
+            return block if block is element or _begins(block, element) else None
     return None
 
 
-def _text_before(block: etree._Element, element: etree._Element) -> str:
-    words: list[str] = []
-    if block is element:
-        return ""
+def _begins(block: etree._Element, element: etree._Element) -> bool:
+    """Whether nothing stands in a block before an element."""
     for event, one in etree.iterwalk(block, events=("start", "end")):
         if one is element:
             break
-        text = one.text if event == "start" else (one.tail if one is not block else "")
-        words.append(text or "")
-    return "".join(words)
+        text = one.text if event == "start" else one.tail
+        if text and text.strip(" [(.\n\t"):
+            return False
+    return True
 
 
 def _mark_beside(note: etree._Element) -> None:
-    """The paragraphs by which a note goes on, up to the next one, and the heading above the first."""
+    """The paragraphs by which a note goes on, up to the next one."""
     siblings: list[etree._Element] = []
     for sibling in note.itersiblings():
         if heading_level(sibling):
@@ -113,6 +116,10 @@ def _mark_beside(note: etree._Element) -> None:
                 one.set(LEFT_OUT, "footnote")
             break
         siblings.append(sibling)
+
+
+def _mark_titles(note: etree._Element) -> None:
+    """The heading above the first of several notes."""
     holder = note
     while (parent := holder.getparent()) is not None and tag_of(parent) in (
         "ol",

@@ -19,6 +19,7 @@ from pipeline.source.hypertext.elements import (
     classes_of,
     heading_level,
     is_persona,
+    is_stanza,
     is_verse,
     reason_of,
     tag_of,
@@ -49,7 +50,6 @@ class _Open(NamedTuple):
     is_verse: bool = False
     is_pre: bool = False
     is_row: bool = False  # its cells are read as cells
-    is_play: bool = False  # its rows are turns
     is_dropped: bool = False  # its letter belongs to the word behind it
 
 
@@ -66,6 +66,7 @@ class Walk:
     chapters: Mapping[str, str] = field(default_factory=dict)
     _open: list[_Open] = field(default_factory=lambda: [_ROOT])
     _counts: list[int] = field(default_factory=list)  # of the items of ordered lists
+    _plays: list[bool] = field(default_factory=list)  # of open tables, whether a row has named who speaks
     _joins: bool = False  # a dropped capital came before
 
     def read(self, root: etree._Element, reason: Reason | None = None) -> None:
@@ -97,7 +98,7 @@ class Walk:
             is_pre=above.is_pre or tag == "pre",
             is_dropped=_is_dropped_capital(element),
         )
-        if now.is_dropped or self._is_break_for_line(now, above):
+        if now.is_dropped or self._is_line(element, now, above):
             now = now._replace(is_block=False)
         if now.is_block:
             self._begin_block(element, now, above)
@@ -123,19 +124,22 @@ class Walk:
 
     def _in_table(self, element: etree._Element, now: _Open) -> _Open:
         if now.tag == "table":
-            return now._replace(is_play=any(map(is_persona, element.iter())), is_row=False)
-        if now.tag == "tr":
+            self._plays.append(False)
+            return now._replace(is_row=False)
+        if now.tag == "tr" and self._plays:
             cells = [cell for cell in element if tag_of(cell) in _CELLS]
-            if now.is_play:
-                self.writer.speaker = "" if cells and is_persona(cells[0]) else None
+            self._plays[-1] = self._plays[-1] or any(map(is_persona, cells))
+            if self._plays[-1]:
+                self.writer.speaker = None
                 return now._replace(is_row=False)
-            nested = any(tag_of(child) in BLOCKS for cell in cells for child in cell.iterdescendants())
+            nested = any(tag_of(child) in BLOCKS for cell in cells for child in cell)
             return now._replace(is_row=len(cells) > 1 and not nested)
         return now
 
-    def _is_break_for_line(self, now: _Open, above: _Open) -> bool:
+    def _is_line(self, element: etree._Element, now: _Open, above: _Open) -> bool:
         """Whether a block is a line of verse or of a heading: a break stands before it, and no border."""
-        is_line = now.tag in BLOCKS and ((above.is_verse and now.tag in ("p", "div")) or above.heading > 0)
+        in_verse = above.is_verse and now.tag in ("p", "div") and not is_stanza(element)
+        is_line = now.tag in BLOCKS and (in_verse or above.heading > 0)
         if is_line:
             self.writer.add_break()
         return is_line
@@ -190,7 +194,7 @@ class Walk:
             return
         if above.is_row and now.tag in _CELLS:
             self.writer.add_cell()
-        elif above.is_play and is_persona(element):
+        elif self._plays and self._plays[-1] and is_persona(element):
             self.writer.end_label(_name(element))
         elif now.tag == "p" and now.reason is None and _is_empty(element):
             self._end_blank(element, now)
@@ -198,8 +202,10 @@ class Walk:
             self._end_block(now)
         if now.tag in ("ol", "ul") and self._counts:
             self._counts.pop()
-        if now.tag == "tr":
-            self.writer.speaker = None if now.is_play else self.writer.speaker
+        if now.tag == "tr" and self._plays and self._plays[-1]:
+            self.writer.speaker = None
+        elif now.tag == "table":
+            self._plays.pop()
 
     def _end_blank(self, element: etree._Element, now: _Open) -> None:
         self._end_block(now)

@@ -269,7 +269,7 @@ class Writer:
         title = _key(self.book)
         is_title = bool(title)  # whether all so far belongs to the title of the book
         for block in self._blocks:
-            names_book = block.kind == "heading" and (block.key in title or title in block.key)
+            names_book = block.kind == "heading" and _is_of_title(block.key, title)
             is_title = is_title and (names_book or block.is_blank)
             if is_title and self.has_chapters:
                 source.leave_out(block.start, block.end, "front matter")
@@ -300,6 +300,11 @@ def _as_block(source: Source, block: _Block) -> Block:
 def _key(text: str) -> str:
     """What titles are compared by: their letters and numbers."""
     return "".join(_LETTERS.findall(text)).casefold()
+
+
+def _is_of_title(key: str, title: str) -> bool:
+    """Whether a heading is the title of the book, or a part of it such as what stands before its subtitle."""
+    return key == title or (len(key) > 5 and len(title) > 5 and (key in title or title in key))
 
 
 def _is_number(heading: str) -> bool:

@@ -139,7 +139,10 @@ def _write(
         starts = {}
     writer = Writer(shown, place=f"{shown}:{opf.name}", has_chapters=bool(starts), book=opf.metadata.title)
     walk = Walk(writer)
-    walk.read(next(opf.root.iter("{*}metadata"), opf.root), "front matter")
+    walk.place = lambda element: f"{shown}:{opf.name}:{element.sourceline or 1}"
+    for told in opf.root.iterfind("{*}metadata/{*}*"):
+        writer.place = walk.place(told)
+        walk.read(told, "front matter")
     for document in documents:
         begin = starts.get(document.name, {}) if document.reason is None else {}
         _walk(walk, document, shown, begin, document.reason)

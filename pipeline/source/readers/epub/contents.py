@@ -99,29 +99,43 @@ def _is_part(entry: Entry, below: Entry, words: Mapping[str, int]) -> bool:
 
 def mark_lists(name: str, root: etree._Element, documents: Collection[str]) -> None:
     """Leave out lists of links to the book's own documents: a table of contents, and the heading above it."""
-    for element in root.iter("{*}*"):
-        if tag_of(element) not in _LISTS or element.get(LEFT_OUT) or _is_left_out(element):
+    lists: list[etree._Element] = []
+    sums: list[list[int]] = []  # of each open element: links, characters in links, characters
+    in_links = 0
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        is_link = tag_of(element) == "a" and _is_listed(element, name, documents)
+        if event == "start":
+            in_links += is_link
+            sums.append([int(is_link), 0, 0])
+            _count(sums[-1], element.text, in_links)
             continue
-        links = [link for link in element.iter("{*}a") if _is_listed(link, name, documents)]
-        whole = len("".join(text_of(element).split()))
-        linked = sum(len("".join(text_of(link).split())) for link in links)
-        if (
-            len(links) > 2
-            and linked > _MOST_IN_LINKS * whole
-            and not any(heading_level(one) for one in links[0].iter())
-        ):
+        in_links -= is_link
+        links, linked, whole = sums.pop()
+        if links > 2 and linked > _MOST_IN_LINKS * whole and tag_of(element) in _LISTS:
+            lists.append(element)
+        if sums:
+            sums[-1] = [sums[-1][0] + links, sums[-1][1] + linked, sums[-1][2] + whole]
+            _count(sums[-1], element.tail, in_links)
+    for element in reversed(lists):  # the outer ones first
+        if not any(one.get(LEFT_OUT) for one in (element, *element.iterancestors())):
             element.set(LEFT_OUT, "contents")
             _mark_heading(element)
 
 
-def _is_left_out(element: etree._Element) -> bool:
-    return any(one.get(LEFT_OUT) for one in element.iterancestors())
+def _count(sums: list[int], text: str | None, in_links: int) -> None:
+    size = len("".join(text.split())) if text else 0
+    sums[2] += size
+    sums[1] += size if in_links else 0
 
 
 def _is_listed(link: etree._Element, name: str, documents: Collection[str]) -> bool:
     href = link.get("href") or ""
-    is_note = link.get(LEFT_OUT) is not None or len(text_of(link).strip()) < 2
-    return bool(href) and not is_note and resolve(name, href.partition("#")[0]) in documents
+    if not href or link.get(LEFT_OUT) is not None or len(text_of(link).strip()) < 2:
+        return False
+    is_heading = any(heading_level(one) for one in link.iter("{*}*")) or any(
+        heading_level(one) for one in link.iterancestors()
+    )
+    return not is_heading and resolve(name, href.partition("#")[0]) in documents
 
 
 def _mark_heading(element: etree._Element) -> None:

@@ -92,10 +92,9 @@ def _by_type(root: etree._Element) -> Reason | None:
             reason = reason_of(holders[0])
             if reason is not None and types_of(holders[0]):
                 return reason
-            holders = [child for child in holders[0] if tag_of(child) in ("section", "div", "article", "nav")]
-            if len(holders) == 1 and any(
-                heading_level(one) or tag_of(one) == "p" for one in holders[0].getparent() or ()
-            ):
+            children = list(holders[0])
+            holders = [child for child in children if tag_of(child) in ("section", "div", "article", "nav")]
+            if any(heading_level(child) or tag_of(child) == "p" for child in children):
                 break
     return None
 

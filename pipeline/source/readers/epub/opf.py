@@ -20,7 +20,11 @@ from pipeline.source.readers.package import Package, resolve
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
 _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")  # scrambled fonts: no protection
-_TEXTS = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml", "application/xml", "text/x-oeb1-document")
+_TEXTS = frozenset(
+    """
+    application/xhtml+xml text/html application/x-dtbook+xml application/xml text/x-oeb1-document image/svg+xml
+    """.split()
+)
 _OPF_ROLE = "{http://www.idpf.org/2007/opf}role"
 _EXPORT = "Export or convert the book again, for example with Calibre."
 
