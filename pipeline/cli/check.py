@@ -222,12 +222,13 @@ def _marked(ledgers: Sequence[Ledger]) -> Iterator[str]:
     """The sources line by line: [-what is left out-], and {+what is spoken instead+}, with the reasons behind."""
     for ledger in ledgers:
         yield f"{ledger.shown}"
+        numbers = [place.removeprefix(f"{ledger.shown}:") for place in ledger.places]
         parts, reasons, number = [""], list[str](), 1
         for entry in ledger.entries:
             reason = entry.reason or entry.rule
             for index, text in enumerate(ledger.text[entry.start : entry.end].split("\n")):
                 if index:
-                    yield _marked_line(number, parts, reasons)
+                    yield _marked_line(numbers[number - 1] if numbers else str(number), parts, reasons)
                     parts, reasons, number = [""], [], number + 1
                 if reason and text.strip() and parts[-1].endswith("-]") and entry.reason:
                     parts[-1] = f"{parts[-1][:-2]}{text}-]"
@@ -239,12 +240,12 @@ def _marked(ledgers: Sequence[Ledger]) -> Iterator[str]:
                     reasons.append(reason)
             if entry.words:
                 parts.append(f"{{+{entry.words}+}}")
-        yield _marked_line(number, parts, reasons)
+        yield _marked_line(numbers[number - 1] if numbers else str(number), parts, reasons)
 
 
-def _marked_line(number: int, parts: Sequence[str], reasons: Sequence[str]) -> str:
+def _marked_line(number: str, parts: Sequence[str], reasons: Sequence[str]) -> str:
     from pipeline.errors import printable
 
     behind = f"   ({', '.join(reasons)})" if reasons else ""
     line = printable("".join(parts).replace("\t", "    ").rstrip())
-    return f"{number:5d}  {line}{behind}".rstrip()
+    return f"{printable(number):>5}  {line}{behind}".rstrip()

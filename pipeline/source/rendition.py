@@ -27,6 +27,7 @@ from pipeline.source.speakers.labels import Labels, find_labels, known_labels, l
 from pipeline.source.spoken import text as texts
 from pipeline.words import counted
 
+_FEWEST_IN_BOOK = 0.08  # of its paragraphs with labels: with fewer, "Production:" is no person
 _LINE = re.compile(r"\(line (\d+)\)")
 _ON_STAGE = re.compile(r"([*_])(?:Enter|Exit|Exeunt|Re-?enter|Manet|Flourish|Alarums?)\b[^*_]*\1")
 _ARROWS = re.compile(r"(?:^|\s)>>\s+(?=[A-Z])")
@@ -113,7 +114,8 @@ class TextReader:
             what = f'">>" stands {arrows} times for another speaker, without a name, and all is read in one voice.'
             self._warn(1, what, "Write a name in the place of each.")
         if given.labels is None:
-            labels = find_labels(source, blocks, reading, self._warn)
+            is_book = given.blocks is not None and reading.kind == "audiobook"
+            labels = find_labels(source, blocks, reading, self._warn, _FEWEST_IN_BOOK if is_book else 0.0)
         else:
             labels = known_labels(blocks, given.labels, reading)
         self._brackets.speakers = labels.names
@@ -208,7 +210,8 @@ class TextReader:
         """Mark the markup between two places: the signs that a reader has put in, and those that are written."""
         signs = self._rendition.signs
         for sign in signs[bisect_left(self._sign_starts, start) : bisect_left(self._sign_starts, end)]:
-            self._source.leave_out(*sign, "markup")
+            if not self._source.is_marked(*sign):  # it may belong to what was replaced: "*sighs*"
+                self._source.leave_out(*sign, "markup")
         is_written = self._rendition.blocks is None
         mark_inline(self._source.stretch(start, end), self._references, only_emphasis=not is_written)
 

@@ -164,5 +164,5 @@ def spoken_text(root: etree._Element) -> Iterator[str]:
 
 def is_noted(root: etree._Element) -> bool:
     """Whether a document holds notes and hardly anything else."""
-    has_notes = any(one.get(LEFT_OUT) == "footnote" and "noteref" not in classes_of(one) for one in root.iter("{*}*"))
+    has_notes = any(one.get(LEFT_OUT) == "footnote" and tag_of(one) != "a" for one in root.iter("{*}*"))
     return has_notes and len(" ".join(spoken_text(root)).split()) < 12

@@ -67,7 +67,7 @@ class Writer:
     _blocks: list[_Block] = field(default_factory=list)
     _left_out: list[tuple[int, int, Reason]] = field(default_factory=list)
     _replaced: list[tuple[int, int, str, str]] = field(default_factory=list)
-    _label_at: tuple[int, int] | None = None
+    _label_at: int | None = None
     _chapter: str | None = None  # the title of one that begins with the next block
     _rest_of_title: str = ""  # what the contents' title says more than the heading before
 
@@ -138,21 +138,19 @@ class Writer:
     def end_label(self, name: str) -> None:
         """What was added names who speaks; "" where nobody is named and the speech goes on."""
         self.labels = [] if self.labels is None else self.labels
-        start = self._length
         runs, self._runs = self._runs, []
         if any(run.text.strip() for run in runs):
             self._begin_line()
-            start = self._length
+            self._label_at = self._length
             self._write([run._replace(reason=run.reason or "label", style="") for run in runs], None)
-            self._label_at = (start, self._length)
         self.speaker = name
 
     def _note_speaker(self, block: _Block) -> None:
         if self.speaker is None or block.kind != "paragraph" or self.labels is None:
             return
-        start, end = self._label_at or (block.start, block.start)
+        start = self._label_at if self._label_at is not None else block.start
+        self.labels.append(Label(start, block.start, block.number, self.speaker or None))
         block.start, self._label_at = start, None
-        self.labels.append(Label(start, end, block.number, self.speaker or None))
         self.speaker = ""
 
     def _head(self, shown: str, kind: BlockKind, level: int) -> tuple[BlockKind, int]:

@@ -77,12 +77,16 @@ def _listed(text: str, blocks: Sequence[Block]) -> list[Candidate]:
     return [c for c in listed if c.form != "row" or rows[c.key] > 1 or not is_title_row(blocks, c.block)]
 
 
-def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell: Tell) -> Labels:
-    """Decide who speaks and mark every label."""
+def find_labels(
+    source: Source, blocks: Sequence[Block], reading: Reading, tell: Tell, least_share: float = 0.0
+) -> Labels:
+    """Decide who speaks and mark every label; where fewer than `least_share` of the paragraphs bear one, nobody."""
     listed = list(_without_breaks(_listed(source.text, blocks), blocks))
     excluded = set(map(name_key, reading.not_speakers))
     election = Election(blocks, reading, _known(reading))
     accepted = [c for c in election.accept(listed) if c.key not in excluded]
+    if not (reading.cast or reading.labels) and _are_few(accepted, blocks, least_share):
+        accepted = []
     names = _canonical([c for c in accepted if c.name], reading, tell, blocks)
     labels = Labels(names=frozenset(key for c in accepted if (key := c.key)) | frozenset(map(name_key, names.values())))
     labels.goes_on = 2 * sum(c.form in ABOVE for c in accepted) > len(accepted)
@@ -108,6 +112,11 @@ def find_labels(source: Source, blocks: Sequence[Block], reading: Reading, tell:
     _tell_doubts(listed, accepted, names, reading, tell, blocks)
     _tell_of_the_end(blocks, accepted, reading, tell)
     return labels
+
+
+def _are_few(accepted: Sequence[Candidate], blocks: Sequence[Block], least_share: float) -> bool:
+    paragraphs = sum(block.kind in ("paragraph", "row") for block in blocks)
+    return len({candidate.block for candidate in accepted}) < least_share * paragraphs
 
 
 def known_labels(blocks: Sequence[Block], given: Sequence[Label], reading: Reading) -> Labels:

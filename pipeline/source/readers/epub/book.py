@@ -6,7 +6,7 @@ its cover.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +49,11 @@ def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
         others = [_Document(name, package.parse(name), False) for name in _others(opf, package)]
         navs = {item.name for item in opf.items.values() if "nav" in item.properties}
         entries = _entries(opf, [*documents, *others], navs)
-        _judge(documents, entries, opf, navs, reading)
+        entries = [entry for entry in entries if not _is_title_beside_others(entry, entries, opf.metadata.title)]
+        landmarks = dict(opf.landmarks)
+        for one in (*documents, *others):
+            landmarks |= dict(landmarks_of(one.root, one.name)) if one.name in navs else {}
+        _judge(documents, entries, landmarks, opf, navs, reading)
         rendition = _write(documents, others, entries, opf, shown, reading)
         rendition.warnings = [*package.warnings, *opf.warnings, *_not_read(documents, shown), *rendition.warnings]
     return rendition
@@ -86,16 +90,25 @@ def _entries(opf: Opf, documents: Sequence[_Document], navs: set[str]) -> list[E
     return ncx_entries(roots[opf.ncx], opf.ncx) if opf.ncx in roots else []
 
 
-def _judge(documents: list[_Document], entries: Sequence[Entry], opf: Opf, navs: set[str], reading: Reading) -> None:
+def _is_title_beside_others(entry: Entry, entries: Sequence[Entry], title: str) -> bool:
+    """Whether an entry is the title of the book, on the page of something else."""
+    others = (one for one in entries if one is not entry and one.document == entry.document)
+    return entry.title.casefold() == title.casefold() and any(True for _other in others)
+
+
+def _judge(
+    documents: list[_Document],
+    entries: Sequence[Entry],
+    landmarks: Mapping[str, str],
+    opf: Opf,
+    navs: set[str],
+    reading: Reading,
+) -> None:
     """Decide which documents are read, and mark notes and lists of contents in those that are."""
     names = {document.name for document in documents}
     for document in documents:
         document.titles = [entry.title for entry in entries if entry.document == document.name and not entry.fragment]
     mark_notes([(document.name, document.root) for document in documents], _target)
-    landmarks = dict(opf.landmarks)
-    for document in documents:
-        if document.name in navs:
-            landmarks |= dict(landmarks_of(document.root, document.name))
     for document in documents:
         mark_lists(document.name, document.root, names)
         document.text = " ".join(" ".join(spoken_text(document.root)).split())

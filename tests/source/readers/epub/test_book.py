@@ -1,0 +1,236 @@
+"""Books as a careful reader would read them: chapters, what stands before and behind them, notes, plays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.source.readers.epub.book import read_book_cover, read_book_metadata
+from tests.support.books import PIXEL, Book, document, lost_nodes, read_file, spoken_lines, titles
+
+CHAPTER = "<h2>{0}</h2><p>The text of {0}.</p>"
+DOCUMENTS = {
+    "cover.xhtml": '<img src="cover.png" alt="The cover"/>',
+    "title.xhtml": "<h1>The Lighthouse</h1><p>by Jo March</p>",
+    "copyright.xhtml": "<p>Copyright © 2020 Jo March. All rights reserved.</p><p>ISBN 978-3-16-148410-0</p>",
+    "dedication.xhtml": "<p>To Beth.</p>",
+    "one.xhtml": CHAPTER.format("One") + '<p>A word.<a href="notes.xhtml#n1" id="r1"><sup>1</sup></a> And on.</p>',
+    "two.xhtml": '<h2>Two</h2><p>It begins.</p><p><span id="page_9" class="pagenum">9</span>It ends.</p>',
+    "notes.xhtml": '<h2>Notes</h2><p id="n1"><a href="one.xhtml#r1">1.</a> What it means.</p><p>It goes on.</p>'
+    '<p id="n2"><a href="one.xhtml#r1">2.</a> Nobody asks.</p>',
+    "about.xhtml": "<h2>About the Author</h2><p>Jo March lives in Concord.</p>",
+}
+TOC = [
+    ("Title Page", "title.xhtml"),
+    ("Dedication", "dedication.xhtml"),
+    ("One", "one.xhtml"),
+    ("Two", "two.xhtml"),
+    ("Notes", "notes.xhtml"),
+    ("About the Author", "about.xhtml"),
+]
+LINES = [
+    *("Dedication", "To Beth.", "One", "The text of One.", "A word. And on."),
+    *("Two", "It begins.", "It ends."),
+]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_whole_book(version: int, tmp_path: Path) -> None:
+    path = Book(DOCUMENTS, TOC, version=version, cover=PIXEL).write(tmp_path / "book.epub")
+    script = read_file(path)
+    assert titles(script) == ["Dedication", "One", "Two"]
+    assert spoken_lines(script) == LINES
+    assert lost_nodes(path, script.ledgers[0]) == []
+    reasons = {passage.text: passage.reason for passage in script.ledgers[0].passages()}
+    assert reasons["The Lighthouse"] == "front matter"
+    assert reasons["The cover"] == "picture"
+    assert reasons["9"] == "page number"
+    assert "copyright.xhtml (front matter)" in str(script.warnings[0])
+
+
+def test_what_the_book_tells_of_itself(tmp_path: Path) -> None:
+    book = Book(
+        DOCUMENTS, TOC, description="&lt;p&gt;A &lt;b&gt;storm&lt;/b&gt;.&lt;/p&gt;", cover=PIXEL, language="en-GB"
+    )
+    path = book.write(tmp_path / "book.epub")
+    told = read_book_metadata(path, "book.epub")
+    assert (told.title, told.author, told.language, told.description) == (
+        "The Lighthouse",
+        "Jo March",
+        "en-GB",
+        "A storm .",
+    )
+    assert read_book_cover(path, "book.epub") == PIXEL
+    assert read_book_cover(Book({"a.xhtml": "<p>a</p>"}).write(tmp_path / "b.epub"), "b.epub") is None
+
+
+def test_documents_are_read_and_skipped_as_their_producer_says(tmp_path: Path) -> None:
+    path = Book(DOCUMENTS, TOC).write(tmp_path / "book.epub")
+    assert "Jo March lives in Concord." in spoken_lines(read_file(path, read=("about the author",)))
+    assert "All rights reserved." in " ".join(spoken_lines(read_file(path, read=("copyright.xhtml",))))
+    assert "It begins." not in spoken_lines(read_file(path, skip=("Two",)))
+
+
+@pytest.mark.parametrize(
+    ("body", "title", "lines"),
+    [
+        ("<h2>7</h2><h3>The Storm</h3><p>a</p>", "Seven", ["7. The Storm", "a"]),
+        ("<h2>Chapter 1</h2><p>The Storm</p><p>a</p>", "Chapter 1: The Storm", ["Chapter 1. The Storm", "a"]),
+        ("<p>1</p><p>The Storm</p><p>a</p>", "1. The Storm", ["1. The Storm", "a"]),
+        ("<p class='t'>The Storm</p><p>a</p>", "The Storm", ["The Storm", "a"]),
+        ("<img src='head.png' alt='Chapter'/><p>a</p>", "The Storm", ["The Storm", "a"]),
+        ("<h2>The Storm<br/>or the Calm</h2><p>a</p>", "The Storm", ["The Storm. or the Calm", "a"]),
+        ("<hgroup><h2>I</h2><p>The Storm</p></hgroup><p>a</p>", "I: The Storm", ["I. The Storm", "a"]),
+        ("<header><h2>I.</h2></header><p>a</p>", "One", ["I.", "a"]),
+        ("<h2><a id='x'></a>The Storm</h2><p>a</p>", "The Storm", ["The Storm", "a"]),
+        ("<h1>Title</h1><h2>1.1 Basics</h2><p>a</p>", "Title", ["Title", "1.1 Basics", "a"]),
+    ],
+)
+def test_the_title_of_a_chapter(body: str, title: str, lines: list[str], tmp_path: Path) -> None:
+    path = Book({"a.xhtml": body, "b.xhtml": CHAPTER.format("Later")}, [(title, "a.xhtml"), ("Later", "b.xhtml")])
+    script = read_file(path.write(tmp_path / "b.epub"))
+    assert spoken_lines(script) == [*lines, "Later", "The text of Later."]
+    assert titles(script) == [lines[0], "Later"]
+
+
+def test_chapters_within_one_document_begin_at_their_places(tmp_path: Path) -> None:
+    body = '<h2 id="a">One</h2><p>a</p><p>b</p><h2><span id="b"/>Two</h2><p>c</p><h2>Three</h2><a id="c"/><p>d</p>'
+    toc = [("One", "x.xhtml#a"), ("Two", "x.xhtml#b"), ("Three", "x.xhtml#c")]
+    script = read_file(Book({"x.xhtml": body}, toc).write(tmp_path / "b.epub"))
+    assert titles(script) == ["One", "Two", "Three"]
+    assert spoken_lines(script) == ["One", "a", "b", "Two", "c", "Three", "d"]
+
+
+def test_parts_belong_to_the_title_of_their_first_chapter_and_sections_to_their_chapter(tmp_path: Path) -> None:
+    documents = {
+        "p1.xhtml": "<h1>Part One</h1>",
+        "a.xhtml": CHAPTER.format("Alpha") + '<h3 id="s">Within</h3><p>More.</p>',
+        "b.xhtml": CHAPTER.format("Beta"),
+        "p2.xhtml": "<h1>Part Two</h1>",
+        "c.xhtml": CHAPTER.format("Gamma"),
+    }
+    toc = [
+        ("Part One", "p1.xhtml"),
+        (">Alpha", "a.xhtml"),
+        (">>Within", "a.xhtml#s"),
+        (">Beta", "b.xhtml"),
+        ("Part Two", "p2.xhtml"),
+        (">Gamma", "c.xhtml"),
+    ]
+    for version in (2, 3):
+        script = read_file(Book(documents, toc, version=version).write(tmp_path / "b.epub"))
+        assert titles(script) == ["Part One. Alpha", "Beta", "Part Two. Gamma"]
+        assert spoken_lines(script)[:4] == ["Part One. Alpha", "The text of Alpha.", "Within", "More."]
+
+
+def test_without_contents_documents_that_begin_with_headings_are_chapters(tmp_path: Path) -> None:
+    documents = {name: CHAPTER.format(name) for name in ("One", "Two")}
+    documents = {f"{name}.xhtml": body for name, body in documents.items()} | {"more.xhtml": "<p>Still two.</p>"}
+    script = read_file(Book(documents).write(tmp_path / "b.epub"))
+    assert titles(script) == ["One", "Two"]
+    assert spoken_lines(script)[-1] == "Still two."
+
+
+def test_contents_that_name_one_chapter_of_many_are_no_guide(tmp_path: Path) -> None:
+    documents = {f"{name}.xhtml": CHAPTER.format(name) for name in ("One", "Two", "Three", "Four")}
+    script = read_file(Book(documents, [("Start", "One.xhtml")]).write(tmp_path / "b.epub"))
+    assert titles(script) == ["One", "Two", "Three", "Four"]
+
+
+def test_chapters_at_takes_the_headings(tmp_path: Path) -> None:
+    body = "<h1>Book</h1><h2>One</h2><p>a</p><h2>Two</h2><p>b</p>"
+    path = Book({"x.xhtml": body}, [("Book", "x.xhtml")]).write(tmp_path / "b.epub")
+    assert titles(read_file(path, chapters_at=2)) == ["One", "Two"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<h2>Contents</h2><ul><li><a href='a.xhtml'>One</a> 1</li><li><a href='b.xhtml'>Two</a> 20</li><li><a href='a.xhtml#x'>Three</a></li></ul>",
+        "<p>Table of Contents</p><p><a href='a.xhtml'>Alpha</a></p><p><a href='b.xhtml'>Beta</a></p><p><a href='b.xhtml'>Gamma</a></p>",
+        "<h2>Index</h2><p>Storms, 12, 15</p><p>Tides, 3</p>",
+        "<h2>List of Illustrations</h2><p>A ship</p>",
+    ],
+)
+def test_lists_of_what_is_in_the_book_are_not_read(body: str, tmp_path: Path) -> None:
+    documents = {"toc.xhtml": body, "a.xhtml": CHAPTER.format("Alpha"), "b.xhtml": CHAPTER.format("Beta")}
+    script = read_file(Book(documents, [("Alpha", "a.xhtml"), ("Beta", "b.xhtml")]).write(tmp_path / "b.epub"))
+    assert spoken_lines(script) == ["Alpha", "The text of Alpha.", "Beta", "The text of Beta."]
+
+
+@pytest.mark.parametrize("kind", ["guide", "landmarks", "type", "role"])
+def test_landmarks_and_types_tell_what_is_not_read(kind: str, tmp_path: Path) -> None:
+    body = "<p>Some words of a publisher.</p>"
+    by_type = {"type": 'epub:type="copyright-page"', "role": 'role="doc-colophon"'}.get(kind, "")
+    documents = {"x.xhtml": document(body, attributes=by_type), "a.xhtml": CHAPTER.format("Alpha")}
+    told: dict[str, Any] = {
+        "guide": {"guide": {"title-page": "x.xhtml"}},
+        "landmarks": {"landmarks": {"titlepage": "x.xhtml"}},
+    }
+    book = Book(documents, [("Alpha", "a.xhtml")], **told.get(kind, {}))
+    assert spoken_lines(read_file(book.write(tmp_path / "b.epub"))) == ["Alpha", "The text of Alpha."]
+
+
+def test_a_play_gives_speakers(tmp_path: Path) -> None:
+    row = '<tr><td epub:type="z3998:persona">{0}</td><td>{1}</td></tr>'
+    play = (
+        "<h2>Act I</h2><p><i epub:type='z3998:stage-direction'>A room.</i></p><table>"
+        "<tr><td/><td><i epub:type='z3998:stage-direction'>Enter <b epub:type='z3998:persona'>Jack</b>.</i></td></tr>"
+        + row.format("Jack", "Good morning. <i epub:type='z3998:stage-direction'>He sits.</i> How are you?")
+        + row.format("Lane", "<p>Well, sir.</p><p>Very well.</p>")
+        + "<tr><td/><td><p>And the guests.</p></td></tr>"
+        + row.format("Jack", "<p><span>Of all the lines</span><br/><span>of verse</span></p>")
+        + "</table><p>So it ends.</p>"
+    )
+    path = Book(
+        {"a.xhtml": document(play), "b.xhtml": CHAPTER.format("Act II")}, [("Act I", "a.xhtml"), ("Act II", "b.xhtml")]
+    )
+    script = read_file(path.write(tmp_path / "b.epub"))
+    assert spoken_lines(script)[:8] == [
+        "Act I",
+        "Jack: Good morning. How are you?",
+        "Lane: Well, sir.",
+        "Lane: Very well.",
+        "And the guests.",
+        "Jack: Of all the lines, of verse",
+        "So it ends.",
+        "Act II",
+    ]
+    assert lost_nodes(tmp_path / "b.epub", script.ledgers[0]) == []
+
+
+def test_a_dialogue_in_a_book_is_read_by_its_labels_and_a_few_words_with_colons_are_not(tmp_path: Path) -> None:
+    dialogue = "<h2>One</h2>" + "".join(f"<p><b>{name}:</b> Line.</p>" for name in ("Ann", "Bob") * 4)
+    script = read_file(Book({"a.xhtml": dialogue}, [("One", "a.xhtml")]).write(tmp_path / "b.epub"))
+    assert spoken_lines(script)[1] == "Ann: Line."
+    prose = "<h2>One</h2>" + "<p>Plain prose.</p>" * 40 + "<p>Serves: four</p><p>Serves: six</p>"
+    script = read_file(Book({"a.xhtml": prose}, [("One", "a.xhtml")]).write(tmp_path / "c.epub"))
+    assert {turn.speaker for turn in script.chapters[0].turns} == {None}
+
+
+def test_what_is_not_in_the_order_of_the_book_is_accounted_for(tmp_path: Path) -> None:
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"><title>A drawing</title><text>Ship</text></svg>'
+    book = Book(
+        {"a.xhtml": CHAPTER.format("Alpha"), "pop.xhtml": "<p>A pop-up.</p>"},
+        [("Alpha", "a.xhtml")],
+        non_linear=["pop.xhtml"],
+        extra={"OEBPS/draw.svg": svg, "OEBPS/orphan.xhtml": document("<p>Nobody names me.</p>")},
+    )
+    path = book.write(tmp_path / "b.epub")
+    script = read_file(path)
+    assert spoken_lines(script) == ["Alpha", "The text of Alpha."]
+    assert [node for node in lost_nodes(path, script.ledgers[0]) if "draw.svg" not in node] == []
+
+
+def test_the_title_of_the_book_is_no_chapter(tmp_path: Path) -> None:
+    documents = {
+        "t.xhtml": "<h1>The Lighthouse</h1><h2>One</h2><p>It was a dark and stormy night.</p>",
+        "b.xhtml": CHAPTER.format("Two"),
+    }
+    toc = [("The Lighthouse", "t.xhtml"), ("One", "t.xhtml"), ("Two", "b.xhtml")]
+    assert spoken_lines(read_file(Book(documents, toc).write(tmp_path / "b.epub")))[:2] == [
+        "One",
+        "It was a dark and stormy night.",
+    ]
