@@ -168,7 +168,7 @@ def lost_nodes(path: Path, ledger: Ledger) -> list[str]:
 
 
 def not_in_order(wanted: str, written: str) -> str | None:
-    """Where `wanted` stops to stand in `written`, which may have more (alternative texts, signs); None where it does."""
+    """Where `wanted` stops to stand in `written`, which may have more; None where it does."""
     at = 0
     for index, char in enumerate(wanted):
         at = written.find(char, at) + 1

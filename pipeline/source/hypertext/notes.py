@@ -14,7 +14,6 @@ from lxml import etree
 from pipeline.source.hypertext.elements import (
     BLOCKS,
     LEFT_OUT,
-    classes_of,
     heading_level,
     reason_of,
     tag_of,

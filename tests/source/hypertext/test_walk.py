@@ -29,7 +29,8 @@ PAIRS: list[tuple[str, list[str]]] = [
     ("<p>A fact<sup>1</sup> and another.<sup>[2]</sup></p>", ["A fact and another."]),
     ('<p>A word<a href="#n1" id="r1">1</a>.</p><p id="n1"><a href="#r1">1</a> The note.</p>', ["A word."]),
     (
-        '<p>A<a href="#fn1"><sup>*</sup></a> b.</p><p>More.</p><h3>Notes</h3><ol><li id="fn1"><p>n.</p><p>m. <a href="#x">↩</a></p></li></ol>',
+        '<p>A<a href="#fn1"><sup>*</sup></a> b.</p><p>More.</p><h3>Notes</h3><ol><li id="fn1"><p>n.</p>'
+        '<p>m. <a href="#x">↩</a></p></li></ol>',
         ["A b.", "More."],
     ),
     ('<p>See <a href="#later">the note</a>.</p><p id="later">This is read.</p>', ["See the note.", "This is read."]),
@@ -65,7 +66,8 @@ PAIRS: list[tuple[str, list[str]]] = [
         ["Of man’s first, disobedience, the fruit."],
     ),
     (
-        "<div class='poem'><div class='stanza'><div>One line</div><div>two lines</div></div><div class='stanza'><div>Red</div><div>blue</div></div></div>",
+        "<div class='poem'><div class='stanza'><div>One line</div><div>two lines</div></div>"
+        "<div class='stanza'><div>Red</div><div>blue</div></div></div>",
         ["One line, two lines", "Red, blue"],
     ),
     ("<div class='poem'><p>One line<br/>two lines</p><p>Red<br/>blue</p></div>", ["One line, two lines", "Red, blue"]),
@@ -123,7 +125,8 @@ def test_all_of_them_on_one_page_are_said_as_each_alone(tmp_path: Path) -> None:
             ["Ann: Hi.", "Bob: Yes.", "Ann: Bye."],
         ),
         (
-            "<p><b>Ann:</b> <i>(quietly)</i> Hi.</p><p><i>(He leaves.)</i></p><p><b>Bob:</b> Yes.</p><p><b>Ann:</b> No.</p>",
+            "<p><b>Ann:</b> <i>(quietly)</i> Hi.</p><p><i>(He leaves.)</i></p>"
+            "<p><b>Bob:</b> Yes.</p><p><b>Ann:</b> No.</p>",
             ["Ann: Hi.", "Bob: Yes.", "Ann: No."],
         ),
     ],

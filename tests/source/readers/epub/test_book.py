@@ -148,8 +148,10 @@ def test_chapters_at_takes_the_headings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "<h2>Contents</h2><ul><li><a href='a.xhtml'>One</a> 1</li><li><a href='b.xhtml'>Two</a> 20</li><li><a href='a.xhtml#x'>Three</a></li></ul>",
-        "<p>Table of Contents</p><p><a href='a.xhtml'>Alpha</a></p><p><a href='b.xhtml'>Beta</a></p><p><a href='b.xhtml'>Gamma</a></p>",
+        "<h2>Contents</h2><ul><li><a href='a.xhtml'>One</a> 1</li><li><a href='b.xhtml'>Two</a> 20</li>"
+        "<li><a href='a.xhtml#x'>Three</a></li></ul>",
+        "<p>Table of Contents</p><p><a href='a.xhtml'>Alpha</a></p>"
+        "<p><a href='b.xhtml'>Beta</a></p><p><a href='b.xhtml'>Gamma</a></p>",
         "<h2>Index</h2><p>Storms, 12, 15</p><p>Tides, 3</p>",
         "<h2>List of Illustrations</h2><p>A ship</p>",
     ],
