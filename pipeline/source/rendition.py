@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -28,6 +29,8 @@ from pipeline.source.spoken import text as texts
 from pipeline.words import counted
 
 _FEWEST_IN_BOOK = 0.08  # of its paragraphs with labels: with fewer, "Production:" is no person
+_TITLE = 120  # characters: what is longer belongs to no title
+_OPENING = 0.2  # of a document: where its title ends at the latest
 _LINE = re.compile(r"\(line (\d+)\)")
 _ON_STAGE = re.compile(r"([*_])(?:Enter|Exit|Exeunt|Re-?enter|Manet|Flourish|Alarums?)\b[^*_]*\1")
 _ARROWS = re.compile(r"(?:^|\s)>>\s+(?=[A-Z])")
@@ -120,12 +123,14 @@ class TextReader:
             labels = known_labels(blocks, given.labels, reading)
         self._brackets.speakers = labels.names
         self._brackets.is_play = labels.is_play
-        level, title = 1, None
-        if not given.has_chapters:
+        level, title, opening = 1, None, set[int]()
+        if given.blocks is not None and reading.chapters_at is None:
+            level, opening = (1, opening) if given.has_chapters else _document_level(blocks, labels)
+        else:
             level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labels.by_block])
         pieces: list[Piece] = []
         in_table = False
-        silent = set() if level == 1 and not given.has_chapters else _silent(blocks, labels, level)
+        silent = set() if level == 1 and given.blocks is None else _silent(blocks, labels, level) | opening
         for index, block in enumerate(blocks):
             is_read = block.kind == "row" and index not in labels.by_block
             if is_read and not in_table and source.stretch(block.start, block.end).text.strip():
@@ -271,6 +276,22 @@ def _visible(blocks: Sequence[Block]) -> Iterator[Block]:
         lines = [line for line in lines if line.text.strip()]
         if lines or block.kind == "scene":
             yield replace(block, lines=tuple(lines))
+
+
+def _document_level(blocks: Sequence[Block], labels: Labels) -> tuple[int, set[int]]:
+    """At which level headings begin chapters in a document, and which ones are its title and begin none.
+
+    It is the highest level of which there are two, those left aside that stand above the first paragraph of any length.
+    """
+    headings = [i for i, block in enumerate(blocks) if block.kind == "heading" and i not in labels.by_block]
+    text = [i for i, block in enumerate(blocks) if block.kind in ("paragraph", "row") or i in labels.by_block]
+    end = blocks[-1].end if blocks else 0
+    is_long = (i for i in text if blocks[i].end - blocks[i].start > _TITLE or i in labels.by_block)
+    begin = next((i for i in is_long if blocks[i].start < _OPENING * end), text[0] if text else len(blocks))
+    above = [i for i in headings if i < begin]
+    below = Counter(blocks[i].level for i in (*above[-1:], *(i for i in headings if i > begin)))
+    level = next((level for level, count in sorted(below.items()) if count > 1), 1)
+    return level, set(above[:-1])
 
 
 def _silent(blocks: Sequence[Block], labels: Labels, level: int) -> set[int]:

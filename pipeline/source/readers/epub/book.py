@@ -13,12 +13,13 @@ from pathlib import Path
 from lxml import etree
 
 from pipeline.errors import Problem
+from pipeline.source.hypertext.contents import mark_below_titles, mark_lists
 from pipeline.source.hypertext.elements import heading_level, tag_of, text_of
 from pipeline.source.hypertext.notes import is_noted, mark_notes, spoken_text
 from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import Writer
 from pipeline.source.ledger import Reason
-from pipeline.source.readers.epub.contents import Entry, chapters, mark_lists, nav_entries, ncx_entries
+from pipeline.source.readers.epub.contents import Entry, chapters, nav_entries, ncx_entries
 from pipeline.source.readers.epub.matter import matter_of
 from pipeline.source.readers.epub.opf import Opf, landmarks_of, read_opf
 from pipeline.source.readers.metadata import Metadata
@@ -77,7 +78,8 @@ def _others(opf: Opf, package: Package) -> list[str]:
     read = {item.name for item, _linear in opf.spine}
     kinds = ("application/xhtml+xml", "text/html", "image/svg+xml", "application/x-dtbncx+xml")
     named = [item.name for item in opf.items.values() if item.media_type in kinds and item.name not in read]
-    named += [name for name in package.names if name.lower().endswith((".xhtml", ".html", ".htm", ".ncx"))]
+    named += [name for name in package.names if name.lower().endswith((".xhtml", ".html", ".htm", ".ncx", ".opf"))]
+    read.add(opf.name)
     return [name for name in dict.fromkeys(named) if name not in read and package.find(name)]
 
 
@@ -111,6 +113,7 @@ def _judge(
     mark_notes([(document.name, document.root) for document in documents], _target)
     for document in documents:
         mark_lists(document.name, document.root, names)
+        mark_below_titles(document.root)
         document.text = " ".join(" ".join(spoken_text(document.root)).split())
         document.reason = _reason(document, landmarks.get(document.name, ""), opf, navs, reading)
 

@@ -1,4 +1,4 @@
-"""The contents of a book: which of their entries begin chapters, and lists of them that stand in its text.
+"""The contents of a book: which of their entries begin chapters.
 
 In: the navigation document of EPUB 3, or EPUB 2's NCX. Out: `Entry`s in the order in which they are listed.
 """
@@ -6,21 +6,17 @@ In: the navigation document of EPUB 3, or EPUB 2's NCX. Out: `Entry`s in the ord
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
 
-from pipeline.source.hypertext.elements import EPUB_TYPE, LEFT_OUT, heading_level, tag_of, text_of
+from pipeline.source.hypertext.contents import CONTENTS
+from pipeline.source.hypertext.elements import EPUB_TYPE, tag_of, text_of
 from pipeline.source.readers.package import resolve
 
 _PART = re.compile(r"\b(?:part|book|volume|act|section|teil|buch|band|partie|livre|tome|parte|libro)\b", re.IGNORECASE)
 _FEW_WORDS = 60  # of a page that names a part and no more
-_TITLE = re.compile(
-    r"(?:table of )?contents|inhalt(?:sverzeichnis)?|table des mati[èe]res|sommaire|[íi]ndice|inhoud", re.IGNORECASE
-)
-_LISTS = ("table", "ul", "ol", "dl", "div", "p", "section", "blockquote")
-_MOST_IN_LINKS = 0.6
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ def chapters(entries: Sequence[Entry], words: Mapping[str, int]) -> dict[str, di
         below = entries[index + 1] if index + 1 < len(entries) and entries[index + 1].depth > entry.depth else None
         depths.append(entry.depth)
         open_at.append(is_chapter and below is not None and _is_part(entry, below, words))
-        if is_chapter and entry.document in words and not _TITLE.fullmatch(entry.title):
+        if is_chapter and entry.document in words and not CONTENTS.fullmatch(entry.title):
             by_document.setdefault(entry.document, {}).setdefault(entry.fragment, entry.title)
     return by_document
 
@@ -95,55 +91,3 @@ def _is_part(entry: Entry, below: Entry, words: Mapping[str, int]) -> bool:
     if entry.document == below.document:
         return _PART.search(entry.title) is not None
     return words[entry.document] < _FEW_WORDS or _PART.search(entry.title) is not None
-
-
-def mark_lists(name: str, root: etree._Element, documents: Collection[str]) -> None:
-    """Leave out lists of links to the book's own documents: a table of contents, and the heading above it."""
-    lists: list[etree._Element] = []
-    sums: list[list[int]] = []  # of each open element: links, characters in links, characters
-    in_links = 0
-    for event, element in etree.iterwalk(root, events=("start", "end")):
-        is_link = tag_of(element) == "a" and _is_listed(element, name, documents)
-        if event == "start":
-            in_links += is_link
-            sums.append([int(is_link), 0, 0])
-            _count(sums[-1], element.text, in_links)
-            continue
-        in_links -= is_link
-        links, linked, whole = sums.pop()
-        if links > 2 and linked > _MOST_IN_LINKS * whole and tag_of(element) in _LISTS:
-            lists.append(element)
-        if sums:
-            sums[-1] = [sums[-1][0] + links, sums[-1][1] + linked, sums[-1][2] + whole]
-            _count(sums[-1], element.tail, in_links)
-    for element in reversed(lists):  # the outer ones first
-        if not any(one.get(LEFT_OUT) for one in (element, *element.iterancestors())):
-            element.set(LEFT_OUT, "contents")
-            _mark_heading(element)
-
-
-def _count(sums: list[int], text: str | None, in_links: int) -> None:
-    size = len("".join(text.split())) if text else 0
-    sums[2] += size
-    sums[1] += size if in_links else 0
-
-
-def _is_listed(link: etree._Element, name: str, documents: Collection[str]) -> bool:
-    href = link.get("href") or ""
-    if not href or link.get(LEFT_OUT) is not None or len(text_of(link).strip()) < 2:
-        return False
-    is_heading = any(heading_level(one) for one in link.iter("{*}*")) or any(
-        heading_level(one) for one in link.iterancestors()
-    )
-    return not is_heading and resolve(name, href.partition("#")[0]) in documents
-
-
-def _mark_heading(element: etree._Element) -> None:
-    before: etree._Element | None = element
-    while before is not None and before.getprevious() is None and tag_of(before) != "body":
-        before = before.getparent()
-    heading = before.getprevious() if before is not None else None
-    headings = [heading] if heading is not None else []
-    for one in (*headings, *(child for child in element.iter("{*}*") if heading_level(child))):
-        if _TITLE.fullmatch(text_of(one).strip(" .:\n\t\r")):
-            one.set(LEFT_OUT, "contents")
