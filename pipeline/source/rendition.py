@@ -123,11 +123,12 @@ class TextReader:
             labels = known_labels(blocks, given.labels, reading)
         self._brackets.speakers = labels.names
         self._brackets.is_play = labels.is_play
-        level, title, opening = 1, None, set[int]()
-        if given.blocks is not None and reading.chapters_at is None:
-            level, opening = (1, opening) if given.has_chapters else _document_level(blocks, labels)
-        else:
+        level, titles, opening = 1, set[int](), set[int]()
+        if given.blocks is None or reading.chapters_at is not None:
             level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labels.by_block])
+            titles = {index for index, block in enumerate(blocks) if block is title}
+        elif not given.has_chapters:
+            level, titles, opening = _document_level(blocks, labels)
         pieces: list[Piece] = []
         in_table = False
         silent = set() if level == 1 and given.blocks is None else _silent(blocks, labels, level) | opening
@@ -136,7 +137,7 @@ class TextReader:
             if is_read and not in_table and source.stretch(block.start, block.end).text.strip():
                 self._warn(block.number, "a table begins here and is read cell by cell.", "Write it as sentences.")
             in_table = block.kind == "row"
-            pieces += self._pieces(block, labels, index, 0 if index in silent else level, is_title=block is title)
+            pieces += self._pieces(block, labels, index, 0 if index in silent else level, is_title=index in titles)
         if self._cues:
             shown = ", ".join(note for _where, note in self._cues[:3]) + (" …" if len(self._cues) > 3 else "")
             what = f"{counted(len(self._cues), 'bracket')} between sentences, taken for cues and not read: {shown}."
@@ -278,10 +279,11 @@ def _visible(blocks: Sequence[Block]) -> Iterator[Block]:
             yield replace(block, lines=tuple(lines))
 
 
-def _document_level(blocks: Sequence[Block], labels: Labels) -> tuple[int, set[int]]:
-    """At which level headings begin chapters in a document, and which ones are its title and begin none.
+def _document_level(blocks: Sequence[Block], labels: Labels) -> tuple[int, set[int], set[int]]:
+    """At which level headings begin chapters in a document, which are its title, and which others begin none.
 
     It is the highest level of which there are two, those left aside that stand above the first paragraph of any length.
+    They are the title where nothing but headings stands there.
     """
     headings = [i for i, block in enumerate(blocks) if block.kind == "heading" and i not in labels.by_block]
     text = [i for i, block in enumerate(blocks) if block.kind in ("paragraph", "row") or i in labels.by_block]
@@ -291,7 +293,8 @@ def _document_level(blocks: Sequence[Block], labels: Labels) -> tuple[int, set[i
     above = [i for i in headings if i < begin]
     below = Counter(blocks[i].level for i in (*above[-1:], *(i for i in headings if i > begin)))
     level = next((level for level, count in sorted(below.items()) if count > 1), 1)
-    return level, set(above[:-1])
+    opening = set(above[:-1])
+    return (level, set(), opening) if above and text[:1] < above[-1:] else (level, opening, set())
 
 
 def _silent(blocks: Sequence[Block], labels: Labels, level: int) -> set[int]:
