@@ -1,0 +1,1 @@
+"""WordprocessingML: what stands in the parts of a DOCX package."""
