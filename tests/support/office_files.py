@@ -183,3 +183,49 @@ def text_of_part(data: bytes) -> str:
 
     visit(etree.fromstring(data), [])
     return "".join("".join(words).split())
+
+
+_ODT_SPACES = " ".join(
+    f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{space}:1.0"'
+    for name, space in {
+        "office": "office",
+        "text": "text",
+        "style": "style",
+        "fo": "xsl-fo-compatible",
+        "meta": "meta",
+        "draw": "drawing",
+        "table": "table",
+    }.items()
+)
+
+
+def odt(*body: str, parts: Mapping[str, str | bytes] | None = None) -> bytes:
+    """An ODT with that body, as LibreOffice writes it; the style "T1" is bold."""
+    dc = 'xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    bold = (
+        '<style:style style:name="T1" style:family="text"><style:text-properties fo:font-weight="bold"/></style:style>'
+    )
+    return zipped(
+        {
+            "mimetype": "application/vnd.oasis.opendocument.text",
+            "content.xml": f"<office:document-content {_ODT_SPACES} {dc}><office:automatic-styles>{bold}"
+            f"</office:automatic-styles><office:body><office:text>{''.join(body)}</office:text></office:body>"
+            "</office:document-content>",
+            "styles.xml": f"<office:document-styles {_ODT_SPACES}><office:styles/></office:document-styles>",
+            "meta.xml": f"<office:document-meta {_ODT_SPACES} {dc}><office:meta><dc:title>Der Sturm</dc:title>"
+            "<dc:creator>Ann Lee</dc:creator><dc:language>de-DE</dc:language></office:meta></office:document-meta>",
+            "META-INF/manifest.xml": "<manifest/>",
+            **(parts or {}),
+        }
+    )
+
+
+def fb2(*sections: str, description: str = "", encoding: str = "utf-8") -> bytes:
+    """An FB2 with those sections in its body."""
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?><FictionBook xmlns="http://www.gribuser.ru/xml/fictionbook/2.0"'
+        ' xmlns:l="http://www.w3.org/1999/xlink"><description><title-info><author><first-name>Ann</first-name>'
+        f"<last-name>Lee</last-name></author><book-title>Буря</book-title><lang>ru</lang>{description}</title-info>"
+        f"</description><body>{''.join(sections)}</body></FictionBook>"
+    )
+    return text.encode(encoding)
