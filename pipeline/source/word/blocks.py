@@ -114,14 +114,16 @@ def remove(element: etree._Element) -> None:
 
 
 def end_cell(cell: etree._Element) -> None:
-    """Put the only paragraph with words of a cell right into it: it is read as a cell of its row."""
-    full = [child for child in cell if len(child) or child.text]
-    if any(child.tag != "p" for child in cell) or len(full) > 1:
-        return
-    for child in list(cell):
-        if child in full:
-            child.tag = "span"
-            cell.set(PLACE, child.get(PLACE) or "")
-            del child.attrib[PLACE]
-        else:
+    """Put the only paragraph with words of a cell right into it: it is read as a cell of its row.
+
+    Word ends every cell with a paragraph, also behind a table; where that is empty, it is no blank line.
+    """
+    full = [child for child in cell if child.tag != "p" or child.text or last_child(child) is not None]
+    if [child.tag for child in full] == ["p"]:
+        full[0].tag = "span"
+        cell.set(PLACE, full[0].get(PLACE) or "")
+        del full[0].attrib[PLACE]
+    last = last_child(cell)
+    for child in [last] if full and full[0].tag != "span" else list(cell):
+        if child is not None and child not in full:
             cell.remove(child)

@@ -38,7 +38,7 @@ def test_tables() -> None:
     ) == (
         "<table><tr><td><span>Ann</span></td><td><span>Hallo.</span></td></tr>"
         "<tr><td><p>x</p><p>y</p></td>"
-        "<td><table><tr><td><span>tief</span></td><td><span><b>fett</b></span></td></tr></table><p/></td></tr></table>"
+        "<td><table><tr><td><span>tief</span></td><td><span><b>fett</b></span></td></tr></table></td></tr></table>"
     )
 
 
