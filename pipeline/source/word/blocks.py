@@ -12,7 +12,7 @@ from lxml import etree
 
 from pipeline.source.ledger import Reason
 from pipeline.source.word.inline import LEFT_OUT, PLACE, last_child
-from pipeline.source.word.names import child_of, name_of, value_of
+from pipeline.source.word.names import attribute, child_of, name_of, value_of
 from pipeline.source.word.styles import Numbering, Styles, listed_in, outline_of
 
 
@@ -26,7 +26,7 @@ class Look:
     listed: tuple[str, int] | None = None
     reason: Reason | None = None
     is_ruled: bool = False  # has a line above or below
-    goes_on: bool = False  # its end is deleted, so that the next one belongs to it
+    goes_on: bool = False  # its end is deleted, or it is a dropped capital: the next one belongs to it
 
 
 def look_of(paragraph: etree._Element, styles: Styles, numbering: Numbering) -> Look:
@@ -43,7 +43,7 @@ def look_of(paragraph: etree._Element, styles: Styles, numbering: Numbering) -> 
         tag, kind = "p", "subtitle"
     own = listed_in(properties)
     listed = own if own is not None else styles.listed(style)
-    mark = child_of(properties, "w:rPr")
+    mark, frame = child_of(properties, "w:rPr"), child_of(properties, "w:framePr")
     return Look(
         style,
         tag,
@@ -51,7 +51,8 @@ def look_of(paragraph: etree._Element, styles: Styles, numbering: Numbering) -> 
         listed if tag == "p" and listed in numbering.starts else None,
         styles.left_out(style),
         child_of(properties, "w:pBdr") is not None,
-        mark is not None and any(name_of(child) in ("w:del", "w:moveFrom") for child in mark),
+        (mark is not None and any(name_of(child) in ("w:del", "w:moveFrom") for child in mark))
+        or (frame is not None and attribute(frame, "dropCap") in ("drop", "margin")),
     )
 
 

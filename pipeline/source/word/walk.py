@@ -171,7 +171,7 @@ class PartWalk:
         """The element of HTML that one is around text; links stand in no other link."""
         if now.name == "w:hyperlink" and not any(wrap[0] == "a" for wrap in now.wraps):
             anchor = attribute(element, "anchor")
-            href = f"#{anchor}" if anchor else self.links.get(relation_of(element) or "", "")
+            href = self.links.get(relation_of(element) or "", "") + (f"#{anchor}" if anchor else "")
             return (("a", href),) if href else ()
         if now.name == "w:ruby":
             self._rubies += 1
@@ -234,7 +234,7 @@ class PartWalk:
         if now.reason is not None:
             look = replace(look, reason=now.reason)
         container, before = self._unended or (None, None)
-        if before is not None and container is now.container:  # its end is deleted: this one goes on with it
+        if before is not None and container is now.container:  # this one goes on with it
             self._unended = None
             old = before.inline.block
             block = self._blocks.add(now.container, look, old.get(PLACE) or self._place)

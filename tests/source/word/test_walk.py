@@ -45,6 +45,12 @@ def test_a_paragraph_whose_end_is_deleted_goes_on() -> None:
     assert body_of(paragraph("Ende", properties=mark)) == "<p>Ende</p>"
 
 
+def test_a_dropped_capital_belongs_to_its_word() -> None:
+    """Word sets it in a paragraph of its own, which a frame makes large."""
+    frame = '<w:framePr w:dropCap="drop" w:lines="3"/>'
+    assert body_of(paragraph("E", properties=frame), paragraph("s war einmal.")) == "<p>Es war einmal.</p>"
+
+
 def test_fields() -> None:
     sign = '<w:r><w:fldChar w:fldCharType="{}"/></w:r>'.format
     code = "<w:r><w:instrText>{}</w:instrText></w:r>".format
