@@ -74,6 +74,7 @@ class ScriptFile(BaseModel):
     file: str
     labels: Literal[Form, "none"] | None = None  # the form of its labels
     chapters_at: int | None = Field(None, ge=1, le=6)  # headings of so many signs begin chapters
+    action: bool = False  # the narrator reads what happens in a screenplay
 
 
 def _expand_preset(value: Any) -> Any:
@@ -211,7 +212,16 @@ class Manifest(BaseModel):
         }
         cast = tuple(dict.fromkeys((*self.cast, *self.speakers, *self.aliases)))
         return tuple(
-            Reading(self.kind, self.language, cast, self.not_speakers, aliases, script.labels, script.chapters_at)
+            Reading(
+                self.kind,
+                self.language,
+                cast,
+                self.not_speakers,
+                aliases,
+                script.labels,
+                script.chapters_at,
+                script.action,
+            )
             for script in self.script
         )
 

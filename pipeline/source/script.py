@@ -33,6 +33,7 @@ class Reading:
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names of a speaker, in lower case
     labels: str | None = None  # the only form of labels, or "none"
     chapters_at: int | None = None  # the level of headings that begin chapters
+    action: bool = False  # whether the narrator reads what happens in a screenplay
 
     def known_name(self, name: str) -> str | None:
         """The name that the producer has given a speaker, for one in whatever case, or for an alias of it."""
@@ -155,7 +156,7 @@ class ScriptWriter:
                     self._say(piece.text, piece.where)
                     self._border = "heading"
             case "speaker":
-                self.speaker, self._has_spoken = piece.text, False
+                self.speaker, self._has_spoken = piece.text or None, False  # nobody: the narrator
             case "paragraph":
                 if self._kind == "audiobook" and self._has_spoken:
                     self.speaker = None

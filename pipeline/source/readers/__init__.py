@@ -6,20 +6,36 @@ In: the paths of script files. Out: one `Script` with its ledger and every probl
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import Problem, RequestError
 from pipeline.source.documents import read_any_text
-from pipeline.source.ledger import Ledger
-from pipeline.source.readers.markdown import parse_markdown
+from pipeline.source.ledger import Ledger, Source
+from pipeline.source.readers.fountain import fountain_rendition
+from pipeline.source.readers.rendition import Rendition, read_rendition
 from pipeline.source.readers.yaml import parse_yaml
 from pipeline.source.script import Chapter, Reading, Script
 from pipeline.source.spoken.text import has_speech, spoken
 
-MARKDOWN_SUFFIXES = (".md", ".markdown", ".txt")
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def _markdown(text: str, shown: str, _reading: Reading) -> Rendition:
+    return Rendition(Source(text), shown)
+
+
+def _plain_text(text: str, shown: str, _reading: Reading) -> Rendition:
+    return Rendition(Source(text), shown, plain_text=True)
+
+
+TEXT_READERS: dict[str, Callable[[str, str, Reading], Rendition]] = {
+    **dict.fromkeys((".md", ".markdown"), _markdown),
+    ".txt": _plain_text,
+    **dict.fromkeys((".fountain", ".spmd"), fountain_rendition),
+}
+"""Who reads the text of a file into a rendition, by the file's suffix."""
 
 
 def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], *, title: str) -> Script:
@@ -51,20 +67,21 @@ def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], 
 
 def is_script(path: Path) -> bool:
     """Whether it can be one, by its suffix."""
-    return path.suffix.lower() in MARKDOWN_SUFFIXES + YAML_SUFFIXES
+    return path.suffix.lower() in (*TEXT_READERS, *YAML_SUFFIXES)
 
 
 def _load_file(path: Path, shown: str, title: str, reading: Reading) -> Script:
     suffix = path.suffix.lower()
     if not is_script(path):
-        accepted = ", ".join(MARKDOWN_SUFFIXES + YAML_SUFFIXES)
+        accepted = ", ".join((*TEXT_READERS, *YAML_SUFFIXES))
         what = f'a "{suffix}" file cannot be a script.' if suffix else "the file's name has no suffix."
         raise RequestError(Problem(shown, what, f"Use one of {accepted}."))
     text, warnings = read_any_text(path, shown)
     if suffix in YAML_SUFFIXES:
         script = parse_yaml(text, shown, title=title, reading=reading)
     else:
-        script = parse_markdown(text, shown, title=title, reading=reading, plain_text=suffix == ".txt")
+        rendition = TEXT_READERS[suffix](text, shown, reading)
+        script = read_rendition(rendition, title=title, reading=reading)
     return replace(script, warnings=(*warnings, *script.warnings))
 
 

@@ -212,10 +212,13 @@ class TextReader:
         parts: list[tuple[int, str, str | None]] = [(block.start, where, "")]
         parts += ((label.end, self._place(label.number), label.name) for label in labels)
         ends = [*(label.start for label in labels), block.end]
-        for (start, place, name), end in zip(parts, ends, strict=True):
+        for index, ((start, place, name), end) in enumerate(zip(parts, ends, strict=True)):
             if name:
                 yield Piece("speaker", name, place)
                 self._speaker = name
+            elif index and name == "":
+                yield Piece("speaker", "", place)
+                self._speaker = ""
             elif (name is None or (goes_on and start == block.start)) and self._speaker:
                 yield Piece("speaker", self._speaker, place)
             if self._source.stretch(start, end).text.strip():
