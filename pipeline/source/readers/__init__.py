@@ -15,6 +15,7 @@ from pipeline.source.documents import read_any_text
 from pipeline.source.ledger import Ledger, Source
 from pipeline.source.readers.fountain import fountain_rendition
 from pipeline.source.readers.rendition import Rendition, read_rendition
+from pipeline.source.readers.subtitles import subtitles_rendition
 from pipeline.source.readers.yaml import parse_yaml
 from pipeline.source.script import Chapter, Reading, Script
 from pipeline.source.spoken.text import has_speech, spoken
@@ -34,6 +35,7 @@ TEXT_READERS: dict[str, Callable[[str, str, Reading], Rendition]] = {
     **dict.fromkeys((".md", ".markdown"), _markdown),
     ".txt": _plain_text,
     **dict.fromkeys((".fountain", ".spmd"), fountain_rendition),
+    **dict.fromkeys((".srt", ".vtt"), subtitles_rendition),
 }
 """Who reads the text of a file into a rendition, by the file's suffix."""
 

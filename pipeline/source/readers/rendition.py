@@ -48,6 +48,7 @@ class Rendition:
     labels: Sequence[Label] | None = None  # in order, marked; none: nobody is named
     signs: Sequence[tuple[int, int]] = ()
     plain_text: bool = False  # no Markdown
+    is_wrapped: bool = False  # lines end where they are full, and never as those of verse
     warnings: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -107,13 +108,14 @@ class TextReader:
         else:
             mark_boilerplate(source, names, speech, self._warn, None)
             blocks = with_chapter_lines(source, given.blocks, speech)
-        if (arrows := len(_ARROWS.findall(source.text))) > 1:
-            what = f'">>" stands {arrows} times for another speaker, without a name, and all is read in one voice.'
-            self._warn(1, what, "Write a name in the place of each.")
         if given.labels is None:
             labels = find_labels(source, blocks, reading, self._warn)
         else:
             labels = known_labels(blocks, given.labels, reading)
+        arrows = len(_ARROWS.findall(source.text))
+        if arrows > 1 and not (given.is_wrapped and labels.names):
+            what = f'">>" stands {arrows} times for another speaker, without a name, and all is read in one voice.'
+            self._warn(1, what, "Write a name in the place of each.")
         self._brackets.speakers = labels.names
         self._brackets.is_play = labels.is_play
         level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labels.by_block])
@@ -234,7 +236,10 @@ class TextReader:
         if is_stage or (DIRECTION_ALONE.fullmatch(span.text, first, last) and not is_beat):
             span.leave_out(first, last, "direction")
             return
-        mark_line_ends(span, self._vocabulary, lambda what, fix: self.warnings.append(Problem(where, what, fix)))
+        is_verse = not self._rendition.is_wrapped
+        mark_line_ends(
+            span, self._vocabulary, lambda what, fix: self.warnings.append(Problem(where, what, fix)), verse=is_verse
+        )
         _mark_tags_alone(source.stretch(start, end))
         self._mark_inline(start, end)
         for match in _EQUALS.finditer(span.text):
