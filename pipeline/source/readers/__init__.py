@@ -16,6 +16,7 @@ from pipeline.source.ledger import Ledger, Source
 from pipeline.source.readers.fountain import fountain_rendition
 from pipeline.source.readers.rendition import Rendition, read_rendition
 from pipeline.source.readers.subtitles import subtitles_rendition
+from pipeline.source.readers.transcripts import json_rendition, refuse_large_json
 from pipeline.source.readers.yaml import parse_yaml
 from pipeline.source.script import Chapter, Reading, Script
 from pipeline.source.spoken.text import has_speech, spoken
@@ -78,13 +79,21 @@ def _load_file(path: Path, shown: str, title: str, reading: Reading) -> Script:
         accepted = ", ".join((*TEXT_READERS, *YAML_SUFFIXES))
         what = f'a "{suffix}" file cannot be a script.' if suffix else "the file's name has no suffix."
         raise RequestError(Problem(shown, what, f"Use one of {accepted}."))
+    if suffix == ".json":
+        refuse_large_json(path, shown)
     text, warnings = read_any_text(path, shown)
-    if suffix in YAML_SUFFIXES:
-        script = parse_yaml(text, shown, title=title, reading=reading)
-    else:
-        rendition = TEXT_READERS[suffix](text, shown, reading)
+    if (rendition := _rendition(suffix, text, shown, reading)) is not None:
         script = read_rendition(rendition, title=title, reading=reading)
+    else:
+        script = parse_yaml(text, shown, title=title, reading=reading)
     return replace(script, warnings=(*warnings, *script.warnings))
+
+
+def _rendition(suffix: str, text: str, shown: str, reading: Reading) -> Rendition | None:
+    """The text of a file as its format's reader hands it on; None where it is data of a script."""
+    if suffix == ".json":
+        return json_rendition(text, shown)
+    return TEXT_READERS[suffix](text, shown, reading) if suffix in TEXT_READERS else None
 
 
 def _silent_chapters(script: Script, shown: str) -> list[Problem]:

@@ -285,14 +285,14 @@ class _Paragraphs:
         """Who speaks at the head of a line, where a voice is named there."""
         for start, _end, name in voices_in(self._source.text, line.start, line.end):
             if not self._source.stretch(line.start, start).text.strip():
-                return _narrated(name)
+                return narrated(name)
             break
         return None
 
     def _add(self, line: _Shown) -> None:
         """A line of the paragraph, cut at the voices in it."""
         for start, end, written in voices_in(self._source.text, line.start, line.end):
-            name = _narrated(written)
+            name = narrated(written)
             if name != self._voice or not self._waiting:
                 self.labels.append(Label(start, end, line.number, name))
             self._voice = name
@@ -308,7 +308,7 @@ class _Paragraphs:
         self.blocks.append(Block("paragraph", lines[0].number, lines[0].start, lines[-1].end, seen))
 
 
-def _narrated(name: str) -> str:
+def narrated(name: str) -> str:
     """The name of a voice as labels have it: nobody's for the narrator, whom transcripts name."""
     return "" if name_key(name) == name_key(NARRATOR) else name
 
