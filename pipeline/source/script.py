@@ -81,6 +81,17 @@ class Chapter:
     end_pause_s: float = 0.0  # a pause written after the last turn
 
 
+class PlacedEdit(NamedTuple):
+    """An edit that was made: its number and place in its file, and where in the script which words were replaced."""
+
+    number: int
+    edit: str
+    where: str
+    old: str
+    new: str
+    note: str
+
+
 @dataclass(frozen=True)
 class Script:
     """All chapters, and what was noticed on the way that does not stop a render."""
@@ -89,6 +100,7 @@ class Script:
     warnings: tuple[Problem, ...] = ()
     ledgers: tuple[Ledger, ...] = ()  # what becomes of every character, by file
     problems: tuple[Problem, ...] = ()  # what has to be mended before it is rendered
+    edits: tuple[PlacedEdit, ...] = ()
 
 
 def speakers(script: Script) -> list[str]:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from pipeline.errors import Problem, RequestError
 from pipeline.source.documents import read_any_text
-from pipeline.source.ledger import Ledger, Source
+from pipeline.source.edits import Edit, Edits, place_edits
+from pipeline.source.ledger import Change, Ledger, Source
+from pipeline.source.readers.edited import apply_edits
 from pipeline.source.readers.fountain import fountain_rendition
 from pipeline.source.readers.rendition import Rendition, read_rendition
 from pipeline.source.readers.subtitles import subtitles_rendition
@@ -41,8 +43,10 @@ TEXT_READERS: dict[str, Callable[[str, str, Reading], Rendition]] = {
 """Who reads the text of a file into a rendition, by the file's suffix."""
 
 
-def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], *, title: str) -> Script:
-    """The script in one or more files, each a path and its name to show, and how it is read.
+def load_script(
+    paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], *, title: str, edits: Sequence[Edit] = ()
+) -> Script:
+    """The script in one or more files, each a path and its name to show, and how it is read, with edits made in them.
 
     What is wrong with a file stands in the script's `problems`; the others are read all the same.
     """
@@ -51,10 +55,11 @@ def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], 
     problems: list[Problem] = []
     ledgers: list[Ledger] = []
     turns = 0
+    placed = _place_edits(paths, readings, edits)
     for (path, shown), reading in zip(paths, readings, strict=True):
         name = _titled(path.stem) if len(paths) > 1 else title
         try:
-            script = _load_file(path, shown, name, reading)
+            script = _load_file(path, shown, name, reading, placed.changes.get(path, ()))
         except RequestError as error:
             problems += error.problems
             continue
@@ -65,7 +70,21 @@ def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], 
         problems += (*script.problems, *_silent_chapters(script, shown))
     if not paths:
         problems.append(Problem("script", "there are no script files.", "Name at least one."))
-    return Script(tuple(chapters), tuple(warnings), tuple(ledgers), tuple(problems))
+    warnings += placed.warnings
+    problems += placed.problems
+    return Script(tuple(chapters), tuple(warnings), tuple(ledgers), tuple(problems), placed.placed)
+
+
+def _place_edits(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], edits: Sequence[Edit]) -> Edits:
+    """Where edits are to be made in the files, which are read once without them to know what is seen of each."""
+    files: list[tuple[Path, Ledger | None]] = []
+    for (path, shown), reading in zip(paths, readings, strict=True) if edits else ():
+        try:
+            is_data = _rendition(path, shown, reading)[0] is None
+            files.append((path, None if is_data else _load_file(path, shown, "", reading).ledgers[0]))
+        except RequestError:
+            files.append((path, None))
+    return place_edits(edits, files)
 
 
 def is_script(path: Path) -> bool:
@@ -73,7 +92,17 @@ def is_script(path: Path) -> bool:
     return path.suffix.lower() in (*TEXT_READERS, *YAML_SUFFIXES)
 
 
-def _load_file(path: Path, shown: str, title: str, reading: Reading) -> Script:
+def _load_file(path: Path, shown: str, title: str, reading: Reading, changes: Sequence[Change] = ()) -> Script:
+    rendition, text, warnings = _rendition(path, shown, reading)
+    if rendition is not None:
+        script = read_rendition(apply_edits(rendition, changes), title=title, reading=reading)
+    else:
+        script = parse_yaml(text, shown, title=title, reading=reading)
+    return replace(script, warnings=(*warnings, *script.warnings))
+
+
+def _rendition(path: Path, shown: str, reading: Reading) -> tuple[Rendition | None, str, list[Problem]]:
+    """The text of a file as its format's reader hands it on (None: it is data of a script), and as it is written."""
     suffix = path.suffix.lower()
     if not is_script(path):
         accepted = ", ".join((*TEXT_READERS, *YAML_SUFFIXES))
@@ -82,18 +111,9 @@ def _load_file(path: Path, shown: str, title: str, reading: Reading) -> Script:
     if suffix == ".json":
         refuse_large_json(path, shown)
     text, warnings = read_any_text(path, shown)
-    if (rendition := _rendition(suffix, text, shown, reading)) is not None:
-        script = read_rendition(rendition, title=title, reading=reading)
-    else:
-        script = parse_yaml(text, shown, title=title, reading=reading)
-    return replace(script, warnings=(*warnings, *script.warnings))
-
-
-def _rendition(suffix: str, text: str, shown: str, reading: Reading) -> Rendition | None:
-    """The text of a file as its format's reader hands it on; None where it is data of a script."""
     if suffix == ".json":
-        return json_rendition(text, shown)
-    return TEXT_READERS[suffix](text, shown, reading) if suffix in TEXT_READERS else None
+        return json_rendition(text, shown), text, warnings
+    return TEXT_READERS[suffix](text, shown, reading) if suffix in TEXT_READERS else None, text, warnings
 
 
 def _silent_chapters(script: Script, shown: str) -> list[Problem]:
