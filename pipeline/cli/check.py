@@ -80,6 +80,7 @@ def _as_dict(request: JobRequest, *, dropped: bool) -> dict[str, Any]:
         "chapters": list(_chapters(script)) if script else [],
         "left_out": {reason: _places(of) for reason, of in _by_reason(passages, replaced=False).items()},
         "replaced": {rule: _places(of) for rule, of in _by_reason(passages, replaced=True).items()},
+        "edits": [edit._asdict() for edit in script.edits] if script else [],
         "unspoken": [{"where": turn.where, "speaker": _name(turn), "text": text} for turn, text in silent],
         "notes": [note.as_dict() for note in request.warnings],
         "problems": [problem.as_dict() for problem in request.problems],
@@ -192,6 +193,14 @@ def _lines(request: JobRequest, script: Script) -> Iterator[str]:
             yield ""
             reasons = sorted(by_reason.items(), key=lambda item: -len(item[1]))
             yield table([(title, "", ""), *((reason, f"{len(of):,}", _examples(of)) for reason, of in reasons)])
+    if script.edits:
+        yield ""
+        edits = [
+            (str(one.number), one.where, f"{_short(one.old, 40)} → {_short(one.new, 40) or '(taken out)'}")
+            for one in script.edits[:_SHOWN]
+        ]
+        yield table([("edits", "", ""), *edits])
+        yield from _more(len(script.edits))
     if request.traits and (silent := list(unsaid(script, request.manifest.language, request.traits))):
         yield ""
         shown = "; ".join(f"{turn.where}: {_short(text, 30)}" for turn, text in silent[:_PLACES])

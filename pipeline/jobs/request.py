@@ -19,6 +19,7 @@ from pipeline.errors import EngineError, Problem, RequestError, did_you_mean
 from pipeline.files import is_inside
 from pipeline.settings import Settings, load_settings
 from pipeline.source.documents import siblings
+from pipeline.source.edits import Edit, edits_file, load_edits
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
 from pipeline.source.readers import is_script, load_script
@@ -81,7 +82,8 @@ def read_request(
     check = _Checker(problems)
     if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
         problems.append(problem)
-    script = _load_script(manifest, allow_outside=allow_outside)
+    edits = check(lambda: _load_edits(manifest, allow_outside=allow_outside))
+    script = _load_script(manifest, edits or (), allow_outside=allow_outside)
     problems += script.problems if script else ()
     library = check(lambda: _load_library(path.parent, settings.voices, allow_outside=allow_outside))
     cover = check(lambda: _load_cover(manifest)) if manifest.cover else None
@@ -129,7 +131,15 @@ class _Checker:
             return None
 
 
-def _load_script(manifest: Manifest, *, allow_outside: bool) -> Script | None:
+def _load_edits(manifest: Manifest, *, allow_outside: bool) -> tuple[Edit, ...]:
+    path = edits_file(manifest.path)
+    if not allow_outside and path.is_file() and not is_inside(path, manifest.path.parent):
+        what = "these edits are outside the manifest's folder."
+        raise RequestError(Problem(str(path), what, "Move the file there, or allow it with --allow-outside."))
+    return load_edits(path, {script.file: manifest.file(script.file) for script in manifest.script})
+
+
+def _load_script(manifest: Manifest, edits: Sequence[Edit], *, allow_outside: bool) -> Script | None:
     """The script; of one that was refused as outside, or is not named at all, there is nothing more to say."""
     named = [
         (script.file, reading, _missing(manifest, index))
@@ -143,7 +153,7 @@ def _load_script(manifest: Manifest, *, allow_outside: bool) -> Script | None:
     if not files:
         return Script((), problems=missing)
     paths = [(path, str(path)) for path, _reading in files]
-    script = load_script(paths, [reading for _path, reading in files], title=manifest.title)
+    script = load_script(paths, [reading for _path, reading in files], title=manifest.title, edits=edits)
     return replace(script, problems=(*missing, *script.problems))
 
 

@@ -21,6 +21,7 @@ import watchfiles
 from pipeline.errors import Problem, RequestError
 from pipeline.files import is_inside
 from pipeline.source.documents import read_text, read_yaml
+from pipeline.source.edits import EDITS_ENDING, edits_file
 from pipeline.source.manifest import Manifest, is_yaml_script, load_manifest
 from pipeline.window import Window
 from pipeline.workspace import VOICES, Folders, job_name
@@ -190,6 +191,12 @@ class Inbox:
             problems += [problem] if problem else []
             companions += [companion] if companion else []
             files[name] = stamp_of(_first(roots, name))
+        edits = edits_file(path).name
+        if stamp_of(place := _first(roots, edits)):
+            files[edits] = stamp_of(place)
+            outside = Problem(edits, "the edits are outside the manifest's folder.", "Drop the file itself.")
+            companions += [edits] if self._allows(place, roots) else []
+            problems += [] if edits in companions else [outside]
         files |= {name: stamp_of(_first(roots, name)) for name in voices}
         stamp = tuple(files.items())
         last = before.get(path) or before.get(roots[0] / path.name)  # it is the same one that was just claimed
@@ -281,6 +288,7 @@ def companions_in(folder: Path, but: str) -> set[str]:
     """The files named by every manifest in a folder but one."""
     others = [read for path, read in _manifests(folder, _yaml_files(folder, {})).items() if path.name != but]
     named = {Path(name).as_posix() for read in others for _where, name in _named(read.manifest)}
+    named |= {edits_file(read.manifest.path).name for read in others if read.manifest}
     return named | set(_voices(folder)) if others else set()
 
 
@@ -308,6 +316,8 @@ def _manifests(folder: Path, files: Mapping[Path, _Read]) -> dict[Path, _Read]:
 
 
 def _read(path: Path, stamp: FileStamp) -> _Read:
+    if path.name.endswith(EDITS_ENDING):
+        return _Read(stamp, is_script=True)
     if path.is_symlink():  # it would lead elsewhere once it is moved
         return _Read(stamp, problems=(Problem(str(path), "the manifest is a link.", "Drop the file itself."),))
     try:

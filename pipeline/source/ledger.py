@@ -66,6 +66,14 @@ class Entry(NamedTuple):
     rule: str = ""  # why that stands in their place
 
 
+class Change(NamedTuple):
+    """The words that are to stand in the place of the characters from `start` to `end`."""
+
+    start: int
+    end: int
+    words: str
+
+
 class Passage(NamedTuple):
     """Words of a source that are not spoken as they stand: why, and what is spoken in their place."""
 
@@ -91,6 +99,10 @@ class Ledger:
     def line(self, position: int) -> int:
         """The number of the line on which a character stands."""
         return self.text.count("\n", 0, position) + 1
+
+    def entry_at(self, position: int) -> Entry:
+        """What becomes of a character."""
+        return self.entries[bisect_right(self.entries, position, key=lambda entry: entry.start) - 1]
 
     def words(self, entry: Entry) -> str:
         """What of an entry is more than punctuation, on one line; "" where nothing is."""
@@ -153,6 +165,33 @@ class Source:
         self._marks[start:end] = bytes([_REPLACED]) * (end - start)
         self._replaced[start] = (end, words, rule)
         return True
+
+    def edited(self, changes: Sequence[Change]) -> Source:
+        """The same text with new words right behind the old ones, which are left out; `changes` are in order.
+
+        Where all old ones were left out already, the new ones are for the same reason.
+        """
+        pieces: list[str] = []
+        marks = bytearray()
+        at = 0
+        replaced = sorted(self._replaced.items())
+        edited: dict[int, tuple[int, str, str]] = {}
+        for change in (*changes, Change(len(self.text), len(self.text), "")):
+            moved = len(marks) - at
+            old = self._marks[change.start : change.end]
+            codes = set(old)
+            new = bytes([codes.pop() if len(codes) == 1 and not codes & {_SPOKEN, _REPLACED} else _SPOKEN])
+            edited.update(
+                (start + moved, (end + moved, words, rule))
+                for start, (end, words, rule) in replaced
+                if at <= start < change.start
+            )
+            pieces += self.text[at : change.end], change.words
+            marks += self._marks[at : change.start] + old.translate(_TABLES[_CODES["edit"]]) + new * len(change.words)
+            at = change.end
+        source = Source("".join(pieces))
+        source._marks, source._replaced = marks, edited
+        return source
 
     def _mark(self, start: int, end: int, code: int) -> None:
         self._marks[start:end] = self._marks[start:end].translate(_TABLES[code])

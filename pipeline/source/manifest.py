@@ -76,6 +76,7 @@ class ScriptFile(BaseModel):
     chapters_at: int | None = Field(None, ge=1, le=6)  # headings of so many signs begin chapters
     read: tuple[str, ...] = ()  # documents of a book that are read though they stand before or behind its text
     skip: tuple[str, ...] = ()  # and those that are not read
+    action: bool = False  # the narrator reads what happens in a screenplay
 
 
 def _expand_preset(value: Any) -> Any:
@@ -223,6 +224,7 @@ class Manifest(BaseModel):
                 script.chapters_at,
                 script.read,
                 script.skip,
+                script.action,
             )
             for script in self.script
         )

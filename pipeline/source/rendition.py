@@ -54,6 +54,7 @@ class Rendition:
     signs: Sequence[tuple[int, int]] = ()
     plain_text: bool = False  # no Markdown
     has_chapters: bool = False  # headings of level 1 are those of the book's own contents
+    is_wrapped: bool = False  # lines end where they are full, and never as those of verse
     warnings: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -113,14 +114,15 @@ class TextReader:
         else:
             mark_boilerplate(source, names, speech, self._warn, None)
             blocks = with_chapter_lines(source, list(_visible(given.blocks)), speech)
-        if (arrows := len(_ARROWS.findall(source.text))) > 1:
-            what = f'">>" stands {arrows} times for another speaker, without a name, and all is read in one voice.'
-            self._warn(1, what, "Write a name in the place of each.")
         if given.labels is None:
             is_book = given.blocks is not None and reading.kind == "audiobook"
             labels = find_labels(source, blocks, reading, self._warn, _FEWEST_IN_BOOK if is_book else 0.0)
         else:
             labels = known_labels(blocks, given.labels, reading)
+        arrows = len(_ARROWS.findall(source.text))
+        if arrows > 1 and not (given.is_wrapped and labels.names):
+            what = f'">>" stands {arrows} times for another speaker, without a name, and all is read in one voice.'
+            self._warn(1, what, "Write a name in the place of each.")
         self._brackets.speakers = labels.names
         self._brackets.is_play = labels.is_play
         level, titles, opening = 1, set[int](), set[int]()
@@ -227,10 +229,13 @@ class TextReader:
         parts: list[tuple[int, str, str | None]] = [(block.start, where, "")]
         parts += ((label.end, self._place(label.number), label.name) for label in labels)
         ends = [*(label.start for label in labels), block.end]
-        for (start, place, name), end in zip(parts, ends, strict=True):
+        for index, ((start, place, name), end) in enumerate(zip(parts, ends, strict=True)):
             if name:
                 yield Piece("speaker", name, place)
                 self._speaker = name
+            elif index and name == "":
+                yield Piece("speaker", "", place)
+                self._speaker = ""
             elif (name is None or (goes_on and start == block.start)) and self._speaker:
                 yield Piece("speaker", self._speaker, place)
             if self._source.stretch(start, end).text.strip():
@@ -246,7 +251,10 @@ class TextReader:
         if is_stage or (DIRECTION_ALONE.fullmatch(span.text, first, last) and not is_beat):
             span.leave_out(first, last, "direction")
             return
-        mark_line_ends(span, self._vocabulary, lambda what, fix: self.warnings.append(Problem(where, what, fix)))
+        is_verse = not self._rendition.is_wrapped
+        mark_line_ends(
+            span, self._vocabulary, lambda what, fix: self.warnings.append(Problem(where, what, fix)), verse=is_verse
+        )
         _mark_tags_alone(source.stretch(start, end))
         self._mark_inline(start, end)
         for match in _EQUALS.finditer(span.text):

@@ -35,6 +35,7 @@ class Reading:
     chapters_at: int | None = None  # the level of headings that begin chapters
     read: tuple[str, ...] = ()  # documents of a book that are read, by their names or titles
     skip: tuple[str, ...] = ()  # and those that are not
+    action: bool = False  # whether the narrator reads what happens in a screenplay
 
     def known_name(self, name: str) -> str | None:
         """The name that the producer has given a speaker, for one in whatever case, or for an alias of it."""
@@ -82,6 +83,17 @@ class Chapter:
     end_pause_s: float = 0.0  # a pause written after the last turn
 
 
+class PlacedEdit(NamedTuple):
+    """An edit that was made: its number and place in its file, and where in the script which words were replaced."""
+
+    number: int
+    edit: str
+    where: str
+    old: str
+    new: str
+    note: str
+
+
 @dataclass(frozen=True)
 class Script:
     """All chapters, and what was noticed on the way that does not stop a render."""
@@ -90,6 +102,7 @@ class Script:
     warnings: tuple[Problem, ...] = ()
     ledgers: tuple[Ledger, ...] = ()  # what becomes of every character, by file
     problems: tuple[Problem, ...] = ()  # what has to be mended before it is rendered
+    edits: tuple[PlacedEdit, ...] = ()
 
 
 def speakers(script: Script) -> list[str]:
@@ -157,7 +170,7 @@ class ScriptWriter:
                     self._say(piece.text, piece.where)
                     self._border = "heading"
             case "speaker":
-                self.speaker, self._has_spoken = piece.text, False
+                self.speaker, self._has_spoken = piece.text or None, False  # nobody: the narrator
             case "paragraph":
                 if self._kind == "audiobook" and self._has_spoken:
                     self.speaker = None

@@ -96,3 +96,28 @@ def test_the_manifest_says_otherwise(tmp_path: Path) -> None:
     write(tmp_path, script={"file": "job.md", "labels": "boldly"})
     done = run_podcast("check", "job.yaml", cwd=tmp_path)
     assert (done.returncode, 'Known: "' in done.stderr or "Did you mean" in done.stderr) == (2, True)
+
+
+def test_edits_are_made_and_listed(tmp_path: Path) -> None:
+    """Those of the file beside the manifest, by every command; what is wrong with them stops it."""
+    write(tmp_path)
+    (tmp_path / "job.edits.yaml").write_text('- {old: "Bye", new: "Good night", note: softer}\n- {old: yes, new: ""}\n')
+    done = run_podcast("check", "job.yaml", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "job.md:16  Bye → Good night" in done.stdout
+    assert "job.md:10  yes → (taken out)" in done.stdout
+    report = json.loads(run_podcast("check", "job.yaml", "--json", cwd=tmp_path).stdout)
+    assert report["edits"][0] == {
+        "number": 1,
+        "edit": "job.edits.yaml:1",
+        "where": "job.md:16",
+        "old": "Bye",
+        "new": "Good night",
+        "note": "softer",
+    }
+    assert report["left_out"]["edit"]["count"] == 2
+    assert "Bye-]Good night." in run_podcast("check", "job.yaml", "--dropped", cwd=tmp_path).stdout
+    assert "Good night." in run_podcast("plan", "job.yaml", "--json", cwd=tmp_path).stdout
+    (tmp_path / "job.edits.yaml").write_text("- {old: Ann, new: x, fiel: y}\n")
+    done = run_podcast("check", "job.yaml", cwd=tmp_path)
+    assert (done.returncode, 'unknown key "fiel". Did you mean "file"?' in done.stderr) == (2, True)

@@ -64,6 +64,20 @@ def test_nothing_outside_the_folder_is_taken(shop: Shop, tmp_path: Path) -> None
     assert secret.read_text() == "Secret."
 
 
+def test_edits_go_along_with_their_manifest(shop: Shop, tmp_path: Path) -> None:
+    """They are no manifest themselves, whatever is wrong in them, and a link that leaves the inbox fails the job."""
+    for name, edits in (("one", "- {old: x, new: y}"), ("two", "title: x\nscript: two.md\n")):
+        shop.drop(name)
+        (shop.inbox / f"{name}.edits.yaml").write_text(edits)
+    shop.drop("three")
+    (tmp_path / "other.yaml").write_text("- {old: x, new: y}")
+    (shop.inbox / "three.edits.yaml").symlink_to(tmp_path / "other.yaml")
+    assert [drop.name for drop in shop.waiting()] == ["one", "two", "three"]
+    errors = {outcome.name: outcome.error for outcome in shop.drain()}
+    assert (errors["one"], "the edits are outside" in errors["three"]) == ("", True)
+    assert {"done/one/one.edits.yaml", "done/two/two.edits.yaml"} <= set(shop.files())
+
+
 # Settling
 
 Step = tuple[str, float]

@@ -50,8 +50,10 @@ def _listed_words(language: str) -> frozenset[str]:
     return frozenset(SpellChecker(language=language).word_frequency.dictionary) if known else frozenset()
 
 
-def mark_line_ends(span: Stretch, vocabulary: Vocabulary, tell: Callable[[str, str], None]) -> None:
-    """Join words that are cut at the end of a line, and make pauses of the line ends of verse."""
+def mark_line_ends(
+    span: Stretch, vocabulary: Vocabulary, tell: Callable[[str, str], None], *, verse: bool = True
+) -> None:
+    """Join words that are cut at the end of a line, and make pauses of the line ends of `verse`, if it may be some."""
     if "\n" not in span.text:
         return
     for match in _CUT_WORD.finditer(span.text):
@@ -66,7 +68,8 @@ def mark_line_ends(span: Stretch, vocabulary: Vocabulary, tell: Callable[[str, s
         if f"{before}-{after}" not in vocabulary and not is_compound:
             what = f'"{before}-{after}" is cut at the end of a line, and read with its hyphen.'
             tell(what, "Write it on one line.")
-    _mark_verse(span)
+    if verse:
+        _mark_verse(span)
 
 
 def _is_short_of_its_width(lines: Sequence[str]) -> bool:

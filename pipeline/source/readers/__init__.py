@@ -6,30 +6,59 @@ In: the paths of script files. Out: one `Script` with its ledger and every probl
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import Problem, RequestError
 from pipeline.source.documents import read_any_text
-from pipeline.source.ledger import Ledger
+from pipeline.source.edits import Edit, Edits, place_edits
+from pipeline.source.ledger import Change, Ledger, Source
+from pipeline.source.readers.edited import apply_edits
 from pipeline.source.readers.epub.book import read_book
-from pipeline.source.readers.html import read_html
-from pipeline.source.readers.markdown import parse_markdown
+from pipeline.source.readers.fountain import fountain_rendition
+from pipeline.source.readers.html import read_docx, read_html, read_office
+from pipeline.source.readers.subtitles import subtitles_rendition
+from pipeline.source.readers.transcripts import json_rendition, refuse_large_json
 from pipeline.source.readers.yaml import parse_yaml
-from pipeline.source.rendition import read_rendition
+from pipeline.source.rendition import Rendition, read_rendition
 from pipeline.source.script import Chapter, Reading, Script
 from pipeline.source.spoken.text import has_speech, spoken
 
-MARKDOWN_SUFFIXES = (".md", ".markdown", ".txt")
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
-HTML_SUFFIXES = (".html", ".htm", ".xhtml")
-BOOK_SUFFIXES = (".epub",)
-SCRIPT_SUFFIXES = (*MARKDOWN_SUFFIXES, *YAML_SUFFIXES, *HTML_SUFFIXES, *BOOK_SUFFIXES)
 
 
-def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], *, title: str) -> Script:
-    """The script in one or more files, each a path and its name to show, and how it is read.
+def _markdown(text: str, shown: str, _reading: Reading) -> Rendition:
+    return Rendition(Source(text), shown)
+
+
+def _plain_text(text: str, shown: str, _reading: Reading) -> Rendition:
+    return Rendition(Source(text), shown, plain_text=True)
+
+
+TEXT_READERS: dict[str, Callable[[str, str, Reading], Rendition]] = {
+    **dict.fromkeys((".md", ".markdown"), _markdown),
+    ".txt": _plain_text,
+    **dict.fromkeys((".fountain", ".spmd"), fountain_rendition),
+    **dict.fromkeys((".srt", ".vtt"), subtitles_rendition),
+}
+"""Who reads the text of a file into a rendition, by the file's suffix."""
+
+FILE_READERS: dict[str, Callable[[Path, str, Reading], Rendition]] = {
+    ".epub": read_book,
+    **dict.fromkeys((".html", ".htm", ".xhtml"), lambda path, shown, _reading: read_html(path, shown)),
+    ".docx": lambda path, shown, _reading: read_docx(path, shown),
+    **dict.fromkeys((".odt", ".fb2", ".rtf"), lambda path, shown, _reading: read_office(path, shown)),
+}
+"""Who reads a file that is no text."""
+
+SCRIPT_SUFFIXES = (*TEXT_READERS, *YAML_SUFFIXES, *FILE_READERS)
+
+
+def load_script(
+    paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], *, title: str, edits: Sequence[Edit] = ()
+) -> Script:
+    """The script in one or more files, each a path and its name to show, and how it is read, with edits made in them.
 
     What is wrong with a file stands in the script's `problems`; the others are read all the same.
     """
@@ -38,10 +67,11 @@ def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], 
     problems: list[Problem] = []
     ledgers: list[Ledger] = []
     turns = 0
+    placed = _place_edits(paths, readings, edits)
     for (path, shown), reading in zip(paths, readings, strict=True):
         name = _titled(path.stem) if len(paths) > 1 else title
         try:
-            script = _load_file(path, shown, name, reading)
+            script = _load_file(path, shown, name, reading, placed.changes.get(path, ()))
         except RequestError as error:
             problems += error.problems
             continue
@@ -52,7 +82,21 @@ def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], 
         problems += (*script.problems, *_silent_chapters(script, shown))
     if not paths:
         problems.append(Problem("script", "there are no script files.", "Name at least one."))
-    return Script(tuple(chapters), tuple(warnings), tuple(ledgers), tuple(problems))
+    warnings += placed.warnings
+    problems += placed.problems
+    return Script(tuple(chapters), tuple(warnings), tuple(ledgers), tuple(problems), placed.placed)
+
+
+def _place_edits(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], edits: Sequence[Edit]) -> Edits:
+    """Where edits are to be made in the files, which are read once without them to know what is seen of each."""
+    files: list[tuple[Path, Ledger | None]] = []
+    for (path, shown), reading in zip(paths, readings, strict=True) if edits else ():
+        try:
+            is_data = _rendition(path, shown, reading)[0] is None
+            files.append((path, None if is_data else _load_file(path, shown, "", reading).ledgers[0]))
+        except RequestError:
+            files.append((path, None))
+    return place_edits(edits, files)
 
 
 def is_script(path: Path) -> bool:
@@ -60,22 +104,30 @@ def is_script(path: Path) -> bool:
     return path.suffix.lower() in SCRIPT_SUFFIXES
 
 
-def _load_file(path: Path, shown: str, title: str, reading: Reading) -> Script:
+def _load_file(path: Path, shown: str, title: str, reading: Reading, changes: Sequence[Change] = ()) -> Script:
+    rendition, text, warnings = _rendition(path, shown, reading)
+    if rendition is not None:
+        script = read_rendition(apply_edits(rendition, changes), title=title, reading=reading)
+    else:
+        script = parse_yaml(text, shown, title=title, reading=reading)
+    return replace(script, warnings=(*warnings, *script.warnings))
+
+
+def _rendition(path: Path, shown: str, reading: Reading) -> tuple[Rendition | None, str, list[Problem]]:
+    """The text of a file as its format's reader hands it on (None: it is data of a script), and as it is written."""
     suffix = path.suffix.lower()
     if not is_script(path):
         accepted = ", ".join(SCRIPT_SUFFIXES)
         what = f'a "{suffix}" file cannot be a script.' if suffix else "the file's name has no suffix."
         raise RequestError(Problem(shown, what, f"Use one of {accepted}."))
-    if suffix in BOOK_SUFFIXES:
-        return read_rendition(read_book(path, shown, reading), title=title, reading=reading)
-    if suffix in HTML_SUFFIXES:
-        return read_rendition(read_html(path, shown)[0], title=title, reading=reading)
+    if suffix in FILE_READERS:
+        return FILE_READERS[suffix](path, shown, reading), "", []
+    if suffix == ".json":
+        refuse_large_json(path, shown)
     text, warnings = read_any_text(path, shown)
-    if suffix in YAML_SUFFIXES:
-        script = parse_yaml(text, shown, title=title, reading=reading)
-    else:
-        script = parse_markdown(text, shown, title=title, reading=reading, plain_text=suffix == ".txt")
-    return replace(script, warnings=(*warnings, *script.warnings))
+    if suffix == ".json":
+        return json_rendition(text, shown), text, warnings
+    return TEXT_READERS[suffix](text, shown, reading) if suffix in TEXT_READERS else None, text, warnings
 
 
 def _silent_chapters(script: Script, shown: str) -> list[Problem]:

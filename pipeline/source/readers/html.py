@@ -1,11 +1,11 @@
-"""HTML files: one document as a rendition.
+"""HTML: one document as a rendition, and what becomes HTML: documents of Word and of other programs.
 
-In: the bytes of a file, or a tree that another format was made to. Out: a `Rendition`, and what the document says of
-itself.
+In: a file. Out: a `Rendition`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from lxml import etree
@@ -16,18 +16,32 @@ from pipeline.source.hypertext.elements import LEFT_OUT, PLACE, heading_level, t
 from pipeline.source.hypertext.notes import mark_notes
 from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import Writer
+from pipeline.source.readers.docx import docx_tree
 from pipeline.source.readers.markup import parse_html
 from pipeline.source.readers.metadata import Metadata
+from pipeline.source.readers.office import office_tree
 from pipeline.source.rendition import Rendition
 
 _NAMES = {"author": "author", "dc.creator": "author", "description": "description", "dc.description": "description"}
 
 
-def read_html(path: Path, shown: str) -> tuple[Rendition, Metadata]:
+def read_html(path: Path, shown: str) -> Rendition:
     """An HTML or XHTML file. Raises `RequestError` for what is none."""
     root = parse_html(read_file_bytes(path, shown), shown)
     _mark_around_main(root)
-    return tree_rendition(root, shown), html_metadata(root)
+    return tree_rendition(root, shown)
+
+
+def read_docx(path: Path, shown: str) -> Rendition:
+    """A document of Word. Raises `RequestError` for what is none."""
+    root, _metadata, warnings = docx_tree(read_file_bytes(path, shown), shown)
+    return replace(tree_rendition(root, shown), warnings=warnings)
+
+
+def read_office(path: Path, shown: str) -> Rendition:
+    """What pandoc reads. Raises `RequestError`, also where it is not installed."""
+    root, _metadata, warnings = office_tree(path, shown)
+    return replace(tree_rendition(root, shown), warnings=warnings)
 
 
 def tree_rendition(root: etree._Element, shown: str) -> Rendition:

@@ -199,7 +199,7 @@ _DIRECTIONS = re.compile(rf"_?{_DIRECTION}_?")
 
 @dataclass(frozen=True)
 class Label:
-    """Where a label stands in the source, and whom it names; None: whoever spoke before goes on."""
+    """Where a label stands in the source, and whom it names; None: whoever spoke before goes on; "": the narrator."""
 
     start: int
     end: int

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.deliver.transcript import Cue, to_json, to_srt, to_vtt
 from pipeline.source.readers import load_script
 from pipeline.source.script import Kind, Reading, Script, speakers
+from tests.support.scene import FORMATS, READING, TURNS, spoken_turns
 
 
 def load(folder: Path, files: dict[str, str], kind: Kind = "podcast") -> Script:
@@ -65,3 +67,24 @@ def test_any_bytes_are_a_script_or_refused(tmp_path_factory: pytest.TempPathFact
         path.write_bytes(data)
         script = load_script([(path, name)], [Reading("audiobook")], title="Job")
         assert script.problems or any(chapter.turns for chapter in script.chapters)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_scene_has_the_same_turns_in_every_format(name: str, tmp_path: Path) -> None:
+    """So that its takes have the same keys."""
+    content = FORMATS[name]
+    (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    script = load_script([(tmp_path / name, name)], [READING], title="Job")
+    assert script.problems == ()
+    assert spoken_turns(script) == TURNS
+
+
+def test_a_scene_that_was_rendered_is_read_again(tmp_path: Path) -> None:
+    """Of the transcripts that are delivered with it; only silences are as long as they are heard."""
+    cues = [
+        Cue(20.0 * number, 20.0 * number + 15, name or "Narrator", text)
+        for number, (name, text, _border) in enumerate(TURNS)
+    ]
+    for name, text in (("a.vtt", to_vtt(cues)), ("a.srt", to_srt(cues)), ("a.json", to_json(cues))):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        assert spoken_turns(load_script([(tmp_path / name, name)], [READING], title="Job")) == TURNS, name
