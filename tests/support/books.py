@@ -160,10 +160,9 @@ def lost_nodes(path: Path, ledger: Ledger) -> list[str]:
             written = "".join(
                 "".join(line.split()) for line, at in zip(lines, ledger.places, strict=True) if at.startswith(begin)
             )
-            for whole in [root] if not name.endswith(".opf") else root.iter("{*}metadata"):
-                wanted = "".join("".join(map(str, whole.itertext())).split())
-                if (missing := not_in_order(wanted, written)) is not None:
-                    lost.append(f"{name}: {missing}")
+            wanted = "".join("".join(map(str, root.itertext())).split())
+            if (missing := not_in_order(wanted, written)) is not None:
+                lost.append(f"{name}: {missing}")
     return lost
 
 

@@ -84,6 +84,12 @@ class Walk:
                 self._text(element.tail)
         self.writer.end_block()
 
+    def read_data(self, root: etree._Element, reason: Reason) -> None:
+        """Write the text nodes of what is no HTML, each for itself."""
+        for text in root.itertext():
+            self.writer.add(str(text), reason=reason)
+            self.writer.end_block()
+
     def _start(self, element: etree._Element, *, is_root: bool) -> None:
         above, tag = self._open[-1], tag_of(element)
         reason = above.reason or reason_of(element, is_root=is_root) or self._note(element, tag)

@@ -153,18 +153,20 @@ def _write(
     _add_chapters_of_headings(starts, read, {entry.document for entry in entries})
     if reading.chapters_at is not None or (len(read) == 1 and not entries):
         starts = {}
-    writer = Writer(shown, place=f"{shown}:{opf.name}", has_chapters=bool(starts), book=opf.metadata.title)
+    writer = Writer(shown, place=f"{shown}:{opf.name}:1", has_chapters=bool(starts), book=opf.metadata.title)
     walk = Walk(writer)
-    walk.place = lambda element: f"{shown}:{opf.name}:{element.sourceline or 1}"
-    for told in opf.root.iterfind("{*}metadata/{*}*"):
-        writer.place = walk.place(told)
-        walk.read(told, "front matter")
+    walk.read_data(opf.root, "front matter")
     for document in documents:
         begin = starts.get(document.name, {}) if document.reason is None else {}
         _walk(walk, document, shown, begin, document.reason)
     for document in others:
         is_contents = document.name == opf.ncx or any(True for _nav in document.root.iter("{*}nav"))
-        _walk(walk, document, shown, {}, "contents" if is_contents else "hidden")
+        reason: Reason = "contents" if is_contents else "hidden"
+        if document.name.lower().endswith((".ncx", ".opf")):
+            writer.place = f"{shown}:{document.name}:1"
+            walk.read_data(document.root, reason)
+        else:
+            _walk(walk, document, shown, {}, reason)
     return writer.rendition()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.source.readers.epub.book import read_book_cover, read_book_metadata
 from tests.support.books import PIXEL, Book, document, lost_nodes, read_file, spoken_lines, titles
+from tests.support.odd_packages import fault
 
 CHAPTER = "<h2>{0}</h2><p>The text of {0}.</p>"
 DOCUMENTS = {
@@ -236,3 +237,9 @@ def test_the_title_of_the_book_is_no_chapter(tmp_path: Path) -> None:
         "One",
         "It was a dark and stormy night.",
     ]
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_odd_packages_are_refused_or_accounted_for(part: int, tmp_path: Path) -> None:
+    """`python -m tests.support.odd_packages 10000` tries more of them."""
+    assert {seed: what for seed in range(part * 50, part * 50 + 50) if (what := fault(seed, tmp_path))} == {}
