@@ -7,6 +7,7 @@ end, left out.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +33,9 @@ _INLINE = frozenset("a strong emphasis style sub sup strikethrough code span boo
 _UNREAD: Mapping[str, Reason] = {  # what pandoc does not hand on, or what is none of the text
     "annotation": "comment",
     "tracked-changes": "comment",
-    "index-body": "contents",
+    **dict.fromkeys(
+        "table-of-content illustration-index table-index object-index user-index alphabetical-index".split(), "contents"
+    ),
     "page-number": "page number",
     "page-count": "page number",
     "note-citation": "footnote",
@@ -112,7 +115,8 @@ def _prepared_fb2(data: bytes, shown: str) -> tuple[bytes, list[_Passage], Metad
 
 
 def _prepared_rtf(data: bytes, shown: str) -> tuple[bytes, list[_Passage], Metadata]:
-    if not data.lstrip().startswith(b"{\\rtf"):
+    data = data.removeprefix(codecs.BOM_UTF8).lstrip()
+    if not data.startswith(b"{\\rtf"):
         raise RequestError(Problem(shown, "this is no RTF file.", "Export or save it as RTF."))
     if len(data) > MAX_XML_BYTES:
         raise RequestError(Problem(shown, "it is too large to be read.", "Take its pictures out, or save it as DOCX."))
