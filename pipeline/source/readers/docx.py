@@ -73,7 +73,7 @@ def _read_beside(
     body: etree._Element,
 ) -> PartWalk:
     """Put what stands in another part behind the document: none of it is read."""
-    place = f"{shown}:{posixpath.splitext(posixpath.basename(name))[0]}"
+    place = f"{shown}:{posixpath.splitext(name)[0].removeprefix('word/')}"
     reason = _BY_ROOT.get(name_of(root), "hidden")
     section = etree.SubElement(body, "section", {PLACE: place, LEFT_OUT: reason})
     walk = PartWalk(place, styles, numbering, targets)
@@ -100,6 +100,8 @@ def _main_part(package: Package, shown: str) -> str:
 def _part(package: Package, name: str, *, mend: bool) -> etree._Element | None:
     """The root of a part that is XML and has text, without comments and instructions, which are no text of the part."""
     if not name.lower().endswith((".xml", ".rels", ".vml")):
+        return None
+    if mend and not package.read(name).strip():  # an empty file beside the document harms nobody
         return None
     root = package.parse(name, mend=mend)
     etree.strip_tags(root, etree.Comment, etree.ProcessingInstruction)

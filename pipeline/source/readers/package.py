@@ -103,7 +103,7 @@ class Package:
         """What a member holds. Raises `RequestError`, also where there is none of that name, as `find` has it."""
         member = self.find(name)
         if member is None:
-            what = f"there is no {name} in it, which a {self._kind} file needs."
+            what = f"there is no {name} in it, which every {self._kind} file has."
             raise self._refusal(what, "Export or convert it again.")
         info = self._members[member]
         self._check_size(member, info)
