@@ -21,8 +21,9 @@ from tests.support.books import PIXEL, Book, lost_nodes
 from tests.support.office_files import docx, field, paragraph, run, table, text_box
 
 PIECES = (
-    "<p>~</p>~<h2>~</h2>~<b>~</i>~<br/>~<hr/>~<table><tr><td>~</td></tr></table>~<!-- ~-->~<![CDATA[~]]>~&nbsp;~&mdash;~"
-    "&unknown;~&~<~>~&#0;~&#x110000;~&lt;~<!DOCTYPE html [<!ENTITY x 'y'>]>~&x;~<?php ~?>~\ufeff~\x00~\x0b~"
+    "<p>~</p>~<h2>~</h2>~<b>~</i>~<br/>~<hr/>~<table><tr><td>~</td></tr></table>~<!-- ~-->~<![CDATA[~]]>~"
+    "&nbsp;~&mdash;~&unknown;~&~<~>~&#0;~&#x110000;~&lt;~<!DOCTYPE html [<!ENTITY x 'y'>]>~&x;~"
+    "<?php ~?>~\ufeff~\x00~\x0b~"
     '<a href="#n1">1</a>~<aside epub:type="footnote" id="n1">~</aside>~<nav epub:type="toc">~</nav>~<li>~</ol>~'
     '<span class="pagenum">9</span>~<td epub:type="z3998:persona">Ann</td>~<ruby>a<rt>b</rt></ruby>~<img alt="x"/>~'
     '<svg xmlns="http://www.w3.org/2000/svg"><text>t</text></svg>~<style>~</style>~<script>~</script>~'

@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import zipfile
+from html import escape, unescape
 
 from pipeline.source.script import Border, Reading, Script
+from tests.support.books import Book
+from tests.support.office_files import docx, fb2, odt, paragraph, run
 
 READING = Reading("podcast", cast=("Ann", "Bob Lee"))
 TURNS: list[tuple[str | None, str, Border]] = [
@@ -139,6 +145,56 @@ WHISPERX = json.dumps(
     }
 )
 
+_LINES = (
+    ("<b>Ann:</b> ", "Good evening, and welcome to the late bus. I am Ann, and this is the stop by the river."),
+    ("<b>Bob Lee:</b> ", "(laughs) It is <i>always</i> late, isn't it?"),
+    ("", "Tom &amp; Jerry's on the corner, at 9:15, &lt;if> you like."),
+    ("<b>Ann:</b> ", "“So it goes”, as they say… Shall we?"),
+)
+_PARAGRAPHS = "\n".join(f"<p>{name}{text}</p>" for name, text in _LINES)
+HTML = f"<!DOCTYPE html><html><head><title>The Late Bus</title></head><body>{_PARAGRAPHS}</body></html>"
+
+
+def _epub() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, data in Book({"a.xhtml": _PARAGRAPHS}, title="The Late Bus").members().items():
+            package.writestr(name, data)
+    return file.getvalue()
+
+
+def _docx() -> bytes:
+    """Each element of a line is a run of its own."""
+    styles = {"b": "<w:b/>", "i": "<w:i/>", "": ""}
+    paragraphs = []
+    for name, text in _LINES:
+        runs = re.findall(r"<([bi])>(.*?)</[bi]>|([^<]+)", name + text)
+        paragraphs.append(
+            paragraph(*(run(escape(unescape(inner or plain)), styles[tag]) for tag, inner, plain in runs))
+        )
+    return docx(*paragraphs)
+
+
+def _odt() -> bytes:
+    bold = re.compile(r"<b>(.*?)</b>")
+    lines = [bold.sub(r'<text:span text:style-name="T1">\1</text:span>', name) + text for name, text in _LINES]
+    return odt(*(f"<text:p>{re.sub('</?i>', '', line)}</text:p>" for line in lines))
+
+
+def _fb2() -> bytes:
+    text = _PARAGRAPHS.replace("<b>", "<strong>").replace("</b>", "</strong>")
+    return fb2("<section>" + text.replace("<i>", "<emphasis>").replace("</i>", "</emphasis>") + "</section>")
+
+
+def _rtf() -> bytes:
+    """Characters that ASCII lacks are escapes, as every program writes them."""
+    text = unescape("\\par ".join(name + text for name, text in _LINES))
+    for tag, sign in (("b", "b"), ("i", "i")):
+        text = text.replace(f"<{tag}>", f"{{\\{sign} ").replace(f"</{tag}>", "}")
+    escaped = "".join(char if char.isascii() else f"\\u{ord(char)}?" for char in text)
+    return f"{{\\rtf1\\ansi {escaped}\\par}}".encode("ascii")
+
+
 FORMATS: dict[str, str | bytes] = {
     "scene.md": MARKDOWN,
     "scene.txt": MARKDOWN.replace("**", "").replace("*", ""),
@@ -148,6 +204,12 @@ FORMATS: dict[str, str | bytes] = {
     "scene.vtt": VTT,
     "podcasting.json": PODCASTING,
     "whisperx.json": WHISPERX,
+    "scene.html": HTML,
+    "scene.epub": _epub(),
+    "scene.docx": _docx(),
+    "scene.odt": _odt(),
+    "scene.fb2": _fb2(),
+    "scene.rtf": _rtf(),
 }
 
 

@@ -208,7 +208,7 @@ class Writer:
             if ended:
                 self._end_line(ended, is_heading=is_heading)
                 line, ended = self._length, ""
-            wanted = "" if run.reason or is_heading else run.style
+            wanted = style if run.reason else "" if is_heading else run.style
             if wanted != style:
                 style = self._close(style)
             self._put(gap)

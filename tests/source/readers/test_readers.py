@@ -44,7 +44,7 @@ def test_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         'a.md:1: the chapter "Silent" has nothing to say',
         'b.yaml:1: "turn" is not known here',
         "b.yaml:1: there is no list of chapters here",
-        'c.xlsx: a ".docx" file cannot be a script',
+        'c.xlsx: a ".xlsx" file cannot be a script',
         "d.md: there is nothing to say in this file",
         'e.md:1: the chapter "T" has nothing to say',
     ]
