@@ -33,7 +33,7 @@ from pipeline.source.speakers.forms import Form
 from pipeline.window import Window
 from pipeline.workspace import Production
 
-_SCRIPT_SUFFIXES = (".md", ".markdown", ".txt")
+_SCRIPT_SUFFIXES = (".md", ".markdown", ".txt", ".fountain", ".spmd", ".srt", ".vtt")
 Seconds = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]
 
 

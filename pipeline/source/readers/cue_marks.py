@@ -27,6 +27,7 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
 _INVISIBLE = re.compile(r"[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 _NOTES = re.compile(r"[♪♫♬#*\s]*[♪♫♬][♪♫♬#\s]*")
 _MUSIC_BRACKET = re.compile(r"[♪♫♬]\s*[(\[]?\s*([^()\[\]♪♫♬]{2,60}?)\s*[)\]]?\s*[♪♫♬]")
+_MUSIC = re.compile(r"(?:[\w'’-]+ ){0,4}(?:music|song|theme|melody|jingle|tune)(?: \w+(?:s|ing))?", re.IGNORECASE)
 _WHOLE = re.compile(r"\(([^()]{1,120})\)")
 _SHOUTED = re.compile(r"(?:(?<=[.!?…:\"”♪\n])|^)\s*\(([A-Z][A-Z ,.'’&-]*[A-Z])\)(?=\s*(?:$|[^\sa-z]))", re.MULTILINE)
 _SOUND_LINE = re.compile(
@@ -95,9 +96,9 @@ def mark_sounds(source: Source, lines: Sequence[tuple[int, int]]) -> None:
             _mark_note(source, span.place(opening), span.end(match.end()), match[1])
         if not any(sign in span.text for sign in "♪♫♬"):
             continue
-        whole = _MUSIC_BRACKET.fullmatch(span.text.strip())
-        if whole and is_note(whole[1]):
-            source.leave_out(start, end, "cue")
+        for match in _MUSIC_BRACKET.finditer(span.text):
+            if is_note(match[1]) or _MUSIC.fullmatch(match[1]):
+                span.leave_out(*match.span(), "cue")
         for match in _NOTES.finditer(span.text):
             signs = match.start() + len(match[0]) - len(match[0].lstrip())
             span.leave_out(signs, signs + len(match[0].strip()), "cue")

@@ -27,6 +27,10 @@ def apply_edits(rendition: Rendition, changes: Sequence[Change]) -> Rendition:
     def moved(place: int) -> int:
         return place + added[bisect_right(ends, place)]
 
+    for change, before in zip(changes, added, strict=False):
+        if rendition.blocks is not None and not _is_read(rendition, change.end):
+            start = change.end + before
+            source.leave_out(start, start + len(change.words), "edit")
     return replace(
         rendition,
         source=source,
@@ -35,6 +39,14 @@ def apply_edits(rendition: Rendition, changes: Sequence[Change]) -> Rendition:
         if rendition.labels is None
         else [replace(label, start=moved(label.start), end=moved(label.end)) for label in rendition.labels],
         signs=[(moved(start), moved(end)) for start, end in rendition.signs],
+    )
+
+
+def _is_read(rendition: Rendition, end: int) -> bool:
+    """Whether words that end at a place are those of a block, and of no label, which the format has told already."""
+    blocks, labels = rendition.blocks or (), rendition.labels or ()
+    return any(block.start < end <= block.end for block in blocks if block.kind != "scene") and not any(
+        label.start < end <= label.end for label in labels
     )
 
 

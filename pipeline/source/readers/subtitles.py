@@ -270,8 +270,11 @@ class _Paragraphs:
         for cue in self._cues:
             for line in cue.lines:
                 span = self._source.stretch(line.start, line.end)
-                match = _ARROWS.match(span.text) or (_DASH.match(span.text) if dashes else None)
-                if match:
+                match = _ARROWS.match(span.text) or _DASH.match(span.text)
+                is_sign = match and (
+                    ">" in match[0] or dashes or begins_as_label(span.text[match.end() :], after_end=True)
+                )
+                if match and is_sign:
                     span.leave_out(*match.span(), "markup")
                     others.add(line.number)
             mark_sounds(self._source, [(line.start, line.end) for line in cue.lines])

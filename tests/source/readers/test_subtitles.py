@@ -214,6 +214,15 @@ ODD: dict[str, tuple[str, list[tuple[str | None, str]]]] = {
     ),
     "arrows": ("00:01 --> 00:02\n>> Hi.\n\n00:02 --> 00:03\n>>> Yes.", [(None, "Hi."), (None, "Yes.")]),
     "dashes": ("00:01 --> 00:02\n- Hi.\n-Yes.\n\n00:02 --> 00:03\n-- so", [(None, "Hi."), (None, "Yes. -- so")]),
+    "a dash before a name": (
+        "00:01 --> 00:02\n-MAN: Hi.\n\n00:02 --> 00:03\n- ANN: Yes.\n\n00:03 --> 00:04\n-MAN: Bye.",
+        [("MAN", "Hi."), ("ANN", "Yes."), ("MAN", "Bye.")],
+    ),
+    "music": ("00:01 --> 00:02\n♪ dramatic music ♪\n\n00:02 --> 00:03\n♪ (slow song plays) ♪ la ♪", [(None, "la")]),
+    "a voice without a name": (
+        "00:01 --> 00:02\n<v ->Hi.</v>\n\n00:02 --> 00:03\n<v Ann>Yes.",
+        [(None, "Hi."), ("Ann", "Yes.")],
+    ),
     "one dash": ("00:01 --> 00:02\n-5 degrees", [(None, "-5 degrees")]),
     "shouts": (
         "00:01 --> 00:02\nSTOP\n\n00:02 --> 00:03\n(NASA) is big. (LAUGHS)",
