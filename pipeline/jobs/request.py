@@ -63,6 +63,7 @@ class JobRequest:
         """What is worth knowing though nothing is wrong."""
         script, casting, traits = self.script, self.casting, self.traits
         return (
+            *self.manifest.notes,
             *(script.warnings if script else ()),
             *(_unheard(self.manifest, script) if script and not script.problems else ()),
             *(casting.warnings if casting else ()),
@@ -75,19 +76,26 @@ class JobRequest:
 def read_request(
     path: Path | str, settings: Settings | None = None, *, engine: str | None = None, allow_outside: bool = False
 ) -> JobRequest:
-    """Read and check a manifest and all it names. Raises `RequestError` where the manifest cannot be read at all."""
+    """Read and check a manifest, or a script without one, and all it names.
+
+    Raises `RequestError` where it cannot be read at all.
+    """
     path, settings = Path(path), settings or load_settings()
     manifest, problems = load_manifest(path, allow_outside=allow_outside)
     check = _Checker(problems)
     if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
         problems.append(problem)
+    name = engine or manifest.engine
+    engine_problems: list[Problem] = []
+    opened = _Checker(engine_problems)(lambda: _open_engine(manifest, name, settings))
+    if opened is not None:
+        manifest = manifest.in_spoken_language(lambda language: not opened.check(language, []))
     script = _load_script(manifest, allow_outside=allow_outside)
     problems += script.problems if script else ()
     library = check(lambda: _load_library(path.parent, settings.voices, allow_outside=allow_outside))
     cover = check(lambda: _load_cover(manifest)) if manifest.cover else None
     casting = check(lambda: _cast(manifest, script, library)) if library else None
-    name = engine or manifest.engine
-    opened = check(lambda: _open_engine(manifest, name, settings))
+    problems += engine_problems
     if casting and name in TRAITS:
         problems += _engine_problems(manifest, casting, TRAITS[name], opened)
     if script and name in TRAITS:

@@ -6,6 +6,7 @@ In: the paths of script files. Out: one `Script` with its ledger and every probl
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,21 @@ from pipeline.source.spoken.text import has_speech, spoken
 
 MARKDOWN_SUFFIXES = (".md", ".markdown", ".txt")
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
+BOOK_SUFFIXES = (".epub", ".fb2")  # a file alone of these is an audiobook
+SCRIPT_SUFFIXES = (
+    *MARKDOWN_SUFFIXES,
+    *YAML_SUFFIXES,
+    *BOOK_SUFFIXES,
+    *(".html", ".htm", ".xhtml", ".docx", ".odt", ".rtf", ".fountain", ".spmd", ".srt", ".vtt"),
+)
+_CONVERSIONS = {  # of what nothing here can read, into what can be read
+    ".pdf": ("text", "pdftotext -layout {0}.pdf {0}.txt"),
+    ".doc": ("a DOCX", "soffice --convert-to docx {0}.doc"),
+    ".mobi": ("an EPUB", "ebook-convert {0}.mobi {0}.epub (Calibre)"),
+    ".azw": ("an EPUB", "ebook-convert {0}.azw {0}.epub (Calibre)"),
+    ".azw3": ("an EPUB", "ebook-convert {0}.azw3 {0}.epub (Calibre)"),
+    ".kfx": ("an EPUB", "ebook-convert {0}.kfx {0}.epub (Calibre)"),
+}
 
 
 def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], *, title: str) -> Script:
@@ -33,7 +49,7 @@ def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], 
     ledgers: list[Ledger] = []
     turns = 0
     for (path, shown), reading in zip(paths, readings, strict=True):
-        name = _titled(path.stem) if len(paths) > 1 else title
+        name = titled(path.stem) if len(paths) > 1 else title
         try:
             script = _load_file(path, shown, name, reading)
         except RequestError as error:
@@ -51,12 +67,24 @@ def load_script(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], 
 
 def is_script(path: Path) -> bool:
     """Whether it can be one, by its suffix."""
-    return path.suffix.lower() in MARKDOWN_SUFFIXES + YAML_SUFFIXES
+    return path.suffix.lower() in SCRIPT_SUFFIXES
+
+
+def conversion(path: Path, shown: str) -> Problem | None:
+    """Why a book or document is no script, and what makes one of it; None for all other files, by their suffix."""
+    suffix = path.suffix.lower()
+    if suffix not in _CONVERSIONS:
+        return None
+    target, command = _CONVERSIONS[suffix]
+    hint = f"Make {target} of it, for example: {command.format(shlex.quote(path.stem))}"
+    return Problem(shown, f'a "{suffix}" file cannot be read.', hint)
 
 
 def _load_file(path: Path, shown: str, title: str, reading: Reading) -> Script:
     suffix = path.suffix.lower()
-    if not is_script(path):
+    if (problem := conversion(path, shown)) is not None:
+        raise RequestError(problem)
+    if suffix not in MARKDOWN_SUFFIXES + YAML_SUFFIXES:
         accepted = ", ".join(MARKDOWN_SUFFIXES + YAML_SUFFIXES)
         what = f'a "{suffix}" file cannot be a script.' if suffix else "the file's name has no suffix."
         raise RequestError(Problem(shown, what, f"Use one of {accepted}."))
@@ -84,8 +112,8 @@ def _silent_chapters(script: Script, shown: str) -> list[Problem]:
     return silent
 
 
-def _titled(stem: str) -> str:
-    """A chapter title from a file's name: "02_the-storm" is "The storm"."""
+def titled(stem: str) -> str:
+    """A title from a file's name: "02_the-storm" is "The storm"."""
     named = re.sub(r"^\d+[\s._-]+", "", stem)
     named = " ".join(re.split(r"[\s_-]+", named)).strip() or stem
     return named[:1].upper() + named[1:]
