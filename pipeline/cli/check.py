@@ -37,7 +37,7 @@ _NOTES = 12
 @json_option
 @outside_option
 def check(manifest: Path, dropped: bool, engine: str | None, as_json: bool, allow_outside: bool) -> int:
-    """Tell how a manifest's script is read: who speaks, what is left out and why. Renders nothing.
+    """Tell how a manifest's script, or one alone, is read: who speaks, what is left out and why. Renders nothing.
 
     Exits with 2 where something has to be mended, with 0 where there are only notes.
     """

@@ -119,7 +119,7 @@ def render(
     allow_outside: bool,
     **options: Any,
 ) -> int:
-    """Render manifests: finished takes are kept, and only what is missing is made.
+    """Render manifests, or scripts alone: finished takes are kept, and only what is missing is made.
 
     Several share the devices, those with a higher priority first, and end with the digest (output/digest.html). Stop it
     with Ctrl-C whenever you like; the same command goes on where it stopped.
@@ -223,11 +223,11 @@ def _write_digest(output: Path, verdict: str) -> None:
 @podcast.command()
 @click.argument("path", type=Path)
 def new(path: Path) -> int:
-    """Write a commented starter manifest and script: podcast new manifests/my-show."""
-    from pipeline.cli.starter import write_starter
+    """Write a manifest: with a script to begin with (podcast new my-show), or of a script (podcast new book.epub)."""
+    from pipeline.cli.starter import write_new
 
-    manifest, script = write_starter(path)
-    tell_line(f"{manifest}\n{script}\nNext: podcast render {shlex.quote(str(manifest))}")
+    written = write_new(path, machine_settings())
+    tell_line("\n".join(map(str, written)) + f"\nNext: podcast render {shlex.quote(str(written[0]))}")
     return DONE
 
 

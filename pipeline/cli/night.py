@@ -172,11 +172,13 @@ def digest(output: Path | None, hours: float, folder: Path | None, as_json: bool
     """Write output/digest.html and .json: what was done, what failed and why, and what needs ears."""
     from pipeline.jobs.progress import telling
     from pipeline.night.digest import latest_digest
+    from pipeline.night.inbox import Inbox
     from pipeline.night.page import digest_markdown, write_digest
+    from pipeline.workspace import Folders
 
     settings = _machine_settings(writes=True, output=output)
     with telling("reading the reports"):
-        latest = latest_digest(settings.output, folder, hours)
+        latest = latest_digest(settings.output, None if folder is None else Inbox(Folders(folder)), hours)
         page = write_digest(settings.output, latest)
     if as_json:
         print_json(latest.as_dict())

@@ -1,35 +1,36 @@
-"""The starter: a manifest and a script to begin with, commented."""
+"""The starter: a manifest and a script to begin with, commented; or the manifest of a script that is there."""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import Problem, RequestError
 from pipeline.files import storage_errors, write_text
+from pipeline.jobs.request import read_request
+from pipeline.settings import Settings
+from pipeline.source.manifest import Manifest
+from pipeline.source.readers import YAML_SUFFIXES, conversion, is_script
+from pipeline.source.script import speakers
 
 _MANIFEST = """\
 # Render with:  podcast render {manifest}
-# Only title and script are required.
+# Only script is required, and title where the script has none.
 
 title: "{title}"
 script: {script}            # a file beside this one, or a list of files
 
-# author: Your Name
-# kind: podcast             # podcast: one episode; audiobook: one file a chapter, headings are spoken
-# language: en              # en, en-gb, de, fr ...
+{author}
+{kind}             # podcast: one episode; audiobook: one file a chapter, headings are spoken
+{language}              # en, en-gb, de, fr ...
 # engine: draft             # draft: at once, on any machine; dia: Dia-1.6B
 # seed: 0                   # another number is another performance
 
-# cast:                     # who speaks with which voice; `podcast voices` lists them
-#   Ann: ada
-#   Bob: ben
-# narrator: clara           # text that is nobody's turn
+{cast}
 
-# deliver:                  # podcast, acx, m4b, wav, flac; the first two lines are the default
-#   - podcast
-#   - m4b
-#   - preset: acx           # a preset with fields of its own
-#     tail_s: 3
+{deliver}
 
 # pauses: {{turn_s: 0.35, paragraph_s: 0.6, scene_s: 1.5}}
 
@@ -39,8 +40,26 @@ script: {script}            # a file beside this one, or a list of files
 # episode: 1
 # read_by: Jane Doe
 # year: 2026
-# description: One or two sentences that players show.
+{description}
 """
+
+_STARTER = {  # what stands there where nothing is known
+    "author": "# author: Your Name",
+    "kind": "# kind: podcast",
+    "language": "# language: en",
+    "cast": """\
+# cast:                     # who speaks with which voice; `podcast voices` lists them
+#   Ann: ada
+#   Bob: ben
+# narrator: clara           # text that is nobody's turn""",
+    "deliver": """\
+# deliver:                  # podcast, acx, m4b, wav, flac; the first two lines are the default
+#   - podcast
+#   - m4b
+#   - preset: acx           # a preset with fields of its own
+#     tail_s: 3""",
+    "description": "# description: One or two sentences that players show.",
+}
 
 _SCRIPT = """\
 # Welcome
@@ -63,6 +82,17 @@ A paragraph without a name goes on in the same voice.
 """
 
 
+def write_new(path: Path, settings: Settings) -> tuple[Path, ...]:
+    """Write the manifest of the script in `path`, or a new manifest and script of that name. Returns what is new.
+
+    Raises `RequestError` rather than overwrite anything, and for a script that is not there or cannot be read.
+    """
+    names_script = is_script(path) or conversion(path, str(path)) is not None
+    if names_script and (path.suffix.lower() not in YAML_SUFFIXES or os.path.lexists(path)):
+        return (write_manifest(path, settings),)
+    return write_starter(path)
+
+
 def write_starter(path: Path) -> tuple[Path, Path]:
     """Write `path`.yaml and `path`.md. Raises `RequestError` rather than overwrite anything."""
     manifest = path if path.suffix in (".yaml", ".yml") else path.with_name(path.name + ".yaml")
@@ -71,17 +101,54 @@ def write_starter(path: Path) -> tuple[Path, Path]:
         if file.exists():
             raise RequestError(Problem(str(file), "is there already.", "Choose another name."))
     title = manifest.stem.replace("-", " ").replace("_", " ").strip().capitalize() or "Untitled"
-    quoted = title.replace("\\", "\\\\").replace('"', '\\"')
     with storage_errors(manifest):
         manifest.parent.mkdir(parents=True, exist_ok=True)
     write_text(script, _SCRIPT)
-    text = _MANIFEST.format(manifest=manifest, title=quoted, script=_yaml_name(script.name))
-    write_text(manifest, text)
+    write_text(manifest, _filled(manifest, title, script, _STARTER))
     return manifest, script
+
+
+def write_manifest(script: Path, settings: Settings) -> Path:
+    """Write the manifest of a script beside it, as the script alone would be rendered, with the voices of its speakers.
+
+    Raises `RequestError` rather than overwrite anything, and for a script that cannot be read.
+    """
+    manifest = script.with_suffix(".yaml")
+    if os.path.lexists(manifest):
+        raise RequestError(Problem(str(manifest), "is there already.", "Change that one, or move it away."))
+    request = read_request(script, settings)
+    if not request.manifest.is_script:
+        raise RequestError(Problem(str(script), "is there already.", "Choose another name."))
+    if request.script is None or not request.script.chapters:
+        raise RequestError(*request.problems)
+    job = request.manifest
+    lines = dict(_STARTER)
+    if job.author:
+        lines["author"] = f"author: {_quoted(job.author)}"
+    if job.kind != "podcast":
+        lines["kind"] = f"kind: {job.kind}"
+    if job.language != "en":
+        lines["language"] = f"language: {job.language}"
+    if job.description:
+        lines["description"] = f"description: {_quoted(job.description)}"
+    if job.deliver != Manifest.model_fields["deliver"].default:
+        lines["deliver"] = f"deliver: [{', '.join(preset.preset for preset in job.deliver)}]"
+    if request.casting is not None and (cast := speakers(request.script)):
+        voices = (f"  {_yaml_name(name)}: {request.casting.roles[name].voice.name}" for name in cast)
+        lines["cast"] = "\n".join(("cast:", *voices, _STARTER["cast"].splitlines()[-1]))
+    write_text(manifest, _filled(manifest, job.title, script, lines))
+    return manifest
+
+
+def _filled(manifest: Path, title: str, script: Path, lines: Mapping[str, str]) -> str:
+    return _MANIFEST.format(manifest=manifest, title=_quoted(title)[1:-1], script=_yaml_name(script.name), **lines)
+
+
+def _quoted(text: str) -> str:
+    """`text` as a YAML scalar on one line."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def _yaml_name(name: str) -> str:
     """`name` as a YAML scalar; quoted unless it is plainly harmless."""
-    if name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        return name
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return name if re.fullmatch(r"[^\W\d_][\w.-]*(?: [\w.-]+)*", name) else _quoted(name)

@@ -40,6 +40,7 @@ MAX_CHILDREN = 255  # in one CTOC
 ITUNES = "----:com.apple.iTunes:"
 MAX_COVER_BYTES = 16 * 2**20
 MAX_COVER_PIXELS = 50_000_000
+_OTHER_COVER = "Give a JPEG or PNG file, at least 2400 pixels square for most shops."
 
 # ISO 639-1 to 639-2/T, which ID3 asks for: the languages books are most read in.
 _CODES = """
@@ -178,13 +179,18 @@ def read_cover(path: Path, shown: str) -> tuple[bytes, str, tuple[int, int]]:
     The bytes are as they are, but for a JPEG in CMYK, which becomes one in RGB. The picture is decoded to the end: a
     broken one shows only in players. `shown` is the file's name in messages. Raises `RequestError`.
     """
-    again = "Give a JPEG or PNG file, at least 2400 pixels square for most shops."
     try:
         with open_regular(path) as file:
             data = file.read(MAX_COVER_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = error.strerror if isinstance(error, OSError) else error
-        raise RequestError(Problem(shown, f"the cover cannot be read ({why}).", again)) from error
+        raise RequestError(Problem(shown, f"the cover cannot be read ({why}).", _OTHER_COVER)) from error
+    return check_cover(data, shown)
+
+
+def check_cover(data: bytes, shown: str) -> tuple[bytes, str, tuple[int, int]]:
+    """The same of the bytes of a picture."""
+    again = _OTHER_COVER
     if len(data) > MAX_COVER_BYTES:
         limit = f"the cover is larger than {MAX_COVER_BYTES // 2**20} MiB."
         raise RequestError(Problem(shown, limit, "Save it with stronger compression."))
@@ -206,6 +212,19 @@ def read_cover(path: Path, shown: str) -> tuple[bytes, str, tuple[int, int]]:
         much = f"the cover has {size[0]} x {size[1]} pixels."
         raise RequestError(Problem(shown, much, "Scale it down: 3000 x 3000 is enough everywhere."))
     return in_rgb, mime, size
+
+
+def as_jpeg(data: bytes) -> bytes:
+    """A picture of a kind that covers cannot have (GIF, WebP) as a JPEG; what is none stays as it is."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("GIF", "WEBP", "BMP", "TIFF")) as picture:
+            if picture.size[0] * picture.size[1] > MAX_COVER_PIXELS:
+                return data
+            target = io.BytesIO()
+            picture.convert("RGB").save(target, "JPEG", quality=92)
+            return target.getvalue()
+    except Exception:  # whatever Pillow raises for a broken file: it is told of as a cover that is none
+        return data
 
 
 def _in_rgb(picture: Image.Image) -> bytes:

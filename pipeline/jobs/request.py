@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.deliver.orders import Cover
-from pipeline.deliver.tags import read_cover
+from pipeline.deliver.tags import as_jpeg, check_cover, read_cover
 from pipeline.engines import TRAITS, DiaMachine, Engine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean
 from pipeline.files import is_inside
@@ -23,6 +23,7 @@ from pipeline.source.edits import Edit, edits_file, load_edits
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.prompts import prompt_problems
 from pipeline.source.readers import is_script, load_script
+from pipeline.source.readers.epub.book import read_book_cover
 from pipeline.source.script import Script, Turn, name_key, speakers
 from pipeline.source.spoken.text import (
     NONVERBAL_TAGS,
@@ -53,6 +54,7 @@ class JobRequest:
     engine: Engine | None
     traits: Traits | None
     problems: tuple[Problem, ...]
+    notes: tuple[Problem, ...] = ()  # of what the script's file brings along
 
     @functools.cached_property
     def unspoken(self) -> tuple[Problem, ...]:
@@ -64,6 +66,8 @@ class JobRequest:
         """What is worth knowing though nothing is wrong."""
         script, casting, traits = self.script, self.casting, self.traits
         return (
+            *self.manifest.notes,
+            *self.notes,
             *(script.warnings if script else ()),
             *(_unheard(self.manifest, script) if script and not script.problems else ()),
             *(casting.warnings if casting else ()),
@@ -76,25 +80,37 @@ class JobRequest:
 def read_request(
     path: Path | str, settings: Settings | None = None, *, engine: str | None = None, allow_outside: bool = False
 ) -> JobRequest:
-    """Read and check a manifest and all it names. Raises `RequestError` where the manifest cannot be read at all."""
+    """Read and check a manifest, or a script without one, and all it names.
+
+    Raises `RequestError` where it cannot be read at all.
+    """
     path, settings = Path(path), settings or load_settings()
     manifest, problems = load_manifest(path, allow_outside=allow_outside)
     check = _Checker(problems)
     if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
         problems.append(problem)
+    name = engine or manifest.engine
+    engine_problems: list[Problem] = []
+    opened = _Checker(engine_problems)(lambda: _open_engine(manifest, name, settings))
+    if opened is not None:
+        manifest = manifest.in_spoken_language(lambda language: not opened.check(language, []))
     edits = check(lambda: _load_edits(manifest, allow_outside=allow_outside))
     script = _load_script(manifest, edits or (), allow_outside=allow_outside)
     problems += script.problems if script else ()
     library = check(lambda: _load_library(path.parent, settings.voices, allow_outside=allow_outside))
-    cover = check(lambda: _load_cover(manifest)) if manifest.cover else None
+    notes: list[Problem] = []
+    cover = (
+        check(lambda: _load_cover(manifest)) if manifest.cover else _Checker(notes)(lambda: _cover_of_book(manifest))
+    )
     casting = check(lambda: _cast(manifest, script, library)) if library else None
-    name = engine or manifest.engine
-    opened = check(lambda: _open_engine(manifest, name, settings))
+    problems += engine_problems
     if casting and name in TRAITS:
         problems += _engine_problems(manifest, casting, TRAITS[name], opened)
     if script and name in TRAITS:
         problems += _script_problems(script, manifest.language, TRAITS[name], library or {})
-    return JobRequest(manifest, script, library, casting, cover, opened, TRAITS.get(name), tuple(problems))
+    return JobRequest(
+        manifest, script, library, casting, cover, opened, TRAITS.get(name), tuple(problems), tuple(notes)
+    )
 
 
 def unsaid(script: Script, language: str, traits: Traits) -> Iterator[tuple[Turn, str]]:
@@ -184,6 +200,19 @@ def _load_cover(manifest: Manifest) -> Cover | None:
     assert manifest.cover is not None
     data, mime, size = read_cover(manifest.file(manifest.cover), manifest.where("cover"))
     return Cover(data, mime, size)
+
+
+def _cover_of_book(manifest: Manifest) -> Cover | None:
+    """The cover of the first script, if that is a book with one. Raises `RequestError` for one that cannot be used."""
+    name = manifest.script[0].file
+    path = manifest.file(name)
+    if path.suffix.lower() != ".epub" or not path.is_file() or manifest.is_outside(name):
+        return None
+    try:
+        picture = read_book_cover(path, str(path))
+    except RequestError:
+        return None  # told with the script
+    return None if picture is None else Cover(*check_cover(as_jpeg(picture), str(path)))
 
 
 def _open_engine(manifest: Manifest, name: str, settings: Settings) -> Engine:

@@ -3,6 +3,7 @@
 running/<name>/
   .lock        held by the watcher that renders, and gone with its process: a claim whose lock is free is anybody's
   <manifest>   moved here by one rename, so that of several watchers one gets it; moved on when all the rest is done
+  .script-alone   names it where it is a script that came without a manifest: all others are companions
   …            copies of its companions
 done/<name>/   or failed/<name>/: all of it, with its report; `<name> 2` for another production under the same name
 
@@ -26,7 +27,19 @@ import filelock
 from pipeline.errors import PodcastError, Problem, RequestError
 from pipeline.files import atomic_path, file_hash, is_inside, set_aside, storage_errors, write_text
 from pipeline.jobs.report import Report, write_report
-from pipeline.night.inbox import LOCK, WHOLE, Drop, companions_in, manifest_in, manifests_in, stamp_of
+from pipeline.night.inbox import Drop
+from pipeline.night.listing import (
+    ALONE,
+    LOCK,
+    OURS,
+    WHOLE,
+    companions_in,
+    jobs_of_claim,
+    manifest_in,
+    mark_alone,
+    name_alone,
+    stamp_of,
+)
 from pipeline.source.manifest import load_manifest
 from pipeline.workspace import Folders, Production, job_name
 
@@ -62,6 +75,11 @@ class Claim:
     due_s: float = 0.0  # when to go on with it
 
     @property
+    def is_alone(self) -> bool:
+        """Whether it is a script without a manifest."""
+        return name_alone(self.folder) == self.manifest.name
+
+    @property
     def folder(self) -> Path:
         """Where the manifest and copies of its companions lie while it is rendered."""
         return self.folders.running / self.name
@@ -91,7 +109,8 @@ class Claim:
         target = place(self.folders.failed if outcome.error else self.folders.done, self.name, self.manifest)
         target.mkdir(parents=True, exist_ok=True)
         for name in _files(self.folder):
-            if name != self.manifest.name and file_hash(target / name) != file_hash(self.folder / name):
+            is_ours = name in (self.manifest.name, *_result_names(self.name))  # those of an earlier drop are replaced
+            if not is_ours and file_hash(target / name) != file_hash(self.folder / name):
                 _copy(self.folder / name, target / name)
         if (self.folder / WHOLE).exists():
             self._move_rest(target)
@@ -99,6 +118,8 @@ class Claim:
         if outcome.error:
             text = f"{outcome.error}\n\n{_MEND}\n"
             write_text(target / f"{self.name}.error.txt", text)
+        if self.is_alone:
+            mark_alone(target, self.manifest.name)
         with suppress(FileNotFoundError):  # somebody took it away while it was rendered
             self.manifest.replace(target / self.manifest.name)
 
@@ -110,7 +131,7 @@ class Claim:
             for name in (*names, *links):
                 path = Path(place, name)
                 relative = path.relative_to(self.folder)
-                if relative.as_posix() not in copies and name not in (LOCK, WHOLE) and path != self.manifest:
+                if relative.as_posix() not in copies and name not in OURS and path != self.manifest:
                     (target / relative).parent.mkdir(parents=True, exist_ok=True)
                     path.rename(target / relative)
 
@@ -127,6 +148,8 @@ class Claim:
             left = set(_files(self.folder)) - companions_in(failed, self.manifest.name)
             for name in (*own, *sorted(left)):
                 stayed += _remove(failed / name, self.folders.failed)
+            if (alone := name_alone(failed)) is not None and not (failed / alone).exists():
+                stayed += _remove(failed / ALONE, self.folders.failed)
         return stayed + clear(self.folders, self.name, shared)
 
     def release(self) -> None:
@@ -159,7 +182,7 @@ def place(parent: Path, name: str, manifest: Path) -> Path:
     production, copy = _production(manifest), file_hash(manifest)
     for number in count(1):
         folder = _numbered(parent, name, number)
-        there = manifests_in(folder)
+        there = list(jobs_of_claim(folder, {}).jobs)
         if os.path.lexists(folder) and not folder.is_dir():
             continue  # something else stands there
         if not there or copy is None:
@@ -201,6 +224,7 @@ def claim(folders: Folders, drop: Drop, known: frozenset[str]) -> Claim | None:
         if manifest_in(folder, drop.name) is not None:  # of a watcher that died a moment ago
             lock.release()
             return None
+        mark_alone(folder, drop.manifest.name if drop.is_alone else None)
         drop.manifest.rename(manifest)
     except OSError as error:
         clear(folders, drop.name, set(_files(folder)))
@@ -218,6 +242,7 @@ def claim_folder(folders: Folders, drop: Drop) -> None:
     """
     assert drop.folder is not None
     try:
+        mark_alone(drop.folder, drop.manifest.name if drop.is_alone else None)
         with suppress(FileExistsError):
             (drop.folder / WHOLE).open("x").close()
         drop.folder.rename(folders.running / drop.name)
@@ -248,7 +273,7 @@ def clear(folders: Folders, name: str, shared: Collection[str]) -> list[str]:
         is_delivered = copy is not None and copy in {file_hash(place / file) for place in places}
         if is_delivered and file not in shared and dropped == copy:
             stayed += _remove(folders.inbox / file, folders.inbox)
-        if is_delivered or (copy is not None and dropped == copy):
+        if is_delivered or (copy is not None and dropped == copy) or file in _result_names(name):
             stayed += _remove(folder / file, folder)
     if not list(_files(folder)):
         shutil.rmtree(folder, ignore_errors=True)

@@ -19,9 +19,10 @@ from typing import Any, Literal
 from pipeline.errors import Problem, StorageError
 from pipeline.files import read_bytes, read_json, write_json
 from pipeline.jobs.report import Report, read_report
+from pipeline.night.inbox import Inbox
 from pipeline.takes.render import HERE, DeviceWork, Ear
 from pipeline.words import counted
-from pipeline.workspace import VOICES, Folders, Workspace, workspaces
+from pipeline.workspace import Folders, Workspace, workspaces
 
 _LONGEST_ERROR = 10_000  # characters of an error text
 _DROP_FOLDERS = ".drop-folders.json"  # in the output folder
@@ -207,12 +208,12 @@ def make_digest(
     )
 
 
-def latest_digest(output: Path, folder: Path | None = None, hours: float = 24) -> Digest:
-    """The digest of the last hours, with what failed and what waits in `folder`; without, in all that were watched."""
+def latest_digest(output: Path, inbox: Inbox | None = None, hours: float = 24) -> Digest:
+    """The digest of the last hours, with what failed and waits around `inbox`; without, in all that were watched."""
     now = datetime.now().astimezone()
-    drops = drop_folders(output) if folder is None else [folder]
-    waiting = [name for drop in drops for name in names_waiting(drop)]
-    failed = [Folders(drop).failed for drop in drops]
+    inboxes = [Inbox(Folders(folder)) for folder in drop_folders(output)] if inbox is None else [inbox]
+    waiting = [name for each in inboxes for name in names_waiting(each)]
+    failed = [each.folders.failed for each in inboxes]
     return make_digest(output, since=now - timedelta(hours=hours), now=now, failed_folders=failed, waiting=waiting)
 
 
@@ -236,20 +237,12 @@ def _noted(output: Path) -> list[str]:
     return [name for name in names if isinstance(name, str) and "\0" not in name]
 
 
-def names_waiting(folder: Path) -> list[str]:
-    """Manifests in a drop folder's inbox, and in folders there. None is opened, so scripts in YAML are among them."""
-    inbox = Folders(folder).inbox
-    inside: dict[str, list[str]] = {}
-    for path in inbox.glob("[!.]*/[!.]*.y*ml"):
-        inside.setdefault(path.parent.name, []).append(path.relative_to(inbox).as_posix())
-    # A folder with several is no job.
-    folders = (paths[0] for name, paths in inside.items() if len(paths) == 1 and name != VOICES)
-    return sorted([*(path.name for path in inbox.glob("[!.]*.y*ml")), *folders])
-
-
-def names_claimed(folder: Path) -> list[str]:
-    """The jobs that were taken from a drop folder's inbox and are not done yet."""
-    return sorted({path.parent.name for path in Folders(folder).running.glob("[!.]*/[!.]*.y*ml")})
+def names_waiting(inbox: Inbox) -> list[str]:
+    """Manifests in a drop folder's inbox, and in folders there, and scripts without one."""
+    try:
+        return sorted(drop.place for drop in inbox.look(0.0).drops)
+    except OSError:  # whoever watches it tells of it
+        return []
 
 
 def disk_used(workspace: Workspace) -> Disk:

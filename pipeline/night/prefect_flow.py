@@ -43,6 +43,7 @@ from pipeline.jobs.stages import OnProgress, no_bars
 from pipeline.jobs.status import Board, share_done
 from pipeline.logs import log_to, note
 from pipeline.night.digest import latest_digest
+from pipeline.night.inbox import Inbox
 from pipeline.night.page import digest_markdown, write_digest
 from pipeline.night.prefect_logs import make_plain, tell_failure, tell_run
 from pipeline.night.watch import EVERY_ENGINE, render_with, watch
@@ -154,7 +155,7 @@ def _bulk(settings: Settings, engines: Collection[str], at_once: int = AT_ONCE) 
 
 def _digest_artifact(output: Path, folder: Path | None) -> dict[str, Any]:
     """Write the digest, with what failed and waits in the drop folder, and show it in Prefect."""
-    digest = latest_digest(output, folder)
+    digest = latest_digest(output, None if folder is None else Inbox(Folders(folder)))
     write_digest(output, digest)
     create_markdown_artifact(digest_markdown(digest), key="digest", description=digest.verdict)
     return digest.as_dict()

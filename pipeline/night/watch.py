@@ -20,12 +20,13 @@ from pipeline.jobs.report import Report, file_lines
 from pipeline.jobs.stages import Bars
 from pipeline.jobs.status import Board, JobStatus
 from pipeline.night.claims import Outcome
-from pipeline.night.digest import latest_digest, names_claimed, names_waiting, remember_drop_folder
+from pipeline.night.digest import latest_digest, remember_drop_folder
+from pipeline.night.inbox import Inbox
 from pipeline.night.page import write_digest
 from pipeline.night.watcher import DropFolder, Render, Watcher
 from pipeline.threads import every
 from pipeline.words import clock
-from pipeline.workspace import Folders, job_name
+from pipeline.workspace import Folders
 
 EVERY_ENGINE = ("draft", "dia")  # what a drop folder may ask for
 _SHOW_S = 2.0
@@ -73,12 +74,13 @@ def watch(
     """
     output = drops.settings.output
     said: set[str] = set()  # of the digest
+    inbox = Inbox(Folders(drops.root))  # as the digest sees it, which reads again only what has changed
 
     def finished(outcome: Outcome) -> None:
         for line in _lines(outcome, output):
             drops.say(line)
         try:
-            write_digest(output, latest_digest(output, drops.root))
+            write_digest(output, latest_digest(output, inbox))
         except Exception as error:  # whatever it is, the next job goes on
             if str(error) not in said:
                 said.add(str(error))
@@ -96,9 +98,17 @@ def watch(
 def showing(board: Board, folder: Path, note: str) -> Iterator[None]:
     """Have on `board` what waits in a drop folder, with `note`, and what was taken from there."""
 
+    inbox = Inbox(Folders(folder))
+
     def show() -> None:
-        waits = [JobStatus(job_name(Path(name)), name, "waits", 0.0, note=note) for name in names_waiting(folder)]
-        claims = [JobStatus(name, name, "claimed", 0.0, note="begins soon") for name in names_claimed(folder)]
+        try:
+            scene = inbox.look(0.0)
+        except OSError:  # the watcher tells of it
+            return
+        waits = [JobStatus(drop.name, drop.place, "waits", 0.0, note=note) for drop in scene.drops]
+        claims = [
+            JobStatus(name, name, "claimed", 0.0, note="begins soon") for name, drop in scene.claimed.items() if drop
+        ]
         board.lies_in_inbox([*claims, *waits])
 
     show()

@@ -44,9 +44,10 @@ class DropFolder:
     """A drop folder, and how it is looked after.
 
     `at_once` manifests are rendered side by side. One is taken when it and all that it names have not changed for
-    `settle_s`; one with problems when nothing of it has changed for `patience_s`, and then it fails; one whose window
-    (the settings', else its own) is closed waits. `poll` looks for changes where the system reports none, as on network
-    folders. `say` gets what a person should know, a line each.
+    `settle_s`; one with problems when nothing of it has changed for `patience_s`, and then it fails; a script without
+    a manifest then, too, as one may be on its way; one whose window (the settings', else its own) is closed waits.
+    `poll` looks for changes where the system reports none, as on network folders. `say` gets what a person should know,
+    a line each.
     """
 
     root: Path
@@ -133,7 +134,7 @@ class Watcher:
             self._say_once("", f"{self._folders.root}: cannot be read ({error.strerror or error}). It is tried again.")
             return True
         self._hindrances.pop("", None)
-        ours = set(self._claims)
+        ours, ended = set(self._claims), len(self._outcomes)
         self._reap(scene, stop)
         for stray, still_s in scene.strays.items():
             if self._once or still_s >= self._drops.patience_s:
@@ -142,7 +143,7 @@ class Watcher:
             if claimed.name not in self._renders and self._drops.clock() >= claimed.due_s:
                 self._go_on(claimed, scene, threads)
         self._take_over(scene)
-        left = self._take(scene, ours)
+        left = self._take(scene, ours) or len(self._outcomes) > ended  # another may have waited for its name
         return left or bool(self._claims) or bool(self._moved)
 
     @property
@@ -181,9 +182,9 @@ class Watcher:
                 self._claim(drop, scene)
             else:
                 left = True
-                if self._once and drop.problems:  # whoever waits for the end wants to know what for
-                    what = f"{drop.problems[0].what} That may come yet, and is waited for."
-                    self._say_once(drop.name, f"{drop.name}: {what}")
+                if self._once and (drop.problems or drop.is_alone):  # whoever waits for the end wants to know what for
+                    what = drop.problems[0].what if drop.problems else f"no manifest names {drop.place}."
+                    self._say_once(drop.name, f"{drop.name}: {what} That may come yet, and is waited for.")
         return left
 
     def _is_due(self, drop: Drop) -> bool:

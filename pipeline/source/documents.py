@@ -176,10 +176,13 @@ class Located:
     keys: dict[YamlPath, tuple[int, int]] = field(default_factory=dict)  # and each key
 
     def where(self, *path: str | int) -> str:
-        """The place of the value at `path`, or of the nearest value around it: `manifests/dune.yaml:14`."""
+        """The place of the value at `path`, or of the nearest value around it: `manifests/dune.yaml:14`.
+
+        It is the file alone where nothing of it is written anywhere.
+        """
         while path and path not in self.lines:
             path = path[:-1]
-        return f"{self.shown}:{self.lines.get(path, 1)}"
+        return f"{self.shown}:{self.lines[path]}" if path in self.lines else self.shown
 
 
 def read_yaml(text: str, shown: str) -> Located:

@@ -1,14 +1,13 @@
 """Manifest: the request file, checked strictly at the edge.
 
-In: a YAML file. Out: a frozen `Manifest`, or every problem in it at once, each with its line. Knows no voices or text;
-`job.py` checks those against it.
+In: the keys of a YAML file, or those of a script alone. Out: a frozen `Manifest`, or every problem in it at once, each
+with its line. Knows no voices or text; `job.py` checks those against it.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,16 +23,16 @@ from pydantic import (
 )
 
 from pipeline.engines import DiaSound
-from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_mean
+from pipeline.errors import InvalidValueError, Problem, did_you_mean
 from pipeline.files import is_inside
-from pipeline.source.documents import Located, YamlPath, plain_problems, read_text, read_yaml
+from pipeline.source.documents import Located, YamlPath, plain_problems
+from pipeline.source.keys import LANGUAGE, LONGEST_TITLE, foreign_language, read_keys
 from pipeline.source.presets import PRESETS, Preset
 from pipeline.source.script import Reading, name_key
 from pipeline.source.speakers.forms import Form
 from pipeline.window import Window
 from pipeline.workspace import Production
 
-_SCRIPT_SUFFIXES = (".md", ".markdown", ".txt", ".fountain", ".spmd", ".srt", ".vtt")
 Seconds = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]
 
 
@@ -99,7 +98,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
-    title: str = Field(min_length=1, max_length=500)
+    title: str = Field(min_length=1, max_length=LONGEST_TITLE)
     script: tuple[ScriptFile, ...] = Field(min_length=1)
     author: str = ""
     kind: Literal["podcast", "audiobook"] = "podcast"
@@ -130,6 +129,7 @@ class Manifest(BaseModel):
 
     _located: Located = PrivateAttr()
     _path: Path = PrivateAttr()
+    _notes: tuple[Problem, ...] = PrivateAttr(())
 
     @field_validator("deliver", mode="before")
     @classmethod
@@ -182,7 +182,7 @@ class Manifest(BaseModel):
     @field_validator("language")
     @classmethod
     def _language_code(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", value):
+        if not LANGUAGE.fullmatch(value):
             raise InvalidValueError(f'"{value[:40]}" is no language code.', "Write one such as en, en-gb or de.")
         return value
 
@@ -200,9 +200,27 @@ class Manifest(BaseModel):
         """The manifest file."""
         return self._path
 
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        """What its script says of itself and cannot be used."""
+        return self._notes
+
+    @property
+    def is_script(self) -> bool:
+        """Whether there is no such file, but only the script that was given in place of it."""
+        return [script.file for script in self.script] == [self._path.name]
+
     def where(self, *path: str | int) -> str:
-        """`file:line` of a key."""
+        """`file:line` of a key; of one that is not written there, the file, or the nearest key around it."""
         return self._located.where(*path)
+
+    def in_spoken_language(self, speaks: Callable[[str], bool]) -> Manifest:
+        """In English, and with a note, where the language is only the script's own word and nobody speaks it."""
+        if ("language",) in self._located.lines or speaks(self.language):
+            return self
+        manifest = self.model_copy(update={"language": "en"})
+        manifest._notes = (*self._notes, foreign_language(self.where("language"), self.language))
+        return manifest
 
     def readings(self) -> tuple[Reading, ...]:
         """How each file of the script is read."""
@@ -256,7 +274,7 @@ class Manifest(BaseModel):
 
     def is_outside(self, name: str) -> bool:
         """Whether a path written in the manifest leaves its folder, also through a link."""
-        return not is_inside(self.file(name), self._path.parent)
+        return not self.is_script and not is_inside(self.file(name), self._path.parent)
 
     def file(self, name: str) -> Path:
         """A path written in the manifest, found from the manifest's folder."""
@@ -264,24 +282,14 @@ class Manifest(BaseModel):
 
 
 def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Manifest, list[Problem]]:
-    """The manifest in `path` and all that is wrong with it.
+    """The manifest in `path`, or that of a script in `path`, and all that is wrong with it.
 
-    Keys with problems stand at their defaults in the manifest, so that what refers to the others can still be checked
-    and reported with them. Raises `RequestError` where the file cannot be read as YAML at all.
+    What it is silent about is as its first script says of itself. Keys with problems stand at their defaults in the
+    manifest, so that what refers to the others can still be checked and reported with them. Raises `RequestError` where
+    the file can be read neither as YAML nor as a script.
     """
     path = Path(path)
-    two_lines = f'Give a manifest that names it, of two lines: "title: {path.stem}" and "script: {path.name}".'
-    script = RequestError(Problem(str(path), "this is a script, and no manifest.", two_lines))
-    if path.suffix.lower() in _SCRIPT_SUFFIXES and path.is_file():
-        raise script
-    located = read_yaml(read_text(path, str(path)), str(path))
-    if is_yaml_script(located.data):
-        raise script
-    if not isinstance(located.data, dict):
-        raise RequestError(
-            Problem(f"{path}:1", 'a manifest holds "key: value" lines.', 'It needs at least "title:" and "script:".')
-        )
-    data = {key: value for key, value in located.data.items() if value is not None}
+    located, data, notes = read_keys(path)
     problems: list[Problem] = []
     kept = data
     try:
@@ -291,7 +299,7 @@ def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Man
         wrong = {detail["loc"][0] for detail in error.errors() if detail["loc"]}
         kept = {key: value for key, value in data.items() if key not in wrong}
         manifest = Manifest.model_validate({"title": "untitled", "script": [""]} | kept)
-    manifest._located, manifest._path = located, path
+    manifest._located, manifest._path, manifest._notes = located, path, notes
     problems += [
         Problem(manifest.where("script", index), "no script is named here.", "Write the name of a file.")
         for index, script in enumerate(manifest.script)
@@ -328,13 +336,6 @@ def _contradictions(manifest: Manifest) -> Iterator[Problem]:
             other = next(name for name, keys in lists.items() if key in keys)
             what = f'"{name}" is an alias of {path[1]}, and in {other}: it is somebody of its own.'
             yield Problem(where, what, "Keep one of the two.")
-
-
-def is_yaml_script(data: Any) -> bool:
-    """Whether YAML holds a script: a list of turns, or chapters or turns by that name."""
-    if isinstance(data, list):
-        return bool(data) and all(isinstance(turn, dict) and not {"title", "script"} & set(turn) for turn in data)
-    return isinstance(data, dict) and "script" not in data and ("chapters" in data or "turns" in data)
 
 
 def _outside(manifest: Manifest) -> list[Problem]:

@@ -43,6 +43,16 @@ class Reading:
         return self.aliases.get(key) or next((known for known in self.cast if name_key(known) == key), None)
 
 
+@dataclass(frozen=True)
+class Metadata:
+    """What a script file tells of itself; "" where it says nothing. `language` is a code such as "en" or "de-AT"."""
+
+    title: str = ""
+    author: str = ""
+    language: str = ""
+    description: str = ""
+
+
 def name_key(name: str) -> str:
     """What names are compared by: `ANN` and `Ann` are one."""
     return unicodedata.normalize("NFC", " ".join(name.split())).casefold()

@@ -115,6 +115,34 @@ def test_a_transcript_needs_two_lines(tmp_path: Path) -> None:
         assert container.metadata["title"] == "Episode 12"
 
 
+def test_a_script_is_a_job_without_a_manifest(tmp_path: Path) -> None:
+    """Alone, and beside manifests; `plan` and `check` take it too, and what it made is not unused."""
+    (tmp_path / "01_the-storm.md").write_text("Ann: It blows.\n\nBob: It does.\n\nAnn: It does not stop.\n")
+    (tmp_path / "turns.yaml").write_text("- Ann: Hello.\n- Bob: Hi.\n")
+    (tmp_path / "book.md").write_text("---\ntitle: A Book\nauthor: Jo Reed\n---\n\nOnce upon a time.\n")
+    (tmp_path / "m.yaml").write_text("script: book.md\ndeliver: podcast\n")
+    names = ("01_the-storm.md", "turns.yaml", "book.md", "m.yaml")
+    for name in names:
+        assert run_podcast("plan", name, cwd=tmp_path).returncode == 0
+        checked = run_podcast("check", name, "--json", cwd=tmp_path)
+        assert checked.returncode == 0, checked.stderr
+    result = run_podcast("render", *names, "--engine", "tone", "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    reports = {report["job"]: report for report in json.loads(result.stdout)}
+    assert {job: report["title"] for job, report in reports.items()} == {
+        "01_the-storm": "The storm", "turns": "Turns", "book": "A Book", "m": "A Book",
+    }  # fmt: skip
+    assert reports["01_the-storm"]["voices"].keys() == {"Ann", "Bob"}
+    assert (tmp_path / "output/book/m4b/Jo Reed/A Book/A Book.m4b").is_file()
+    assert (tmp_path / "output/m/podcast/Jo Reed/A Book/A Book.mp3").is_file()
+    cleaned = run_podcast("clean", "--json", cwd=tmp_path)
+    assert cleaned.returncode == 0, cleaned.stderr
+    assert json.loads(cleaned.stdout)["bytes"] == 0
+    (tmp_path / "turns.yaml").unlink()
+    cleaned = run_podcast("clean", "--json", cwd=tmp_path)
+    assert [job["job"] for job in json.loads(cleaned.stdout)["jobs"]] == ["turns"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [(["--help"], 0), (["--version"], 0), (["nonsense"], 2), (["render"], 2), (["render", "nope.yaml"], 2)],

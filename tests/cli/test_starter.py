@@ -36,3 +36,48 @@ def test_the_next_command_can_be_pasted(tmp_path: Path) -> None:
     answer = run_podcast("new", "My Show's", cwd=tmp_path)
     following = answer.stderr.splitlines()[-1].removeprefix("Next: podcast ")
     assert run_podcast(*shlex.split(following), "--engine", "tone", cwd=tmp_path).returncode == 0
+
+
+def test_a_manifest_of_a_script_renders_as_the_script_alone(tmp_path: Path) -> None:
+    """With what the script says of itself and the voices that its speakers have; every key it shows is a real one."""
+    text = "---\ntitle: 'The \\ \"Storm\"'\nauthor: Jo Reed\nlanguage: en-gb\ndescription: |\n  Wind.\n  Rain.\n---\n\n"
+    text += "**Ann:** It blows.\n\n**Dr. No:** It does.\n\n**Ann:** Still.\n\n**#Who?:** Me.\n\n**#Who?:** And me.\n"
+    (tmp_path / "my book.md").write_text(text)
+    alone = json.loads(run_podcast("plan", "my book.md", "--json", cwd=tmp_path).stdout)
+    answer = run_podcast("new", "my book.md", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    manifest = tmp_path / "my book.yaml"
+    data = yaml.safe_load(manifest.read_text())
+    assert data | {"cast": 0} == {
+        "title": 'The \\ "Storm"', "script": "my book.md", "author": "Jo Reed", "language": "en-gb",
+        "description": "Wind.\nRain.", "cast": 0,
+    }  # fmt: skip
+    assert {"Ann", "Dr. No"} <= set(data["cast"])
+    following = shlex.split(answer.stderr.splitlines()[-1].removeprefix("Next: podcast render "))
+    planned = json.loads(run_podcast("plan", *following, "--json", cwd=tmp_path).stdout)
+    assert [chunk["key"] for chunk in planned["chunks"]] == [chunk["key"] for chunk in alone["chunks"]]
+    assert planned["title"] == alone["title"]
+    again = run_podcast("new", "my book.md", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+
+
+def test_only_of_a_script_that_is_there_a_manifest_is_written(tmp_path: Path) -> None:
+    """And never over the script, or over another manifest."""
+    (tmp_path / "turns.yml").write_text("- Ann: Hello.\n")
+    (tmp_path / "show.yaml").write_text("- Ann: Hello.\n")
+    (tmp_path / "job.yml").write_text("title: T\nscript: turns.yml\n")
+    assert run_podcast("new", "turns.yml", cwd=tmp_path).returncode == 0
+    assert yaml.safe_load((tmp_path / "turns.yaml").read_text())["cast"].keys() == {"Ann"}
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for name, why in (
+        ("show.yaml", "is there already"),
+        ("job.yml", "is there already"),
+        ("turns.yml", "is there already"),
+        ("gone.md", "there is no such file"),
+        ("gone.epub", "there is no such file"),
+    ):
+        refused = run_podcast("new", name, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert why in refused.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

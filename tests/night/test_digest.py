@@ -22,9 +22,11 @@ from pipeline.jobs.job import open_job
 from pipeline.jobs.report import Gap, Report
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.night.digest import Digest, Disk, Failure, JobNight, latest_digest, make_digest
+from pipeline.night.inbox import Inbox
 from pipeline.night.page import digest_html, digest_markdown, write_digest
 from pipeline.settings import Settings
 from pipeline.takes.render import DeviceWork, Ear
+from pipeline.workspace import Folders
 from tests.support.commands import MakeJob
 
 ZONE = timezone(timedelta(hours=1))
@@ -373,7 +375,7 @@ def test_a_real_night(make_job: MakeJob, settings: Settings) -> None:
     drop = settings.output.parent / "drop"
     (drop / "inbox").mkdir(parents=True)
     (drop / "inbox/more.yaml").touch()
-    digest = latest_digest(settings.output, drop)
+    digest = latest_digest(settings.output, Inbox(Folders(drop)))
     assert digest.verdict == "1 job done, 1 waiting"
     assert write_digest(settings.output, digest) == settings.output / "digest.html"
     read: Mapping[str, Any] = json.loads((settings.output / "digest.json").read_text())

@@ -27,18 +27,30 @@ def test_the_higher_priority_goes_first(shop: Shop) -> None:
     assert [name for name, _text in shop.rendered] == ["urgent.yaml", "early.yaml", "late.yaml"]
 
 
-def test_what_is_no_manifest_is_left_alone(shop: Shop) -> None:
-    """Hidden and half-written files and scripts in YAML stay where they are."""
-    names = [".one.yaml", ".one.yaml.X8f3Qa", "two.yaml.part", "three.yaml~", "four.yaml.crdownload", "notes.txt"]
+def test_what_is_no_job_is_left_alone(shop: Shop) -> None:
+    """Hidden and half-written files, read-me files, results, edits of nobody, lists and JSON that are no scripts."""
+    names = [".one.yaml", ".one.yaml.X8f3Qa", "two.yaml.part", "three.yaml~", "four.yaml.crdownload", ".five.md"]
+    names += [
+        "six.md.part",
+        "README.md",
+        "readme.de.txt",
+        "LICENSE.txt",
+        "notes.txt",
+        "seven.error.txt",
+        "x.edits.yaml",
+    ]
+    names += ["eight.report.md", "eight.report.json", "nine.json", "ten.yml", "cover.jpg"]
     for name in names:
-        (shop.inbox / name).write_text("title: x\nscript: x.md\n")
-    (shop.inbox / "chapters.yaml").write_text("chapters: [{turns: [{text: Hello}]}]\n")
-    (shop.inbox / "list.yml").write_text("- turns: [{text: Hello}]\n")
+        (shop.inbox / name).write_text("[1, 2]" if name in ("nine.json", "ten.yml") else "title: x\nscript: x.md\n")
     (shop.inbox / "folder.yaml").mkdir()
+    (shop.inbox / "folder.md").mkdir()
     assert shop.waiting() == []
     assert shop.drain() == []
-    assert len(shop.files("inbox")) == len(names) + 2
+    assert len(shop.files("inbox")) == len(names)
 
+
+def test_a_script_in_yaml_that_a_manifest_names_is_no_job(shop: Shop) -> None:
+    (shop.inbox / "chapters.yaml").write_text("chapters: [{turns: [{text: Hello}]}]\n")
     shop.drop("five", None, script="chapters.yaml")
     assert [outcome.name for outcome in shop.drain()] == ["five"]
     assert "done/five/chapters.yaml" in shop.files()
@@ -141,11 +153,12 @@ def test_a_folder_that_is_no_job_is_told_of(shop: Shop, tmp_path: Path) -> None:
     for folder, manifests in (
         ("two", ("a.yaml", "b.yaml")),
         ("none", ()),
+        ("texts", ("other.md",)),
         ("deep/er", ("c.yaml",)),
         ("voices/mine", ()),
     ):
         (shop.inbox / folder).mkdir(parents=True)
-        (shop.inbox / folder / "text.md").write_text("Words.")
+        (shop.inbox / folder / ("picture.jpg" if folder == "none" else "text.md")).write_text("Words.")
         for name in manifests:
             (shop.inbox / folder / name).write_text('{"title": "A test", "script": "text.md"}')
     (tmp_path / "elsewhere").mkdir()
@@ -159,6 +172,7 @@ def test_a_folder_that_is_no_job_is_told_of(shop: Shop, tmp_path: Path) -> None:
         f"inbox/deep: {none} {hint}",
         "inbox/link: the folder is a link. Drop the folder itself.",
         f"inbox/none: {none} {hint}",
+        f"inbox/texts: {none} Of 2 scripts each needs a folder of its own.",
         f"inbox/two: it holds 2 manifests. {hint}",
     ]
     assert shop.files("inbox") == before

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import EngineError, PodcastError, Problem, RequestError, StorageError
 from pipeline.workspace import job_name
-from tests.support.commands import PODCAST, REPOSITORY, run_podcast
+from tests.support.commands import PODCAST, REPOSITORY, SCRIPT, run_podcast
 from tests.support.processes import WAIT_S, until
 from tests.support.served import PREFECT, Served, family, serving, write_show
 
@@ -45,29 +45,35 @@ def test_an_error_of_the_program_is_told_as_one() -> None:
 
 
 @pytest.mark.slow
-def test_a_deployment_run_renders_the_same_takes_as_the_command(served: Served) -> None:
-    """Byte for byte, with a progress artifact and the report at the end; everything listens on loopback."""
-    result = served.prefect("deployment", "run", "podcast/render", "--param", "manifest=manifests/show.yaml", "--watch")
+@pytest.mark.parametrize(("name", "files"), [("show.yaml", 9), ("alone.md", 12)])
+def test_a_deployment_run_renders_the_same_takes_as_the_command(served: Served, name: str, files: int) -> None:
+    """Byte for byte, with a progress artifact and the report at the end; everything listens on loopback.
+
+    So it does of a script without a manifest.
+    """
+    (served.folder / "manifests/alone.md").write_text(SCRIPT)
+    stem = Path(name).stem
+    result = served.prefect("deployment", "run", "podcast/render", "--param", f"manifest=manifests/{name}", "--watch")
     assert result.returncode == 0, result.stdout + result.stderr + served.said.read_text()
-    report = json.loads((served.folder / "output/show/report.json").read_text())
+    report = json.loads((served.folder / f"output/{stem}/report.json").read_text())
     assert report["status"] == "done"
     assert report["takes"]["rendered"] == report["takes"]["total"] == 4
-    other = run_podcast("render", "manifests/show.yaml", "--out", "other", cwd=served.folder)
+    other = run_podcast("render", f"manifests/{name}", "--out", "other", cwd=served.folder)
     assert other.returncode == 0
     hashes = [
         {
             path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in (root / "show").rglob("*")
+            for path in (root / stem).rglob("*")
             if path.suffix in (".flac", ".mp3", ".m4b", ".vtt", ".srt")
         }
         for root in (served.folder / "output", served.folder / "other")
     ]
     assert hashes[0] == hashes[1]
-    assert len(hashes[0]) == 4 + 2 + 1 + 2
+    assert len(hashes[0]) == files
 
     artifacts = _artifacts(served)
     assert artifacts["progress"][-1] == 100.0
-    assert artifacts["report"][-1] == (served.folder / "output/show/report.md").read_text()
+    assert artifacts["report"][-1] == (served.folder / f"output/{stem}/report.md").read_text()
 
     listening = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.pid in family(served)]
     assert listening

@@ -16,10 +16,12 @@ from pipeline.jobs.report import Report
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.jobs.status import Board
 from pipeline.night.digest import latest_digest
-from pipeline.night.watch import watch
+from pipeline.night.inbox import Inbox
+from pipeline.night.watch import showing, watch
 from pipeline.night.watcher import DropFolder, Watcher
 from pipeline.settings import Settings
 from pipeline.window import parse_window
+from pipeline.workspace import Folders, Workspace
 from tests.support.commands import SCRIPT
 from tests.support.processes import WAIT_S, until
 from tests.support.shop import REPORT, Running, Shop
@@ -269,6 +271,28 @@ def test_real_jobs(shop: Shop, settings: Settings) -> None:
     (again,) = watcher.run(threading.Event(), once=True)
     assert again.report is not None
     assert again.report.takes.reused == first.report.takes.total
+
+
+def test_a_script_alone_waits_is_rendered_and_summed_up(shop: Shop, settings: Settings) -> None:
+    """With a real job: on the board and in the digest, and what it made is known when it comes again."""
+    (shop.inbox / "01_my-show.md").write_text(SCRIPT)
+
+    def render(manifest: Path, done: Path) -> Report:
+        return render_job(open_job(manifest, settings, engine="tone", owner=done), Conditions(jobs=1))
+
+    drops = replace(shop.drops(), settings=settings)
+    board = Board(settings.output)
+    assert latest_digest(settings.output, Inbox(Folders(shop.folder))).waiting == ("01_my-show.md",)
+    with showing(board, shop.folder, "in the inbox"):
+        assert [(job.job, job.title, job.state) for job in board.jobs()] == [("01_my-show", "01_my-show.md", "waits")]
+    for reused in (False, True):
+        (outcome,) = watch(drops, render, board, threading.Event(), once=True)
+        assert outcome.report is not None
+        assert outcome.report.title == "My show"
+        assert (outcome.report.takes.reused == outcome.report.takes.total) == reused
+        (shop.folder / "done/01_my-show/01_my-show.md").rename(shop.inbox / "01_my-show.md")
+    assert latest_digest(settings.output).verdict == "1 job done, 1 waiting"
+    assert Workspace(settings.output, "01_my-show").manifests == [shop.folder / "done/01_my-show/01_my-show.md"]
 
 
 def test_what_becomes_of_the_folder_is_said_shown_and_summed_up(shop: Shop) -> None:

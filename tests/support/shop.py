@@ -53,7 +53,8 @@ class Shop:
         """Stands where a job is rendered."""
         assert done.parent.parent == self.folder / "done"
         assert manifest.name == done.name
-        named = json.loads(manifest.read_text())["script"]
+        data = json.loads(manifest.read_text()) if manifest.suffix in (".yaml", ".yml") else []
+        named = data["script"] if isinstance(data, dict) else manifest.name  # a script alone
         self.rendered.append((manifest.name, (manifest.parent / named).read_text()))
         self.during(manifest)
         return REPORT.model_copy(update={"status": self.status, "problems": tuple(self.problems)})

@@ -92,10 +92,6 @@ WRONG = [
     wrong("empty manifest", "", ("job.yaml:1", 'needs at least "title:" and "script:"')),
     wrong("only a comment", "# nothing\n", ("job.yaml:1", 'needs at least "title:" and "script:"')),
     wrong("a list", "- title: A test\n- script: job.md\n", ("job.yaml:1", 'needs at least "title:"')),
-    wrong(
-        "script of turns", "turns:\n- Ann: Hello.\n", ("job.yaml", "this is a script, and no manifest. Give a manifest")
-    ),
-    wrong("script in a list", "- Ann: Hello.\n", ("job.yaml", "this is a script, and no manifest. Give a manifest")),
     wrong("plain words", "A test\n", ("job.yaml:1", 'needs at least "title:"')),
     wrong("manifest in Latin-1", "title: Café\nscript: job.md\n".encode("latin-1"), ("job.yaml:1", "not UTF-8")),
     wrong("manifest of bytes", bytes(range(256)), ("job.yaml:2", "not UTF-8")),
@@ -154,7 +150,9 @@ WRONG = [
         "script missing", "title: A test\nscript: jbo.md\n", ("job.yaml:2", 'no file "jbo.md". Did you mean "job.md"?')
     ),
     wrong("script folder missing", "title: A test\nscript: parts/one.md\n", ("job.yaml:2", 'no file "parts/one.md"')),
-    wrong("script suffix", "title: A test\nscript: job.docx\n", ("job.docx", 'a ".docx" file cannot be a script')),
+    wrong("script suffix", "title: A test\nscript: job.png\n", ("job.png", 'a ".png" file cannot be a script')),
+    wrong("script in PDF", "title: A test\nscript: job.pdf\n", ("job.pdf", 'a ".pdf" file cannot be read.')),
+    wrong("script suffix missing", "title: A test\nscript: job.docx\n", ("job.yaml:2", 'there is no file "job.docx"')),
     wrong("script name too long", f"title: A test\nscript: {'x' * 300}.md\n", ("job.yaml:2", f"{'x' * 60}…")),
     wrong("UTF-16 cut", HEAD, ("job.md:4", "not UTF-16"), script=SPEECH.encode("utf-16") + b"x"),
     wrong("NUL byte", HEAD, ("job.md:3", "a NUL byte"), script="# One\n\nHel\0lo.\n"),

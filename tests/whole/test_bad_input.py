@@ -163,10 +163,23 @@ def test_a_symlink_inside_the_folder_is_no_problem(podcast: Podcast, tmp_path: P
     assert_refused(podcast("plan", "job.yaml"), tmp_path, ("job.yaml:3", ""))
 
 
-def test_a_script_given_as_manifest_shows_the_two_lines(podcast: Podcast, tmp_path: Path, make_job: MakeJob) -> None:
-    """That a manifest for it needs."""
-    make_job(SPEECH)
-    assert_refused(podcast("render", "job.md"), tmp_path, ("job.md", '"title: job" and "script: job.md"'))
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("a book.pdf", "Make text of it, for example: pdftotext -layout 'a book'.pdf 'a book'.txt"),
+        ("book.MOBI", "Make an EPUB of it, for example: ebook-convert book.mobi book.epub (Calibre)"),
+        ("book.doc", "Make a DOCX of it, for example: soffice --convert-to docx book.doc"),
+    ],
+)
+def test_a_book_that_nobody_can_read_tells_how_to_get_one(
+    podcast: Podcast, tmp_path: Path, name: str, hint: str
+) -> None:
+    """Given alone, or named in a manifest."""
+    (tmp_path / name).write_bytes(bytes(range(256)))
+    (tmp_path / "job.yaml").write_text(f"title: A test\nscript: {name}\n")
+    for command in ("render", "plan", "check", "new"):
+        assert_refused(podcast(command, name), tmp_path, (name, hint))
+    assert_refused(podcast("render", "job.yaml"), tmp_path, (name, hint))
 
 
 def test_nobody_is_guessed_to_have_meant_another_name(podcast: Podcast, tmp_path: Path, make_job: MakeJob) -> None:

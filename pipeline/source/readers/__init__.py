@@ -6,6 +6,7 @@ In: the paths of script files. Out: one `Script` with its ledger and every probl
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,15 @@ from pipeline.source.script import Chapter, Reading, Script
 from pipeline.source.spoken.text import has_speech, spoken
 
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
+BOOK_SUFFIXES = (".epub", ".fb2")  # a file alone of these is an audiobook
+_CONVERSIONS = {  # of what nothing here can read, into what can be read
+    ".pdf": ("text", "pdftotext -layout {0}.pdf {0}.txt"),
+    ".doc": ("a DOCX", "soffice --convert-to docx {0}.doc"),
+    ".mobi": ("an EPUB", "ebook-convert {0}.mobi {0}.epub (Calibre)"),
+    ".azw": ("an EPUB", "ebook-convert {0}.azw {0}.epub (Calibre)"),
+    ".azw3": ("an EPUB", "ebook-convert {0}.azw3 {0}.epub (Calibre)"),
+    ".kfx": ("an EPUB", "ebook-convert {0}.kfx {0}.epub (Calibre)"),
+}
 
 
 def _markdown(text: str, shown: str, _reading: Reading) -> Rendition:
@@ -69,7 +79,7 @@ def load_script(
     turns = 0
     placed = _place_edits(paths, readings, edits)
     for (path, shown), reading in zip(paths, readings, strict=True):
-        name = _titled(path.stem) if len(paths) > 1 else title
+        name = titled(path.stem) if len(paths) > 1 else title
         try:
             script = _load_file(path, shown, name, reading, placed.changes.get(path, ()))
         except RequestError as error:
@@ -104,6 +114,27 @@ def is_script(path: Path) -> bool:
     return path.suffix.lower() in SCRIPT_SUFFIXES
 
 
+def is_transcript(path: Path) -> bool:
+    """Whether a file is a transcript in JSON, whoever wrote it; raises nothing."""
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        refuse_large_json(path, str(path))
+        return json_rendition(read_any_text(path, str(path))[0], str(path)) is not None
+    except RequestError:
+        return False
+
+
+def conversion(path: Path, shown: str) -> Problem | None:
+    """Why a book or document is no script, and what makes one of it; None for all other files, by their suffix."""
+    suffix = path.suffix.lower()
+    if suffix not in _CONVERSIONS:
+        return None
+    target, command = _CONVERSIONS[suffix]
+    hint = f"Make {target} of it, for example: {command.format(shlex.quote(path.stem))}"
+    return Problem(shown, f'a "{suffix}" file cannot be read.', hint)
+
+
 def _load_file(path: Path, shown: str, title: str, reading: Reading, changes: Sequence[Change] = ()) -> Script:
     rendition, text, warnings = _rendition(path, shown, reading)
     if rendition is not None:
@@ -116,6 +147,8 @@ def _load_file(path: Path, shown: str, title: str, reading: Reading, changes: Se
 def _rendition(path: Path, shown: str, reading: Reading) -> tuple[Rendition | None, str, list[Problem]]:
     """The text of a file as its format's reader hands it on (None: it is data of a script), and as it is written."""
     suffix = path.suffix.lower()
+    if (problem := conversion(path, shown)) is not None:
+        raise RequestError(problem)
     if not is_script(path):
         accepted = ", ".join(SCRIPT_SUFFIXES)
         what = f'a "{suffix}" file cannot be a script.' if suffix else "the file's name has no suffix."
@@ -146,8 +179,8 @@ def _silent_chapters(script: Script, shown: str) -> list[Problem]:
     return silent
 
 
-def _titled(stem: str) -> str:
-    """A chapter title from a file's name: "02_the-storm" is "The storm"."""
+def titled(stem: str) -> str:
+    """A title from a file's name: "02_the-storm" is "The storm"."""
     named = re.sub(r"^\d+[\s._-]+", "", stem)
     named = " ".join(re.split(r"[\s_-]+", named)).strip() or stem
     return named[:1].upper() + named[1:]

@@ -13,8 +13,8 @@ from lxml import etree
 
 from pipeline.errors import Problem, RequestError
 from pipeline.source.ledger import Reason
-from pipeline.source.readers.metadata import Metadata
 from pipeline.source.readers.package import Package, resolve
+from pipeline.source.script import Metadata
 from pipeline.source.word.inline import LEFT_OUT, PLACE
 from pipeline.source.word.names import name_of
 from pipeline.source.word.styles import Numbering, Styles, read_numbering, read_styles

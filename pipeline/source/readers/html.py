@@ -18,9 +18,9 @@ from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import Writer
 from pipeline.source.readers.docx import docx_tree
 from pipeline.source.readers.markup import parse_html
-from pipeline.source.readers.metadata import Metadata
 from pipeline.source.readers.office import office_tree
 from pipeline.source.rendition import Rendition
+from pipeline.source.script import Metadata
 
 _NAMES = {"author": "author", "dc.creator": "author", "description": "description", "dc.description": "description"}
 
@@ -54,8 +54,9 @@ def tree_rendition(root: etree._Element, shown: str) -> Rendition:
     return writer.rendition()
 
 
-def html_metadata(root: etree._Element) -> Metadata:
-    """What the head of a document says of it."""
+def read_html_metadata(path: Path, shown: str) -> Metadata:
+    """What the head of an HTML file says of it. Raises `RequestError`."""
+    root = parse_html(read_file_bytes(path, shown), shown)
     title = next((text_of(one) for one in root.iter("{*}title")), "")
     told = {"title": title, "language": next((lang for one in root.iter("{*}html") if (lang := one.get("lang"))), "")}
     for meta in root.iter("{*}meta"):

@@ -17,12 +17,11 @@ from pathlib import Path
 from lxml import etree
 
 from pipeline.errors import Problem, RequestError
-from pipeline.files import read_bytes
 from pipeline.source.ledger import Reason
 from pipeline.source.pandoc import convert
 from pipeline.source.readers.markup import MAX_XML_BYTES, parse_markup
-from pipeline.source.readers.metadata import Metadata
 from pipeline.source.readers.package import Package
+from pipeline.source.script import Metadata
 from pipeline.source.word.inline import LEFT_OUT, PLACE
 
 _WORD = re.compile(r"[^\W_]+")
@@ -47,6 +46,7 @@ _BESIDE: Mapping[str, Reason] = {
     "styles.xml": "boilerplate",
     "meta.xml": "front matter",
 }  # headers and footers; properties
+_OF_FB2 = (("title", "book-title"), ("language", "lang"), ("description", "annotation"))
 _BLOCKS = frozenset("p h1 h2 h3 h4 h5 h6 pre li td th dt dd div".split())
 _METADATA = {"title": "title", "creator": "author", "language": "language", "description": "description"}
 
@@ -61,18 +61,7 @@ class _Passage:
 
 def office_tree(path: Path, shown: str) -> tuple[etree._Element, Metadata, list[Problem]]:
     """The tree of an `.odt`, `.fb2` or `.rtf` file. Raises `RequestError` for what is none, or has no pandoc."""
-    kind = path.suffix.lower().removeprefix(".")
-    try:
-        data = read_bytes(path)
-    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
-        what = f"the file cannot be read ({getattr(error, 'strerror', None) or error})."
-        raise RequestError(Problem(shown, what, "Check the path.")) from None
-    prepare: Mapping[str, Callable[[bytes, str], tuple[bytes, list[_Passage], Metadata]]] = {
-        "odt": _prepared_odt,
-        "fb2": _prepared_fb2,
-        "rtf": _prepared_rtf,
-    }
-    data, passages, metadata = prepare[kind](data, shown)
+    kind, data, passages, metadata = _prepared(path, shown)
     tree, warning = parse_markup(convert(data, kind, shown), shown)
     warnings = [warning] if warning is not None else []
     metadata = _filled(metadata, tree)
@@ -82,6 +71,22 @@ def office_tree(path: Path, shown: str) -> tuple[etree._Element, Metadata, list[
         what = "headers, hidden text and text boxes of an RTF file are not handed on by pandoc, which reads it."
         warnings.append(Problem(shown, what, "If something is missing, save it as DOCX and use that."))
     return tree, metadata, warnings
+
+
+def read_office_metadata(path: Path, shown: str) -> Metadata:
+    """What such a file says of itself, without pandoc. Raises `RequestError`."""
+    return _prepared(path, shown)[3]
+
+
+def _prepared(path: Path, shown: str) -> tuple[str, bytes, list[_Passage], Metadata]:
+    """The kind of a file, and what pandoc is to be given of it."""
+    kind = path.suffix.lower().removeprefix(".")
+    prepare: Mapping[str, Callable[[bytes, str], tuple[bytes, list[_Passage], Metadata]]] = {
+        "odt": _prepared_odt,
+        "fb2": _prepared_fb2,
+        "rtf": _prepared_rtf,
+    }
+    return kind, *prepare[kind](read_file_bytes(path, shown), shown)
 
 
 def _prepared_odt(data: bytes, shown: str) -> tuple[bytes, list[_Passage], Metadata]:
@@ -109,9 +114,22 @@ def _prepared_fb2(data: bytes, shown: str) -> tuple[bytes, list[_Passage], Metad
     root, _warning = parse_markup(data, shown, mend=False)
     if etree.QName(root).localname != "FictionBook":
         raise RequestError(Problem(shown, "this is no FB2 file.", "Export or save it as FB2."))
-    language = next((element.text or "" for element in root.iter("{*}lang")), "")
     passages = list(_passages(root))
-    return etree.tostring(root, encoding="utf-8"), passages, Metadata(language=language.strip())
+    return etree.tostring(root, encoding="utf-8"), passages, _metadata_of_fb2(root)
+
+
+def _metadata_of_fb2(root: etree._Element) -> Metadata:
+    """As FictionBook 2.1 has them in its title-info: an author's names are elements of their own."""
+    about = next(root.iter("{*}title-info"), root)
+    authors = [
+        " ".join(part for part in map(str, author.itertext()) if part.strip()) for author in about.iterfind("{*}author")
+    ]
+    texts = {
+        name: next(("".join(map(str, one.itertext())) for one in about.iterfind(f"{{*}}{tag}")), "")
+        for name, tag in _OF_FB2
+    }
+    author = ", ".join(" ".join(name.split()) for name in authors if name.strip())
+    return Metadata(author=author, **{name: " ".join(text.split()) for name, text in texts.items()})
 
 
 def _prepared_rtf(data: bytes, shown: str) -> tuple[bytes, list[_Passage], Metadata]:

@@ -13,7 +13,7 @@ from lxml import etree
 
 from pipeline.errors import RequestError
 from pipeline.source.readers.docx import docx_tree
-from pipeline.source.readers.metadata import Metadata
+from pipeline.source.script import Metadata
 from pipeline.source.word.inline import LEFT_OUT, PLACE
 from tests.support.docx_trees import body_of, deleted, hidden, inserted, marked, tree_of
 from tests.support.office_files import (

@@ -9,8 +9,8 @@ import pytest
 from lxml import etree
 
 from pipeline.errors import RequestError
-from pipeline.source.readers.metadata import Metadata
 from pipeline.source.readers.office import office_tree
+from pipeline.source.script import Metadata
 from pipeline.source.word.inline import LEFT_OUT, PLACE
 from tests.support.office_files import fb2, odt
 from tests.support.packages import encrypted, zipped

@@ -22,10 +22,9 @@ from pipeline.source.ledger import Reason
 from pipeline.source.readers.epub.contents import Entry, chapters, nav_entries, ncx_entries
 from pipeline.source.readers.epub.matter import matter_of
 from pipeline.source.readers.epub.opf import Opf, landmarks_of, read_opf
-from pipeline.source.readers.metadata import Metadata
 from pipeline.source.readers.package import Package, resolve
 from pipeline.source.rendition import Rendition
-from pipeline.source.script import Reading
+from pipeline.source.script import Metadata, Reading
 
 _SHOWN = 8  # documents that are not read
 

@@ -14,8 +14,8 @@ from lxml import etree
 from pipeline.errors import Problem, RequestError
 from pipeline.source.hypertext.elements import EPUB_TYPE, tag_of, text_of
 from pipeline.source.readers.markup import parse_html
-from pipeline.source.readers.metadata import Metadata
 from pipeline.source.readers.package import Package, resolve
+from pipeline.source.script import Metadata
 
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"

@@ -1,0 +1,110 @@
+"""Keys: what a manifest's file holds before it is checked; a script alone has those of a manifest that names it.
+
+In: a path. Out: the keys with their lines, and what the first script says of itself where they are silent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import Problem, RequestError
+from pipeline.files import is_inside
+from pipeline.source.documents import Located, read_text, read_yaml
+from pipeline.source.readers import BOOK_SUFFIXES, YAML_SUFFIXES, conversion, is_script, is_transcript, titled
+from pipeline.source.readers.metadata import read_metadata
+from pipeline.source.script import Metadata
+
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # as manifests write one: en, en-gb
+LONGEST_TITLE = 500  # characters
+
+
+def read_keys(path: Path) -> tuple[Located, dict[str, Any], tuple[Problem, ...]]:
+    """What is written in `path`; that, and what its script says of itself; what of the latter cannot be used.
+
+    Raises `RequestError` where the file can be read neither as YAML nor as a script.
+    """
+    located, is_alone = _read(path)
+    data = {key: value for key, value in located.data.items() if value is not None}
+    notes = _add_metadata(data, path, is_alone=is_alone)
+    return located, data, notes
+
+
+def is_yaml_script(data: Any) -> bool:
+    """Whether YAML holds a script: a list of turns, or chapters or turns by that name."""
+    if isinstance(data, list):
+        return bool(data) and all(
+            isinstance(one, dict) and ("turns" in one or not {"title", "script"} & set(one)) for one in data
+        )
+    return isinstance(data, dict) and "script" not in data and ("chapters" in data or "turns" in data)
+
+
+def foreign_language(where: str, code: str) -> Problem:
+    """That a language which a script gives for itself is not used."""
+    what = f'its language is given as "{code}", which is not spoken here, so it is read as English.'
+    return Problem(where, what, 'If that is wrong, give a manifest with "language:".')
+
+
+def _read(path: Path) -> tuple[Located, bool]:
+    """The keys in a manifest; for a script, those that a manifest of it alone would have, and that it is one."""
+    if os.path.isfile(path):  # noqa: PTH113 - it raises nothing
+        if (problem := conversion(path, str(path))) is not None:
+            raise RequestError(problem)
+        if (is_script(path) and path.suffix.lower() not in YAML_SUFFIXES) or is_transcript(path):
+            return _keys_of_script(path), True
+    located = read_yaml(read_text(path, str(path)), str(path))
+    if is_yaml_script(located.data):
+        return _keys_of_script(path), True
+    if not isinstance(located.data, dict):
+        hint = 'It needs at least "title:" and "script:".'
+        raise RequestError(Problem(f"{path}:1", 'a manifest holds "key: value" lines.', hint))
+    return located, False
+
+
+def _keys_of_script(path: Path) -> Located:
+    return Located({"script": {"file": path.name}}, {}, str(path))
+
+
+def _add_metadata(data: dict[str, Any], path: Path, *, is_alone: bool) -> tuple[Problem, ...]:
+    """Add what the first script says of itself, where `data` is silent; returns what of that cannot be used.
+
+    Nothing is read outside the manifest's folder, whatever may be rendered: a title must not depend on that. A script
+    that is not there may have a title: that there is none is no problem until it has come.
+    """
+    named = data.get("script")
+    named = named[0] if isinstance(named, list) and named else named
+    named = named.get("file") if isinstance(named, Mapping) else named
+    if not isinstance(named, str) or not named.strip():
+        return ()
+    script = path.parent / named.strip()
+    if script.suffix.lower() in BOOK_SUFFIXES:
+        data.setdefault("kind", "audiobook")
+        data.setdefault("deliver", ["m4b"])
+    metadata = read_metadata(script) if is_alone or is_inside(script, path.parent) else Metadata()
+    texts = {name: _clean(text) for name, text in vars(metadata).items()}
+    texts["title"] = texts["title"][:LONGEST_TITLE].strip()
+    if is_alone and not texts["title"]:
+        texts["title"] = _clean(titled(path.stem)) or "Untitled"
+    notes: list[Problem] = []
+    if (code := texts.pop("language").replace("_", "-")) and "language" not in data:
+        if LANGUAGE.fullmatch(code):
+            data["language"] = code
+        else:
+            notes.append(foreign_language(str(script), code))
+    for name, text in texts.items():
+        if text:
+            data.setdefault(name, text)
+    if not os.path.exists(script):  # noqa: PTH110 - it raises nothing
+        data.setdefault("title", "untitled")
+    return tuple(notes)
+
+
+def _clean(text: str) -> str:
+    """Without characters that can stand in no YAML file."""
+    return "".join(
+        " " if unicodedata.category(char) in ("Cc", "Cs", "Cn") and char != "\n" else char for char in text
+    ).strip()
