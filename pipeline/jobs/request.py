@@ -211,7 +211,7 @@ def _cover_of_book(manifest: Manifest) -> Cover | None:
     try:
         picture = read_book_cover(path, str(path))
     except RequestError:
-        return None  # told with the script
+        return None  # the script says why
     return None if picture is None else Cover(*check_cover(as_jpeg(picture), str(path)))
 
 

@@ -131,8 +131,8 @@ def heading_level(element: etree._Element) -> int:
         return int(tag[1])
     if tag == "hgroup":
         return min((level for child in element if (level := heading_level(child))), default=2)
-    told = element.get("aria-level") or ""
-    return int(told) if "heading" in types_of(element) and re.fullmatch("[1-6]", told) else 0
+    level_text = element.get("aria-level") or ""
+    return int(level_text) if "heading" in types_of(element) and re.fullmatch("[1-6]", level_text) else 0
 
 
 def is_persona(element: etree._Element) -> bool:

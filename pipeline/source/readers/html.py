@@ -58,12 +58,12 @@ def read_html_metadata(path: Path, shown: str) -> Metadata:
     """What the head of an HTML file says of it. Raises `RequestError`."""
     root = parse_html(read_file_bytes(path, shown), shown)
     title = next((text_of(one) for one in root.iter("{*}title")), "")
-    told = {"title": title, "language": next((lang for one in root.iter("{*}html") if (lang := one.get("lang"))), "")}
+    values = {"title": title, "language": next((lang for one in root.iter("{*}html") if (lang := one.get("lang"))), "")}
     for meta in root.iter("{*}meta"):
         name = _NAMES.get((meta.get("name") or "").lower())
-        if name is not None and name not in told:
-            told[name] = meta.get("content") or ""
-    return Metadata(**{name: " ".join(value.split()) for name, value in told.items()})
+        if name is not None and name not in values:
+            values[name] = meta.get("content") or ""
+    return Metadata(**{name: " ".join(value.split()) for name, value in values.items()})
 
 
 def _place(element: etree._Element, shown: str) -> str:

@@ -160,7 +160,6 @@ def _with_characters(text: str, declared: frozenset[str], shown: str) -> str:
         return f"&amp;{name};"
 
     return _REFERENCE.sub(character, text)
-    return _REFERENCE.sub(character, text)
 
 
 def parse_html(data: bytes, shown: str) -> etree._Element:

@@ -17,6 +17,8 @@ from pathlib import Path
 from lxml import etree
 
 from pipeline.errors import Problem, RequestError
+from pipeline.source.documents import read_file_bytes
+from pipeline.source.hypertext.elements import text_of
 from pipeline.source.ledger import Reason
 from pipeline.source.pandoc import convert
 from pipeline.source.readers.markup import MAX_XML_BYTES, parse_markup
@@ -121,15 +123,9 @@ def _prepared_fb2(data: bytes, shown: str) -> tuple[bytes, list[_Passage], Metad
 def _metadata_of_fb2(root: etree._Element) -> Metadata:
     """As FictionBook 2.1 has them in its title-info: an author's names are elements of their own."""
     about = next(root.iter("{*}title-info"), root)
-    authors = [
-        " ".join(part for part in map(str, author.itertext()) if part.strip()) for author in about.iterfind("{*}author")
-    ]
-    texts = {
-        name: next(("".join(map(str, one.itertext())) for one in about.iterfind(f"{{*}}{tag}")), "")
-        for name, tag in _OF_FB2
-    }
-    author = ", ".join(" ".join(name.split()) for name in authors if name.strip())
-    return Metadata(author=author, **{name: " ".join(text.split()) for name, text in texts.items()})
+    authors = [" ".join(" ".join(map(str, author.itertext())).split()) for author in about.iterfind("{*}author")]
+    texts = {name: " ".join(text_of(one).split()) for name, tag in _OF_FB2 for one in about.iterfind(f"{{*}}{tag}")}
+    return Metadata(author=", ".join(filter(None, authors)), **texts)
 
 
 def _prepared_rtf(data: bytes, shown: str) -> tuple[bytes, list[_Passage], Metadata]:

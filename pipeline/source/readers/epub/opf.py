@@ -161,21 +161,21 @@ def _metadata(root: etree._Element) -> Metadata:
         for meta in about.iter("{*}meta")
         if meta.get("property") in ("role", "title-type")
     }
-    told: dict[str, list[tuple[str, str]]] = {}
+    values: dict[str, list[tuple[str, str]]] = {}
     for element in about.iter("{*}*"):
         words = " ".join(text_of(element).split())
         if words:
             role = refined.get(element.get("id") or "") or element.get(_OPF_ROLE) or element.get("role") or ""
-            told.setdefault(tag_of(element), []).append((role, words))
-    titles = told.get("title", [])
+            values.setdefault(tag_of(element), []).append((role, words))
+    titles = values.get("title", [])
     main = [words for kind, words in titles if kind == "main"] or [words for _kind, words in titles]
-    creators = told.get("creator", [])
+    creators = values.get("creator", [])
     authors = [words for role, words in creators if role == "aut"] or [words for role, words in creators if not role]
-    description = next((words for _role, words in told.get("description", [])), "")
+    description = next((words for _role, words in values.get("description", [])), "")
     return Metadata(
         title=main[0] if main else "",
         author=", ".join(dict.fromkeys(authors)),
-        language=next((words for _role, words in told.get("language", [])), ""),
+        language=next((words for _role, words in values.get("language", [])), ""),
         description=_without_markup(description),
     )
 
