@@ -24,7 +24,7 @@ _LETTERS = re.compile(r"[^\W_]+")
 _FEW_BLANKS = 0.1  # of all paragraphs: so few empty ones are breaks between scenes, more are a way to space lines
 
 
-class _Run(NamedTuple):
+class _TextRun(NamedTuple):
     """Text of one style; "\\n" is a line break and "\\t" the border of two cells."""
 
     text: str
@@ -63,7 +63,7 @@ class Writer:
     _parts: list[str] = field(default_factory=list)
     _length: int = 0
     _places: list[str] = field(default_factory=list)
-    _runs: list[_Run] = field(default_factory=list)
+    _runs: list[_TextRun] = field(default_factory=list)
     _blocks: list[_Block] = field(default_factory=list)
     _left_out: list[tuple[int, int, Reason]] = field(default_factory=list)
     _replaced: list[tuple[int, int, str, str]] = field(default_factory=list)
@@ -79,15 +79,15 @@ class Writer:
     def add(self, text: str, style: str = "", reason: Reason | None = None) -> None:
         """Text of a text node; white space in it is a space."""
         if text:
-            self._runs.append(_Run(text, style, reason))
+            self._runs.append(_TextRun(text, style, reason))
 
     def add_break(self) -> None:
         """The end of a line within a block."""
-        self._runs.append(_Run("", sign="break"))
+        self._runs.append(_TextRun("", sign="break"))
 
     def add_cell(self) -> None:
         """The end of a cell within a row."""
-        self._runs.append(_Run("", sign="cell"))
+        self._runs.append(_TextRun("", sign="cell"))
 
     def begin_chapter(self, title: str) -> None:
         """What comes next is a chapter, `title` in the contents."""
@@ -163,7 +163,7 @@ class Writer:
                 self._rest_of_title = "*"
             return "heading", 0
         if whole:
-            runs, self._runs = self._runs, [_Run(title)]
+            runs, self._runs = self._runs, [_TextRun(title)]
             self.end_block("heading")
             self._runs = runs
         return kind, level
@@ -184,12 +184,12 @@ class Writer:
         self._parts.append(text)
         self._length += len(text)
 
-    def _write_left_out(self, runs: Sequence[_Run]) -> None:
+    def _write_left_out(self, runs: Sequence[_TextRun]) -> None:
         if any(run.text.strip() for run in runs):
             self._begin_line()
             self._write(runs, None)
 
-    def _write(self, runs: Sequence[_Run], block: _Block | None) -> None:
+    def _write(self, runs: Sequence[_TextRun], block: _Block | None) -> None:
         """Write runs, a space for all white space, signs around what is bold or italic."""
         line, style, gap, begun, ended = self._length, "", "", False, ""
         is_heading = block is not None and block.kind == "heading"
