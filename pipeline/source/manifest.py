@@ -27,6 +27,7 @@ from pipeline.engines import DiaSound
 from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_mean
 from pipeline.files import is_inside
 from pipeline.source.documents import Located, YamlPath, plain_problems, read_text, read_yaml
+from pipeline.source.edits import EDITS_ENDING
 from pipeline.source.presets import PRESETS, Preset
 from pipeline.source.script import Reading, name_key
 from pipeline.source.speakers.forms import Form
@@ -270,6 +271,9 @@ def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Man
     script = RequestError(Problem(str(path), "this is a script, and no manifest.", two_lines))
     if path.suffix.lower() in _SCRIPT_SUFFIXES and path.is_file():
         raise script
+    if path.name.endswith(EDITS_ENDING):
+        name = path.name.removesuffix(EDITS_ENDING)
+        raise RequestError(Problem(str(path), "these are edits, and no manifest.", f"Name the manifest, {name}.yaml."))
     located = read_yaml(read_text(path, str(path)), str(path))
     if is_yaml_script(located.data):
         raise script
@@ -327,10 +331,10 @@ def _contradictions(manifest: Manifest) -> Iterator[Problem]:
 
 
 def is_yaml_script(data: Any) -> bool:
-    """Whether YAML holds a script: a list of turns, or chapters or turns by that name."""
+    """Whether YAML or JSON holds a script: a list of turns, or chapters, turns or segments by that name."""
     if isinstance(data, list):
         return bool(data) and all(isinstance(turn, dict) and not {"title", "script"} & set(turn) for turn in data)
-    return isinstance(data, dict) and "script" not in data and ("chapters" in data or "turns" in data)
+    return isinstance(data, dict) and "script" not in data and bool({"chapters", "turns", "segments"} & data.keys())
 
 
 def _outside(manifest: Manifest) -> list[Problem]:
