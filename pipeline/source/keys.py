@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.errors import Problem, RequestError
 from pipeline.files import is_inside
 from pipeline.source.documents import Located, read_text, read_yaml
+from pipeline.source.edits import EDITS_ENDING
 from pipeline.source.readers import BOOK_SUFFIXES, YAML_SUFFIXES, conversion, is_script, is_transcript, titled
 from pipeline.source.readers.metadata import read_metadata
 from pipeline.source.script import Metadata
@@ -51,6 +52,9 @@ def foreign_language(where: str, code: str) -> Problem:
 
 def _read(path: Path) -> tuple[Located, bool]:
     """The keys in a manifest; for a script, those that a manifest of it alone would have, and that it is one."""
+    if path.name.endswith(EDITS_ENDING):
+        name = path.name.removesuffix(EDITS_ENDING)
+        raise RequestError(Problem(str(path), "these are edits, and no manifest.", f"Name the manifest, {name}.yaml."))
     if os.path.isfile(path):  # noqa: PTH113 - it raises nothing
         if (problem := conversion(path, str(path))) is not None:
             raise RequestError(problem)

@@ -142,6 +142,18 @@ def test_every_format_but_yaml_may_be_edited(name: str, tmp_path: Path) -> None:
     assert lost_words(script, script.ledgers[0].text) == ""
 
 
+def test_an_edit_of_what_is_not_read_is_told(tmp_path: Path) -> None:
+    """A screenplay's names and action, which its format has told already."""
+    text = "He waits.\n\nANN\nHi.\n\nBOB\nYes.\n"
+    script = edited(tmp_path, ("ANN", "EVE"), ("waits", "runs"), ("Yes", "No"), text=text, name="s.fountain")
+    assert said(script) == [("ANN", "Hi."), ("BOB", "No.")]
+    assert [str(note).partition(":")[2][:24] for note in script.warnings] == [
+        "1: an edit changes words",
+        "3: an edit changes words",
+    ]
+    assert lost_words(script, script.ledgers[0].text) == ""
+
+
 def test_an_edit_names_its_file_where_there_are_several(tmp_path: Path) -> None:
     for name in ("a.md", "b.md"):
         (tmp_path / name).write_text(f"Hello from {name[0]}. The end.")

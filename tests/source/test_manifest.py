@@ -170,3 +170,19 @@ def test_a_name_cannot_be_two_things(tmp_path: Path, lines: str, said: str) -> N
     path.write_text(f"title: T\nscript: s.md\n{lines}\n", encoding="utf-8")
     _manifest, problems = load_manifest(path)
     assert said in str(problems[0]).partition("job.yaml:")[2]
+
+
+@pytest.mark.parametrize("name", ["s.srt", "s.vtt", "s.fountain", "s.json"])
+def test_a_script_in_the_place_of_a_manifest_is_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text('{"segments": []}')
+    with pytest.raises(RequestError, match="this is a script, and no manifest"):
+        load_manifest(tmp_path / name)
+    (tmp_path / "job.edits.yaml").write_text("- {old: a, new: b}")
+    with pytest.raises(RequestError, match=r"these are edits, and no manifest\. Name the manifest, job\.yaml"):
+        load_manifest(tmp_path / "job.edits.yaml")
+
+
+def test_what_happens_in_a_screenplay_is_read_where_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("title: T\nscript: [{file: a.fountain, action: true}, b.fountain]\n")
+    manifest, problems = load_manifest(tmp_path / "job.yaml")
+    assert (problems, [reading.action for reading in manifest.readings()]) == ([], [True, False])

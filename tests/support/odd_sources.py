@@ -30,16 +30,21 @@ PARTS = (
     "CHAPTER I.\n~CONTENTS\n~Transcriber's Note: x\n~\x07~\x0c~\ufeff~\u2028~\xe9~e\u0301~\u4f60\u597d~"
     "\U0001f600~\xdf~word ~Word. ~Who? ~\n~\n\n~\t"
 ).split("~")
+SCREEN_PARTS = (
+    "1\n~2\n~00:01 --> 00:02\n~00:00:03,500 --> 00:00:09,000\n~WEBVTT\n~NOTE x\n~<v Ann>~<c.x>~{\\an8}~\u266a~(SIGHS)"
+    "~- ~>> ~ANN\n~@Bo ^\n~(low)\n~!~.A~# ~= x\n~/*~*/~[[~]]~CUT TO:\n~INT. X\n~BANG!\n~\n\n~\n\n~\n\n"
+).split("~")
 
 
 def odd_source(seed: int) -> tuple[str, bytes]:
-    """The name and the bytes of a source: Markdown, plain text or YAML, now and then in another encoding."""
+    """The name and the bytes of a source in any format that is text, now and then in another encoding."""
     rng = random.Random(seed)
-    text = "".join(rng.choice(PARTS) for _ in range(rng.randint(1, 60)))
+    kind = rng.choice(("md", "md", "txt", "yaml", "fountain", "srt", "vtt"))
+    parts = (PARTS, SCREEN_PARTS) if kind in ("fountain", "srt", "vtt") else (PARTS,)
+    text = "".join(rng.choice(rng.choice(parts)) for _ in range(rng.randint(1, 60)))
     for _ in range(rng.randint(0, 4)):
         at, size = rng.randrange(len(text) + 1), rng.randint(0, 6)
         text = text[:at] + rng.choice(("", rng.choice(PARTS), chr(rng.randrange(1, 0x2FFF)))) + text[at + size :]
-    kind = rng.choice(("md", "md", "txt", "yaml"))
     if kind == "yaml":
         style = rng.randrange(3)
         lines = text.replace("\x07", "").replace("\x0c", "").split("\n")

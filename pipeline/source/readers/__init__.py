@@ -102,8 +102,9 @@ def _place_edits(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading],
     files: list[tuple[Path, Ledger | None]] = []
     for (path, shown), reading in zip(paths, readings, strict=True) if edits else ():
         try:
-            is_data = _rendition(path, shown, reading)[0] is None
-            files.append((path, None if is_data else _load_file(path, shown, "", reading).ledgers[0]))
+            rendition = _rendition(path, shown, reading)[0]
+            script = None if rendition is None else read_rendition(rendition, title="", reading=reading)
+            files.append((path, None if script is None else script.ledgers[0]))
         except RequestError:
             files.append((path, None))
     return place_edits(edits, files)

@@ -15,7 +15,7 @@ from pipeline.source.speakers.forms import clean_name, looks_like_name
 from pipeline.source.spoken.text import has_speech, nearest_tag
 
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:[ \t]+([^<>\n]*))?>")
-_RUBY_TEXT = re.compile(r"<rt(?:\.[^\s<>]*)?>(.*?)</rt>")
+_RUBY_TEXT = re.compile(r"<rt(?:\.[^\s<>]*)?>([^<>\n]{0,200})</rt>")
 _TAG = re.compile(
     r"</?(?:c|i|b|u|s|v|em|strong|strike|font|ruby|rt|rb|rp|lang|span|small|big)(?:\.[^\s<>]*)?(?:[ \t][^<>\n]*)?/?>",
     re.IGNORECASE,
@@ -25,7 +25,7 @@ _CLOCK = re.compile(r"<\d{1,3}:\d{2}(?::\d{2})?[.,]\d{1,3}>")
 _OVERRIDE = re.compile(r"\{\\[^{}\n]*\}|\{[YyCcFfSsPpHho]:[^{}\n]*\}")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
 _INVISIBLE = re.compile(r"[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
-_NOTES = re.compile(r"[♪♫♬#*\s]*[♪♫♬][♪♫♬#\s]*")
+_NOTES = re.compile(r"[♪♫♬#*\s]{0,9}[♪♫♬][♪♫♬#\s]{0,9}")
 _MUSIC_BRACKET = re.compile(r"[♪♫♬]\s*[(\[]?\s*([^()\[\]♪♫♬]{2,60}?)\s*[)\]]?\s*[♪♫♬]")
 _MUSIC = re.compile(r"(?:[\w'’-]+ ){0,4}(?:music|song|theme|melody|jingle|tune)(?: \w+(?:s|ing))?", re.IGNORECASE)
 _WHOLE = re.compile(r"\(([^()]{1,120})\)")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
+from pipeline.errors import Problem
 from pipeline.source.ledger import Change, Source
 from pipeline.source.prose.blocks import Block, SourceLine
 from pipeline.source.rendition import Rendition
@@ -27,10 +28,14 @@ def apply_edits(rendition: Rendition, changes: Sequence[Change]) -> Rendition:
     def moved(place: int) -> int:
         return place + added[bisect_right(ends, place)]
 
+    warnings = list(rendition.warnings)
     for change, before in zip(changes, added, strict=False):
         if rendition.blocks is not None and not _is_read(rendition, change.end):
             start = change.end + before
             source.leave_out(start, start + len(change.words), "edit")
+            where = rendition.where(rendition.source.text.count("\n", 0, change.end) + 1)
+            what = "an edit changes words that are not read, and changes nothing."
+            warnings.append(Problem(where, what, "Take it out; other names of a speaker belong into aliases:."))
     return replace(
         rendition,
         source=source,
@@ -39,6 +44,7 @@ def apply_edits(rendition: Rendition, changes: Sequence[Change]) -> Rendition:
         if rendition.labels is None
         else [replace(label, start=moved(label.start), end=moved(label.end)) for label in rendition.labels],
         signs=[(moved(start), moved(end)) for start, end in rendition.signs],
+        warnings=warnings,
     )
 
 

@@ -16,11 +16,11 @@ from pipeline.source.prose.blocks import Block, SourceLine
 from pipeline.source.prose.brackets import is_pause
 from pipeline.source.rendition import Rendition
 from pipeline.source.script import Reading, name_key
+from pipeline.source.speakers.election import BOTH
 from pipeline.source.speakers.forms import Label
 from pipeline.source.spoken.text import nearest_tag
 
-_BONEYARD = re.compile(r"/\*.*?\*/", re.DOTALL)
-_NOTE = re.compile(r"\[\[(?:(?!\]\]|\n[ \t]?\n).)*\]\]", re.DOTALL)  # over lines, but not over one that is empty
+_NOTE = re.compile(r"\[\[(?:(?!\]\]|\n[ \t]?\n).){0,4000}\]\]", re.DOTALL)  # over lines, but not over one that is empty
 _KEY = re.compile(r"([^\W_][\w /-]*):[ \t]*(.*)")
 _TITLE_KEYS = frozenset(
     (
@@ -108,9 +108,13 @@ class _Screenplay:
 
     def read(self) -> None:
         """Mark the text from its comments down to its escapes."""
-        for pattern in (_BONEYARD, _NOTE):
-            for match in pattern.finditer(self.source.text):
-                self.source.leave_out(*match.span(), "comment")
+        end = 0
+        while (start := self.source.text.find("/*", end)) >= 0 and (
+            end := self.source.text.find("*/", start + 2) + 2
+        ) > 1:
+            self.source.leave_out(start, end, "comment")
+        for match in _NOTE.finditer(self.source.text):
+            self.source.leave_out(*match.span(), "comment")
         lines = list(self._lines())
         self._names(lines)
         for index, line in enumerate(lines):
@@ -118,7 +122,7 @@ class _Screenplay:
             after = lines[index + 1].text if index + 1 < len(lines) else ""
             self._line(line, is_after_gap=_is_gap(before), is_before_gap=not after.strip())
         self._flush()
-        self._warn_of_sounds()
+        self._warn_of_names()
         if not self.labels:
             what = "nobody speaks in this screenplay: there is no name in capitals above a line."
             hint = "action: true beside the script's name has the narrator read what happens."
@@ -283,10 +287,16 @@ class _Screenplay:
         end = first.start if goes_on else min(first.end + 1, lines[0].start)
         self.labels.append(Label(first.start, end, lines[0].number if cue is None else cue.number, name))
 
-    def _warn_of_sounds(self) -> None:
-        """Cues that stand once and look like something that happens."""
+    def _warn_of_names(self) -> None:
+        """Cues that stand once and look like something that happens, and those of several speakers."""
         for key, count in self._counts.items():
             name = self._spellings[key]
+            parts = [name_key(part) for part in BOTH.split(name)]
+            if len(parts) > 1 and all(part in self._counts for part in parts):
+                what = f'"{name}" is spoken by one voice.'
+                self.warnings.append(
+                    Problem(f"{self._shown}:{self._first[key]}", what, "Write a speech for each of them.")
+                )
             is_known = self._reading.known_name(name) is not None or key in self._excluded
             if (
                 count == 1

@@ -230,6 +230,7 @@ def test_names_that_look_like_sounds_are_told_of() -> None:
     assert note.startswith('1: "BANG!" stands above a line')
     assert notes(read_fountain(text, cast=("BANG!",))) == []
     assert said(read_fountain(text, not_speakers=("BANG!",)))[0] == ("ANN", "Hi.")
+    assert '"ANN AND BOB" is spoken by one' in notes(read_fountain(ANN + "BOB\nx\n\nANN AND BOB\nHi."))[0]
     assert notes(read_fountain("He waits."))[0].startswith("1: nobody speaks in this screenplay")
 
 
