@@ -37,7 +37,7 @@ _WORDS_PER_CHUNK = 39  # of this text, at about 190 bytes a chunk
 
 
 @dataclass(frozen=True)
-class _CommandRun:
+class CommandRun:
     """A command that has ended: its time, the memory it took, what it printed."""
 
     wall_s: float
@@ -46,7 +46,7 @@ class _CommandRun:
 
 
 _Arguments = tuple[str | Path, ...]
-_Run = Callable[..., list[_CommandRun]]  # of a stage's name and the commands it consists of
+_Run = Callable[..., list[CommandRun]]  # of a stage's name and the commands it consists of
 
 
 def bench_pipeline(words: int, runs: int, on_progress: OnProgress) -> dict[str, Any]:
@@ -54,11 +54,11 @@ def bench_pipeline(words: int, runs: int, on_progress: OnProgress) -> dict[str, 
     with tempfile.TemporaryDirectory(prefix="podcast-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
 
-        def run(stage: str, *commands: _Arguments) -> list[_CommandRun]:
+        def run(stage: str, *commands: _Arguments) -> list[CommandRun]:
             ended = []
             for number, arguments in enumerate(commands):
                 on_progress(stage, number, len(commands))
-                ended.append(_podcast(folder, *arguments))
+                ended.append(run_command(folder, *arguments))
             on_progress(stage, len(commands), len(commands))
             return ended
 
@@ -155,11 +155,11 @@ def dialogue(words: int, seed: int = 0) -> str:
         length = min(max(3, round(dice.expovariate(1 / _TURN_WORDS))), words)
         words -= length
         speaker = ("Ann", "Bob", "Cleo")[len(turns) % 3]
-        turns.append(f"**{speaker}:** {' '.join(_sentences(dice, length))}")
+        turns.append(f"**{speaker}:** {' '.join(sentences(dice, length))}")
     return "\n\n".join(turns)
 
 
-def _sentences(dice: random.Random, words: int) -> Iterator[str]:
+def sentences(dice: random.Random, words: int) -> Iterator[str]:
     while words > 0:
         length = min(dice.randint(4, 22), words)
         words -= length
@@ -177,7 +177,7 @@ def write_job(folder: Path, name: str, script: str, **keys: Any) -> Path:
     return manifest
 
 
-def _podcast(folder: Path, *arguments: str | Path) -> _CommandRun:
+def run_command(folder: Path, *arguments: str | Path) -> CommandRun:
     """Run the command in a process of its own. Raises `EngineError` where it fails."""
     command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
     with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr:
@@ -195,7 +195,7 @@ def _podcast(folder: Path, *arguments: str | Path) -> _CommandRun:
             raise EngineError(problem)
         stdout.seek(0)
         kilobyte = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes
-        return _CommandRun(wall_s, usage.ru_maxrss * kilobyte / 1e6, stdout.read())
+        return CommandRun(wall_s, usage.ru_maxrss * kilobyte / 1e6, stdout.read())
 
 
 def table(results: dict[str, Any]) -> str:

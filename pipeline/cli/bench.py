@@ -42,6 +42,25 @@ def bench_pipeline(words: int, runs: int, as_json: bool) -> int:
     return DONE
 
 
+@bench.command("scripts")
+@click.option("--words", default=120_000, show_default=True, type=click.IntRange(100), help="Length of the book.")
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Medians are taken over these.")
+@json_option
+def bench_scripts(words: int, runs: int, as_json: bool) -> int:
+    """A book as EPUB, HTML, DOCX and Markdown: reading it, planning it, memory."""
+    from pipeline.bench.scripts import bench_scripts as measure
+    from pipeline.bench.scripts import table
+    from pipeline.jobs.progress import progress_bar
+
+    with progress_bar("bench") as on_progress:
+        results = measure(words, runs, on_progress)
+    if as_json:
+        print_json(results)
+    else:
+        click.echo(table(results))
+    return DONE
+
+
 @bench.command("overnight")
 @click.option("--manifests", default=20, show_default=True, type=click.IntRange(1), help="Episodes of the season.")
 @click.option("--words", default=10_000, show_default=True, type=click.IntRange(100), help="Of each.")

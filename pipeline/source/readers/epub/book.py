@@ -6,6 +6,8 @@ its cover.
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,8 @@ from pipeline.source.readers.package import Package, resolve
 from pipeline.source.rendition import Rendition
 from pipeline.source.script import Metadata, Reading
 
+_XLINK = "{http://www.w3.org/1999/xlink}href"
+_INLINE = re.compile(r"data:image/[\w.+-]+;base64,")
 _SHOWN = 8  # documents that are not read
 
 
@@ -69,6 +73,11 @@ def read_book_cover(path: Path, shown: str) -> bytes | None:
     """The picture on the cover of an EPUB, if it has one. Raises `RequestError`."""
     with Package.open(path, shown, "EPUB") as package:
         cover = read_opf(package, shown).cover
+        if cover is not None and cover.lower().endswith(".svg"):  # a drawing around a picture, which no player shows
+            pictures = [one.get("href") or one.get(_XLINK) or "" for one in package.parse(cover).iter("{*}image")]
+            if pictures and (inline := _INLINE.match(pictures[0])):
+                return base64.b64decode(pictures[0][inline.end() :])
+            cover = next((name for href in pictures if (name := resolve(cover, href)) and package.find(name)), cover)
         return None if cover is None else package.read(cover)
 
 
