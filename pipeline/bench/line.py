@@ -160,6 +160,7 @@ def dialogue(words: int, seed: int = 0) -> str:
 
 
 def sentences(dice: random.Random, words: int) -> Iterator[str]:
+    """Sentences of 4 to 22 of the commonest words, `words` in all."""
     while words > 0:
         length = min(dice.randint(4, 22), words)
         words -= length
@@ -178,7 +179,7 @@ def write_job(folder: Path, name: str, script: str, **keys: Any) -> Path:
 
 
 def run_command(folder: Path, *arguments: str | Path) -> CommandRun:
-    """Run the command in a process of its own. Raises `EngineError` where it fails."""
+    """Run a `podcast` command in a process of its own. Raises `EngineError` where it fails."""
     command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
     with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr:
         started = time.perf_counter()

@@ -67,10 +67,8 @@ def table(results: dict[str, Any]) -> str:
         f"a book of {results['words']:,} words (goal: a plan in 15 s and 1000 MB)",
     ]
     for one in results["formats"]:
-        size = f"{one['bytes'] / 1e6:.2f} MB"
-        lines.append(
-            f"{one['format']:<5} {size:>8}  check {one['check_s']:5.1f} s  plan {one['plan_s']:5.1f} s  {one['peak_mb']} MB"
-        )
+        times = f"check {one['check_s']:5.1f} s  plan {one['plan_s']:5.1f} s"
+        lines.append(f"{one['format']:<5} {one['bytes'] / 1e6:5.2f} MB  {times}  {one['peak_mb']} MB")
     return "\n".join(lines)
 
 
@@ -108,7 +106,7 @@ def _epub(folder: Path, chapters: Chapters) -> Path:
     opf = (
         '<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/">'
         "<dc:title>Book</dc:title><dc:language>en</dc:language></metadata><manifest>"
-        f'{items}<item id="nav" href="nav.xhtml" media-type="application/xhtml+xml" properties="nav"/></manifest>'
+        f'{items}<item id="nav" href="nav.xhtml" {kind} properties="nav"/></manifest>'
         f"<spine>{''.join(f'<itemref idref={chr(34)}i{n}{chr(34)}/>' for n in range(len(names)))}</spine></package>"
     )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:

@@ -76,7 +76,7 @@ def read_book_cover(path: Path, shown: str) -> bytes | None:
         if cover is not None and cover.lower().endswith(".svg"):  # a drawing around a picture, which no player shows
             pictures = [one.get("href") or one.get(_XLINK) or "" for one in package.parse(cover).iter("{*}image")]
             if pictures and (inline := _INLINE.match(pictures[0])):
-                return base64.b64decode(pictures[0][inline.end() :])
+                return base64.b64decode(pictures[0][inline.end() :] + "==")  # too much padding is none to it
             cover = next((name for href in pictures if (name := resolve(cover, href)) and package.find(name)), cover)
         return None if cover is None else package.read(cover)
 
