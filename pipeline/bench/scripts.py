@@ -99,9 +99,8 @@ def _html(folder: Path, chapters: Chapters) -> Path:
 def _epub(folder: Path, chapters: Chapters) -> Path:
     path = folder / "book.epub"
     names = [f"c{number}.xhtml" for number in range(len(chapters))]
-    items = "".join(
-        f'<item id="i{n}" href="{name}" media-type="application/xhtml+xml"/>' for n, name in enumerate(names)
-    )
+    kind = 'media-type="application/xhtml+xml"'
+    items = "".join(f'<item id="i{n}" href="{name}" {kind}/>' for n, name in enumerate(names))
     links = "".join(f'<li><a href="{n}">{title}</a></li>' for n, (title, _text) in zip(names, chapters, strict=True))
     opf = (
         '<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/">'
