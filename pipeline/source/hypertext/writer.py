@@ -34,7 +34,7 @@ class _TextRun(NamedTuple):
 
 
 @dataclass
-class _Block:
+class _WrittenBlock:
     """A block as it stands in the text: where its lines (or cells) begin and end, and what heads it."""
 
     kind: BlockKind
@@ -64,7 +64,7 @@ class Writer:
     _length: int = 0
     _places: list[str] = field(default_factory=list)
     _runs: list[_TextRun] = field(default_factory=list)
-    _blocks: list[_Block] = field(default_factory=list)
+    _blocks: list[_WrittenBlock] = field(default_factory=list)
     _left_out: list[tuple[int, int, Reason]] = field(default_factory=list)
     _replaced: list[tuple[int, int, str, str]] = field(default_factory=list)
     _label_at: int | None = None
@@ -117,7 +117,7 @@ class Writer:
         elif kind == "heading" and self.has_chapters:
             level = max(level, 2)
         self._begin_line()
-        block = _Block(kind, len(self._places), self._length, 0, [], level, is_item, is_chapter)
+        block = _WrittenBlock(kind, len(self._places), self._length, 0, [], level, is_item, is_chapter)
         block.key = _key(shown) if kind == "heading" else ""
         self._write(runs, block)
         block.end = self._length
@@ -127,13 +127,13 @@ class Writer:
     def end_blank(self) -> None:
         """An empty paragraph, which may be a break between scenes."""
         self._begin_line()
-        self._blocks.append(_Block("scene", len(self._places), self._length, self._length, is_blank=True))
+        self._blocks.append(_WrittenBlock("scene", len(self._places), self._length, self._length, is_blank=True))
 
     def add_scene(self) -> None:
         """A rule between scenes."""
         self.end_block()
         self._begin_line()
-        self._blocks.append(_Block("scene", len(self._places), self._length, self._length))
+        self._blocks.append(_WrittenBlock("scene", len(self._places), self._length, self._length))
 
     def end_label(self, name: str) -> None:
         """What was added names who speaks; "" where nobody is named and the speech goes on."""
@@ -145,7 +145,7 @@ class Writer:
             self._write([run._replace(reason=run.reason or "label", style="") for run in runs], None)
         self.speaker = name
 
-    def _note_speaker(self, block: _Block) -> None:
+    def _note_speaker(self, block: _WrittenBlock) -> None:
         if self.speaker is None or block.kind != "paragraph" or self.labels is None:
             return
         start = self._label_at if self._label_at is not None else block.start
@@ -189,7 +189,7 @@ class Writer:
             self._begin_line()
             self._write(runs, None)
 
-    def _write(self, runs: Sequence[_TextRun], block: _Block | None) -> None:
+    def _write(self, runs: Sequence[_TextRun], block: _WrittenBlock | None) -> None:
         """Write runs, a space for all white space, signs around what is bold or italic."""
         line, style, gap, begun, ended = self._length, "", "", False, ""
         is_heading = block is not None and block.kind == "heading"
@@ -259,11 +259,11 @@ class Writer:
             has_chapters=self.has_chapters,
         )
 
-    def _whole(self, source: Source) -> Iterator[_Block]:
+    def _whole(self, source: Source) -> Iterator[_WrittenBlock]:
         """Blocks; a chapter's number and its title are one heading, empty paragraphs are breaks where they are few."""
         paragraphs = sum(block.kind == "paragraph" for block in self._blocks)
         blanks = sum(block.is_blank for block in self._blocks)
-        head: _Block | None = None
+        head: _WrittenBlock | None = None
         title = _key(self.book)
         is_title = bool(title)  # whether all so far belongs to the title of the book
         for block in self._blocks:
@@ -290,7 +290,7 @@ class Writer:
             yield head
 
 
-def _as_block(source: Source, block: _Block) -> Block:
+def _as_block(source: Source, block: _WrittenBlock) -> Block:
     lines = [SourceLine(block.number, source.stretch(start, end), block.is_item) for start, end in block.lines]
     return Block(block.kind, block.number, block.start, block.end, tuple(lines), block.level)
 
