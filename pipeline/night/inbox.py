@@ -202,8 +202,12 @@ class Inbox:
     ) -> Drop:
         problems = list(file.problems)
         files: dict[str, FileStamp | None] = {path.name: file.stamp}
-        others = [*voices, *mentioned(file, roots[0]), *filter(None, [_edits(path, roots)])]
+        edits = _edits(path, roots)
+        others = [*voices, *mentioned(file, roots[0]), *filter(None, [edits])]
         companions = [name for name in others if not is_passing(name) and self._allows(_first(roots, name), roots)]
+        if edits is not None and edits not in companions:
+            what = "the edits are outside the manifest's folder."
+            problems.append(Problem(edits, what, "Drop the file itself."))
         for where, name in file.names():
             companion, problem = self._companion(name, where, roots)
             problems += [problem] if problem else []

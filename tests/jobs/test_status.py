@@ -223,8 +223,8 @@ def test_what_a_watcher_has_taken_is_told_of_until_it_runs(tmp_path: Path) -> No
     assert told == [
         ("busy", "runs", ""),
         ("taken", "claimed", "begins soon"),
-        ("own", "waits", "until 23:00"),
         ("late", "waits", "until 23:00"),
+        ("own", "waits", "until 23:00"),
     ]
 
 

@@ -194,13 +194,13 @@ def render(manifest, done):
         except (OSError, ValueError):
             file.write(f"begun {manifest.name} {os.getpid()}\\n")
     mark.write_text(str(os.getpid()))
-    assert (manifest.parent / "shared.md").read_text() == "Shared."
+    assert manifest.suffix == ".txt" or (manifest.parent / "shared.md").read_text() == "Shared."
     time.sleep(busy_s)
     mark.unlink()
     return Report(title="A test", status="done", audio_s=0, wall_s=0, speed_x=0)
 
 settings = Settings(output=folder / "output", voices=(), jobs=1)
-watcher = Watcher(DropFolder(folder, settings, print, at_once=2, settle_s=0.05, patience_s=30), render)
+watcher = Watcher(DropFolder(folder, settings, print, at_once=2, settle_s=0.05, patience_s=1), render)
 log.with_name(f"ready-{os.getpid()}").touch()
 while not log.with_name("go").exists():
     time.sleep(0.01)
@@ -238,14 +238,19 @@ def begun(log: Path) -> list[tuple[str, str]]:
 
 
 def drop_all(shop: Shop, count: int) -> set[str]:
-    """So many manifests that share a script, all there at once."""
-    return {shop.drop(f"job{n:03d}", None if n else "Shared.", script="shared.md").name for n in range(count)}
+    """So many manifests that share a script, and half as many scripts alone, every other in a folder; all at once."""
+    scripts = [Path(f"job{n:03d}.txt" if n % 2 else f"job{n:03d}/job{n:03d}.txt") for n in range(count, count * 3 // 2)]
+    for path in scripts:
+        (shop.inbox / path).parent.mkdir(exist_ok=True)
+        (shop.inbox / path).write_text("Alone.")
+    manifests = [shop.drop(f"job{n:03d}", None if n else "Shared.", script="shared.md") for n in range(count)]
+    return {path.name for path in (*scripts, *manifests)}
 
 
 def assert_all_done(shop: Shop, manifests: set[str]) -> None:
     assert shop.files("inbox") == []
     assert list((shop.folder / "running").iterdir()) == []
-    assert {Path(name).name for name in shop.files("done") if name.endswith(".yaml")} == manifests
+    assert {Path(name).name for name in shop.files("done") if name.endswith((".yaml", ".txt"))} == manifests
     assert shop.files("failed") == []
 
 
