@@ -1,4 +1,4 @@
-"""Walk: the elements of a document in order, as text, styles and blocks for a `Writer`.
+"""Walk: the elements of a document in order, as text, styles and blocks for a `DocumentWriter`.
 
 In: the tree of a document. Out: nothing; all its text nodes, and the texts that stand for its pictures, are handed to
 the writer, those that are not read with the reason.
@@ -26,7 +26,7 @@ from pipeline.source.hypertext.elements import (
     text_of,
     types_of,
 )
-from pipeline.source.hypertext.writer import Writer
+from pipeline.source.hypertext.writer import DocumentWriter
 from pipeline.source.ledger import Reason
 from pipeline.source.prose.inline import is_note_mark, is_power
 
@@ -60,7 +60,7 @@ _ROOT = _Open("", "", None, 0, is_block=True)
 class Walk:
     """Goes through documents; `place` is where an element stands, `chapters` the titles of what begins at an id."""
 
-    writer: Writer
+    writer: DocumentWriter
     place: Callable[[etree._Element], str] = lambda element: element.get(PLACE) or ""
     has_notes: bool = False  # a number raised behind a word is the mark of one
     chapters: Mapping[str, str] = field(default_factory=dict)

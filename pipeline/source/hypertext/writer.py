@@ -50,7 +50,7 @@ class _WrittenBlock:
 
 
 @dataclass
-class Writer:
+class DocumentWriter:
     """Takes text in the order of the document; `end_block` ends what the text before it belongs to."""
 
     shown: str

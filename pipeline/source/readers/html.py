@@ -15,7 +15,7 @@ from pipeline.source.hypertext.contents import mark_below_titles, mark_lists
 from pipeline.source.hypertext.elements import LEFT_OUT, PLACE, heading_level, tag_of, text_of, types_of
 from pipeline.source.hypertext.notes import mark_notes
 from pipeline.source.hypertext.walk import Walk
-from pipeline.source.hypertext.writer import Writer
+from pipeline.source.hypertext.writer import DocumentWriter
 from pipeline.source.readers.docx import docx_tree
 from pipeline.source.readers.markup import parse_html
 from pipeline.source.readers.office import office_tree
@@ -49,7 +49,7 @@ def tree_rendition(root: etree._Element, shown: str) -> Rendition:
     mark_lists(shown, root, (shown,))
     mark_below_titles(root)
     has_notes = mark_notes([(shown, root)], lambda name, href: (name, href[1:]) if href[:1] == "#" else None)
-    writer = Writer(shown, place=f"{shown}:1")
+    writer = DocumentWriter(shown, place=f"{shown}:1")
     Walk(writer, place=lambda element: _place(element, shown), has_notes=has_notes).read(root)
     return writer.rendition()
 

@@ -19,7 +19,7 @@ from pipeline.source.hypertext.contents import mark_below_titles, mark_lists
 from pipeline.source.hypertext.elements import heading_level, tag_of, text_of
 from pipeline.source.hypertext.notes import is_noted, mark_notes, spoken_text
 from pipeline.source.hypertext.walk import Walk
-from pipeline.source.hypertext.writer import Writer
+from pipeline.source.hypertext.writer import DocumentWriter
 from pipeline.source.ledger import Reason
 from pipeline.source.readers.epub.contents import Entry, chapters, nav_entries, ncx_entries
 from pipeline.source.readers.epub.matter import matter_of
@@ -161,7 +161,7 @@ def _write(
     _add_chapters_of_headings(starts, read, {entry.document for entry in entries})
     if reading.chapters_at is not None or (len(read) == 1 and not entries):
         starts = {}
-    writer = Writer(shown, place=f"{shown}:{opf.name}:1", has_chapters=bool(starts), book=opf.metadata.title)
+    writer = DocumentWriter(shown, place=f"{shown}:{opf.name}:1", has_chapters=bool(starts), book=opf.metadata.title)
     walk = Walk(writer)
     walk.read_data(opf.root, "front matter")
     for document in documents:
