@@ -173,10 +173,10 @@ def test_a_name_cannot_be_two_things(tmp_path: Path, lines: str, said: str) -> N
 
 
 @pytest.mark.parametrize("name", ["s.srt", "s.vtt", "s.fountain", "s.json"])
-def test_a_script_in_the_place_of_a_manifest_is_told(name: str, tmp_path: Path) -> None:
+def test_a_script_stands_for_a_manifest_and_edits_do_not(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text('{"segments": []}')
-    with pytest.raises(RequestError, match="this is a script, and no manifest"):
-        load_manifest(tmp_path / name)
+    manifest, problems = load_manifest(tmp_path / name)
+    assert ([script.file for script in manifest.script], problems) == ([name], [])
     (tmp_path / "job.edits.yaml").write_text("- {old: a, new: b}")
     with pytest.raises(RequestError, match=r"these are edits, and no manifest\. Name the manifest, job\.yaml"):
         load_manifest(tmp_path / "job.edits.yaml")

@@ -21,7 +21,7 @@ from pipeline.source.hypertext.notes import is_noted, mark_notes, spoken_text
 from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import DocumentWriter
 from pipeline.source.ledger import Reason
-from pipeline.source.readers.epub.contents import Entry, chapters, nav_entries, ncx_entries
+from pipeline.source.readers.epub.contents import ContentsEntry, chapters, nav_entries, ncx_entries
 from pipeline.source.readers.epub.matter import matter_of
 from pipeline.source.readers.epub.opf import Opf, landmarks_of, read_opf
 from pipeline.source.readers.package import Package, resolve
@@ -91,7 +91,7 @@ def _others(opf: Opf, package: Package) -> list[str]:
     return [name for name in dict.fromkeys(named) if name not in read and package.find(name)]
 
 
-def _entries(opf: Opf, documents: Sequence[_Document], navs: set[str]) -> list[Entry]:
+def _entries(opf: Opf, documents: Sequence[_Document], navs: set[str]) -> list[ContentsEntry]:
     """The contents: EPUB 3's, else those of EPUB 2."""
     roots = {document.name: document.root for document in documents}
     for name in sorted(navs & set(roots)):
@@ -100,7 +100,7 @@ def _entries(opf: Opf, documents: Sequence[_Document], navs: set[str]) -> list[E
     return ncx_entries(roots[opf.ncx], opf.ncx) if opf.ncx in roots else []
 
 
-def _is_title_beside_others(entry: Entry, entries: Sequence[Entry], title: str) -> bool:
+def _is_title_beside_others(entry: ContentsEntry, entries: Sequence[ContentsEntry], title: str) -> bool:
     """Whether an entry is the title of the book, on the page of something else."""
     others = (one for one in entries if one is not entry and one.document == entry.document)
     return entry.title.casefold() == title.casefold() and any(True for _other in others)
@@ -108,7 +108,7 @@ def _is_title_beside_others(entry: Entry, entries: Sequence[Entry], title: str) 
 
 def _judge(
     documents: list[_Document],
-    entries: Sequence[Entry],
+    entries: Sequence[ContentsEntry],
     landmarks: Mapping[str, str],
     opf: Opf,
     navs: set[str],
@@ -151,7 +151,7 @@ def _target(name: str, href: str) -> tuple[str, str] | None:
 def _write(
     documents: Sequence[_Document],
     others: Sequence[_Document],
-    entries: Sequence[Entry],
+    entries: Sequence[ContentsEntry],
     opf: Opf,
     shown: str,
     reading: Reading,

@@ -1,6 +1,6 @@
 """The contents of a book: which of their entries begin chapters.
 
-In: the navigation document of EPUB 3, or EPUB 2's NCX. Out: `Entry`s in the order in which they are listed.
+In: the navigation document of EPUB 3, or EPUB 2's NCX. Out: `ContentsEntry`s in the order in which they are listed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FEW_WORDS = 60  # of a page that names a part and no more
 
 
 @dataclass(frozen=True)
-class Entry:
+class ContentsEntry:
     """A line of the contents: its title, the document and the id that it leads to, and how deep it is listed."""
 
     title: str
@@ -29,11 +29,11 @@ class Entry:
     depth: int
 
 
-def nav_entries(root: etree._Element, name: str) -> list[Entry]:
+def nav_entries(root: etree._Element, name: str) -> list[ContentsEntry]:
     """Those of a navigation document."""
     navs = list(root.iter("{*}nav"))
     tocs = [nav for nav in navs if "toc" in (nav.get(EPUB_TYPE) or nav.get("role") or "").replace("doc-", "").split()]
-    entries: list[Entry] = []
+    entries: list[ContentsEntry] = []
     for toc in (tocs or navs[:1])[:1]:
         for link in toc.iter("{*}a", "{*}span"):
             if tag_of(link) == "span" and any(tag_of(one) == "a" for one in link.iterancestors()):
@@ -44,9 +44,9 @@ def nav_entries(root: etree._Element, name: str) -> list[Entry]:
     return entries
 
 
-def ncx_entries(root: etree._Element, name: str) -> list[Entry]:
+def ncx_entries(root: etree._Element, name: str) -> list[ContentsEntry]:
     """Those of an NCX."""
-    entries: list[Entry] = []
+    entries: list[ContentsEntry] = []
     for point in root.iter("{*}navPoint"):
         label = next((text_of(one) for one in point if tag_of(one) == "navlabel"), "")
         content = next((one for one in point if tag_of(one) == "content"), None)
@@ -56,14 +56,14 @@ def ncx_entries(root: etree._Element, name: str) -> list[Entry]:
     return entries
 
 
-def _entry(title: str, href: str, name: str, depth: int) -> Entry | None:
+def _entry(title: str, href: str, name: str, depth: int) -> ContentsEntry | None:
     path, _, fragment = href.partition("#")
     document = resolve(name, path) if href else ""
     title = " ".join(title.split())
-    return Entry(title, document, fragment, depth) if document is not None and title else None
+    return ContentsEntry(title, document, fragment, depth) if document is not None and title else None
 
 
-def chapters(entries: Sequence[Entry], words: Mapping[str, int]) -> dict[str, dict[str, str]]:
+def chapters(entries: Sequence[ContentsEntry], words: Mapping[str, int]) -> dict[str, dict[str, str]]:
     """The titles of chapters, by document and by id ("" is the document's beginning).
 
     The first level of the contents begins chapters, and a lower one does below an entry that is a part: its page names
@@ -85,7 +85,7 @@ def chapters(entries: Sequence[Entry], words: Mapping[str, int]) -> dict[str, di
     return by_document
 
 
-def _is_part(entry: Entry, below: Entry, words: Mapping[str, int]) -> bool:
+def _is_part(entry: ContentsEntry, below: ContentsEntry, words: Mapping[str, int]) -> bool:
     if not entry.document or entry.document not in words:
         return True
     if entry.document == below.document:
