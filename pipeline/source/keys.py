@@ -36,12 +36,12 @@ def read_keys(path: Path) -> tuple[Located, dict[str, Any], tuple[Problem, ...]]
 
 
 def is_yaml_script(data: Any) -> bool:
-    """Whether YAML holds a script: a list of turns, or chapters or turns by that name."""
+    """Whether YAML or JSON holds a script: a list of turns, or chapters, turns or segments by that name."""
     if isinstance(data, list):
         return bool(data) and all(
             isinstance(one, dict) and ("turns" in one or not {"title", "script"} & set(one)) for one in data
         )
-    return isinstance(data, dict) and "script" not in data and ("chapters" in data or "turns" in data)
+    return isinstance(data, dict) and "script" not in data and bool({"chapters", "turns", "segments"} & data.keys())
 
 
 def foreign_language(where: str, code: str) -> Problem:

@@ -25,6 +25,7 @@ _MARK = re.compile(r"[\[({]?(?:\d{1,4}|[*†‡§¶]{1,3}|[a-z]|[ivxlc]{1,6})[\]
 _TITLES = re.compile(
     r"(?:foot|end)?notes?|notes and references|references|anmerkungen|fußnoten|notas|notes?", re.IGNORECASE
 )
+_HOLDERS = ("ol", "ul", "dl", "div", "section", "aside")
 _CONTAINERS = frozenset("li p div aside dd section tr td".split())
 
 Target = Callable[[str, str], tuple[str, str] | None]  # a document's name and an href in it: a document and an id
@@ -118,29 +119,28 @@ def _mark_beside(note: etree._Element) -> None:
 
 
 def _mark_titles(note: etree._Element) -> None:
-    """The heading above the first of several notes."""
+    """The heading above the first of several notes, and notes among them that nothing leads to."""
     holder = note
-    while (parent := holder.getparent()) is not None and tag_of(parent) in (
-        "ol",
-        "ul",
-        "dl",
-        "div",
-        "section",
-        "aside",
-    ):
-        if not _holds_notes_alone(parent):
-            break
+    while (parent := holder.getparent()) is not None and tag_of(parent) in _HOLDERS and _holds_notes(parent):
         holder = parent
-    before = holder.getprevious()
-    headings = [before, *(child for child in holder if heading_level(child))] if holder is not note else [before]
-    for heading in headings:
-        if heading is not None and heading_level(heading) and _TITLES.fullmatch(text_of(heading).strip(" .:\n\t")):
-            heading.set(LEFT_OUT, "footnote")
+    headings = [holder.getprevious(), *(child for child in holder if heading_level(child) and holder is not note)]
+    titles = [one for one in headings if one is not None and heading_level(one) and _TITLES.fullmatch(_shown(one))]
+    for title in titles:
+        title.set(LEFT_OUT, "footnote")
+    if titles:
+        holder.set(LEFT_OUT, "footnote")
 
 
-def _holds_notes_alone(element: etree._Element) -> bool:
-    blocks = [child for child in element if tag_of(child) in BLOCKS and not heading_level(child)]
-    return bool(blocks) and all(child.get(LEFT_OUT) == "footnote" or tag_of(child) == "hr" for child in blocks)
+def _shown(element: etree._Element) -> str:
+    return text_of(element).strip(" .:\n\t")
+
+
+def _holds_notes(element: etree._Element) -> bool:
+    """Whether most of what stands in an element are notes."""
+    blocks = [
+        child for child in element if tag_of(child) in BLOCKS and not heading_level(child) and tag_of(child) != "hr"
+    ]
+    return 2 * sum(child.get(LEFT_OUT) == "footnote" for child in blocks) > len(blocks)
 
 
 def spoken_text(root: etree._Element) -> Iterator[str]:

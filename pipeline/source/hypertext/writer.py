@@ -109,7 +109,7 @@ class DocumentWriter:
             kind, level = self._head(shown, kind, level)
         elif self._rest_of_title and kind != "scene":
             kind, level = self._goes_on_with_title(shown, kind, level)
-        if kind == "paragraph" and is_scene_break(shown, alone=True):
+        if kind in ("paragraph", "heading") and is_scene_break(shown, alone=True):
             kind = "scene"
         is_chapter = kind == "heading" and level == 0
         if is_chapter:
