@@ -125,7 +125,7 @@ class Inbox:
         drops = [
             self._drop(path, file, (inbox,), voices, before, now_s)
             for path, file in listing.jobs.items()
-            if path.name not in companions
+            if file.kind == "manifest" or path.name not in companions
         ]
         folders, strays = self._dropped_folders([*drops, *filter(None, claimed.values())], read_before, before, now_s)
         drops, strangers = _apart([*drops, *folders], claimed)
@@ -146,8 +146,8 @@ class Inbox:
             folder = self.folders.running / name
             if name.startswith(".") or not folder.is_dir():
                 continue
-            jobs = self._keep(jobs_of_claim(folder, read_before)).jobs.items()
-            named = [(path, file) for path, file in jobs if job_name(path) == name]
+            listing = self._keep(jobs_of_claim(folder, read_before))
+            named = [(path, file) for path, file in listing.jobs.items() if job_name(path) == name]
             # What lies in the inbox goes first: it may be newer than the copy that was made of it.
             whole = (folder / WHOLE).exists()
             roots = (folder,) if whole else (self.folders.inbox, folder)
@@ -155,7 +155,7 @@ class Inbox:
             drop = self._drop(*named[0], roots, both, before, now_s) if named else None
             claimed[name] = replace(drop, companions=()) if drop and whole else drop
             if drop is None:  # what was copied for a job that is through is about to be removed here, too
-                companions.update(list_names(folder))
+                companions.update(path.name for path in listing.files)  # not what has been moved there since
             elif not whole:
                 companions |= {file for file, _stamp in drop.stamp} - {drop.manifest.name}
         return claimed, companions

@@ -135,6 +135,7 @@ class Watcher:
             return True
         self._hindrances.pop("", None)
         ours, ended = set(self._claims), len(self._outcomes)
+        self._moved &= scene.claimed.keys()  # the others another watcher has taken up, and is through with
         self._reap(scene, stop)
         for stray, still_s in scene.strays.items():
             if self._once or still_s >= self._drops.patience_s:
