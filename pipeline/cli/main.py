@@ -129,6 +129,7 @@ def render(
     from pipeline.jobs.progress import telling
 
     settings = machine_settings(**options)
+    manifests = _without_parts(manifests)
     opened: list[Job] = []
     wrong = 0
     with telling("reading the manifests"):
@@ -162,6 +163,17 @@ def render(
         _write_digest(settings.output, verdict)
     whole = not (wrong or failed or refused) and done == len(reports)
     return DONE if whole else SOME_FAILED
+
+
+def _without_parts(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The paths but for scripts of manifests that are among them, as in `podcast render manifests/*`."""
+    from pipeline.source.manifest import manifest_of
+    from pipeline.source.readers import is_script
+
+    given = {path.absolute() for path in paths}
+    if len(paths) == 1:
+        return paths
+    return tuple(path for path in paths if not (is_script(path) and manifest_of(path.absolute()) in given))
 
 
 def _render_all(jobs: list[Job], bulk: Bulk) -> tuple[dict[Path, Report], int, int]:

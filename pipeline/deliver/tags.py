@@ -30,6 +30,7 @@ from PIL import Image, ImageCms
 from pipeline.audio import ChapterMark
 from pipeline.errors import Problem, RequestError
 from pipeline.files import open_regular
+from pipeline.source.languages import LANGUAGES
 from pipeline.words import timestamp
 
 UTF16 = id3.Encoding.UTF16  # the only Unicode of ID3v2.3
@@ -41,14 +42,6 @@ ITUNES = "----:com.apple.iTunes:"
 MAX_COVER_BYTES = 16 * 2**20
 MAX_COVER_PIXELS = 50_000_000
 _OTHER_COVER = "Give a JPEG or PNG file, at least 2400 pixels square for most shops."
-
-# ISO 639-1 to 639-2/T, which ID3 asks for: the languages books are most read in.
-_CODES = """
-ar:ara bg:bul ca:cat cs:ces cy:cym da:dan de:deu el:ell en:eng es:spa et:est eu:eus fa:fas fi:fin fr:fra
-ga:gle he:heb hi:hin hr:hrv hu:hun id:ind is:isl it:ita ja:jpn ko:kor la:lat lt:lit lv:lav nb:nob nl:nld
-nn:nno no:nor pl:pol pt:por ro:ron ru:rus sk:slk sl:slv sr:srp sv:swe th:tha tr:tur uk:ukr vi:vie zh:zho
-"""
-LANGUAGES = dict(pair.split(":") for pair in _CODES.split())
 
 
 @dataclass(frozen=True)

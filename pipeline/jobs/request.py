@@ -20,7 +20,7 @@ from pipeline.files import is_inside
 from pipeline.settings import Settings, load_settings
 from pipeline.source.documents import siblings
 from pipeline.source.edits import Edit, edits_file, load_edits
-from pipeline.source.manifest import Manifest, load_manifest
+from pipeline.source.manifest import Manifest, load_manifest, manifest_of
 from pipeline.source.prompts import prompt_problems
 from pipeline.source.readers import is_script, load_script
 from pipeline.source.readers.epub.book import read_book_cover
@@ -87,6 +87,9 @@ def read_request(
     path, settings = Path(path), settings or load_settings()
     manifest, problems = load_manifest(path, allow_outside=allow_outside)
     check = _Checker(problems)
+    if manifest.is_script and (beside := manifest_of(path)) is not None:
+        what = f"{beside.name} names this script, so that it is no job of its own."
+        problems.append(Problem(str(path), what, f"Name {beside} in its place."))
     if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
         problems.append(problem)
     name = engine or manifest.engine

@@ -16,6 +16,7 @@ from pipeline.errors import Problem, RequestError
 from pipeline.files import is_inside
 from pipeline.source.documents import Located, read_text, read_yaml
 from pipeline.source.edits import EDITS_ENDING
+from pipeline.source.languages import short_code
 from pipeline.source.readers import BOOK_SUFFIXES, YAML_SUFFIXES, conversion, is_script, is_transcript, titled
 from pipeline.source.readers.metadata import read_metadata
 from pipeline.source.script import Metadata
@@ -94,7 +95,7 @@ def _add_metadata(data: dict[str, Any], path: Path, *, is_alone: bool) -> tuple[
     if is_alone and not texts["title"]:
         texts["title"] = _clean(titled(path.stem)) or "Untitled"
     notes: list[Problem] = []
-    if (code := texts.pop("language").replace("_", "-")) and "language" not in data:
+    if (code := short_code(texts.pop("language"))) and "language" not in data:
         if LANGUAGE.fullmatch(code):
             data["language"] = code
         else:

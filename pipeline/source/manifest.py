@@ -23,9 +23,9 @@ from pydantic import (
 )
 
 from pipeline.engines import DiaSound
-from pipeline.errors import InvalidValueError, Problem, did_you_mean
+from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_mean
 from pipeline.files import is_inside
-from pipeline.source.documents import Located, YamlPath, plain_problems
+from pipeline.source.documents import Located, YamlPath, plain_problems, read_text
 from pipeline.source.keys import LANGUAGE, LONGEST_TITLE, foreign_language, read_keys
 from pipeline.source.presets import PRESETS, Preset
 from pipeline.source.script import Reading, name_key
@@ -309,6 +309,22 @@ def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Man
     if not allow_outside:
         problems += _outside(manifest)
     return manifest, problems
+
+
+def manifest_of(script: Path) -> Path | None:
+    """The manifest beside a script that names it, of which it is a part and no job of its own."""
+    folder = script.parent
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() in (".yaml", ".yml") and path != script and path.is_file():
+            try:
+                if script.name not in read_text(path, str(path)):
+                    continue
+                manifest, _problems = load_manifest(path, allow_outside=True)
+            except RequestError:
+                continue
+            if not manifest.is_script and any(manifest.file(one.file) == script for one in manifest.script):
+                return path
+    return None
 
 
 def _contradictions(manifest: Manifest) -> Iterator[Problem]:

@@ -186,3 +186,11 @@ def test_what_happens_in_a_screenplay_is_read_where_it_is_asked_for(tmp_path: Pa
     (tmp_path / "job.yaml").write_text("title: T\nscript: [{file: a.fountain, action: true}, b.fountain]\n")
     manifest, problems = load_manifest(tmp_path / "job.yaml")
     assert (problems, [reading.action for reading in manifest.readings()]) == ([], [True, False])
+
+
+def test_the_manifest_of_a_script_is_the_one_that_names_it(tmp_path: Path) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        (tmp_path / name).write_text("Words.")
+    (tmp_path / "one.yaml").write_text("title: b.md\nscript: a.md\n")
+    (tmp_path / "wrong.yaml").write_text("b.md: [")
+    assert [manifest_of(tmp_path / name) for name in ("a.md", "b.md", "c.md")] == [tmp_path / "one.yaml", None, None]
