@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import RequestError
-from pipeline.source.manifest import Dia, Manifest, Pauses, load_manifest
+from pipeline.source.manifest import Dia, Manifest, Pauses, load_manifest, manifest_of
 from pipeline.source.presets import PRESETS, Preset
 
 
