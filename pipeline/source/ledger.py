@@ -297,5 +297,7 @@ class Stretch:
 
 def display(text: str) -> str:
     """Marked text as it is displayed: composed characters and single spaces."""
-    text = " ".join(text.replace("\u00ad", "").split())
+    for invisible in "\u00ad\u2060\ufeff" if not text.isascii() else "":
+        text = text.replace(invisible, "")
+    text = " ".join(text.split())
     return text if text.isascii() else unicodedata.normalize("NFC", text)

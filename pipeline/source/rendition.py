@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from pipeline.errors import Problem
 from pipeline.source.ledger import Ledger, Reason, Source, Stretch, display
-from pipeline.source.prose.blocks import Block, read_blocks, read_references, with_chapter_lines
+from pipeline.source.prose.blocks import Block, is_numbered, read_blocks, read_references, with_chapter_lines
 from pipeline.source.prose.boilerplate import mark_boilerplate
 from pipeline.source.prose.brackets import DIRECTION_ALONE, Brackets, Cut, is_pause
 from pipeline.source.prose.inline import References, mark_inline
@@ -28,7 +28,6 @@ from pipeline.source.speakers.labels import Labels, find_labels, known_labels, l
 from pipeline.source.spoken import text as texts
 from pipeline.words import counted
 
-_FEWEST_IN_BOOK = 0.08  # of its paragraphs with labels: with fewer, "Production:" is no person
 _TITLE = 120  # characters: what is longer belongs to no title
 _OPENING = 0.2  # of a document: where its title ends at the latest
 _LINE = re.compile(r"\(line (\d+)\)")
@@ -55,6 +54,7 @@ class Rendition:
     plain_text: bool = False  # no Markdown
     has_chapters: bool = False  # headings of level 1 are those of the book's own contents
     is_wrapped: bool = False  # lines end where they are full, and never as those of verse
+    least_labels: Mapping[str, float] = field(default_factory=dict)  # the share of paragraphs that has to bear one
     warnings: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -113,10 +113,10 @@ class TextReader:
             self._references = read_references(source.text, speech)
         else:
             mark_boilerplate(source, names, speech, self._warn, None)
-            blocks = with_chapter_lines(source, list(_visible(given.blocks)), speech)
+            is_document = bool(given.least_labels) and not given.has_chapters
+            blocks = with_chapter_lines(source, list(_visible(given.blocks)), speech, is_document=is_document)
         if given.labels is None:
-            is_book = given.blocks is not None and reading.kind == "audiobook"
-            labels = find_labels(source, blocks, reading, self._warn, _FEWEST_IN_BOOK if is_book else 0.0)
+            labels = find_labels(source, blocks, reading, self._warn, given.least_labels.get(reading.kind, 0.0))
         else:
             labels = known_labels(blocks, given.labels, reading)
         arrows = len(_ARROWS.findall(source.text))
@@ -125,6 +125,7 @@ class TextReader:
             self._warn(1, what, "Write a name in the place of each.")
         self._brackets.speakers = labels.names
         self._brackets.is_play = labels.is_play
+        self._brackets.is_prose = bool(given.least_labels) and not labels.names
         level, titles, opening = 1, set[int](), set[int]()
         if given.blocks is None or reading.chapters_at is not None:
             level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labels.by_block])
@@ -133,13 +134,18 @@ class TextReader:
             level, titles, opening = _document_level(blocks, labels)
         pieces: list[Piece] = []
         in_table = False
+        tables: list[int] = []
         silent = set() if level == 1 and given.blocks is None else _silent(blocks, labels, level) | opening
         for index, block in enumerate(blocks):
             is_read = block.kind == "row" and index not in labels.by_block
             if is_read and not in_table and source.stretch(block.start, block.end).text.strip():
-                self._warn(block.number, "a table begins here and is read cell by cell.", "Write it as sentences.")
+                tables.append(block.number)
             in_table = block.kind == "row"
             pieces += self._pieces(block, labels, index, 0 if index in silent else level, is_title=index in titles)
+        for number in tables[:1] if len(tables) > 3 else tables:
+            more = f", and {len(tables) - 1} more later," if len(tables) > 3 else ""
+            what = f"a table begins here{more} and is read cell by cell."
+            self._warn(number, what, "Write it as sentences.")
         if self._cues:
             shown = ", ".join(note for _where, note in self._cues[:3]) + (" …" if len(self._cues) > 3 else "")
             what = f"{counted(len(self._cues), 'bracket')} between sentences, taken for cues and not read: {shown}."
@@ -290,8 +296,9 @@ def _visible(blocks: Sequence[Block]) -> Iterator[Block]:
 def _document_level(blocks: Sequence[Block], labels: Labels) -> tuple[int, set[int], set[int]]:
     """At which level headings begin chapters in a document, which are its title, and which others begin none.
 
-    It is the highest level of which there are two, those left aside that stand above the first paragraph of any length.
-    They are the title where nothing but headings stands there.
+    It is the highest level of which there are two, those left aside that stand above the first paragraph of any length;
+    a lower one whose headings are numbers, where there are more of them. The headings left aside are the title where
+    nothing but headings stands there.
     """
     headings = [i for i, block in enumerate(blocks) if block.kind == "heading" and i not in labels.by_block]
     text = [i for i, block in enumerate(blocks) if block.kind in ("paragraph", "row") or i in labels.by_block]
@@ -301,6 +308,10 @@ def _document_level(blocks: Sequence[Block], labels: Labels) -> tuple[int, set[i
     above = [i for i in headings if i < begin]
     below = Counter(blocks[i].level for i in (*above[-1:], *(i for i in headings if i > begin)))
     level = next((level for level, count in sorted(below.items()) if count > 1), 1)
+    numbered = Counter(blocks[i].level for i in headings if is_numbered(blocks[i]))
+    for lower, count in numbered.items():
+        if lower > level and count > max(2, 2 * below[level]):  # parts, and their chapters
+            level = lower
     opening = set(above[:-1])
     return (level, set(), opening) if above and text[:1] < above[-1:] else (level, opening, set())
 

@@ -18,6 +18,7 @@ CONTENTS = re.compile(
 )
 _LISTS = ("table", "ul", "ol", "dl", "div", "p", "section", "blockquote")
 _MOST_IN_LINKS = 0.6
+_ENTRY_BESIDE = 16  # characters
 _ENTRY = 160  # characters of an entry at most
 
 
@@ -35,7 +36,9 @@ def mark_lists(name: str, root: etree._Element, documents: Collection[str]) -> N
             continue
         in_links -= is_link
         links, linked, whole = sums.pop()
-        if links > 2 and linked > _MOST_IN_LINKS * whole and tag_of(element) in _LISTS:
+        beside = whole - linked  # of each entry: its number, its page; a sentence has more
+        most = _ENTRY_BESIDE if tag_of(element) != "p" else _ENTRY_BESIDE // 4
+        if links > 2 and linked > _MOST_IN_LINKS * whole and beside < most * links and tag_of(element) in _LISTS:
             lists.append(element)
         if sums:
             sums[-1] = [sums[-1][0] + links, sums[-1][1] + linked, sums[-1][2] + whole]
@@ -79,9 +82,28 @@ def mark_below_titles(root: etree._Element) -> None:
         if heading.get(LEFT_OUT) or not CONTENTS.fullmatch(text_of(heading).strip(" .:\n\t\r")):
             continue
         listed = list(_up_to_heading(heading))
-        if listed and all(len(text_of(line)) < _ENTRY for one in listed for line in _lines(one)):
+        lines = [line for one in listed for line in _lines(one) if text_of(line).strip()]
+        linked = sum(next(line.iter("{*}a"), None) is not None for line in lines)
+        if lines and (all(len(text_of(line)) < _ENTRY for line in lines) or linked > 0.8 * len(lines)):
             for one in (heading, *listed):
                 one.set(LEFT_OUT, "contents")
+
+
+def mark_runs(name: str, root: etree._Element, documents: Collection[str]) -> None:
+    """Leave out paragraphs one after another that are nothing but links to the book's own documents."""
+    for parent in root.iter("{*}body", "{*}div", "{*}section", "{*}nav", "{*}center"):
+        run: list[etree._Element] = []
+        for child in [*(one for one in parent if tag_of(one)), None]:
+            words = "" if child is None else text_of(child).strip()
+            if child is not None and tag_of(child) in ("p", "div") and not child.get(LEFT_OUT):
+                links = [one for one in child.iter("{*}a") if _is_listed(one, name, documents)]
+                if words and len(links) == 1 and len(text_of(links[0]).strip()) > 0.8 * len(words):
+                    run.append(child)
+                    continue
+            if words or child is None or tag_of(child) == "hr":
+                for one in run if len(run) > 2 else ():
+                    one.set(LEFT_OUT, "contents")
+                run = []
 
 
 def _up_to_heading(heading: etree._Element) -> Iterator[etree._Element]:

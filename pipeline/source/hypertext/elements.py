@@ -68,6 +68,8 @@ _BY_ID: Mapping[str, Reason] = {"pg-header": "boilerplate", "pg-footer": "boiler
 _BODY_TYPES = frozenset("bodymatter frontmatter backmatter chapter part volume".split())
 _NOT_SHOWN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 _HEADING = re.compile(r"h[1-6]")
+_SPEAKER = frozenset("speaker speakername speaker-name character-name char-name persona personnage".split())
+_VERSE_TYPES = frozenset("poem verse song hymn lyrics".split())
 _VERSE = re.compile(r"\b(?:stanza|linegroup|lg|poem|poetry)\b")
 
 
@@ -140,9 +142,16 @@ def is_persona(element: etree._Element) -> bool:
     return tag_of(element) in ("td", "th") and "persona" in types_of(element)
 
 
+def is_speaker(element: etree._Element) -> bool:
+    """Whether a class says that an element names who speaks."""
+    return tag_of(element) in ("p", "span", "div", "b", "strong", "dt", "cite") and not _SPEAKER.isdisjoint(
+        classes_of(element)
+    )
+
+
 def is_verse(element: etree._Element) -> bool:
     """Whether an element is a poem or a stanza, so that the blocks in it are lines of verse."""
-    return any(map(_VERSE.search, classes_of(element)))
+    return any(map(_VERSE.search, classes_of(element))) or not _VERSE_TYPES.isdisjoint(types_of(element))
 
 
 def is_stanza(block: etree._Element) -> bool:

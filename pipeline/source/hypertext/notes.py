@@ -7,7 +7,9 @@ are not read (`elements.LEFT_OUT`).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from lxml import etree
 
@@ -52,6 +54,8 @@ def mark_notes(documents: Sequence[tuple[str, etree._Element]], target: Target) 
                 continue
             place = target(name, href)
             note = _note_at(places.get(place)) if place is not None else None
+            if note is not None and not _is_sure(link) and not _leads_back(note, link):
+                continue  # "see page 126"
             if note is None or order.get(id(note), -1) < order.get(id(link), 0) or _is_within(link, {id(note)}):
                 continue
             has_marks = True
@@ -61,6 +65,7 @@ def mark_notes(documents: Sequence[tuple[str, etree._Element]], target: Target) 
             notes.add(id(note))
     for note in kept:
         _mark_beside(note)
+    _mark_holders(kept)
     parents: set[int] = set()
     for note in kept:
         parent = note.getparent()
@@ -77,6 +82,19 @@ def _is_mark(link: etree._Element) -> bool:
     return _MARK.fullmatch(words) is not None and "backlink" not in types_of(link)
 
 
+def _is_sure(link: etree._Element) -> bool:
+    """Whether a mark is written as no number in a sentence is: raised, in brackets, a sign, or by its type."""
+    words = text_of(link).strip()
+    is_raised = any(tag_of(one) == "sup" for one in (*islice(link.iter("{*}*"), 9), *islice(link.iterancestors(), 2)))
+    return is_raised or reason_of(link) == "footnote" or re.fullmatch(r"\W*|\W+\w{1,4}\W+", words) is not None
+
+
+def _leads_back(note: etree._Element, link: etree._Element) -> bool:
+    """Whether a link in a note leads to its mark, or to what stands right around that."""
+    near = {one.get(name) for one in (link, *islice(link.iterancestors(), 2)) for name in ("id", "name")} - {None}
+    return any((one.get("href") or "").rpartition("#")[2] in near for one in islice(note.iter("{*}a"), 50))
+
+
 def _is_within(element: etree._Element, notes: set[int]) -> bool:
     return any(id(one) in notes for one in element.iterancestors())
 
@@ -84,6 +102,8 @@ def _is_within(element: etree._Element, notes: set[int]) -> bool:
 def _note_at(element: etree._Element | None) -> etree._Element | None:
     """The block of a note whose place is at its beginning; None where the place is in the middle of a text."""
     if element is None:
+        return None
+    if reason_of(element) == "page number":
         return None
     for block in (element, *element.iterancestors()):
         tag = tag_of(block)
@@ -116,6 +136,17 @@ def _mark_beside(note: etree._Element) -> None:
                 one.set(LEFT_OUT, "footnote")
             break
         siblings.append(sibling)
+
+
+def _mark_holders(notes: Sequence[etree._Element]) -> None:
+    """Notes of several paragraphs: what holds them, where it begins with one, as others of its kind do beside it."""
+    holders = [note.getparent() for note in notes if note.getprevious() is None and tag_of(note) == "p"]
+    kinds = Counter((id(one.getparent()), one.tag, one.get("class")) for one in holders if one is not None)
+    for holder in holders:
+        if holder is None or tag_of(holder) not in ("div", "li", "aside", "dd", "section"):
+            continue
+        if kinds[id(holder.getparent()), holder.tag, holder.get("class")] > 1:
+            holder.set(LEFT_OUT, "footnote")
 
 
 def _mark_titles(note: etree._Element) -> None:

@@ -19,6 +19,7 @@ from pipeline.source.hypertext.elements import (
     classes_of,
     heading_level,
     is_persona,
+    is_speaker,
     is_stanza,
     is_verse,
     reason_of,
@@ -63,10 +64,12 @@ class Walk:
     writer: DocumentWriter
     place: Callable[[etree._Element], str] = lambda element: element.get(PLACE) or ""
     has_notes: bool = False  # a number raised behind a word is the mark of one
+    has_speakers: bool = False  # classes tell who speaks
     chapters: Mapping[str, str] = field(default_factory=dict)
     _open: list[_Open] = field(default_factory=lambda: [_ROOT])
     _counts: list[int] = field(default_factory=list)  # of the items of ordered lists
     _plays: list[bool] = field(default_factory=list)  # of open tables, whether a row has named who speaks
+    _number: str = ""  # of an item of a list, whose text comes next
     _joins: bool = False  # a dropped capital came before
 
     def read(self, root: etree._Element, reason: Reason | None = None) -> None:
@@ -125,7 +128,7 @@ class Walk:
         elif now.tag == "ul":
             self._counts.append(-1)
         elif now.tag == "li" and self._counts and self._counts[-1] >= 0 and now.reason is None:
-            self.writer.add(f"{self._counts[-1]}. ")
+            self._number = f"{self._counts[-1]}. "
             self._counts[-1] += 1
 
     def _in_table(self, element: etree._Element, now: _Open) -> _Open:
@@ -147,13 +150,15 @@ class Walk:
         in_verse = above.is_verse and now.tag in ("p", "div") and not is_stanza(element)
         is_line = now.tag in BLOCKS and (in_verse or above.heading > 0)
         if is_line:
-            self.writer.add_break()
+            self.writer.add_break(is_verse=True)
         return is_line
 
     def _empty_element(self, element: etree._Element, tag: str, now: _Open) -> None:
         """What is said of elements without text nodes of their own."""
-        if tag == "br":
-            self.writer.add_break()
+        if tag == "br" and self.writer.ends_with_break and not (now.heading or now.is_row):
+            self.writer.end_block()
+        elif tag == "br":
+            self.writer.add_break(is_verse=now.is_verse or _is_between_spans(element))
         elif tag == "hr" and now.reason is None:
             self.writer.add_scene()
         elif tag in ("img", "image", "area") and (shown := element.get("alt") or ""):
@@ -161,30 +166,35 @@ class Walk:
             self.writer.add(shown, reason=now.reason or (None if is_letter else "picture"))
         elif tag == "q" and now.reason is None:
             self.writer.add("“", now.style)
-        elif tag == "sup" and now.reason is None:
-            inner = text_of(element).strip()
-            if is_power(self.writer.last_written, inner, has_notes=self.has_notes):
-                self.writer.add("^", now.style)
+        elif tag == "sup" and now.reason is None and self._is_power(element):
+            self.writer.add("^", now.style)
 
     def _note(self, element: etree._Element, tag: str) -> Reason | None:
         """Whether a raised number is the mark of a note."""
         if tag != "sup":
             return None
         inner = text_of(element).strip()
-        raised = is_power(self.writer.last_written, inner, has_notes=self.has_notes)
-        return "footnote" if inner and is_note_mark(inner) and not raised else None
+        return "footnote" if inner and is_note_mark(inner) and not self._is_power(element) else None
+
+    def _is_power(self, element: etree._Element) -> bool:
+        inner = text_of(element).strip()
+        is_link = next(element.iter("{*}a"), None) is not None
+        return not is_link and is_power(self.writer.last_written, inner, has_notes=self.has_notes)
 
     def _text(self, text: str | None) -> None:
         if not text:
             return
         now = self._open[-1]
+        if self._number and text.strip() and now.reason is None:
+            self.writer.add(self._number)
+            self._number = ""
         if self._joins and text.strip():
             self._joins = False
             text = text.lstrip()
         if now.is_pre and "\n" in text:
             for index, line in enumerate(_LINES.split(text)):
                 if index:
-                    self.writer.add_break()
+                    self.writer.add_break(is_verse=True)
                 self.writer.add(line, now.style, now.reason)
             return
         self.writer.add(text, now.style, now.reason)
@@ -196,6 +206,9 @@ class Walk:
             self.writer.add("”", now.style)
         if now.is_dropped:
             self._joins = text_of(element).strip() not in _WORDS_OF_ONE or (element.tail or "")[:1].isalpha()
+        if self.has_speakers and above.reason is None and is_speaker(element) and self.writer.is_only(text_of(element)):
+            self.writer.end_label(_name(element))
+            return
         if not now.is_block:
             return
         if above.is_row and now.tag in _CELLS:
@@ -234,6 +247,12 @@ def _combined(above: str, style: str) -> str:
     if not style or style in (above, "") or above == "***":
         return above
     return style if not above else "***"
+
+
+def _is_between_spans(line_break: etree._Element) -> bool:
+    """Whether the lines around a break are elements of their own, as lines of verse are."""
+    before, after = line_break.getprevious(), line_break.getnext()
+    return before is not None and after is not None and tag_of(before) == tag_of(after) == "span"
 
 
 def _is_empty(element: etree._Element) -> bool:

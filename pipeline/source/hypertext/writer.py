@@ -21,6 +21,7 @@ BlockKind = Literal["paragraph", "heading", "scene", "row"]
 
 _NUMERAL = re.compile(r"(?:[IVXLC]+|\d{1,3})\.?")
 _LETTERS = re.compile(r"[^\W_]+")
+_FEWEST = {"audiobook": 0.08, "podcast": 0.04}  # of paragraphs with labels: with fewer, "Production:" is no person
 _FEW_BLANKS = 0.1  # of all paragraphs: so few empty ones are breaks between scenes, more are a way to space lines
 
 
@@ -30,7 +31,7 @@ class _TextRun(NamedTuple):
     text: str
     style: str = ""
     reason: Reason | None = None
-    sign: Literal["", "break", "cell"] = ""
+    sign: Literal["", "break", "verse", "cell"] = ""
 
 
 @dataclass
@@ -47,6 +48,7 @@ class _WrittenBlock:
     is_chapter: bool = False  # its document, or the book's contents, say so
     is_blank: bool = False
     key: str = ""  # of a heading
+    is_number: bool = False
 
 
 @dataclass
@@ -81,9 +83,19 @@ class DocumentWriter:
         if text:
             self._runs.append(_TextRun(text, style, reason))
 
-    def add_break(self) -> None:
-        """The end of a line within a block."""
-        self._runs.append(_TextRun("", sign="break"))
+    @property
+    def ends_with_break(self) -> bool:
+        """Whether nothing was added since the end of a line."""
+        last = next((run for run in reversed(self._runs) if run.sign or run.text.strip()), None)
+        return last is not None and last.sign in ("break", "verse")
+
+    def is_only(self, text: str) -> bool:
+        """Whether nothing else is in the block that is being written."""
+        return "".join(run.text for run in self._runs).split() == text.split()
+
+    def add_break(self, *, is_verse: bool) -> None:
+        """The end of a line within a block; of one that is no verse it is a space where the next begins small."""
+        self._runs.append(_TextRun("", sign="verse" if is_verse else "break"))
 
     def add_cell(self) -> None:
         """The end of a cell within a row."""
@@ -119,6 +131,7 @@ class DocumentWriter:
         self._begin_line()
         block = _WrittenBlock(kind, len(self._places), self._length, 0, [], level, is_item, is_chapter)
         block.key = _key(shown) if kind == "heading" else ""
+        block.is_number = kind == "heading" and _is_number(shown)
         self._write(runs, block)
         block.end = self._length
         self._note_speaker(block)
@@ -206,7 +219,7 @@ class DocumentWriter:
             if not words:
                 continue
             if ended:
-                self._end_line(ended, is_heading=is_heading)
+                self._end_line(ended, words, is_heading=is_heading)
                 line, ended = self._length, ""
             wanted = style if run.reason else "" if is_heading else run.style
             if wanted != style:
@@ -231,14 +244,14 @@ class DocumentWriter:
             self._put(style)
         return ""
 
-    def _end_line(self, sign: str, *, is_heading: bool) -> None:
+    def _end_line(self, sign: str, after: str, *, is_heading: bool) -> None:
         if sign == "cell":
             self._replaced.append((self._length, self._length + 3, ", ", "table"))
             self._put(" | ")
         elif is_heading:
             self._put(" " if self._parts[-1][-1:] in ".:;!?—–-," else ". ")
         else:
-            self._put("  \n")
+            self._put("\n" if sign == "break" and after.lstrip("“‘\"'(")[:1].islower() else "  \n")
             self._places.append(self.place)
 
     def rendition(self) -> Rendition:
@@ -257,6 +270,7 @@ class DocumentWriter:
             labels=self.labels,
             signs=self.signs,
             has_chapters=self.has_chapters,
+            least_labels=_FEWEST,
         )
 
     def _whole(self, source: Source) -> Iterator[_WrittenBlock]:
@@ -274,7 +288,8 @@ class DocumentWriter:
                 continue
             if block.is_blank and blanks > _FEW_BLANKS * paragraphs:
                 continue
-            if head is not None and block.is_chapter:
+            is_title_of = head is not None and head.is_number and block.kind == "heading" and not block.is_number
+            if head is not None and (block.is_chapter or is_title_of):
                 sign = "" if source.text[head.end - 1] in ".:;!?" else "."
                 source.replace(head.end, head.end + 1, f"{sign} ", "chapter title")
                 head = replace(head, end=block.end, lines=[*head.lines, *block.lines])
@@ -283,7 +298,7 @@ class DocumentWriter:
                 continue
             if head is not None:
                 yield head
-            head = block if block.is_chapter else None
+            head = block if block.is_chapter or block.is_number else None
             if head is None:
                 yield block
         if head is not None:

@@ -77,11 +77,18 @@ def read_blocks(
 
 
 def with_chapter_lines(
-    source: Source, blocks: Sequence[Block], speech: Speech, *, plain_text: bool = False
+    source: Source, blocks: Sequence[Block], speech: Speech, *, plain_text: bool = False, is_document: bool = False
 ) -> list[Block]:
-    """Blocks but for tables of contents, in which "CHAPTER I." on a line of its own is a heading, as in plain text."""
+    """Blocks but for tables of contents, in which "CHAPTER I." on a line of its own is a heading, as in plain text.
+
+    It is one where there are no others; in a document, where there are fewer others.
+    """
     said = {block.number for block in blocks if _may_be_chapter(block) and speech.begins_at(block.start, block.end)}
     listed = list(_without_contents(source, blocks, said))
+    others = sum(block.kind == "heading" for block in blocks)
+    chapters = sum(block.number not in said and _is_chapter_line(block) for block in listed)
+    if others and not (is_document and chapters > max(others, 2)):
+        return listed
     return list(_with_chapter_lines(source, listed, said, plain_text=plain_text))
 
 
@@ -342,14 +349,13 @@ def _with_chapter_lines(
     source: Source, blocks: Sequence[Block], said: Collection[int], *, plain_text: bool
 ) -> Iterator[Block]:
     """Blocks in which "CHAPTER I." on a line of its own is a heading, as it is where there are no others."""
-    has_headings = any(block.kind == "heading" for block in blocks)
     chapters = [block for block in blocks if block.number not in said and _is_chapter_line(block)]
     numerals = [block for block in blocks if block.kind == "paragraph" and len(block.lines) == 1]
     numerals = [block for block in numerals if _NUMERAL.fullmatch(_bare(block.lines[0]))]
     counted = {_bare(block.lines[0]).rstrip(".") for block in numerals}
     if len(chapters) < 3 and ({"I", "II", "III"} <= counted or (plain_text and {"1", "2", "3"} <= counted)):
         chapters += numerals
-    if has_headings or len(chapters) < (1 if plain_text else 2):
+    if len(chapters) < (1 if plain_text else 2):
         yield from blocks
         return
     numbers = {block.number for block in chapters}
@@ -378,6 +384,12 @@ def _is_chapter_line(block: Block) -> bool:
     return all(
         len(line.text) < 70 and not line.text.rstrip().endswith((".", "?", ",")) for line in block.lines[1:]
     ) or (all(line.text.isupper() for line in block.lines))
+
+
+def is_numbered(heading: Block) -> bool:
+    """Whether a heading is the number of a chapter: "IV", "Chapter Two"."""
+    bare = _bare(heading.lines[0])
+    return _NUMERAL.fullmatch(bare) is not None or CHAPTER_LINE.match(bare) is not None
 
 
 def _bare(line: SourceLine) -> str:

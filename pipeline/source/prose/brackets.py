@@ -117,6 +117,7 @@ class Brackets:
     speakers: Collection[str]
     notes: list[tuple[str, str]]  # what is to be said of a bracket, and what to do
     is_play: bool = False
+    is_prose: bool = False  # of a book in which nobody is named: words in brackets are the author's
     doubtful: list[str] = field(default_factory=list)  # what is taken for a cue by its place alone
 
     @cached_property
@@ -258,6 +259,8 @@ class Brackets:
         opens = not before or before[-1] in '.!?…:"”’)]—'
         closes = not after or not (after[0].islower() or after[0] in ",;")
         if not note or not (opens and closes) or not texts.has_speech(note):
+            return None
+        if self.is_prose and len(note.split()) > 2:
             return None
         alone = not before and not after
         if not alone and note[0].isupper() and " " not in note and not self.is_play:

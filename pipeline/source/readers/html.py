@@ -11,8 +11,8 @@ from pathlib import Path
 from lxml import etree
 
 from pipeline.source.documents import read_file_bytes
-from pipeline.source.hypertext.contents import mark_below_titles, mark_lists
-from pipeline.source.hypertext.elements import LEFT_OUT, PLACE, heading_level, tag_of, text_of, types_of
+from pipeline.source.hypertext.contents import mark_below_titles, mark_lists, mark_runs
+from pipeline.source.hypertext.elements import LEFT_OUT, PLACE, heading_level, is_speaker, tag_of, text_of, types_of
 from pipeline.source.hypertext.notes import mark_notes
 from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import DocumentWriter
@@ -47,10 +47,13 @@ def read_office(path: Path, shown: str) -> Rendition:
 def tree_rendition(root: etree._Element, shown: str) -> Rendition:
     """The tree of a document; its elements bear their places, or stand on the lines that the parser knows."""
     mark_lists(shown, root, (shown,))
+    mark_runs(shown, root, (shown,))
     mark_below_titles(root)
     has_notes = mark_notes([(shown, root)], lambda name, href: (name, href[1:]) if href[:1] == "#" else None)
     writer = DocumentWriter(shown, place=f"{shown}:1")
-    Walk(writer, place=lambda element: _place(element, shown), has_notes=has_notes).read(root)
+    walk = Walk(writer, place=lambda element: _place(element, shown), has_notes=has_notes)
+    walk.has_speakers = sum(map(is_speaker, root.iter("{*}*"))) > 2
+    walk.read(root)
     return writer.rendition()
 
 

@@ -97,8 +97,11 @@ _LINES: dict[Form, re.Pattern[str]] = {
     "stop": re.compile(
         rf"(?P<name>{_CAPITALS}|{_TITLED}|[QA](?=\.))(?:\.|(?=\s*_?{_DIRECTION}))(?:\s*_?{_DIRECTION}_?\.?)?\s+(?=\S)"
         rf"|_(?P<bare>[^_\n]{{1,40}}?)\.?_(?:\s*_?{_DIRECTION}_?)?[.:]?\s+(?=\S)"
+        rf"|(?P<sign>\*\*|__)(?P<inside>{_CAPITALS}|{_TITLED})(?:\.(?P=sign)|(?P=sign)\.)(?:\s*[*_]?{_DIRECTION}[*_]?\.?)?\s+(?=\S)"
     ),
 }
+_BY_PLACE: tuple[Form, ...] = ("stop", "alone", "capitals", "dash", "clock")
+_NUMERAL = re.compile(r"(?=[IVXLC]{2})C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _SIGNS: dict[Form, str] = {  # without one of which a line has no label of the form: looking is quicker than matching
     **dict.fromkeys(("bold", "italic", "alone"), "*_"),
     "plain": ":：",
@@ -108,7 +111,7 @@ _SIGNS: dict[Form, str] = {  # without one of which a line has no label of the f
     "chat": "<\t",
     "dash": "-–—",
     "capitals": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-    "stop": ".([_",
+    "stop": ".([_*",
 }
 _IN_MID_LINE: dict[Form, re.Pattern[str]] = {
     "bold": re.compile(r"(?<=\s)(?P<mark>\*\*|__)(?P<name>[^*_\n]{1,60}?)(?::\s*(?P=mark)|(?P=mark)\s*:)\s*"),
@@ -251,7 +254,8 @@ def _of_line(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
             continue
         if form == "chat" and (match["name"] or "").lower().split(" ")[0] in ELEMENTS:
             continue
-        if name := clean_name(_written(match)):
+        name = clean_name(_written(match))
+        if name and not (form in _BY_PLACE and _NUMERAL.fullmatch(name)):
             yield Candidate(form, name, index, number, 0, match.end())
     if "<" in text:
         yield from _tags(index, number, span)

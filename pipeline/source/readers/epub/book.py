@@ -15,8 +15,8 @@ from pathlib import Path
 from lxml import etree
 
 from pipeline.errors import Problem
-from pipeline.source.hypertext.contents import mark_below_titles, mark_lists
-from pipeline.source.hypertext.elements import heading_level, tag_of, text_of
+from pipeline.source.hypertext.contents import mark_below_titles, mark_lists, mark_runs
+from pipeline.source.hypertext.elements import heading_level, is_speaker, tag_of, text_of
 from pipeline.source.hypertext.notes import is_noted, mark_notes, spoken_text
 from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import DocumentWriter
@@ -121,6 +121,7 @@ def _judge(
     mark_notes([(document.name, document.root) for document in documents], _target)
     for document in documents:
         mark_lists(document.name, document.root, names)
+        mark_runs(document.name, document.root, names)
         mark_below_titles(document.root)
         document.text = " ".join(" ".join(spoken_text(document.root)).split())
         document.reason = _reason(document, landmarks.get(document.name, ""), opf, navs, reading)
@@ -162,7 +163,8 @@ def _write(
     if reading.chapters_at is not None or (len(read) == 1 and not entries):
         starts = {}
     writer = DocumentWriter(shown, place=f"{shown}:{opf.name}:1", has_chapters=bool(starts), book=opf.metadata.title)
-    walk = Walk(writer)
+    speakers = sum(is_speaker(element) for document in read for element in document.root.iter("{*}*"))
+    walk = Walk(writer, has_speakers=speakers > 2)
     walk.read_data(opf.root, "front matter")
     for document in documents:
         begin = starts.get(document.name, {}) if document.reason is None else {}

@@ -21,36 +21,29 @@ _LANDMARKS: Mapping[str, Reason] = {
     **dict.fromkeys("colophon imprimatur other-credits".split(), "boilerplate"),
     **dict.fromkeys("endnotes rearnotes footnotes notes".split(), "footnote"),
 }
-_TITLES: tuple[tuple[re.Pattern[str], Reason], ...] = (
-    (
-        re.compile(
-            r"(?:table of )?contents|inhalt(?:sverzeichnis)?|table des mati[èe]res|sommaire|[íi]ndice|inhoud|index"
-            r"|(?:list|table) of (?:illustrations|figures|maps|tables|plates|abbreviations)|bibliography|works cited"
-            r"|abbildungsverzeichnis|literaturverzeichnis|bibliographie|bibliograf[íi]a",
-            re.IGNORECASE,
-        ),
-        "contents",
+_TITLES: Mapping[Reason, Sequence[str]] = {
+    "contents": (
+        "(?:table of )?contents|index|(?:list|table) of (?:illustrations|figures|maps|tables|plates|abbreviations)",
+        "bibliography|works cited|inhalt(?:sverzeichnis)?|abbildungsverzeichnis|literaturverzeichnis|bibliographie",
+        "table des mati[èe]res|sommaire|[íi]ndice|inhoud|bibliograf[íi]a.{0,30}|referencias(?: y bibliograf[íi]a)?",
+        "目次|もくじ|目录|目錄|תוכן(?: העניינים)?|содержание|оглавление|spis treści",
     ),
-    (
-        re.compile(
-            r"cover|title ?page|half ?title(?: page)?|copyright(?: page| notice)?|imprint|credits|titelseite|impressum"
-            r"|(?:also|books|other (?:books|works|titles|novels)|by the same author).{0,5}\bby\b.{0,60}"
-            r"|by the same author|praise for .{1,80}|copyright ©?.{0,60}|legal notice",
-            re.IGNORECASE,
-        ),
-        "front matter",
+    "front matter": (
+        "cover|title ?page|half ?title(?: page)?|copyright(?: page| notice)?|copyright.{0,3}|imprint|credits",
+        "(?:also|books|other (?:books|works|titles|novels)|by the same author).{0,5}\\bby\\b.{0,60}|by the same author",
+        "praise(?: for .{1,80})?|also available.{0,60}|also in th(?:is|e) series.{0,40}|more books.{0,40}",
+        "copyright ©?.{0,60}|legal notice|titelseite|impressum|cr[ée]dit(?:s|os)|p[áa]gina legal|derechos.{0,30}",
+        "mentions l[ée]gales|colofon|奥付|版权.{0,10}|זכויות יוצרים",
     ),
-    (
-        re.compile(
-            r"colophon|uncopyright|about the (?:authors?|publisher|translators?|illustrator)|transcriber['’]s notes?"
-            r"|(?:the full )?project gutenberg(?:™|-tm)? licen[sc]e|newsletter.{0,40}"
-            r"|über (?:den autor|die autorin|den verlag)|advertisements?|excerpt from .{1,80}|backads",
-            re.IGNORECASE,
-        ),
-        "boilerplate",
+    "boilerplate": (
+        "colophon|uncopyright|about the (?:authors?|publisher|translators?|illustrator)|transcriber['’]s notes?",
+        "(?:the full )?project gutenberg(?:™|-tm)? licen[sc]e|newsletter.{0,40}|advertisements?|backads",
+        "excerpt from .{1,80}|über (?:den autor|die autorin|den verlag)|sobre (?:el autor|la autora)",
+        "[àa] propos de l[’']auteure?|著者(?:紹介|について)|об авторе",
     ),
-    (re.compile(r"(?:foot|end)?notes|anmerkungen|fußnoten|endnoten", re.IGNORECASE), "footnote"),
-)
+    "footnote": ("(?:foot|end)?notes|anmerkungen|fußnoten|endnoten|notas(?: al pie)?|примечания|note al testo",),
+}
+_PATTERNS = {reason: re.compile("|".join(titles), re.IGNORECASE) for reason, titles in _TITLES.items()}
 _RIGHTS = re.compile(
     r"©|\bcopyright\b|all rights reserved|\bISBN\b|alle rechte vorbehalten|no part of this|published by|printed in"
     r"|first (?:published|edition)|library of congress|cover design|tous droits réservés",
@@ -74,7 +67,7 @@ def matter_of(
         return reason
     words = text.split()
     for title in (*titles, _first_heading(root)):
-        for pattern, reason in _TITLES:
+        for reason, pattern in _PATTERNS.items():
             is_sure = reason in ("contents", "footnote") or len(words) < _MOST_LISTED_WORDS
             if is_sure and pattern.fullmatch(title.strip(" .:\n\t")):
                 return reason
