@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -190,7 +191,7 @@ def check_cover(data: bytes, shown: str) -> tuple[bytes, str, tuple[int, int]]:
     if not data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
         raise RequestError(Problem(shown, "the cover is neither JPEG nor PNG.", again))
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             size, mime = image.size, image.get_format_mimetype() or ""
             if size[0] * size[1] <= MAX_COVER_PIXELS:
                 image.load()

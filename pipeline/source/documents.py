@@ -27,7 +27,6 @@ _UTF16_BOMS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be
 _NO_TEXT = bytes((*range(1, 9), *range(14, 27), *range(28, 32), 127))
 _COMMON = "\n ,.。，、：:" + "aeinst"  # characters by which the order of UTF-16's bytes is told
 _TAG_PREFIX = "tag:yaml.org,2002:"
-_NULL_TAG = _TAG_PREFIX + "null"
 _PLAIN_TAGS = frozenset(
     _TAG_PREFIX + name for name in ("str", "null", "int", "float", "bool", "timestamp", "map", "seq", "merge", "value")
 )
@@ -66,7 +65,7 @@ def read_any_text(path: Path, shown: str) -> tuple[str, list[Problem]]:
         text = _decoded(data, path, shown)
     except RequestError:
         encoding = _guessed_encoding(data)
-        if encoding is None and data[:2] not in _UTF16_BOMS and _is_binary(data):
+        if encoding is None and data[:2] not in _UTF16_BOMS and is_binary(data):
             raise RequestError(
                 Problem(shown, "this is no text file.", "Name one with the words of a script.")
             ) from None
@@ -83,7 +82,8 @@ def read_any_text(path: Path, shown: str) -> tuple[str, list[Problem]]:
     return text, [Problem(f"{shown}:{line}", what, "If that is wrong, save the file as UTF-8.")]
 
 
-def _is_binary(data: bytes) -> bool:
+def is_binary(data: bytes) -> bool:
+    """Whether more than one byte of a hundred is a control character."""
     return sum(data.count(code) for code in _NO_TEXT) > len(data) // 100
 
 
@@ -93,7 +93,7 @@ def _guessed_encoding(data: bytes) -> str | None:
         signs = {name: sum(map(text.count, _COMMON)) for name, text in texts.items()}
         likely = max(signs, key=lambda name: signs[name])
         guesses = [likely] if 2 * signs[likely] > 3 * min(signs.values()) else []
-    elif data[:2] in _UTF16_BOMS or _is_binary(data):
+    elif data[:2] in _UTF16_BOMS or is_binary(data):
         guesses = []
     else:
         guesses = ["cp1252", "latin1"]
@@ -138,7 +138,7 @@ def _decoded(data: bytes, path: Path, shown: str) -> str:
 
 
 def read_file_bytes(path: Path, shown: str) -> bytes:
-    """What is in a file. Raises `RequestError` where it cannot be read."""
+    """What is in a file. Raises `RequestError`."""
     try:
         return read_bytes(path)
     except FileNotFoundError:
@@ -236,7 +236,7 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             event = self.get_event()  # type: ignore[no-untyped-call] # the stubs leave this one out
             self.alias_lines.append(event.start_mark.line + 1)
-            return yaml.ScalarNode(_NULL_TAG, "", event.start_mark, event.end_mark)
+            return yaml.ScalarNode(f"{_TAG_PREFIX}null", "", event.start_mark, event.end_mark)
         return super().compose_node(parent, index)
 
 
@@ -274,7 +274,7 @@ class _Reading:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode) and node.style is None and node.tag == _NULL_TAG:
+        if isinstance(node, yaml.ScalarNode) and node.style is None and node.tag == f"{_TAG_PREFIX}null":
             return None
         self.places[path] = (node.start_mark.index, node.end_mark.index)
         return self._string(node.value, line)

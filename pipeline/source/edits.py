@@ -8,6 +8,7 @@ changes.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.source.documents import Located, read_text, read_yaml
 from pipeline.source.ledger import Change, Ledger
 from pipeline.source.script import PlacedEdit
 
+_MOST_NEAREST = 5  # of the edits whose words are gone: for these the nearest words are looked for
 EDITS_ENDING = ".edits.yaml"
 _KEYS = ("at", "old", "new", "file", "note")
 _QUOTES = str.maketrans("‘’‚‛“”„‟«»", '\'\'\'\'""""""')
@@ -65,9 +67,13 @@ def load_edits(path: Path, files: Mapping[str, Path]) -> tuple[Edit, ...]:
 
     Raises `RequestError` with all that is wrong in it.
     """
-    if not path.is_file():
+    if not os.path.lexists(path):
         return ()
+    if not path.is_file():
+        raise RequestError(Problem(str(path), "the edits are no file.", "Put a file there, or take it away."))
     located = read_yaml(read_text(path, str(path)), str(path))
+    if located.data is None:
+        return ()
     if not isinstance(located.data, list):
         raise RequestError(Problem(f"{path}:1", "this is no list of edits.", 'Write each as - old: "…", new: "…".'))
     problems: list[Problem] = []
@@ -143,7 +149,8 @@ def place_edits(edits: Sequence[Edit], files: Sequence[tuple[Path, Ledger | None
             what = f'"{edit.old}" stands {len(standing)} times: {places}{more}.'
             problems.append(Problem(edit.where, what, "Write a few words around the one that is meant, as at: …"))
         else:
-            near = next((near for index in others if (near := texts[index].nearest(edit.at))), "")
+            is_shown = len(warnings) < _MOST_NEAREST  # looking for them takes long
+            near = next((near for index in others if is_shown and (near := texts[index].nearest(edit.at))), "")
             hint = f'The nearest words are "{near}".' if near else "Take the edit out, or correct it."
             warnings.append(Problem(edit.where, f'"{edit.at}" no longer stands in the script.', hint))
     hits.sort(key=lambda pair: pair[0])

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import Problem, RequestError
+from pipeline.errors import Problem, RequestError, printable
 from pipeline.files import is_inside
 from pipeline.source.documents import Located, read_text, read_yaml
 from pipeline.source.edits import EDITS_ENDING
@@ -30,10 +30,17 @@ def read_keys(path: Path) -> tuple[Located, dict[str, Any], tuple[Problem, ...]]
 
     Raises `RequestError` where the file can be read neither as YAML nor as a script.
     """
+    if not is_writable(path.name):
+        raise RequestError(Problem(printable(str(path)), "its name is no UTF-8.", "Rename the file."))
     located, is_alone = _read(path)
     data = {key: value for key, value in located.data.items() if value is not None}
     notes = _add_metadata(data, path, is_alone=is_alone)
     return located, data, notes
+
+
+def is_writable(name: str) -> bool:
+    """Whether a file's name can be written down: not one with bytes that are no UTF-8."""
+    return not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 def is_yaml_script(data: Any) -> bool:

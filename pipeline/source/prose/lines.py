@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from pipeline.source.ledger import Stretch
 
-_CUT_WORD = re.compile(r"([^\W\d_]+)([-\u00ad\u2010])[ \t]*\n[ \t]*([^\W\d_]+)")
+_CUT_WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]+)([-\u00ad\u2010])[ \t]*\n[ \t]*([^\W\d_]+)")
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _HARD_BREAK = re.compile(r"(?:[ \t]{2,}|\\|<br\s*/?>)[ \t]*$", re.IGNORECASE)
 _CAPITAL = re.compile(r"[ \t]*[\"“‘'_*]*[A-ZÀ-ÖØ-Þ]")

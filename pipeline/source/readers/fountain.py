@@ -20,7 +20,9 @@ from pipeline.source.speakers.election import BOTH
 from pipeline.source.speakers.forms import Label
 from pipeline.source.spoken.text import nearest_tag
 
-_NOTE = re.compile(r"\[\[(?:(?!\]\]|\n[ \t]?\n).){0,4000}\]\]", re.DOTALL)  # over lines, but not over one that is empty
+_NOTE = re.compile(
+    r"\[\[(?:(?!\]\]|\[\[|\n[ \t]?\n).){0,4000}\]\]", re.DOTALL
+)  # over lines, but not over one that is empty
 _KEY = re.compile(r"([^\W_][\w /-]*):[ \t]*(.*)")
 _TITLE_KEYS = frozenset(
     (

@@ -22,8 +22,14 @@ _BOMS = (
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (b"<\0\0\0", "utf-32-le"),
+    (b"\0\0\0<", "utf-32-be"),
     (b"<\0?\0", "utf-16-le"),
     (b"\0<\0?", "utf-16-be"),
+)
+# What is declared in ASCII is none of the first, and the others are no encodings of documents.
+_NO_ENCODING = re.compile(
+    r"(?:utf|ucs|iso-10646-ucs)[-_]?(?:16|32|2|4|7)|u16|u32|u7|.*escape|idna|punycode|undefined|.*codec"
 )
 _DECLARATION = re.compile(r"\s*<\?xml\b[^>]*?\?>")
 _ENCODING = re.compile(rb"""\s*<\?xml\b[^>]*?\bencoding\s*=\s*["']([A-Za-z][\w.:-]*)["']""")
@@ -83,11 +89,11 @@ def decode(data: bytes) -> str:
             text = data.decode(encoding, "replace").removeprefix("\ufeff")
             return text.replace("\r\n", "\n").replace("\r", "\n")
     declaration = _ENCODING.match(data) or _META.search(data, 0, 2000)
-    declared = [declaration[1].decode("ascii")] if declaration else []
-    for encoding in (*declared, "utf-8", "cp1252"):
+    declared = [declaration[1].decode("ascii").lower()] if declaration else []
+    for encoding in (*(name for name in declared if not _NO_ENCODING.match(name)), "utf-8", "cp1252"):
         try:
             text = data.decode(encoding)
-        except (UnicodeDecodeError, LookupError):
+        except (UnicodeError, LookupError):
             continue
         return text.replace("\r\n", "\n").replace("\r", "\n")
     return data.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
@@ -167,7 +173,7 @@ def parse_html(data: bytes, shown: str) -> etree._Element:
     text = decode(data)
     if _DECLARATION.match(text):
         return parse_markup(data, shown)[0]
-    root = _mended(text, shown)
+    root = _mended(_without_doctype(text)[0], shown)
     if root is None:
         raise RequestError(Problem(shown, "there is no HTML in it.", "Export it again."))
     return root

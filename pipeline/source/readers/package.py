@@ -32,6 +32,7 @@ MAX_UNPACKED_BYTES = 300_000_000  # of all that is read
 MAX_MEMBER_BYTES = 200_000_000
 MAX_RATIO = 200  # unpacked to packed bytes, for members of more than FREE_BYTES
 FREE_BYTES = 10_000_000
+MAX_TAGS = 2_000_000  # of all that is parsed, as a tag of three bytes takes hundreds in memory
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _END, _END_64 = b"PK\x05\x06", b"PK\x06\x06"  # end of central directory: PKWARE APPNOTE 4.3.16 and 4.3.14
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//|\\\\")
@@ -51,6 +52,7 @@ class Package:
         self._shown = shown
         self._kind = kind
         self._unpacked = 0
+        self._tags = 0
         self._check_kind()
         try:
             self._zip = zipfile.ZipFile(file)
@@ -128,7 +130,12 @@ class Package:
         HTML's named entities are their characters. What is not well-formed is read by HTML's rules (its elements then
         have no namespaces and lower-case names), which `warnings` tells of; with `mend=False` it is refused.
         """
-        root, warning = parse_markup(self.read(name), f"{self._shown}:{self.find(name)}", mend=mend)
+        data = self.read(name)
+        self._tags += data.count(b"<")
+        if self._tags > MAX_TAGS:
+            what = f"its documents have more than {MAX_TAGS:,} tags, which no {self._kind} needs."
+            raise self._refusal(what, "Split it into several files.")
+        root, warning = parse_markup(data, f"{self._shown}:{self.find(name)}", mend=mend)
         if warning:
             self.warnings.append(warning)
         return root

@@ -20,10 +20,13 @@ from pipeline.source.rendition import Rendition
 from pipeline.source.script import Reading, name_key
 from pipeline.source.speakers.forms import Label
 from pipeline.source.voices import NARRATOR
+from pipeline.words import counted
 
 PARAGRAPH_GAP_S = 2.0  # of silence after the end of a sentence: a new paragraph begins
 
 _CLOCK = r"(?:(\d{1,3}):)?(\d{1,3}):(\d{1,2})(?:[.,:](\d{1,3}))?"
+_MOST_ROLLED = 20  # lines of a cue; nobody shows more
+_SILENCE_S = 1.0  # after which a line that comes again is said again
 _TIMES = re.compile(rf"\s*(?:\d+\s+)?{_CLOCK}\s*-{{1,2}}>\s*{_CLOCK}(?:\s.*)?")
 _NUMBER = re.compile(r"\s*\d{1,6}\s*")
 _BLOCKS = ("NOTE", "STYLE", "REGION")
@@ -249,6 +252,9 @@ class _Paragraphs:
                 marks.append((span.place(first), span.end(first + prefix)))
         for start, end in marks:
             self._source.leave_out(start, end, "cue")
+        if marks:
+            what = f"{counted(len(marks), 'line')} shown again in the next cue, and said once."
+            self._warn(1, what, "If they are said again, write them into one cue.")
 
     def _warn_of_order(self) -> None:
         starts = [(cue.start_s, cue.number) for cue in self._cues if cue.start_s is not None]
@@ -316,11 +322,18 @@ def narrated(name: str) -> str:
     return "" if name_key(name) == name_key(NARRATOR) else name
 
 
+def _follows(before: _Timed, cue: _Timed) -> bool:
+    """Whether a cue comes without a silence after the one before, so that its lines may have stayed on the screen."""
+    return before.end_s is None or cue.start_s is None or cue.start_s - before.end_s < _SILENCE_S
+
+
 def _rolled(before: _Timed, cue: _Timed) -> int:
     """How many lines of a cue are the last ones of the cue before."""
     last = [line.text for line in before.lines if line.text]
     texts = [line.text for line in cue.lines if line.text]
-    return next((count for count in range(len(texts), 0, -1) if last[-count:] == texts[:count]), 0)
+    most = min(len(texts), len(last), _MOST_ROLLED)
+    rolled = next((count for count in range(most, 0, -1) if last[-count:] == texts[:count]), 0)
+    return 0 if rolled == len(texts) and not _follows(before, cue) else rolled  # "Go!", and later "Go!" again
 
 
 def _grown(before: _Timed, cue: _Timed) -> int:

@@ -108,3 +108,14 @@ def test_no_text_ends_in_a_traceback(text: str) -> None:
 @given(st.binary(max_size=40))
 def test_any_bytes_decode(data: bytes) -> None:
     assert "\r" not in decode(data)
+
+
+@pytest.mark.parametrize("encoding", ["undefined", "utf-16", "UTF-32", "idna", "unicode_escape", "utf-7", "nonsense"])
+def test_a_declaration_that_cannot_be_true_is_none(encoding: str) -> None:
+    data = f'<?xml version="1.0" encoding="{encoding}"?><p>It was a dark night…</p>'.encode()
+    assert words(data) == words(data + b" ") == "It was a dark night…"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_encodings_need_no_byte_order_mark(encoding: str) -> None:
+    assert decode("<p>Night…</p>".encode(encoding)) == "<p>Night…</p>"

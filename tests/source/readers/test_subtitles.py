@@ -184,6 +184,8 @@ def test_who_says_the_same_twice_is_heard_twice() -> None:
     )
     assert said(read_subtitles(text)) == [(None, line) for line in ("No.", "No.", "Yes.", "So.", "I.")]
     assert said(read_subtitles("00:01 --> 00:02\nNo.\n\n00:01 --> 00:02\nNo.\n")) == [(None, "No.")]
+    chant = "".join(f"00:{i}0 --> 00:{i}1\nGo!\n\n" for i in range(5))
+    assert said(read_subtitles(chant)) == [(None, "Go!")] * 5
 
 
 ODD: dict[str, tuple[str, list[tuple[str | None, str]]]] = {

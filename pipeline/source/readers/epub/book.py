@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lxml import etree
 
-from pipeline.errors import Problem
+from pipeline.errors import Problem, RequestError, did_you_mean
+from pipeline.source.documents import is_binary
 from pipeline.source.hypertext.contents import mark_below_titles, mark_lists, mark_runs
 from pipeline.source.hypertext.elements import heading_level, is_speaker, tag_of, text_of
 from pipeline.source.hypertext.notes import is_noted, mark_notes, spoken_text
@@ -49,7 +51,7 @@ def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
     """An EPUB. Raises `RequestError` for one that cannot be read whole."""
     with Package.open(path, shown, "EPUB") as package:
         opf = read_opf(package, shown)
-        documents = [_Document(item.name, package.parse(item.name), linear) for item, linear in opf.spine]
+        documents = [_document(package, item.name, shown, is_linear=linear) for item, linear in opf.spine]
         others = [_Document(name, package.parse(name), False) for name in _others(opf, package)]
         navs = {item.name for item in opf.items.values() if "nav" in item.properties}
         entries = _entries(opf, [*documents, *others], navs)
@@ -59,7 +61,8 @@ def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
             landmarks |= dict(landmarks_of(one.root, one.name)) if one.name in navs else {}
         _judge(documents, entries, landmarks, opf, navs, reading)
         rendition = _write(documents, others, entries, opf, shown, reading)
-        rendition.warnings = [*package.warnings, *opf.warnings, *_not_read(documents, shown), *rendition.warnings]
+        rendition.warnings = [*package.warnings, *opf.warnings, *_not_read(documents, shown)]
+        rendition.warnings += _unknown(documents, reading, shown)
     return rendition
 
 
@@ -76,9 +79,18 @@ def read_book_cover(path: Path, shown: str) -> bytes | None:
         if cover is not None and cover.lower().endswith(".svg"):  # a drawing around a picture, which no player shows
             pictures = [one.get("href") or one.get(_XLINK) or "" for one in package.parse(cover).iter("{*}image")]
             if pictures and (inline := _INLINE.match(pictures[0])):
-                return base64.b64decode(pictures[0][inline.end() :] + "==")  # too much padding is none to it
+                with suppress(ValueError):  # else it is told of as a cover that is no picture
+                    return base64.b64decode(pictures[0][inline.end() :] + "==")  # too much padding is none to it
             cover = next((name for href in pictures if (name := resolve(cover, href)) and package.find(name)), cover)
         return None if cover is None else package.read(cover)
+
+
+def _document(package: Package, name: str, shown: str, *, is_linear: bool) -> _Document:
+    """Raises `RequestError` for what is no text: it may be encrypted without a word."""
+    if is_binary(package.read(name)):
+        what = "this is no text: it is encrypted (DRM), or broken."
+        raise RequestError(Problem(f"{shown}:{name}", what, "Get the book without DRM, or export it again."))
+    return _Document(name, package.parse(name), is_linear)
 
 
 def _others(opf: Opf, package: Package) -> list[str]:
@@ -208,6 +220,16 @@ def _heading_at_start(root: etree._Element) -> str:
             if tag_of(element) == "p" and text_of(element).strip():
                 return ""
     return ""
+
+
+def _unknown(documents: Sequence[_Document], reading: Reading, shown: str) -> list[Problem]:
+    """Names of documents that are to be read or skipped, and that the book does not have."""
+    names = {name for one in documents for name in (*one.titles, one.name.rpartition("/")[2])}
+    known = {name.casefold() for name in names}
+    unknown = [name for name in (*reading.read, *reading.skip) if name.casefold() not in known]
+    return [
+        Problem(shown, f'no document of the book is called "{name}".', did_you_mean(name, names)) for name in unknown
+    ]
 
 
 def _not_read(documents: Sequence[_Document], shown: str) -> list[Problem]:

@@ -95,7 +95,7 @@ def _find_opf(package: Package, shown: str) -> str:
 def _items(root: etree._Element, opf: str) -> Iterator[tuple[str, Item]]:
     for element in root.iter("{*}item"):
         name = resolve(opf, element.get("href") or "")
-        if name:
+        if name and name != opf:
             kind = (element.get("media-type") or "").strip().lower()
             properties = frozenset((element.get("properties") or "").split())
             yield element.get("id") or "", Item(name, kind, properties, element.get("fallback") or "")
@@ -146,8 +146,9 @@ def _refuse_protected(package: Package, shown: str, documents: list[str]) -> Non
         return
     for element in package.parse(_ENCRYPTION).iter("{*}EncryptedData"):
         method = next((one.get("Algorithm") for one in element.iter("{*}EncryptionMethod")), "")
-        names = {resolve("", one.get("URI") or "") for one in element.iter("{*}CipherReference")}
-        if method not in _FONTS and not names.isdisjoint(documents):
+        named = [resolve("", one.get("URI") or "") for one in element.iter("{*}CipherReference")]
+        names = {package.find(name) for name in named if name} - {None}
+        if method not in _FONTS and not names.isdisjoint(map(package.find, documents)):
             what = "the book is protected by DRM: its text is encrypted."
             raise RequestError(Problem(shown, what, "Get it from its shop or publisher without DRM."))
 

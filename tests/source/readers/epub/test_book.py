@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.jobs.request import read_request
 from pipeline.source.readers.epub.book import read_book_cover, read_book_metadata
 from tests.support.books import PIXEL, Book, document, lost_nodes, read_file, spoken_lines, titles
 from tests.support.odd_packages import fault
@@ -243,3 +246,41 @@ def test_the_title_of_the_book_is_no_chapter(tmp_path: Path) -> None:
 def test_odd_packages_are_refused_or_accounted_for(part: int, tmp_path: Path) -> None:
     """`python -m tests.support.odd_packages 10000` tries more of them."""
     assert {seed: what for seed in range(part * 50, part * 50 + 50) if (what := fault(seed, tmp_path))} == {}
+
+
+@pytest.mark.parametrize("href", ["data:image/png;base64,A", "data:image/png;base64,\u00e4", "../../x.png", ""])
+def test_a_cover_that_is_a_broken_drawing_is_told_of_and_stops_nothing(href: str, tmp_path: Path) -> None:
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg"><image href="{href}"/></svg>'
+    book = Book({"a.xhtml": CHAPTER.format("Alpha")}, extra={"OEBPS/cover.svg": svg})
+    item = (
+        '<item id="c" href="cover.svg" media-type="image/svg+xml" properties="cover-image"/><item id="self" href=""/>'
+    )
+    opf = str(book.members()["OEBPS/content.opf"]).replace("<manifest>", f"<manifest>{item}")
+    path = replace(book, extra={**book.extra, "OEBPS/content.opf": opf}).write(tmp_path / "b.epub")
+    request = read_request(path)
+    assert request.problems == ()
+    assert any("cover" in note.what for note in request.notes)
+
+
+def test_encrypted_text_is_refused_however_it_is_named(tmp_path: Path) -> None:
+    noise = random.Random(1).randbytes(3000)
+    book = Book({"a.xhtml": CHAPTER.format("Alpha")}, extra={"OEBPS/a.xhtml": noise})
+    assert "encrypted (DRM)" in str(read_file(book.write(tmp_path / "b.epub")).problems[0])
+    data = (
+        '<encryption xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><EncryptedData>'
+        '<EncryptionMethod Algorithm="aes"/><CipherReference URI="OEBPS/A.xhtml"/></EncryptedData></encryption>'
+    )
+    book = Book({"a.xhtml": CHAPTER.format("Alpha")}, extra={"META-INF/encryption.xml": data})
+    assert "protected by DRM" in str(read_file(book.write(tmp_path / "c.epub")).problems[0])
+
+
+def test_documents_that_are_not_in_the_book_are_told_of(tmp_path: Path) -> None:
+    path = Book(DOCUMENTS, TOC).write(tmp_path / "book.epub")
+    notes = [str(note) for note in read_file(path, skip=("Twoo",)).warnings]
+    assert any('no document of the book is called "Twoo"' in note and "Two" in note for note in notes)
+
+
+def test_a_book_of_more_tags_than_any_has_is_refused(tmp_path: Path) -> None:
+    many = document("<p>a</p>" + "<b/>" * 700_000)
+    path = Book(dict.fromkeys(("a.xhtml", "b.xhtml", "c.xhtml"), many)).write(tmp_path / "b.epub")
+    assert "tags, which no EPUB needs" in str(read_file(path).problems[0])
