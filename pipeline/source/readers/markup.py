@@ -24,8 +24,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (b"<\0\0\0", "utf-32-le"),
     (b"\0\0\0<", "utf-32-be"),
-    (b"<\0?\0", "utf-16-le"),
-    (b"\0<\0?", "utf-16-be"),
+    (b"<\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"),
 )
 # What is declared in ASCII is none of the first, and the others are no encodings of documents.
 _NO_ENCODING = re.compile(
