@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support import manuscript
+from pipeline.jobs.job import open_job
+from pipeline.settings import Settings
+from tests.support import manuscript, scene
 from tests.support.books import read_file
 
 FORMATS: list[tuple[str, Callable[[], str | bytes]]] = [
@@ -50,3 +53,16 @@ def test_a_dialogue_is_said_word_for_word(name: str, write: Callable[[], str | b
     script = read_file(tmp_path / name, "podcast", cast=("Ann", "Bob"))
     said = [(turn.speaker, turn.text) for chapter in script.chapters for turn in chapter.turns]
     assert said == manuscript.spoken("screenplay")
+
+
+def test_one_scene_has_the_same_takes_in_every_format(tmp_path: Path) -> None:
+    """Key for key: whoever changes the format renders nothing again."""
+    keys: dict[str, list[str]] = {}
+    for name, content in scene.FORMATS.items():
+        (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        manifest = tmp_path / f"{name.replace('.', '-')}.yaml"
+        script = {"title": "The Late Bus", "author": "", "kind": "podcast", "language": "en"}
+        manifest.write_text(json.dumps({**script, "script": name, "cast": {"Ann": "ada", "Bob Lee": "ben"}}))
+        keys[name] = [plan.key for plan in open_job(manifest, Settings(output=tmp_path / "output")).takes]
+    assert keys["scene.md"]
+    assert {name: other for name, other in keys.items() if other != keys["scene.md"]} == {}
