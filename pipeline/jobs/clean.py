@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from pipeline.deliver.record import DeliveryRecord
 from pipeline.errors import PodcastError, Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.files import read_record, storage_errors
-from pipeline.source.manifest import load_manifest
+from pipeline.source.manifest import load_manifest, manifest_of
 from pipeline.workspace import Folders, Workspace, job_name, workspaces
 
 KeysOf = Callable[[Path, str], Set[str]]  # a manifest and an engine: keys of its takes and auditions
@@ -141,7 +141,7 @@ def _used(workspace: Workspace, keys_of: KeysOf) -> tuple[Set[str], Problem | No
         raise RequestError(Problem(str(folder), what, "Render it again, then clean."))
     used: set[str] = set()
     gone: list[Path] = []
-    for manifest in sorted({manifest for manifests in named for manifest in manifests}):
+    for manifest in sorted({_of(manifest) for manifests in named for manifest in manifests}):
         if _is_there(folder, manifest):
             used.update(*(_keys(folder, manifest, engine, keys_of) for engine in sorted(_engines(workspace))))
         else:
@@ -149,6 +149,11 @@ def _used(workspace: Workspace, keys_of: KeysOf) -> tuple[Set[str], Problem | No
     if used or not gone:
         return used, None
     return used, Problem(str(folder), f"its manifest {gone[0]} is gone, so all its takes are unused.")
+
+
+def _of(manifest: Path) -> Path:
+    """The manifest of a job that was rendered of a script alone, which has got one since."""
+    return manifest_of(manifest) or manifest
 
 
 def _is_there(folder: Path, manifest: Path) -> bool:
@@ -180,7 +185,7 @@ def _moved(manifest: Path) -> Path | None:
 def _is_earlier(workspace: Workspace) -> bool:
     """Whether what was made here has had other titles since: there are manifests, and none makes it any more."""
     production = workspace.production
-    there = [manifest for manifest in workspace.manifests if manifest.is_file()]
+    there = [_of(manifest) for manifest in workspace.manifests if manifest.is_file()]
     if production is None or not there:
         return False
     try:
@@ -192,7 +197,7 @@ def _is_earlier(workspace: Workspace) -> bool:
 def _presets(workspace: Workspace) -> set[str]:
     """The presets that manifests of what is made here still ask for: one may deliver what another does not."""
     presets: set[str] = set()
-    for path in workspace.manifests:
+    for path in map(_of, workspace.manifests):
         try:
             manifest, _problems = load_manifest(path, allow_outside=True)
         except PodcastError:  # it is gone, or nobody knows

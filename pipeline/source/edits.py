@@ -107,7 +107,7 @@ def _edit(located: Located, index: int, files: Mapping[str, Path], problems: lis
     if values["new"] is None:
         wrong("new", 'there is no "new".', 'Write the words that are to stand there, or "" to take the old ones out.')
     if at and old and old.translate(_QUOTES) not in at.translate(_QUOTES):
-        wrong("at", 'the words of "at" do not contain those of "old".', "Write a few words around them, and them.")
+        wrong("at", 'the words of "at" do not contain those of "old".', "Write those of old: with a few around them.")
     if old and old == new:
         wrong("new", '"old" and "new" are the same.', "Correct one, or take the edit out.")
     name = values["file"]

@@ -54,6 +54,7 @@ class Rendition:
     plain_text: bool = False  # no Markdown
     has_chapters: bool = False  # headings of level 1 are those of the book's own contents
     is_wrapped: bool = False  # lines end where they are full, and never as those of verse
+    titles: Mapping[int, str] = field(default_factory=dict)  # of chapters whose headings are said as they stand
     least_labels: Mapping[str, float] = field(default_factory=dict)  # the share of paragraphs that has to bear one
     warnings: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -210,7 +211,8 @@ class TextReader:
                 is_chapter = block.level <= level
                 self._speaker = "" if is_chapter or self._reading.kind == "audiobook" else self._speaker
                 place = (block.start, block.end)
-                yield Piece("chapter" if is_chapter else "heading", title, where, place=place)
+                longer = self._rendition.titles.get(block.start, "")
+                yield Piece("chapter" if is_chapter else "heading", title, where, place=place, title=longer)
         else:
             yield from self._paragraph(block, marked, goes_on=labels.goes_on)
 

@@ -69,6 +69,7 @@ class Piece(NamedTuple):
     where: str
     pause_s: float = 0.0
     place: tuple[int, int] = (0, 0)
+    title: str = ""  # of a chapter, where that is not what is said of it
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,12 @@ class ScriptWriter:
         self._has_spoken = False  # whether the current speaker has said something since being named
         self.speaker = None
 
-    def begin_chapter(self, title: str, where: str, *, announced: bool) -> None:
-        """Close the chapter before and begin one; in an audiobook an announced title is spoken."""
+    def begin_chapter(self, title: str, where: str, *, announced: str) -> None:
+        """Close the chapter before and begin one; in an audiobook what is announced of its title is spoken."""
         self.close_chapter()
         self._open(title, where, keep=True)
-        if announced and self._kind == "audiobook" and has_speech(title):
-            self._say(title, where)
+        if self._kind == "audiobook" and has_speech(announced):
+            self._say(announced, where)
             self._border = "heading"
 
     def close_chapter(self) -> None:
@@ -170,8 +171,8 @@ class ScriptWriter:
         match piece.what:
             case "chapter":
                 self.close_chapter()
-                title = piece.text or f"Chapter {len(self.chapters) + 1}"
-                self.begin_chapter(title, piece.where, announced=bool(piece.text))
+                title = piece.title or piece.text or f"Chapter {len(self.chapters) + 1}"
+                self.begin_chapter(title, piece.where, announced=piece.text)
             case "heading" | "scene":
                 self._border = self._border if self._border == "chapter" else "scene"
                 if self._kind == "audiobook":

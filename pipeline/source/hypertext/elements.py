@@ -6,7 +6,7 @@ In: an element. Out: the reason for which it is left out, or what kind of thing 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 
@@ -17,6 +17,7 @@ from pipeline.source.ledger import REASONS, Reason
 OURS = "urn:podcast"
 LEFT_OUT = f"{{{OURS}}}left-out"  # a reason that a reader of another format gives to an element
 PLACE = f"{{{OURS}}}place"  # where it stands in the file of that format
+SPEAKER = f"{{{OURS}}}speaker"  # it names who speaks, as those around it tell
 EPUB_TYPE = "{http://www.idpf.org/2007/ops}type"
 
 BLOCKS = frozenset(
@@ -69,6 +70,8 @@ _BODY_TYPES = frozenset("bodymatter frontmatter backmatter chapter part volume".
 _NOT_SHOWN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 _HEADING = re.compile(r"h[1-6]")
 _SPEAKER = frozenset("speaker speakername speaker-name character-name char-name persona personnage".split())
+_SMALL_CAPITALS = frozenset("smcap smallcaps small-caps smallcap sc small_caps smcaps".split())
+_AFTER_NAME = re.compile(r"\s*[.:](?:\s|$)")
 _VERSE_TYPES = frozenset("poem verse song hymn lyrics".split())
 _VERSE = re.compile(r"\b(?:stanza|linegroup|lg|poem|poetry)\b")
 
@@ -142,8 +145,24 @@ def is_persona(element: etree._Element) -> bool:
     return tag_of(element) in ("td", "th") and "persona" in types_of(element)
 
 
+def mark_small_capitals(roots: Sequence[etree._Element]) -> None:
+    """Mark names in small capitals at the heads of paragraphs as speakers, where several come back."""
+    heads: dict[str, list[etree._Element]] = {}
+    for root in roots:
+        for element in root.iter("{*}span"):
+            parent = element.getparent()
+            begins = parent is not None and parent[0] is element and not (parent.text or "").strip()
+            if begins and not _SMALL_CAPITALS.isdisjoint(classes_of(element)) and _AFTER_NAME.match(element.tail or ""):
+                heads.setdefault(" ".join(text_of(element).split()).casefold(), []).append(element)
+    often = [elements for elements in heads.values() if len(elements) > 2]
+    for element in (one for elements in heads.values() for one in elements) if len(often) > 2 else ():
+        element.set(SPEAKER, "")
+
+
 def is_speaker(element: etree._Element) -> bool:
     """Whether a class says that an element names who speaks."""
+    if element.get(SPEAKER) is not None:
+        return True
     return tag_of(element) in ("p", "span", "div", "b", "strong", "dt", "cite") and not _SPEAKER.isdisjoint(
         classes_of(element)
     )

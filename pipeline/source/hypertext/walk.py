@@ -37,6 +37,8 @@ _BREAKS_SCENE = re.compile(r"^(?:asterism|tb|thoughtbreak|scene-?break|section-?
 _LINES = re.compile(r"\n")
 _LETTER = re.compile(r"[“‘\"']?[^\W\d_]")
 _WORDS_OF_ONE = frozenset("AIOaioÀÓEYUàéyu")
+_AFTER_NAME = re.compile(r"\s*[.:–—-]+(?=\s|$)")
+_READ_ON_TITLE = frozenset("epigraph dedication foreword preface prologue introduction".split())
 _CELLS = ("td", "th")
 
 
@@ -70,6 +72,7 @@ class Walk:
     _counts: list[int] = field(default_factory=list)  # of the items of ordered lists
     _plays: list[bool] = field(default_factory=list)  # of open tables, whether a row has named who speaks
     _number: str = ""  # of an item of a list, whose text comes next
+    _after_label: bool = False  # a sign that follows belongs to it
     _joins: bool = False  # a dropped capital came before
 
     def read(self, root: etree._Element, reason: Reason | None = None) -> None:
@@ -96,6 +99,8 @@ class Walk:
     def _start(self, element: etree._Element, *, is_root: bool) -> None:
         above, tag = self._open[-1], tag_of(element)
         reason = above.reason or reason_of(element, is_root=is_root) or self._note(element, tag)
+        if above.reason == "front matter" and above.tag and not _READ_ON_TITLE.isdisjoint(types_of(element)):
+            reason = None
         is_block = tag in BLOCKS or heading_level(element) > 0
         now = above._replace(
             tag=tag,
@@ -188,6 +193,11 @@ class Walk:
         if self._number and text.strip() and now.reason is None:
             self.writer.add(self._number)
             self._number = ""
+        if self._after_label and text.strip():
+            self._after_label = False
+            sign = _AFTER_NAME.match(text)
+            self.writer.add_to_label(sign[0] if sign else "")
+            text = text[sign.end() :] if sign else text
         if self._joins and text.strip():
             self._joins = False
             text = text.lstrip()
@@ -208,6 +218,7 @@ class Walk:
             self._joins = text_of(element).strip() not in _WORDS_OF_ONE or (element.tail or "")[:1].isalpha()
         if self.has_speakers and above.reason is None and is_speaker(element) and self.writer.is_only(text_of(element)):
             self.writer.end_label(_name(element))
+            self._after_label = not now.is_block
             return
         if not now.is_block:
             return

@@ -49,6 +49,7 @@ class _WrittenBlock:
     is_blank: bool = False
     key: str = ""  # of a heading
     is_number: bool = False
+    title: str = ""  # in the contents, where that says more than the heading
 
 
 @dataclass
@@ -71,6 +72,7 @@ class DocumentWriter:
     _replaced: list[tuple[int, int, str, str]] = field(default_factory=list)
     _label_at: int | None = None
     _chapter: str | None = None  # the title of one that begins with the next block
+    _longer_title: str = ""  # the contents' for the block that is being written
     _rest_of_title: str = ""  # what the contents' title says more than the heading before
 
     @property
@@ -131,6 +133,7 @@ class DocumentWriter:
         self._begin_line()
         block = _WrittenBlock(kind, len(self._places), self._length, 0, [], level, is_item, is_chapter)
         block.key = _key(shown) if kind == "heading" else ""
+        block.title, self._longer_title = self._longer_title, ""
         block.is_number = kind == "heading" and _is_number(shown)
         self._write(runs, block)
         block.end = self._length
@@ -158,6 +161,12 @@ class DocumentWriter:
             self._write([run._replace(reason=run.reason or "label", style="") for run in runs], None)
         self.speaker = name
 
+    def add_to_label(self, sign: str) -> None:
+        """A sign behind a name that was written just now."""
+        if sign.strip():
+            self._begin_line()
+            self._write([_TextRun(sign, reason="label")], None)
+
     def _note_speaker(self, block: _WrittenBlock) -> None:
         if self.speaker is None or block.kind != "paragraph" or self.labels is None:
             return
@@ -172,6 +181,7 @@ class DocumentWriter:
         whole, begins = _key(title), _key(shown)
         if kind == "heading" or (begins and (whole == begins or whole.startswith(begins)) and kind == "paragraph"):
             self._rest_of_title = whole.removeprefix(begins) if whole.startswith(begins) else ""
+            self._longer_title = title if self._rest_of_title and kind == "heading" else ""
             if not self._rest_of_title and kind == "heading" and _is_number(shown):
                 self._rest_of_title = "*"
             return "heading", 0
@@ -209,7 +219,10 @@ class DocumentWriter:
         for run in runs:
             if run.sign:
                 style = self._close(style)
-                if begun and block is not None:
+                if block is None:
+                    gap = " " if begun else ""
+                    continue
+                if begun:
                     block.lines.append((line, self._length))
                     ended = run.sign
                 gap, begun = "", False
@@ -270,6 +283,7 @@ class DocumentWriter:
             labels=self.labels,
             signs=self.signs,
             has_chapters=self.has_chapters,
+            titles={block.start: block.title for block in self._blocks if block.title},
             least_labels=_FEWEST,
         )
 

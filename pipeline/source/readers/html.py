@@ -5,6 +5,7 @@ In: a file. Out: a `Rendition`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,16 @@ from lxml import etree
 
 from pipeline.source.documents import read_file_bytes
 from pipeline.source.hypertext.contents import mark_below_titles, mark_lists, mark_runs
-from pipeline.source.hypertext.elements import LEFT_OUT, PLACE, heading_level, is_speaker, tag_of, text_of, types_of
+from pipeline.source.hypertext.elements import (
+    LEFT_OUT,
+    PLACE,
+    heading_level,
+    is_speaker,
+    mark_small_capitals,
+    tag_of,
+    text_of,
+    types_of,
+)
 from pipeline.source.hypertext.notes import mark_notes
 from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import DocumentWriter
@@ -22,6 +32,9 @@ from pipeline.source.readers.office import office_tree
 from pipeline.source.rendition import Rendition
 from pipeline.source.script import Metadata
 
+_TITLE_AND_AUTHOR = re.compile(  # as Project Gutenberg writes them
+    r"(?:(?:The )?Project Gutenberg(?:['’]s)?(?: E-?(?:book|text) of)? )?(.+), by ([^,]+?)\.?", re.IGNORECASE
+)
 _NAMES = {"author": "author", "dc.creator": "author", "description": "description", "dc.description": "description"}
 
 
@@ -52,6 +65,7 @@ def tree_rendition(root: etree._Element, shown: str) -> Rendition:
     has_notes = mark_notes([(shown, root)], lambda name, href: (name, href[1:]) if href[:1] == "#" else None)
     writer = DocumentWriter(shown, place=f"{shown}:1")
     walk = Walk(writer, place=lambda element: _place(element, shown), has_notes=has_notes)
+    mark_small_capitals([root])
     walk.has_speakers = sum(map(is_speaker, root.iter("{*}*"))) > 2
     walk.read(root)
     return writer.rendition()
@@ -66,7 +80,10 @@ def read_html_metadata(path: Path, shown: str) -> Metadata:
         name = _NAMES.get((meta.get("name") or "").lower())
         if name is not None and name not in values:
             values[name] = meta.get("content") or ""
-    return Metadata(**{name: " ".join(value.split()) for name, value in values.items()})
+    values = {name: " ".join(value.split()) for name, value in values.items()}
+    if (match := _TITLE_AND_AUTHOR.fullmatch(values["title"])) and "author" not in values:
+        values |= {"title": match[1], "author": match[2]}
+    return Metadata(**values)
 
 
 def _place(element: etree._Element, shown: str) -> str:

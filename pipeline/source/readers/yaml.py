@@ -106,7 +106,9 @@ class _YamlScript:
             if title is not None:
                 name = markdown.mark_title(source) or name
             turn = self.writer.count
-            self.writer.begin_chapter(name, self._located.where(*chapter_path), announced=title is not None)
+            self.writer.begin_chapter(
+                name, self._located.where(*chapter_path), announced=name if title is not None else ""
+            )
             by: int | Reason = turn if self.writer.count > turn else "chapter title"
             self._transfer((*chapter_path, "title"), source.entries([(0, len(source.text), by)]))
             self._turns(chapter.get("turns"), (*chapter_path, "turns"))

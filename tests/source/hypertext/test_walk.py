@@ -145,6 +145,17 @@ def test_all_of_them_on_one_page_are_said_as_each_alone(tmp_path: Path) -> None:
             ),
             ["Mrs. Peachum: Hi.", "Filch: Hi.", "Mrs. Peachum: Hi."],
         ),
+        (
+            "<p><span class='speaker'>Ann</span>: Hi.</p><p><b class='speaker'>Bob</b> – Yes.</p>"
+            "<p class='speaker'>Ann</p><p>Bye.</p>",
+            ["Ann: Hi.", "Bob: Yes.", "Ann: Bye."],
+        ),
+        (
+            "".join(
+                f"<p><span class='smcap'>{n}</span>.&nbsp; Hi.</p>" for n in ("lord goring", "mabel", "phipps") * 3
+            ),
+            ["lord goring: Hi.", "mabel: Hi.", "phipps: Hi."] * 3,
+        ),
         ("<p>Ann: Hi.<br>Bob: Hello.<br>Ann: Bye.</p>", ["Ann: Hi.", "Bob: Hello.", "Ann: Bye."]),
         (
             "<p><strong>Ann</strong>: Hi.</p><p><strong>Bob</strong>: Yes.</p><p><strong>Ann</strong>: Bye.</p>",

@@ -18,7 +18,15 @@ from lxml import etree
 from pipeline.errors import Problem, RequestError, did_you_mean
 from pipeline.source.documents import is_binary
 from pipeline.source.hypertext.contents import mark_below_titles, mark_lists, mark_runs
-from pipeline.source.hypertext.elements import heading_level, is_speaker, tag_of, text_of
+from pipeline.source.hypertext.elements import (
+    EPUB_TYPE,
+    LEFT_OUT,
+    heading_level,
+    is_speaker,
+    mark_small_capitals,
+    tag_of,
+    text_of,
+)
 from pipeline.source.hypertext.notes import is_noted, mark_notes, spoken_text
 from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import DocumentWriter
@@ -61,7 +69,7 @@ def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
             landmarks |= dict(landmarks_of(one.root, one.name)) if one.name in navs else {}
         _judge(documents, entries, landmarks, opf, navs, reading)
         rendition = _write(documents, others, entries, opf, shown, reading)
-        rendition.warnings = [*package.warnings, *opf.warnings, *_not_read(documents, shown)]
+        rendition.warnings = [*package.warnings, *opf.warnings, *_not_read(documents, reading, shown)]
         rendition.warnings += _unknown(documents, reading, shown)
     return rendition
 
@@ -132,6 +140,10 @@ def _judge(
         document.titles = [entry.title for entry in entries if entry.document == document.name and not entry.fragment]
     mark_notes([(document.name, document.root) for document in documents], _target)
     for document in documents:
+        if _is_named(document, reading.read):
+            _read_all_of(document.root)
+            document.text = text_of(document.root)
+            continue
         mark_lists(document.name, document.root, names)
         mark_runs(document.name, document.root, names)
         mark_below_titles(document.root)
@@ -140,10 +152,7 @@ def _judge(
 
 
 def _reason(document: _Document, landmark: str, opf: Opf, navs: set[str], reading: Reading) -> Reason | None:
-    named = {title.casefold() for title in document.titles} | {document.name.rpartition("/")[2].casefold()}
-    if named & {name.casefold() for name in reading.read}:
-        return None
-    if named & {name.casefold() for name in reading.skip}:
+    if _is_named(document, reading.skip):
         return "hidden"
     if document.name in navs:
         return "contents"
@@ -153,6 +162,18 @@ def _reason(document: _Document, landmark: str, opf: Opf, navs: set[str], readin
         return "footnote"
     book = (opf.metadata.title, *opf.metadata.author.split(", "))
     return matter_of(document.root, document.text, landmark, document.titles, book)
+
+
+def _is_named(document: _Document, names: Sequence[str]) -> bool:
+    own = {title.casefold() for title in document.titles} | {document.name.rpartition("/")[2].casefold()}
+    return not own.isdisjoint(name.casefold() for name in names)
+
+
+def _read_all_of(root: etree._Element) -> None:
+    """Take away what says that a document, or a part of it, is not read; not from the marks of notes."""
+    for element in root.iter("{*}body", "{*}section", "{*}div", "{*}aside", "{*}article", "{*}li", "{*}ol", "{*}p"):
+        for name in (LEFT_OUT, EPUB_TYPE, "role"):
+            element.attrib.pop(name, "")
 
 
 def _target(name: str, href: str) -> tuple[str, str] | None:
@@ -175,6 +196,7 @@ def _write(
     if reading.chapters_at is not None or (len(read) == 1 and not entries):
         starts = {}
     writer = DocumentWriter(shown, place=f"{shown}:{opf.name}:1", has_chapters=bool(starts), book=opf.metadata.title)
+    mark_small_capitals([document.root for document in read])
     speakers = sum(is_speaker(element) for document in read for element in document.root.iter("{*}*"))
     walk = Walk(writer, has_speakers=speakers > 2)
     walk.read_data(opf.root, "front matter")
@@ -232,9 +254,10 @@ def _unknown(documents: Sequence[_Document], reading: Reading, shown: str) -> li
     ]
 
 
-def _not_read(documents: Sequence[_Document], shown: str) -> list[Problem]:
-    """A note of the documents of the book that are not read."""
-    left_out = [one for one in documents if one.reason is not None and one.text and one.reason != "contents"]
+def _not_read(documents: Sequence[_Document], reading: Reading, shown: str) -> list[Problem]:
+    """A note of the documents of the book that are not read, but for contents and what the producer skips."""
+    left_out = [one for one in documents if one.reason not in (None, "contents") and not _is_named(one, reading.skip)]
+    left_out = [one for one in left_out if any(text_of(body).strip() for body in one.root.iter("{*}body"))]
     if not left_out:
         return []
     names = [f"{one.name.rpartition('/')[2]} ({one.reason})" for one in left_out[:_SHOWN]]

@@ -114,7 +114,8 @@ def _spine(
             what = f'the order of the book names "{identifier[:60]}", which is no text in it.'
             warnings.append(Problem(shown, what, "Look whether a chapter is missing."))
         elif item.name in seen:
-            warnings.append(Problem(shown, f"the order of the book names {item.name} twice.", "It is read once."))
+            twice = Problem(shown, f"the order of the book names {item.name} twice.", "It is read once.")
+            warnings += [twice] if twice not in warnings else []
         elif package.find(item.name) is None:
             problems.append(Problem(shown, f"{item.name} is missing, which the order of the book names.", _EXPORT))
         else:
