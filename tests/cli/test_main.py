@@ -170,3 +170,14 @@ def test_a_job_that_is_done_is_done_though_nobody_can_be_told(closed: str, make_
         assert ended.returncode == 0, (command, ended.stderr)
         assert b"Traceback" not in ended.stderr
     assert len(list((tmp_path / "output/job/flac").rglob("*.flac"))) == 2
+
+
+def test_a_script_gets_a_manifest_and_its_takes_stay(tmp_path: Path) -> None:
+    """`podcast new` writes it; what was rendered of the script alone is its own, for `clean` too."""
+    (tmp_path / "talk.md").write_text("Ann: It blows.\n\nBob: It does.\n\nAnn: It does not stop.\n")
+    assert run_podcast("render", "talk.md", "--engine", "tone", cwd=tmp_path).returncode == 0
+    assert run_podcast("new", "talk.md", cwd=tmp_path).returncode == 0
+    result = run_podcast("render", "talk.yaml", "--engine", "tone", "--json", cwd=tmp_path)
+    assert json.loads(result.stdout)["takes"]["rendered"] == 0
+    cleaned = run_podcast("clean", "--json", cwd=tmp_path)
+    assert (cleaned.returncode, json.loads(cleaned.stdout)["bytes"]) == (0, 0), cleaned.stderr
