@@ -210,11 +210,12 @@ def _default_voice(
     """The voice for a speaker who follows one of the gender `before`; the narrator's only where there is no other."""
     wanted = gender_of(speaker) or ("male" if before == "female" else "female")
     defaults = [name for name, entry in library.items() if entry.default_cast] or list(library)
+    spelled = speaker.title() if speaker.isupper() or speaker.islower() else speaker  # ANN of a screenplay is Ann
     others = [name for name in defaults if None not in with_voice.get(name, ())] or defaults
 
     def rank(name: str) -> tuple[int, int, int, str]:
         uses, is_other = len(with_voice.get(name, ())), int(library[name].gender != wanted)
-        hashed = zlib.crc32(f"{speaker}\0{name}".encode())
+        hashed = zlib.crc32(f"{spelled}\0{name}".encode())
         first, second = (is_other, uses) if gender_of(speaker) else (uses, is_other)
         return first, second, -hashed, name
 

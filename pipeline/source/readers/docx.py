@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from lxml import etree
 
 from pipeline.errors import Problem, RequestError
+from pipeline.source.hypertext.elements import text_of
 from pipeline.source.ledger import Reason
 from pipeline.source.readers.package import Package, resolve
 from pipeline.source.script import Metadata
@@ -46,6 +48,7 @@ def docx_tree(data: bytes, shown: str) -> tuple[etree._Element, Metadata, list[P
         head, body = etree.SubElement(html, "head"), etree.SubElement(html, "body")
         warnings: list[Problem] = []
         properties = next(iter(_targets(package, _relations(package, ""), "core-properties")), None)
+        properties = properties or package.find("docProps/core.xml")
         metadata = _read_properties(package, properties, head, shown)
         for name in (main, *(name for name in package.names if name not in (main, properties))):
             root = _part(package, name, mend=name != main)
@@ -60,7 +63,7 @@ def docx_tree(data: bytes, shown: str) -> tuple[etree._Element, Metadata, list[P
             warnings += walk.warnings
         warnings += package.warnings
         warnings += _embedded(package, shown)
-    return html, _with_language(metadata, styles), warnings
+    return html, _completed(metadata, styles, body), warnings
 
 
 def _read_beside(
@@ -155,9 +158,11 @@ def _read_properties(package: Package, name: str | None, head: etree._Element, s
     return Metadata(**values)
 
 
-def _with_language(metadata: Metadata, styles: Styles) -> Metadata:
-    language = metadata.language or styles.language
-    return Metadata(metadata.title, metadata.author, language, metadata.description)
+def _completed(metadata: Metadata, styles: Styles, body: etree._Element) -> Metadata:
+    """With the title that stands in the document, which is truer than that of a template, and its language."""
+    titles = (one for one in body.iterchildren("h1") if one.get("class") == "title")
+    title = next((" ".join(text_of(one).split()) for one in titles), "") or metadata.title
+    return replace(metadata, title=title, language=metadata.language or styles.language)
 
 
 def _embedded(package: Package, shown: str) -> Iterator[Problem]:

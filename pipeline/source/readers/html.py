@@ -16,6 +16,7 @@ from pipeline.source.hypertext.contents import mark_below_titles, mark_lists, ma
 from pipeline.source.hypertext.elements import (
     LEFT_OUT,
     PLACE,
+    classes_of,
     heading_level,
     is_speaker,
     mark_small_capitals,
@@ -48,12 +49,14 @@ def read_html(path: Path, shown: str) -> Rendition:
 def read_docx(path: Path, shown: str) -> Rendition:
     """A document of Word. Raises `RequestError` for what is none."""
     root, _metadata, warnings = docx_tree(read_file_bytes(path, shown), shown)
+    _mark_title_block(root)
     return replace(tree_rendition(root, shown), warnings=warnings)
 
 
 def read_office(path: Path, shown: str) -> Rendition:
     """What pandoc reads. Raises `RequestError`, also where it is not installed."""
     root, _metadata, warnings = office_tree(path, shown)
+    _mark_title_block(root)
     return replace(tree_rendition(root, shown), warnings=warnings)
 
 
@@ -88,6 +91,14 @@ def read_html_metadata(path: Path, shown: str) -> Metadata:
 
 def _place(element: etree._Element, shown: str) -> str:
     return element.get(PLACE) or f"{shown}:{element.sourceline or 1}"
+
+
+def _mark_title_block(root: etree._Element) -> None:
+    """Leave out the title of a document, which is that of the whole: what has the style "Title" or "Subtitle"."""
+    for element in root.iter("{*}h1", "{*}p", "{*}header"):
+        kinds = {*classes_of(element), element.get("id")}
+        if not kinds.isdisjoint(("title", "subtitle", "title-block-header")):
+            element.set(LEFT_OUT, "front matter")
 
 
 def _mark_around_main(root: etree._Element) -> None:

@@ -173,7 +173,10 @@ def parse_html(data: bytes, shown: str) -> etree._Element:
     text = decode(data)
     if _DECLARATION.match(text):
         return parse_markup(data, shown)[0]
-    root = _mended(_without_doctype(text)[0], shown)
+    text, declared = _without_doctype(text)
+    if any(f"&{name};" in text for name in declared):
+        text = _with_characters(text, declared, shown)  # which refuses it
+    root = _mended(text, shown)
     if root is None:
         raise RequestError(Problem(shown, "there is no HTML in it.", "Export it again."))
     return root

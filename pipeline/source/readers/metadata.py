@@ -19,6 +19,7 @@ from pipeline.source.readers.office import read_office_metadata
 from pipeline.source.script import Metadata
 
 _FRONT_MATTER = re.compile(r"\ufeff?\s*?---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_GUTENBERG = re.compile(r"^(Title|Author): +(\S.*)$", re.MULTILINE)
 _KEYS = {  # of front matter
     "title": ("title",),
     "author": ("author", "authors"),
@@ -41,6 +42,15 @@ def _of_fountain(path: Path, shown: str) -> Metadata:
     return Metadata(title, author)
 
 
+def _of_text(path: Path, shown: str) -> Metadata:
+    """As Project Gutenberg writes them at the head of its files."""
+    head = read_any_text(path, shown)[0][:4000]
+    if "project gutenberg" not in head.lower():
+        return Metadata()
+    values = {name.lower(): value.strip() for name, value in _GUTENBERG.findall(head)}
+    return Metadata(title=values.get("title", ""), author=values.get("author", ""))
+
+
 def _of_markdown(path: Path, shown: str) -> Metadata:
     text, _notes = read_any_text(path, shown)
     match = _FRONT_MATTER.match(text)
@@ -54,6 +64,7 @@ def _of_markdown(path: Path, shown: str) -> Metadata:
 
 _READERS: Mapping[str, Callable[[Path, str], Metadata]] = {
     **dict.fromkeys((".md", ".markdown"), _of_markdown),
+    ".txt": _of_text,
     **dict.fromkeys((".fountain", ".spmd"), _of_fountain),
     ".epub": read_book_metadata,
     **dict.fromkeys((".html", ".htm", ".xhtml"), read_html_metadata),

@@ -185,7 +185,8 @@ class Package:
     def _check_size(self, name: str, info: zipfile.ZipInfo) -> None:
         is_bomb = info.file_size > max(FREE_BYTES, MAX_RATIO * info.compress_size)
         if is_bomb or info.file_size > MAX_MEMBER_BYTES or self._unpacked + info.file_size > MAX_UNPACKED_BYTES:
-            what = f"{name} would unpack to {info.file_size / 1e6:,.0f} MB, which no book needs: a zip bomb."
+            ratio = info.file_size // max(info.compress_size, 1)
+            what = f"{name} would unpack to {info.file_size / 1e6:,.0f} MB, {ratio:,} times its size: a zip bomb."
             raise self._refusal(what, "Use another file.")
 
     def _refusal(self, what: str, fix: str) -> RequestError:

@@ -71,6 +71,9 @@ def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
         rendition = _write(documents, others, entries, opf, shown, reading)
         rendition.warnings = [*package.warnings, *opf.warnings, *_not_read(documents, reading, shown)]
         rendition.warnings += _unknown(documents, reading, shown)
+        missing = [item.name for item in opf.items.values() if item.name in navs and not package.find(item.name)]
+        what = "the contents of the book, {0}, are missing."
+        rendition.warnings += [Problem(shown, what.format(name), "Look at its chapters.") for name in missing]
     return rendition
 
 
