@@ -58,7 +58,7 @@ def test_a_document_of_word_has_the_title_that_stands_in_it(tmp_path: Path) -> N
         'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Template</dc:title><dc:creator>Jo</dc:creator>'
         "</cp:coreProperties>"
     )
-    body = [paragraph("The Storm", style="Title"), paragraph("It blows.")]
+    body = [paragraph("The Storm", style="Titel"), paragraph("It blows.")]
     (tmp_path / "a.docx").write_bytes(docx(*body, parts={"docProps/core.xml": core}))
     assert read_metadata(tmp_path / "a.docx") == Metadata(
         "The Storm", "Jo", read_metadata(tmp_path / "a.docx").language
