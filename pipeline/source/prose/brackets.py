@@ -232,7 +232,8 @@ class Brackets:
             return "cue"
         if texts.nearest_tag(lowered):
             return None
-        if raw in ("_", "*") and self.source.is_marked(span.place(match.start()) + 1, span.place(match.start()) + 2):
+        is_italic = self.source.is_marked(span.place(match.start()) + 1, span.place(match.start()) + 2)
+        if raw in ("_", "*") and is_italic and not self.is_prose:
             return "direction"
         first = lowered.split()[0].rstrip(",;") if lowered else ""
         if is_within:

@@ -89,6 +89,14 @@ PAIRS: list[tuple[str, list[str]]] = [
     ),
     ("<ol><li><p>One</p></li><li><p>Two</p></li></ol>", ["1. One", "2. Two"]),
     (
+        "<p>He spoke of taking roles [<i>role-taking</i>]. So it is.</p>",
+        ["He spoke of taking roles role-taking. So it is."],
+    ),
+    (
+        "<p>It was late. [The hope of it was belied.] So he left.</p>",
+        ["It was late. The hope of it was belied. So he left."],
+    ),
+    (
         "<div class='stanza'><p>Of man’s first</p><p>disobedience,</p><p>the fruit.</p></div>",
         ["Of man’s first, disobedience, the fruit."],
     ),
