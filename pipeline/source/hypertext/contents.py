@@ -18,6 +18,7 @@ CONTENTS = re.compile(
 )
 _LISTS = ("table", "ul", "ol", "dl", "div", "p", "section", "blockquote")
 _MOST_IN_LINKS = 0.6
+_LONGEST_TITLE = 6  # words of a link that ends as a sentence does, and is none
 _ENTRY_BESIDE = 16  # characters
 _ENTRY = 160  # characters of an entry at most
 
@@ -57,7 +58,9 @@ def _count(sums: list[int], text: str | None, in_links: int) -> None:
 
 def _is_listed(link: etree._Element, name: str, documents: Collection[str]) -> bool:
     href = link.get("href") or ""
-    if not href or link.get(LEFT_OUT) is not None or len(text_of(link).strip()) < 2:
+    words = text_of(link).strip()
+    is_sentence = len(words.split()) > _LONGEST_TITLE and words[-1:] in ".?!”"
+    if not href or link.get(LEFT_OUT) is not None or len(words) < 2 or is_sentence:
         return False
     is_heading = any(heading_level(one) for one in link.iter("{*}*")) or any(
         heading_level(one) for one in link.iterancestors()
@@ -76,15 +79,22 @@ def _mark_heading(element: etree._Element) -> None:
             one.set(LEFT_OUT, "contents")
 
 
-def mark_below_titles(root: etree._Element) -> None:
-    """Leave out what stands below a heading "Contents" up to the next heading, where all of it is short."""
-    for heading in [one for one in root.iter("{*}*") if heading_level(one)]:
+def mark_below_titles(root: etree._Element, others: Collection[str] = ()) -> None:
+    """Leave out what stands below a heading "Contents" up to the next heading, where all of it is short.
+
+    It has to hold links, page numbers, or titles: of headings of the document, or of `others` in the book.
+    """
+    headings = [one for one in root.iter("{*}*") if heading_level(one)]
+    titles = "|".join([*map(_key, map(text_of, headings)), *map(_key, others)])
+    for heading in headings:
         if heading.get(LEFT_OUT) or not CONTENTS.fullmatch(text_of(heading).strip(" .:\n\t\r")):
             continue
         listed = list(_up_to_heading(heading))
         lines = [line for one in listed for line in _lines(one) if text_of(line).strip()]
         linked = sum(next(line.iter("{*}a"), None) is not None for line in lines)
-        if lines and (all(len(text_of(line)) < _ENTRY for line in lines) or linked > 0.8 * len(lines)):
+        known = sum(_is_entry(text_of(line), titles) for line in lines)
+        is_short = all(len(text_of(line)) < _ENTRY for line in lines)
+        if lines and ((is_short and known + linked > 0.3 * len(lines)) or linked > 0.8 * len(lines)):
             for one in (heading, *listed):
                 one.set(LEFT_OUT, "contents")
 
@@ -104,6 +114,16 @@ def mark_runs(name: str, root: etree._Element, documents: Collection[str]) -> No
                 for one in run if len(run) > 2 else ():
                     one.set(LEFT_OUT, "contents")
                 run = []
+
+
+def _is_entry(line: str, titles: str) -> bool:
+    """Whether a line ends with the number of a page, or is a title."""
+    key = _key(line)
+    return re.search(r"[\s.](?:\d{1,4}|[ivxlc]{1,6})\s*$", line) is not None or (len(key) > 3 and key in titles)
+
+
+def _key(text: str) -> str:
+    return "".join(re.findall(r"[^\W_]+", text)).casefold()
 
 
 def _up_to_heading(heading: etree._Element) -> Iterator[etree._Element]:

@@ -46,8 +46,8 @@ _BY_TAG: Mapping[str, Reason] = {
 _BY_TYPE: Mapping[str, Reason] = {
     **dict.fromkeys("toc toc-brief landmarks page-list pagelist loi lot loa lov index index-group".split(), "contents"),
     **dict.fromkeys("pagebreak".split(), "page number"),
-    **dict.fromkeys("noteref biblioref glossref backlink".split(), "footnote"),
-    **dict.fromkeys("footnote footnotes endnote endnotes rearnote rearnotes note notes sidenote".split(), "footnote"),
+    **dict.fromkeys("noteref backlink".split(), "footnote"),
+    **dict.fromkeys("footnote footnotes endnote endnotes rearnote rearnotes".split(), "footnote"),
     **dict.fromkeys(
         "titlepage halftitlepage copyright-page cover imprint seriespage halftitle".split(), "front matter"
     ),
@@ -61,7 +61,7 @@ _BY_CLASS: Mapping[str, Reason] = {
         "page number",
     ),
     **dict.fromkeys("noteref footnote-ref footnoteref fnanchor endnote-ref fnref footnote-anchor".split(), "footnote"),
-    **dict.fromkeys("footnote footnotes endnote endnotes sidenote footnotetext footnote-text".split(), "footnote"),
+    **dict.fromkeys("footnote footnotes endnotes footnotetext footnote-text".split(), "footnote"),
     **dict.fromkeys("pg-boilerplate pgheader pg-header pg-footer".split(), "boilerplate"),
     **dict.fromkeys("mw-editsection sr-only visually-hidden".split(), "hidden"),
 }
@@ -71,9 +71,14 @@ _NOT_SHOWN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IG
 _HEADING = re.compile(r"h[1-6]")
 _SPEAKER = frozenset("speaker speakername speaker-name character-name char-name persona personnage".split())
 _SMALL_CAPITALS = frozenset("smcap smallcaps small-caps smallcap sc small_caps smcaps".split())
-_AFTER_NAME = re.compile(r"\s*[.:](?:\s|$)")
+_LEAST_OF_PLAY = 0.3  # of its paragraphs bear a name: the days of a diary are fewer
+_LONGEST_NAME = 7  # words
+_DIRECTION = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+AFTER_NAME = re.compile(r"\s*(?:[(\[][^()\[\]]{1,160}[)\]]\s*)?[.:–—-]+(?=\s|$)")  # a direction, and a sign
 _VERSE_TYPES = frozenset("poem verse song hymn lyrics".split())
-_VERSE = re.compile(r"\b(?:stanza|linegroup|lg|poem|poetry)\b")
+_VERSE = frozenset("stanza linegroup lg poem poetry verse-group".split())
+_PAGE_NUMBER = 16  # characters
+_WORD = re.compile(r"[^\W\d_]{4}")
 
 
 def tag_of(element: etree._Element) -> str:
@@ -120,12 +125,19 @@ def reason_of(element: etree._Element, *, is_root: bool = False) -> Reason | Non
     for words, reasons in ((types, _BY_TYPE), (classes_of(element), _BY_CLASS)):
         for word in words:
             if word in reasons and (tag not in ("body", "html") or reasons is _BY_TYPE):
-                return reasons[word]
+                return reasons[word] if _is_worth(reasons[word], element, tag) else None
     return _BY_ID.get(element.get("id") or "") if tag in ("div", "section", "ul", "ol", "table") else None
 
 
+def _is_worth(reason: Reason, element: etree._Element, tag: str) -> bool:
+    """Whether an element is what it is called: a page's number is short, and the mark of a note is no word."""
+    if reason == "page number":
+        return len(text_of(element).strip()) < _PAGE_NUMBER
+    return reason != "footnote" or tag != "a" or _WORD.search(text_of(element)) is None
+
+
 def _has_picture(figure: etree._Element | None) -> bool:
-    near = islice(figure.iter(), 50) if figure is not None else ()
+    near = islice(figure.iter(), 50) if figure is not None and tag_of(figure) == "figure" else ()
     return any(tag_of(one) in ("img", "svg", "picture", "image") for one in near)
 
 
@@ -146,31 +158,45 @@ def is_persona(element: etree._Element) -> bool:
 
 
 def mark_small_capitals(roots: Sequence[etree._Element]) -> None:
-    """Mark names in small capitals at the heads of paragraphs as speakers, where several come back."""
+    """Mark names in small capitals at the heads of paragraphs as speakers, where several come back.
+
+    Nearly all of them have to be followed by a sign, else the text tells better who speaks.
+    """
     heads: dict[str, list[etree._Element]] = {}
     for root in roots:
         for element in root.iter("{*}span"):
             parent = element.getparent()
             begins = parent is not None and parent[0] is element and not (parent.text or "").strip()
-            if begins and not _SMALL_CAPITALS.isdisjoint(classes_of(element)) and _AFTER_NAME.match(element.tail or ""):
+            if begins and not _SMALL_CAPITALS.isdisjoint(classes_of(element)):
                 heads.setdefault(" ".join(text_of(element).split()).casefold(), []).append(element)
-    often = [elements for elements in heads.values() if len(elements) > 2]
-    for element in (one for elements in heads.values() for one in elements) if len(often) > 2 else ():
-        element.set(SPEAKER, "")
+    often = [element for elements in heads.values() if len(elements) > 2 for element in elements]
+    named = [one for elements in heads.values() for one in elements if AFTER_NAME.match(one.tail or "")]
+    paragraphs = sum(1 for root in roots for _paragraph in root.iter("{*}p"))
+    signed = sum(AFTER_NAME.match(one.tail or "") is not None for one in often)
+    if len(often) > _LEAST_OF_PLAY * paragraphs and signed > 0.9 * len(often):
+        for element in named:
+            element.set(SPEAKER, "")
 
 
 def is_speaker(element: etree._Element) -> bool:
     """Whether a class says that an element names who speaks."""
     if element.get(SPEAKER) is not None:
         return True
-    return tag_of(element) in ("p", "span", "div", "b", "strong", "dt", "cite") and not _SPEAKER.isdisjoint(
-        classes_of(element)
-    )
+    is_marked = not _SPEAKER.isdisjoint(classes_of(element))
+    is_one = tag_of(element) in ("p", "span", "div", "b", "strong", "dt", "cite") and is_marked
+    return is_one and 0 < len(name_in(element).split()) < _LONGEST_NAME
+
+
+def name_in(element: etree._Element) -> str:
+    """The name in what names a speaker, without directions in brackets."""
+    return " ".join(_DIRECTION.sub(" ", text_of(element)).split()).rstrip(" .:")
 
 
 def is_verse(element: etree._Element) -> bool:
     """Whether an element is a poem or a stanza, so that the blocks in it are lines of verse."""
-    return any(map(_VERSE.search, classes_of(element))) or not _VERSE_TYPES.isdisjoint(types_of(element))
+    if tag_of(element) in ("body", "html", "article"):
+        return False
+    return not _VERSE.isdisjoint(classes_of(element)) or not _VERSE_TYPES.isdisjoint(types_of(element))
 
 
 def is_stanza(block: etree._Element) -> bool:

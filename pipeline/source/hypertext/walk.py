@@ -14,6 +14,7 @@ from typing import NamedTuple
 from lxml import etree
 
 from pipeline.source.hypertext.elements import (
+    AFTER_NAME,
     BLOCKS,
     PLACE,
     classes_of,
@@ -22,6 +23,7 @@ from pipeline.source.hypertext.elements import (
     is_speaker,
     is_stanza,
     is_verse,
+    name_in,
     reason_of,
     tag_of,
     text_of,
@@ -37,7 +39,6 @@ _BREAKS_SCENE = re.compile(r"^(?:asterism|tb|thoughtbreak|scene-?break|section-?
 _LINES = re.compile(r"\n")
 _LETTER = re.compile(r"[“‘\"']?[^\W\d_]")
 _WORDS_OF_ONE = frozenset("AIOaioÀÓEYUàéyu")
-_AFTER_NAME = re.compile(r"\s*[.:–—-]+(?=\s|$)")
 _READ_ON_TITLE = frozenset("epigraph dedication foreword preface prologue introduction".split())
 _CELLS = ("td", "th")
 
@@ -129,10 +130,13 @@ class Walk:
         self.writer.place = self.place(element) or self.writer.place
         if now.tag == "ol":
             start = element.get("start") or "1"
-            self._counts.append(int(start) if re.fullmatch(r"-?\d{1,6}", start) else 1)
+            is_counted = element.get("type") in (None, "1") and element.get("reversed") is None
+            self._counts.append((int(start) if re.fullmatch(r"\d{1,6}", start) else 1) if is_counted else -1)
         elif now.tag == "ul":
             self._counts.append(-1)
         elif now.tag == "li" and self._counts and self._counts[-1] >= 0 and now.reason is None:
+            value = element.get("value") or ""
+            self._counts[-1] = int(value) if re.fullmatch(r"\d{1,6}", value) else self._counts[-1]
             self._number = f"{self._counts[-1]}. "
             self._counts[-1] += 1
 
@@ -179,12 +183,17 @@ class Walk:
         if tag != "sup":
             return None
         inner = text_of(element).strip()
-        return "footnote" if inner and is_note_mark(inner) and not self._is_power(element) else None
+        is_link = next(element.iter("{*}a"), None) is not None
+        if not inner or (inner.isalpha() and not is_link) or (element.tail or "")[:1] in ("/", "⁄"):
+            return None  # "XIXe siècle", "1/2"
+        return "footnote" if is_note_mark(inner) and not self._is_power(element) else None
 
     def _is_power(self, element: etree._Element) -> bool:
         inner = text_of(element).strip()
         is_link = next(element.iter("{*}a"), None) is not None
-        return not is_link and is_power(self.writer.last_written, inner, has_notes=self.has_notes)
+        return (
+            not is_link and not inner.isalpha() and is_power(self.writer.last_written, inner, has_notes=self.has_notes)
+        )
 
     def _text(self, text: str | None) -> None:
         if not text:
@@ -195,7 +204,7 @@ class Walk:
             self._number = ""
         if self._after_label and text.strip():
             self._after_label = False
-            sign = _AFTER_NAME.match(text)
+            sign = AFTER_NAME.match(text)
             self.writer.add_to_label(sign[0] if sign else "")
             text = text[sign.end() :] if sign else text
         if self._joins and text.strip():
@@ -215,9 +224,9 @@ class Walk:
         if now.tag == "q" and now.reason is None:
             self.writer.add("”", now.style)
         if now.is_dropped:
-            self._joins = text_of(element).strip() not in _WORDS_OF_ONE or (element.tail or "")[:1].isalpha()
+            self._joins = text_of(element).strip(" “‘\"'") not in _WORDS_OF_ONE or (element.tail or "")[:1].isalpha()
         if self.has_speakers and above.reason is None and is_speaker(element) and self.writer.is_only(text_of(element)):
-            self.writer.end_label(_name(element))
+            self.writer.end_label(name_in(element))
             self._after_label = not now.is_block
             return
         if not now.is_block:
@@ -225,7 +234,7 @@ class Walk:
         if above.is_row and now.tag in _CELLS:
             self.writer.add_cell()
         elif self._plays and self._plays[-1] and is_persona(element):
-            self.writer.end_label(_name(element))
+            self.writer.end_label(name_in(element))
         elif now.tag == "p" and now.reason is None and _is_empty(element):
             self._end_blank(element, now)
         else:
@@ -279,7 +288,3 @@ def _is_dropped_capital(element: etree._Element) -> bool:
     if not any(map(_DROPPED_CAPITAL.search, (*classes_of(element), *types_of(element)))):
         return False
     return _LETTER.fullmatch(text_of(element).strip()) is not None
-
-
-def _name(cell: etree._Element) -> str:
-    return " ".join(text_of(cell).split()).rstrip(".:")

@@ -119,7 +119,8 @@ class DocumentWriter:
             self._write_left_out(runs)
             return
         shown = " ".join(visible.split())
-        if self._chapter is not None and kind != "scene":
+        is_book = kind == "heading" and bool(self.book) and _key(shown) == _key(self.book) != _key(self._chapter or "")
+        if self._chapter is not None and kind != "scene" and not is_book:
             kind, level = self._head(shown, kind, level)
         elif self._rest_of_title and kind != "scene":
             kind, level = self._goes_on_with_title(shown, kind, level)
@@ -294,8 +295,10 @@ class DocumentWriter:
         head: _WrittenBlock | None = None
         title = _key(self.book)
         is_title = bool(title)  # whether all so far belongs to the title of the book
-        for block in self._blocks:
-            names_book = block.kind == "heading" and _is_of_title(block.key, title)
+        for index, block in enumerate(self._blocks):
+            after = next((one for one in self._blocks[index + 1 :] if not one.is_blank), None)
+            is_alone = after is not None and after.kind == "heading"  # no text follows
+            names_book = block.kind == "heading" and is_alone and _is_of_title(block.key, title)
             is_title = is_title and (names_book or block.is_blank)
             if is_title and self.has_chapters:
                 source.leave_out(block.start, block.end, "front matter")
@@ -331,7 +334,7 @@ def _key(text: str) -> str:
 
 def _is_of_title(key: str, title: str) -> bool:
     """Whether a heading is the title of the book, or a part of it such as what stands before its subtitle."""
-    return key == title or (len(key) > 5 and len(title) > 5 and (key in title or title in key))
+    return key == title or (len(key) > 5 and len(title) > 5 and (title.startswith(key) or key.startswith(title)))
 
 
 def _is_number(heading: str) -> bool:

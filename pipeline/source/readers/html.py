@@ -116,8 +116,9 @@ def _mark_around_main(root: etree._Element) -> None:
             inner = parent
     for body in root.iter("{*}body"):
         for child in body:
-            if tag_of(child) == "footer" and not mains:
-                child.set(LEFT_OUT, "boilerplate")
+            is_foot = tag_of(child) == "footer" and not mains
+            if is_foot and ("©" in text_of(child) or next(child.iter("{*}a"), None) is not None):
+                child.set(LEFT_OUT, "boilerplate")  # else it is signed, as a letter is
 
 
 def _holds_title(element: etree._Element) -> bool:

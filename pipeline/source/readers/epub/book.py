@@ -40,6 +40,7 @@ from pipeline.source.script import Metadata, Reading
 
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _INLINE = re.compile(r"data:image/[\w.+-]+;base64,")
+_EDGE = 8  # documents at both ends of a book, among which are those that are not read
 _SHOWN = 8  # documents that are not read
 
 
@@ -149,12 +150,19 @@ def _judge(
             continue
         mark_lists(document.name, document.root, names)
         mark_runs(document.name, document.root, names)
-        mark_below_titles(document.root)
+        mark_below_titles(document.root, [entry.title for entry in entries])
         document.text = " ".join(" ".join(spoken_text(document.root)).split())
-        document.reason = _reason(document, landmarks.get(document.name, ""), opf, navs, reading)
+    for index, document in enumerate(documents):
+        if not _is_named(document, reading.read):
+            edge = max(_EDGE, len(documents) // 6)
+            is_edge = index < edge or index >= len(documents) - edge
+            landmark = landmarks.get(document.name, "")
+            document.reason = _reason(document, landmark, opf, navs, reading, is_edge=is_edge)
 
 
-def _reason(document: _Document, landmark: str, opf: Opf, navs: set[str], reading: Reading) -> Reason | None:
+def _reason(
+    document: _Document, landmark: str, opf: Opf, navs: set[str], reading: Reading, *, is_edge: bool
+) -> Reason | None:
     if _is_named(document, reading.skip):
         return "hidden"
     if document.name in navs:
@@ -164,7 +172,7 @@ def _reason(document: _Document, landmark: str, opf: Opf, navs: set[str], readin
     if is_noted(document.root):
         return "footnote"
     book = (opf.metadata.title, *opf.metadata.author.split(", "))
-    return matter_of(document.root, document.text, landmark, document.titles, book)
+    return matter_of(document.root, document.text, landmark, document.titles, book, is_edge=is_edge)
 
 
 def _is_named(document: _Document, names: Sequence[str]) -> bool:
@@ -195,6 +203,7 @@ def _write(
 ) -> Rendition:
     read = [document for document in documents if document.reason is None]
     starts = chapters(entries, {document.name: len(document.text.split()) for document in read})
+    _begin_where_ids_are_missing(starts, read)
     _add_chapters_of_headings(starts, read, {entry.document for entry in entries})
     if reading.chapters_at is not None or (len(read) == 1 and not entries):
         starts = {}
@@ -225,6 +234,16 @@ def _walk(walk: Walk, document: _Document, shown: str, starts: dict[str, str], r
     if "" in starts:
         walk.writer.begin_chapter(starts[""])
     walk.read(document.root, reason)
+
+
+def _begin_where_ids_are_missing(starts: dict[str, dict[str, str]], read: Sequence[_Document]) -> None:
+    """Chapters whose places in a document are not there begin with it, the first of them."""
+    for document in read:
+        begin = starts.get(document.name, {})
+        known = {value for one in document.root.iter("{*}*") for value in (one.get("id"), one.get("name"))} | {""}
+        for fragment in [fragment for fragment in begin if fragment not in known]:
+            begin.setdefault("", begin[fragment])
+            del begin[fragment]
 
 
 def _add_chapters_of_headings(starts: dict[str, dict[str, str]], read: Sequence[_Document], listed: set[str]) -> None:

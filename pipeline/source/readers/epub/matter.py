@@ -55,26 +55,40 @@ _MOST_LISTED_WORDS = 400  # of what its title alone tells not to be read, but fo
 
 
 def matter_of(
-    root: etree._Element, text: str, landmark: str, titles: Sequence[str], book: Sequence[str]
+    root: etree._Element, text: str, landmark: str, titles: Sequence[str], book: Sequence[str], *, is_edge: bool
 ) -> Reason | None:
-    """Why a document is not read. `text` is what is read of it, `titles` what contents and headings call it.
+    """Why a document is not read. `text` is what is read of it, `titles` what the contents call it.
 
-    `book` are the title and the authors of the book, which a title page repeats.
+    `book` are the title and the authors of the book, which a title page repeats. Where it `is_edge`, one of the first
+    or the last documents, its title and what stands in it tell, too.
     """
-    if landmark in _LANDMARKS:
-        return _LANDMARKS[landmark]
+    words = text.split()
     if (reason := _by_type(root)) is not None:
         return reason
-    words = text.split()
-    for title in (*titles, _first_heading(root)):
+    if (reason := _LANDMARKS.get(landmark)) is not None and (len(words) < _MOST_RIGHTS_WORDS or _is_listed(words)):
+        return reason
+    for title in titles or [_first_heading(root)]:
         for reason, pattern in _PATTERNS.items():
-            is_sure = reason in ("contents", "footnote") or len(words) < _MOST_LISTED_WORDS
-            if is_sure and pattern.fullmatch(title.strip(" .:\n\t")):
+            is_sure = len(words) < _MOST_LISTED_WORDS if is_edge else reason in ("contents", "footnote") and not words
+            if pattern.fullmatch(title.strip(" .:\n\t")) and (is_sure or (is_edge and _is_listed(words))):
                 return reason
+    if not is_edge:
+        return None
     rights = {hit.lower() for hit in _RIGHTS.findall(text)}
-    if len(words) < _MOST_RIGHTS_WORDS and len(rights) > (0 if len(words) < 120 and "©" in text else 1):
+    most = _MOST_RIGHTS_WORDS if len(rights) > 2 else 120 if len(rights) == 1 and "©" in text else 250
+    if rights and len(words) < most and (len(rights) > 1 or "©" in text) and not _has_chapter(titles, book):
         return "front matter"
-    return "front matter" if _is_title_page(words, book) else None
+    return "front matter" if not _has_chapter(titles, book) and _is_title_page(words, book) else None
+
+
+def _is_listed(words: Sequence[str]) -> bool:
+    """Whether there are numbers all along, as in an index, in notes, in a bibliography."""
+    return 25 * sum(any(map(str.isdigit, word)) for word in words) > len(words)
+
+
+def _has_chapter(titles: Sequence[str], book: Sequence[str]) -> bool:
+    """Whether the contents name a chapter here: anything but the title of the book."""
+    return any(title.casefold() not in (book[0].casefold(), "title page", "cover", "start") for title in titles)
 
 
 def _by_type(root: etree._Element) -> Reason | None:
@@ -103,4 +117,4 @@ def _is_title_page(words: Sequence[str], book: Sequence[str]) -> bool:
     key = "".join(re.findall(r"[^\W_]+", " ".join(words))).casefold()
     named = ["".join(re.findall(r"[^\W_]+", name)).casefold() for name in book if name]
     covered = sum(len(name) for name in named if name in key)
-    return named[0] in key and covered > 0.5 * len(key)
+    return named[0] in key and covered > 0.7 * len(key)

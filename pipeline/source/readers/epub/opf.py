@@ -191,8 +191,9 @@ def _without_markup(description: str) -> str:
 
 def _guide(root: etree._Element, opf: str) -> Iterator[tuple[str, str]]:
     for reference in root.iter("{*}reference"):
-        name = resolve(opf, (reference.get("href") or "").partition("#")[0])
-        if name and reference.get("type"):
+        href = reference.get("href") or ""
+        name = resolve(opf, href)
+        if name and reference.get("type") and "#" not in href:  # else it is a part of the document
             yield name, (reference.get("type") or "").lower()
 
 
@@ -211,6 +212,7 @@ def landmarks_of(nav: etree._Element, name: str) -> Iterator[tuple[str, str]]:
     for one in nav.iter("{*}nav"):
         if "landmarks" in (one.get(EPUB_TYPE) or ""):
             for link in one.iter("{*}a"):
-                target = resolve(name, (link.get("href") or "").partition("#")[0])
-                if target and link.get(EPUB_TYPE):
+                href = link.get("href") or ""
+                target = resolve(name, href)
+                if target and link.get(EPUB_TYPE) and "#" not in href:
                     yield target, (link.get(EPUB_TYPE) or "").lower()

@@ -315,3 +315,55 @@ def test_an_epigraph_on_a_title_page_is_read(tmp_path: Path) -> None:
     page = '<section epub:type="titlepage"><h1>T</h1><div epub:type="epigraph"><p>Nam Sibyllam.</p></div></section>'
     path = Book({"a.xhtml": page + CHAPTER.format("One")}, [("One", "a.xhtml")], title="T").write(tmp_path / "b.epub")
     assert "Nam Sibyllam." in spoken_lines(read_file(path))
+
+
+TEXT = "<p>" + "The sea was calm and the boats lay at the quay. " * 30 + "</p>"
+MIDDLE = {f"c{number:02d}.xhtml": CHAPTER.format(f"Chapter {number}") + TEXT for number in range(24)}
+
+
+@pytest.mark.parametrize("title", ["Notes", "Index", "Contents", "Cover", "Credits", "Praise", "Excerpt from a Diary"])
+def test_a_chapter_in_the_middle_of_a_book_may_be_called_as_it_likes(title: str, tmp_path: Path) -> None:
+    documents = {**MIDDLE, "c12.xhtml": f"<h2>{title}</h2><p>The story goes on.</p>"}
+    toc = [(title if name == "c12.xhtml" else f"Chapter {name[1:3]}", name) for name in documents]
+    assert "The story goes on." in spoken_lines(read_file(Book(documents, toc).write(tmp_path / "b.epub")))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "<h1>One</h1><p>First published in The Strand. Printed in London.</p>" + TEXT * 2,
+        "<h1>The Sign</h1><p>He drew a © on the wall.</p>",
+        "<h1>Prologue</h1><p>The Lighthouse.</p>",
+        "<h1>Notes</h1><p>Dear Ann, I write these notes by night.</p>",
+        '<h1>One</h1><p>The end<sup><a href="#n">1</a></sup>.</p><p id="n">1. A note.</p>',
+    ],
+)
+def test_a_chapter_that_the_contents_name_is_no_front_matter(first: str, tmp_path: Path) -> None:
+    documents = {"a.xhtml": first, "b.xhtml": CHAPTER.format("Later") + TEXT}
+    path = Book(documents, [("The Beginning", "a.xhtml"), ("Later", "b.xhtml")]).write(tmp_path / "b.epub")
+    assert len(spoken_lines(read_file(path))) > 3
+
+
+def test_a_landmark_within_a_document_is_not_the_document(tmp_path: Path) -> None:
+    book = Book(
+        {"a.xhtml": "<h2 id='toc'>One</h2>" + TEXT},
+        [("One", "a.xhtml")],
+        guide={"toc": "a.xhtml#toc", "title-page": "a.xhtml#t"},
+        landmarks={"endnotes": "a.xhtml#n"},
+    )
+    assert spoken_lines(read_file(book.write(tmp_path / "b.epub")))[0] == "One"
+
+
+def test_the_title_of_the_book_above_the_first_chapter_is_not_its_title(tmp_path: Path) -> None:
+    documents = {"a.xhtml": "<h1>The Lighthouse</h1><h2>Chapter One</h2>" + TEXT, "b.xhtml": CHAPTER.format("Two")}
+    path = Book(documents, [("Chapter One", "a.xhtml"), ("Two", "b.xhtml")]).write(tmp_path / "b.epub")
+    assert titles(read_file(path)) == ["Chapter One", "Two"]
+    documents = {"a.xhtml": "<h1>The Lighthouse</h1>" + TEXT, "b.xhtml": CHAPTER.format("Two")}
+    path = Book(documents, [("The Lighthouse", "a.xhtml"), ("Two", "b.xhtml")]).write(tmp_path / "c.epub")
+    assert titles(read_file(path)) == ["The Lighthouse", "Two"]
+
+
+def test_contents_that_lead_to_nothing_begin_chapters_with_their_documents(tmp_path: Path) -> None:
+    toc = [("One", "a.xhtml#nope"), ("Two", "b.xhtml#nope")]
+    documents = {"a.xhtml": CHAPTER.format("One"), "b.xhtml": CHAPTER.format("Two")}
+    assert titles(read_file(Book(documents, toc).write(tmp_path / "b.epub"))) == ["One", "Two"]
