@@ -54,6 +54,7 @@ class Rendition:
     plain_text: bool = False  # no Markdown
     has_chapters: bool = False  # headings of level 1 are those of the book's own contents
     is_wrapped: bool = False  # lines end where they are full, and never as those of verse
+    verbatim: Sequence[tuple[int, int]] = ()  # code, in which brackets are no notes
     titles: Mapping[int, str] = field(default_factory=dict)  # of chapters whose headings are said as they stand
     least_labels: Mapping[str, float] = field(default_factory=dict)  # the share of paragraphs that has to bear one
     warnings: list[Problem] = field(default_factory=list)
@@ -126,7 +127,8 @@ class TextReader:
             self._warn(1, what, "Write a name in the place of each.")
         self._brackets.speakers = labels.names
         self._brackets.is_play = labels.is_play
-        self._brackets.is_prose = bool(given.least_labels) and not labels.names
+        self._brackets.verbatim = given.verbatim
+        with_speakers = {self._file_of(blocks[index]) for index in labels.by_block if index < len(blocks)}
         level, titles, opening = 1, set[int](), set[int]()
         if given.blocks is None or reading.chapters_at is not None:
             level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labels.by_block])
@@ -142,6 +144,8 @@ class TextReader:
             if is_read and not in_table and source.stretch(block.start, block.end).text.strip():
                 tables.append(block.number)
             in_table = block.kind == "row"
+            is_prose = bool(given.least_labels) and self._file_of(block) not in with_speakers
+            self._brackets.is_prose, self._brackets.speakers = is_prose, frozenset() if is_prose else labels.names
             pieces += self._pieces(block, labels, index, 0 if index in silent else level, is_title=index in titles)
         for number in tables[:1] if len(tables) > 3 else tables:
             more = f", and {len(tables) - 1} more later," if len(tables) > 3 else ""
@@ -152,6 +156,10 @@ class TextReader:
             what = f"{counted(len(self._cues), 'bracket')} between sentences, taken for cues and not read: {shown}."
             self.warnings.append(Problem(self._cues[0][0], what, "Write without brackets what is to be read."))
         return pieces
+
+    def _file_of(self, block: Block) -> str:
+        """The document in which a block stands, of those that a book is made of."""
+        return self._place(block.number).rpartition(":")[0]
 
     def read_body(self, speaker: str | None) -> list[Piece]:
         """The pieces of a turn."""

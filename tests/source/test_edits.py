@@ -12,6 +12,7 @@ from pipeline.errors import RequestError
 from pipeline.source.edits import Edit, load_edits
 from pipeline.source.readers import load_script
 from pipeline.source.script import Kind, Reading, Script
+from tests.support.books import Book
 from tests.support.odd_sources import lost_words
 from tests.support.readings import said
 from tests.support.scene import FORMATS, READING, TURNS
@@ -231,3 +232,16 @@ def test_any_edit_keeps_the_account(
         script = edited(tmp_path_factory.getbasetemp(), (old, new), text=" ".join(words), name=name)
         for ledger in script.ledgers:
             assert lost_words(script, ledger.text) == ""
+
+
+def test_an_edit_leaves_what_stands_behind_it_as_it_was(tmp_path: Path) -> None:
+    """Titles of the contents, code and signs of emphasis move along."""
+    first = "<h3>190</h3><p>Of teh rabbis.</p>"
+    second = "<h3>191</h3><p>Of <b>bold</b> foxes, <code>a[1]</code>.</p>"
+    book = Book({"a.xhtml": first, "b.xhtml": second}, [("190 The Clover", "a.xhtml"), ("191 The Fox", "b.xhtml")])
+    path = book.write(tmp_path / "b.epub")
+    edits = [Edit(1, "e:1", "teh", "the very old", "teh", None, "")]
+    script = load_script([(path, "b.epub")], [Reading("audiobook")], title="T", edits=edits)
+    assert [chapter.title for chapter in script.chapters] == ["190 The Clover", "191 The Fox"]
+    assert [turn.text for turn in script.chapters[1].turns] == ["191", "Of bold foxes, a[1]."]
+    assert script.chapters[0].turns[1].text == "Of the very old rabbis."

@@ -53,6 +53,7 @@ class _Open(NamedTuple):
     is_block: bool
     is_verse: bool = False
     is_pre: bool = False
+    is_code: bool = False
     is_row: bool = False  # its cells are read as cells
     is_dropped: bool = False  # its letter belongs to the word behind it
 
@@ -111,6 +112,7 @@ class Walk:
             is_block=is_block and not above.heading,
             is_verse=above.is_verse or (is_block and is_verse(element)),
             is_pre=above.is_pre or tag == "pre",
+            is_code=above.is_code or tag in ("code", "samp", "kbd", "tt"),
             is_dropped=_is_dropped_capital(element),
         )
         if now.is_dropped or self._is_line(element, now, above):
@@ -214,9 +216,9 @@ class Walk:
             for index, line in enumerate(_LINES.split(text)):
                 if index:
                     self.writer.add_break(is_verse=True)
-                self.writer.add(line, now.style, now.reason)
+                self.writer.add(line, now.style, now.reason, is_code=now.is_code)
             return
-        self.writer.add(text, now.style, now.reason)
+        self.writer.add(text, now.style, now.reason, is_code=now.is_code)
 
     def _end(self, element: etree._Element) -> None:
         now = self._open.pop()

@@ -31,6 +31,7 @@ class _TextRun(NamedTuple):
     text: str
     style: str = ""
     reason: Reason | None = None
+    is_code: bool = False
     sign: Literal["", "break", "verse", "cell"] = ""
 
 
@@ -69,6 +70,7 @@ class DocumentWriter:
     _runs: list[_TextRun] = field(default_factory=list)
     _blocks: list[_WrittenBlock] = field(default_factory=list)
     _left_out: list[tuple[int, int, Reason]] = field(default_factory=list)
+    _verbatim: list[tuple[int, int]] = field(default_factory=list)
     _replaced: list[tuple[int, int, str, str]] = field(default_factory=list)
     _label_at: int | None = None
     _chapter: str | None = None  # the title of one that begins with the next block
@@ -80,10 +82,10 @@ class DocumentWriter:
         """The last two characters of the block that is being written."""
         return "".join(run.text for run in self._runs[-4:])[-2:]
 
-    def add(self, text: str, style: str = "", reason: Reason | None = None) -> None:
+    def add(self, text: str, style: str = "", reason: Reason | None = None, *, is_code: bool = False) -> None:
         """Text of a text node; white space in it is a space."""
         if text:
-            self._runs.append(_TextRun(text, style, reason))
+            self._runs.append(_TextRun(text, style, reason, is_code))
 
     @property
     def ends_with_break(self) -> bool:
@@ -247,6 +249,8 @@ class DocumentWriter:
             self._put(words)
             if run.reason:
                 self._left_out.append((start, self._length, run.reason))
+            if run.is_code:
+                self._verbatim.append((start, self._length))
             gap, begun = " " if run.text[-1].isspace() else "", True
         self._close(style)
         if block is not None and begun:
@@ -285,6 +289,7 @@ class DocumentWriter:
             signs=self.signs,
             has_chapters=self.has_chapters,
             titles={block.start: block.title for block in self._blocks if block.title},
+            verbatim=self._verbatim,
             least_labels=_FEWEST,
         )
 

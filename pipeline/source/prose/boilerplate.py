@@ -125,7 +125,8 @@ def mark_boilerplate(source: Source, names: Collection[str], speech: Speech, tel
                 source.leave_out(*match.span(), reason)
     _mark_page_numbers(source, speech)
     _mark_line_numbers(source)
-    _mark_texts_of_notes(source, speech)
+    if refuse is not None:
+        _mark_texts_of_notes(source, speech)
     ends = _ends_of_brackets(text)
     for pattern, reason in _BRACKETED if ends else ():
         for match in pattern.finditer(text):

@@ -7,7 +7,9 @@ marked. A bracket in the middle of a sentence ("[he] said") is text.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+import sys
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -117,6 +119,7 @@ class Brackets:
     speakers: Collection[str]
     notes: list[tuple[str, str]]  # what is to be said of a bracket, and what to do
     is_play: bool = False
+    verbatim: Sequence[tuple[int, int]] = ()  # places of the source where brackets are what they are, in order
     is_prose: bool = False  # of a book in which nobody is named: words in brackets are the author's
     doubtful: list[str] = field(default_factory=list)  # what is taken for a cue by its place alone
 
@@ -158,6 +161,8 @@ class Brackets:
     def _square(self, span: Stretch, speaker: str | None) -> Iterator[Cut]:
         text = span.text
         for match in _BRACKET.finditer(text):
+            if self._is_verbatim(span.place(match.start())):
+                continue
             start, end = match.span()
             inner = " ".join(match[1].split())
             lowered = inner.lower()
@@ -174,7 +179,12 @@ class Brackets:
                 span.leave_out(start, end, "markup")
         rest = span.rest()
         for match in re.compile(r"[\[\]]").finditer(rest.text):
-            rest.leave_out(match.start(), match.end(), "markup")
+            if not self._is_verbatim(rest.place(match.start())):
+                rest.leave_out(match.start(), match.end(), "markup")
+
+    def _is_verbatim(self, place: int) -> bool:
+        index = bisect_right(self.verbatim, (place, sys.maxsize)) - 1
+        return index >= 0 and place < self.verbatim[index][1]
 
     @staticmethod
     def _leave_out(span: Stretch, start: int, end: int, reason: Reason) -> None:

@@ -44,6 +44,8 @@ def apply_edits(rendition: Rendition, changes: Sequence[Change]) -> Rendition:
         if rendition.labels is None
         else [replace(label, start=moved(label.start), end=moved(label.end)) for label in rendition.labels],
         signs=[(moved(start), moved(end)) for start, end in rendition.signs],
+        titles={moved(start): title for start, title in rendition.titles.items()},
+        verbatim=[(moved(start), moved(end)) for start, end in rendition.verbatim],
         warnings=warnings,
     )
 

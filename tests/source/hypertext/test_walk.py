@@ -88,6 +88,8 @@ PAIRS: list[tuple[str, list[str]]] = [
         ["A b."],
     ),
     ("<ol><li><p>One</p></li><li><p>Two</p></li></ol>", ["1. One", "2. Two"]),
+    ("<p>Write <code>groceries[1]</code> for that.</p>", ["Write groceries[1] for that."]),
+    ("<pre><code>[1] = one,\n[2] = two</code></pre><p>It ends.</p>", ["[1] = one, [2] = two", "It ends."]),
     (
         "<p>He spoke of taking roles [<i>role-taking</i>]. So it is.</p>",
         ["He spoke of taking roles role-taking. So it is."],

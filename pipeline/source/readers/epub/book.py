@@ -171,6 +171,8 @@ def _reason(
         return "hidden"
     if is_noted(document.root):
         return "footnote"
+    if len(opf.spine) == 1:
+        return None
     book = (opf.metadata.title, *opf.metadata.author.split(", "))
     return matter_of(document.root, document.text, landmark, document.titles, book, is_edge=is_edge)
 

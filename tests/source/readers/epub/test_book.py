@@ -367,3 +367,17 @@ def test_contents_that_lead_to_nothing_begin_chapters_with_their_documents(tmp_p
     toc = [("One", "a.xhtml#nope"), ("Two", "b.xhtml#nope")]
     documents = {"a.xhtml": CHAPTER.format("One"), "b.xhtml": CHAPTER.format("Two")}
     assert titles(read_file(Book(documents, toc).write(tmp_path / "b.epub"))) == ["One", "Two"]
+
+
+def test_brackets_are_the_authors_in_the_documents_of_a_book_in_which_nobody_speaks(tmp_path: Path) -> None:
+    row = '<tr><td epub:type="z3998:persona">{0}</td><td>Good morning to you.</td></tr>'
+    play = "<h2>Act I</h2><table>" + "".join(row.format(name) for name in ("Jack", "Lane", "Jack")) + "</table>"
+    tale = "<h2>A Tale</h2><p>It was late. [Here I pulled out my watch.] So he left.</p>"
+    toc = [("Act I", "a.xhtml"), ("A Tale", "b.xhtml")]
+    path = Book({"a.xhtml": document(play), "b.xhtml": tale}, toc).write(tmp_path / "b.epub")
+    assert "It was late. Here I pulled out my watch. So he left." in spoken_lines(read_file(path))
+
+
+def test_a_book_of_one_document_is_that_document(tmp_path: Path) -> None:
+    path = Book({"cover.xhtml": "<h1>Cover</h1><p>How to use it.</p>"}).write(tmp_path / "b.epub")
+    assert "How to use it." in spoken_lines(read_file(path))
