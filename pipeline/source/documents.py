@@ -65,7 +65,7 @@ def read_any_text(path: Path, shown: str) -> tuple[str, list[Problem]]:
         text = _decoded(data, path, shown)
     except RequestError:
         encoding = _guessed_encoding(data)
-        if encoding is None and data[:2] not in _UTF16_BOMS and is_binary(data):
+        if encoding is None and data[:2] not in _UTF16_BOMS and _is_binary(data):
             raise RequestError(
                 Problem(shown, "this is no text file.", "Name one with the words of a script.")
             ) from None
@@ -82,7 +82,7 @@ def read_any_text(path: Path, shown: str) -> tuple[str, list[Problem]]:
     return text, [Problem(f"{shown}:{line}", what, "If that is wrong, save the file as UTF-8.")]
 
 
-def is_binary(data: bytes) -> bool:
+def _is_binary(data: bytes) -> bool:
     """Whether more than one byte of a hundred is a control character."""
     return sum(data.count(code) for code in _NO_TEXT) > len(data) // 100
 
@@ -93,7 +93,7 @@ def _guessed_encoding(data: bytes) -> str | None:
         signs = {name: sum(map(text.count, _COMMON)) for name, text in texts.items()}
         likely = max(signs, key=lambda name: signs[name])
         guesses = [likely] if 2 * signs[likely] > 3 * min(signs.values()) else []
-    elif data[:2] in _UTF16_BOMS or is_binary(data):
+    elif data[:2] in _UTF16_BOMS or _is_binary(data):
         guesses = []
     else:
         guesses = ["cp1252", "latin1"]

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.source.ledger import Source
-from pipeline.source.readers.markdown import parse_markdown
 from pipeline.source.readers.yaml import parse_yaml
 from tests.support.odd_sources import fault, letters, lost_words
+from tests.support.readings import parse_markdown
 
 
 def test_what_bears_no_mark_is_left() -> None:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.source.readers.markdown import parse_markdown
+from pipeline.source.ledger import Source
+from pipeline.source.rendition import Rendition, read_rendition
 from pipeline.source.script import Kind, Reading, Script
+
+
+def parse_markdown(
+    text: str, shown: str, *, title: str, reading: Reading | None = None, plain_text: bool = False
+) -> Script:
+    """One Markdown or plain text file as a script. `title` names what stands before the first heading."""
+    rendition = Rendition(Source(text), shown, plain_text=plain_text)
+    return read_rendition(rendition, title=title, reading=reading or Reading())
 
 
 def read(text: str, kind: Kind = "podcast", **reading: Any) -> Script:

@@ -14,11 +14,13 @@ from pathlib import Path
 from pipeline.errors import Problem, RequestError
 from pipeline.source.documents import read_any_text
 from pipeline.source.edits import Edit, Edits, place_edits
-from pipeline.source.ledger import Change, Ledger, Source
+from pipeline.source.ledger import Change, Ledger
+from pipeline.source.ledger import Source as Source
 from pipeline.source.readers.edited import apply_edits
 from pipeline.source.readers.epub.book import read_book
 from pipeline.source.readers.fountain import fountain_rendition
 from pipeline.source.readers.html import read_docx, read_html, read_office
+from pipeline.source.readers.markdown import markdown_rendition, text_rendition
 from pipeline.source.readers.subtitles import subtitles_rendition
 from pipeline.source.readers.transcripts import json_rendition, refuse_large_json
 from pipeline.source.readers.yaml import parse_yaml
@@ -38,17 +40,9 @@ _CONVERSIONS = {  # of what nothing here can read, into what can be read
 }
 
 
-def _markdown(text: str, shown: str, _reading: Reading) -> Rendition:
-    return Rendition(Source(text), shown)
-
-
-def _plain_text(text: str, shown: str, _reading: Reading) -> Rendition:
-    return Rendition(Source(text), shown, plain_text=True)
-
-
 TEXT_READERS: dict[str, Callable[[str, str, Reading], Rendition]] = {
-    **dict.fromkeys((".md", ".markdown"), _markdown),
-    ".txt": _plain_text,
+    **dict.fromkeys((".md", ".markdown"), markdown_rendition),
+    ".txt": text_rendition,
     **dict.fromkeys((".fountain", ".spmd"), fountain_rendition),
     **dict.fromkeys((".srt", ".vtt"), subtitles_rendition),
 }

@@ -1,22 +1,24 @@
 """Markdown and plain text, which tell by their own signs what stands in them.
 
-In: the text of a file, or of one turn of a YAML script. Out: a `Script` with its ledger, or the pieces of the turn.
+In: the text of a file, or of one turn of a YAML script. Out: a `Rendition`, or the pieces of the turn.
 """
 
 from __future__ import annotations
 
 from pipeline.errors import Problem
 from pipeline.source.ledger import Source
-from pipeline.source.rendition import Rendition, TextReader, read_rendition
-from pipeline.source.script import Piece, Reading, Script
+from pipeline.source.rendition import Rendition, TextReader
+from pipeline.source.script import Piece, Reading
 
 
-def parse_markdown(
-    text: str, shown: str, *, title: str, reading: Reading | None = None, plain_text: bool = False
-) -> Script:
-    """One Markdown or plain text file as a script. `title` names what stands before the first heading."""
-    rendition = Rendition(Source(text), shown, plain_text=plain_text)
-    return read_rendition(rendition, title=title, reading=reading or Reading())
+def markdown_rendition(text: str, shown: str, _reading: Reading) -> Rendition:
+    """A Markdown file."""
+    return Rendition(Source(text), shown)
+
+
+def text_rendition(text: str, shown: str, _reading: Reading) -> Rendition:
+    """A plain text file."""
+    return Rendition(Source(text), shown, plain_text=True)
 
 
 def body_pieces(text: str, where: str, speaker: str | None) -> tuple[list[Piece], Source, list[Problem]]:

@@ -62,6 +62,9 @@ def parse_markup(data: bytes, shown: str, *, mend: bool = True) -> tuple[etree._
     if len(data) > MAX_XML_BYTES or text.count("<") > MAX_TAGS:
         what = f"it is too large to be read ({len(data) / 1e6:,.0f} MB)."
         raise RequestError(Problem(shown, what, "Split it into several files."))
+    if len(_NO_XML.findall(text)) > max(len(text) // 100, 20):  # a few are left over from a conversion
+        what = "this is no text: it is encrypted (DRM), or broken."
+        raise RequestError(Problem(shown, what, "Get it without DRM, or export it again."))
     text, declared = _without_doctype(_NO_XML.sub(" ", text))
     text = _with_characters(text, declared, shown)
     parser = _parser()

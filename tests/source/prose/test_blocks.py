@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.source.readers.markdown import parse_markdown
 from pipeline.source.readers.yaml import parse_yaml
 from pipeline.source.script import Kind, Reading
 from tests.support.odd_sources import letters
+from tests.support.readings import parse_markdown
 
 
 def chapters(text: str, kind: Kind = "podcast", level: int | None = None) -> list[tuple[str, list[str]]]:

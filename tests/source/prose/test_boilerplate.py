@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source.readers.markdown import parse_markdown
 from pipeline.source.script import Reading, Script
+from tests.support.readings import parse_markdown
 
 
 def read(text: str, cast: tuple[str, ...] = (), *, plain_text: bool = False) -> Script:

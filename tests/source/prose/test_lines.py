@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.source.readers.markdown import parse_markdown
 from pipeline.source.script import Reading
+from tests.support.readings import parse_markdown
 
 
 def heard(text: str) -> list[str]:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.source.prose.inline import plain
-from pipeline.source.readers.markdown import parse_markdown
 from pipeline.source.script import Reading, Script, Turn
+from tests.support.readings import parse_markdown
 
 Said = tuple[str | None, str]
 

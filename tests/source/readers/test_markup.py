@@ -119,3 +119,9 @@ def test_a_declaration_that_cannot_be_true_is_none(encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 def test_wide_encodings_need_no_byte_order_mark(encoding: str) -> None:
     assert decode("<p>Night…</p>".encode(encoding)) == "<p>Night…</p>"
+
+
+def test_noise_is_no_text_and_japanese_in_wide_characters_is() -> None:
+    assert "encrypted (DRM)" in refusal("<p>" + "\x01\x02word" * 100 + "</p>")
+    text = "<p>" + "山路を登りながら、こう考えた。" * 50 + "</p>"
+    assert words(text.encode("utf-16")) == text[3:-4]

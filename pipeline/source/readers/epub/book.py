@@ -15,8 +15,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from pipeline.errors import Problem, RequestError, did_you_mean
-from pipeline.source.documents import is_binary
+from pipeline.errors import Problem, did_you_mean
 from pipeline.source.hypertext.contents import mark_below_titles, mark_lists, mark_runs
 from pipeline.source.hypertext.elements import (
     EPUB_TYPE,
@@ -60,7 +59,7 @@ def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
     """An EPUB. Raises `RequestError` for one that cannot be read whole."""
     with Package.open(path, shown, "EPUB") as package:
         opf = read_opf(package, shown)
-        documents = [_document(package, item.name, shown, is_linear=linear) for item, linear in opf.spine]
+        documents = [_Document(item.name, package.parse(item.name), linear) for item, linear in opf.spine]
         others = [_Document(name, package.parse(name), False) for name in _others(opf, package)]
         navs = {item.name for item in opf.items.values() if "nav" in item.properties}
         entries = _entries(opf, [*documents, *others], navs)
@@ -68,8 +67,9 @@ def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
         landmarks = dict(opf.landmarks)
         for one in (*documents, *others):
             landmarks |= dict(landmarks_of(one.root, one.name)) if one.name in navs else {}
+        has_notes = mark_notes([(document.name, document.root) for document in documents], _target)
         _judge(documents, entries, landmarks, opf, navs, reading)
-        rendition = _write(documents, others, entries, opf, shown, reading)
+        rendition = _write(documents, others, entries, opf, shown, reading, has_notes=has_notes)
         rendition.warnings = [*package.warnings, *opf.warnings, *_not_read(documents, reading, shown)]
         rendition.warnings += _unknown(documents, reading, shown)
         missing = [item.name for item in opf.items.values() if item.name in navs and not package.find(item.name)]
@@ -95,14 +95,6 @@ def read_book_cover(path: Path, shown: str) -> bytes | None:
                     return base64.b64decode(pictures[0][inline.end() :] + "==")  # too much padding is none to it
             cover = next((name for href in pictures if (name := resolve(cover, href)) and package.find(name)), cover)
         return None if cover is None else package.read(cover)
-
-
-def _document(package: Package, name: str, shown: str, *, is_linear: bool) -> _Document:
-    """Raises `RequestError` for what is no text: it may be encrypted without a word."""
-    if is_binary(package.read(name)):
-        what = "this is no text: it is encrypted (DRM), or broken."
-        raise RequestError(Problem(f"{shown}:{name}", what, "Get the book without DRM, or export it again."))
-    return _Document(name, package.parse(name), is_linear)
 
 
 def _others(opf: Opf, package: Package) -> list[str]:
@@ -138,11 +130,10 @@ def _judge(
     navs: set[str],
     reading: Reading,
 ) -> None:
-    """Decide which documents are read, and mark notes and lists of contents in those that are."""
+    """Decide which documents are read, and mark lists of contents in those that are; their notes are marked."""
     names = {document.name for document in documents}
     for document in documents:
         document.titles = [entry.title for entry in entries if entry.document == document.name and not entry.fragment]
-    mark_notes([(document.name, document.root) for document in documents], _target)
     for document in documents:
         if _is_named(document, reading.read):
             _read_all_of(document.root)
@@ -202,6 +193,8 @@ def _write(
     opf: Opf,
     shown: str,
     reading: Reading,
+    *,
+    has_notes: bool,
 ) -> Rendition:
     read = [document for document in documents if document.reason is None]
     starts = chapters(entries, {document.name: len(document.text.split()) for document in read})
@@ -212,7 +205,7 @@ def _write(
     writer = DocumentWriter(shown, place=f"{shown}:{opf.name}:1", has_chapters=bool(starts), book=opf.metadata.title)
     mark_small_capitals([document.root for document in read])
     speakers = sum(is_speaker(element) for document in read for element in document.root.iter("{*}*"))
-    walk = Walk(writer, has_speakers=speakers > 2)
+    walk = Walk(writer, has_notes=has_notes, has_speakers=speakers > 2)
     walk.read_data(opf.root, "front matter")
     for document in documents:
         begin = starts.get(document.name, {}) if document.reason is None else {}
