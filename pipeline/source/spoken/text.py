@@ -47,6 +47,7 @@ _TAG_OF_NOTE = {note: tag for tag, notes in _NOTES_OF_TAG.items() for note in no
 _TAG_SOURCE = "(?ai:" + "|".join(re.escape(tag) for tag in sorted(NONVERBAL_TAGS)) + ")"
 _TAG = re.compile(_TAG_SOURCE)
 _WORD = re.compile(rf"(?:{_TAG_SOURCE}|\S)+")
+_PLAIN_WORD = re.compile(r"\S+")
 _SPEECH = re.compile(r"[^\W_]")
 _LIKE_A_TAG = re.compile(r"\((?:[a-z]+ )?[a-z]+(?:s|ing)\)")  # (whispers), (quietly crying); not (maybe)
 
@@ -160,6 +161,11 @@ def has_speech(spoken: str) -> bool:
 def words(text: str) -> list[str]:
     """The words, split at white space; a tag such as "(clears throat)" stays one word."""
     return _WORD.findall(text) if "(" in text else text.split()
+
+
+def word_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where each of `words` stands."""
+    return (match.span() for match in (_WORD if "(" in text else _PLAIN_WORD).finditer(text))
 
 
 def sentences(display: str) -> list[str]:

@@ -1,0 +1,73 @@
+"""Pairs: what is displayed of a turn, and what is said for it.
+
+In: display text with single spaces. Out: pairs that cover it from end to end, made once and before any cut. Chunks,
+transcripts, the lexicon, checks of words and pages go by these pairs, and there is no second way from one to the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.source.spoken.rules import Family, Replacement, replacements_of
+from pipeline.source.spoken.text import drop_unspeakable, spoken, word_spans
+
+
+class Pair(NamedTuple):
+    """The characters `start` to `end` of a turn's text, and the words that are said for them: "" where nothing is.
+
+    Between two pairs lies one space or nothing. Text is never cut within a pair.
+    """
+
+    start: int
+    end: int
+    spoken: str
+
+
+@dataclass(frozen=True)
+class Speech:
+    """How text is said in a language. `tags`: the engine speaks non-verbal tags such as (laughs)."""
+
+    language: str
+    tags: bool = False
+    families: tuple[Family, ...] = ()
+
+    def pairs(self, text: str) -> tuple[Pair, ...]:
+        """The pairs of a turn's display text."""
+        replacements = replacements_of(text, self.families)
+        if not replacements and text.isascii() and text.isprintable() and "(" not in text:
+            return tuple(Pair(start, end, text[start:end]) for start, end in word_spans(text))
+        return tuple(self._pairs(text, replacements))
+
+    def _pairs(self, text: str, replacements: Sequence[Replacement]) -> Iterator[Pair]:
+        """Whole words: those that one replacement touches are one pair, with what stands around it."""
+        rest = iter(replacements)
+        replacement = next(rest, None)
+        spans = iter(word_spans(text))
+        for start, end in spans:
+            parts: list[str] = []
+            at = start
+            while replacement is not None and replacement.start < end:
+                parts += [self._plain(text[at : replacement.start]), replacement.spoken]
+                at = replacement.end
+                while end < at:
+                    end = next(spans)[1]  # noqa: PLW2901 - a replacement joins words
+                replacement = next(rest, None)
+            parts.append(self._plain(text[at:end]))
+            yield Pair(start, end, _joined("".join(parts)))
+
+    def _plain(self, text: str) -> str:
+        """Text that no rule has a word for; the space at its ends stays, as a replacement may stand beside it."""
+        said = drop_unspeakable(spoken(text, tags=self.tags), self.language)
+        return f"{' ' * text.startswith(' ')}{said}{' ' * text.endswith(' ')}"
+
+
+def _joined(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def said(pairs: Sequence[Pair]) -> str:
+    """What an engine is given for these pairs."""
+    return " ".join(pair.spoken for pair in pairs if pair.spoken)

@@ -1,0 +1,55 @@
+"""Rules: which words of a text are said otherwise than they are written, such as "$15 million" or "Act I".
+
+In: display text of a turn. Out: `Replacement`s that do not overlap. A family of rules looks at a text only where its
+trigger is there, so that plain prose costs one search for each family.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+
+class Replacement(NamedTuple):
+    """What is said for the characters `start` to `end` of a text; "" says nothing for them."""
+
+    start: int
+    end: int
+    spoken: str
+
+
+class Rule(NamedTuple):
+    """A form and what is said for it. `say` returns None where this match is not such a thing after all."""
+
+    pattern: re.Pattern[str]
+    say: Callable[[re.Match[str]], str | None]
+
+
+class Family(NamedTuple):
+    """Rules of one kind, in the order in which they are tried; the first that fits a place has it."""
+
+    trigger: re.Pattern[str]
+    rules: tuple[Rule, ...]
+
+
+def replacements_of(text: str, families: Iterable[Family], taken: Iterable[Replacement] = ()) -> list[Replacement]:
+    """What is said otherwise, in the order of the text. What is `taken` already, by a lexicon, stays as it is."""
+    replacements = list(taken)
+    for family in families:
+        if family.trigger.search(text):
+            for rule in family.rules:
+                replacements += _free(_matches(rule, text), replacements)
+    return sorted(replacements)
+
+
+def _matches(rule: Rule, text: str) -> Iterator[Replacement]:
+    for match in rule.pattern.finditer(text):
+        spoken = rule.say(match)
+        if spoken is not None:
+            yield Replacement(match.start(), match.end(), spoken)
+
+
+def _free(new: Iterable[Replacement], taken: list[Replacement]) -> list[Replacement]:
+    """Those of `new` that touch nothing that is taken."""
+    return [one for one in new if not any(one.start < other.end and other.start < one.end for other in taken)]

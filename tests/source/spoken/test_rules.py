@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import re
+
+from pipeline.source.spoken.rules import Family, Replacement, Rule, replacements_of
+
+DIGITS = Rule(re.compile(r"\d+"), lambda match: None if match[0] == "7" else "number")
+MONEY = Rule(re.compile(r"\$\d+"), lambda match: "money")
+FAMILY = Family(re.compile(r"\d"), (MONEY, DIGITS))
+
+
+def test_the_first_rule_that_fits_a_place_has_it() -> None:
+    assert replacements_of("$5 or 6 or 7", [FAMILY]) == [Replacement(0, 2, "money"), Replacement(6, 7, "number")]
+
+
+def test_what_is_taken_stays() -> None:
+    assert replacements_of("$5 or 6", [FAMILY], [Replacement(0, 2, "five")]) == [
+        Replacement(0, 2, "five"),
+        Replacement(6, 7, "number"),
+    ]
