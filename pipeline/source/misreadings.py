@@ -21,7 +21,12 @@ Doubt = Literal["name", "unknown word", "all caps", "odd number"]
 DOUBTS: tuple[Doubt, ...] = ("name", "unknown word", "all caps", "odd number")
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_POSSESSIVE = re.compile(r"['’]s?$")
+_ENDING = re.compile(r"['’](?:s|ll|d|ve|re|m)?$")
+_BRITISH = (
+    (re.compile("our"), "or"),
+    (re.compile("is(?=(?:e[drs]?|ing|ations?)$)"), "iz"),
+    (re.compile("tre$"), "ter"),
+)
 _SHORT_CAPS = 3  # letters: US, IT and WHO are words, too
 _COMMON_NAME = 300  # times in the list's corpus: John, London and Bob are said right, Goethe (50) is not
 _LONG_NUMBER = 5  # digits without a comma: a year has four
@@ -69,7 +74,7 @@ def _list_of(language: str) -> Mapping[str, int]:
 
 
 def _occurrences(script: Script, lexicon: Lexicon) -> Iterator[_Occurrence]:
-    """Every word that no entry covers, without the ending of a possessive."""
+    """Every word that no entry covers, without what is contracted to it."""
     for chapter, turn in turns_of(script):
         text = turn.text
         covered = [(match.start, match.end) for match in lexicon.matches(text, turn.speaker, chapter)]
@@ -84,7 +89,7 @@ def _occurrences(script: Script, lexicon: Lexicon) -> Iterator[_Occurrence]:
                 begins = True
             if not any(start < match.end() and match.start() < end for start, end in covered):
                 near = any(shouted[max(index - 1, 0) : index] + shouted[index + 1 : index + 2])
-                yield _Occurrence(_POSSESSIVE.sub("", match[0]), begins, near, turn.where)
+                yield _Occurrence(_ENDING.sub("", match[0]), begins, near, turn.where)
             begins = False
 
 
@@ -108,7 +113,8 @@ def _doubt(word: str, all_of: list[_Occurrence], known: Mapping[str, int], count
     is_name = word[0].isupper() and not counts[lowered] and not all(one.begins_sentence for one in all_of)
     if is_name:
         return "name" if known.get(lowered, 0) < _COMMON_NAME else None
-    return "unknown word" if lowered not in known else None
+    spellings = (lowered, *(pattern.sub(american, lowered) for pattern, american in _BRITISH))  # the list is American
+    return "unknown word" if not any(spelling in known for spelling in spellings) else None
 
 
 def _is_odd(word: str) -> bool:

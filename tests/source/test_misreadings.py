@@ -29,6 +29,7 @@ def script_of(*texts: str) -> Script:
             dict.fromkeys(("8675309", "007", "R2D2"), "odd number"),
         ),
         ("It's o’clock (laughs) I", {}),
+        ("The neighbours’ theatre realised that slates’ll colour.", {}),
     ],
 )
 def test_words_are_doubted(text: str, doubts: dict[str, str]) -> None:

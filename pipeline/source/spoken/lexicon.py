@@ -16,8 +16,8 @@ from pipeline.source.script import name_key
 from pipeline.source.spoken.entries import LexiconEntry, normal
 from pipeline.source.spoken.rules import Replacement
 from pipeline.source.spoken.text import tag_spans, unspeakable
+from pipeline.source.voices import NARRATOR
 
-NARRATOR_KEY = "narrator"  # the speaker of what is nobody's turn
 # Scripts that write no spaces between words: each of their signs may begin one.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\U0010ffff"
 _TOKEN = re.compile(rf"[^\W_{_UNSPACED}]+|[^\W_]")
@@ -205,7 +205,7 @@ def _ending(folded: str, key: _Key, stop: int) -> str | None:
 
 
 def _is_in_scope(entry: LexiconEntry, speaker: str | None, chapter: ChapterName) -> bool:
-    if entry.speakers and (NARRATOR_KEY if speaker is None else name_key(speaker)) not in entry.speakers:
+    if entry.speakers and name_key(speaker or NARRATOR) not in entry.speakers:
         return False
     number, title = chapter
     return not entry.chapters or str(number) in entry.chapters or name_key(title) in entry.chapters
