@@ -63,6 +63,9 @@ class Settings(BaseSettings):
         default_factory=lambda: _voice_folders(""),
         description="Folders of voices, before the usual ones; the first voice of a name wins.",
     )
+    lexicon: Path | None = Field(
+        None, description="Words that all jobs say otherwise: a file, or a folder of files. [default: none]"
+    )
     jobs: PositiveInt = Field(
         default_factory=usable_cores, description="Chapters and files worked on at once. [default: cores]"
     )

@@ -39,12 +39,13 @@ from pipeline.files import (
 from pipeline.words import ordinal
 
 VOICES = "voices"  # the folder of voices beside a manifest
+LEXICON = "lexicon"  # the folder of words beside it that are said otherwise, and the stem of a file of them
 _PATIENCE_S = 0.2  # of `lock`, with a process that only looks whether the lock is free
 _OWN_NAMES = {
     *("takes", "voices", "chapters", "chunks.json", "job.json", "report.json", "report.md", "deliverables.json"),
     *("acx", "flac", "m4b", "podcast", "wav"),  # folders of presets
 }
-_RESERVED = {"auditions", "digest.html", "digest.json", "logs"}  # what else lies in the output folder
+_RESERVED = {"auditions", "digest.html", "digest.json", "logs", LEXICON}  # what else lies in the output folder
 
 
 def job_name(manifest: Path) -> str:

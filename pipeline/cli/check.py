@@ -71,9 +71,9 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
 def _as_dict(request: JobRequest, *, dropped: bool) -> dict[str, Any]:
     from pipeline.jobs.request import unsaid
 
-    script, traits = request.script, request.traits
+    script = request.script
     passages = [passage for ledger in script.ledgers for passage in ledger.passages()] if script else []
-    silent = unsaid(script, request.manifest.language, traits) if script and traits else ()
+    silent = unsaid(script, request.speech) if script and request.speech else ()
     report: dict[str, Any] = {
         "title": request.manifest.title,
         "speakers": list(_speakers(request, script)) if script else [],
@@ -201,7 +201,7 @@ def _lines(request: JobRequest, script: Script) -> Iterator[str]:
         ]
         yield table([("edits", "", ""), *edits])
         yield from _more(len(script.edits))
-    if request.traits and (silent := list(unsaid(script, request.manifest.language, request.traits))):
+    if request.traits and request.speech and (silent := list(unsaid(script, request.speech))):
         yield ""
         shown = "; ".join(f"{turn.where}: {_short(text, 30)}" for turn, text in silent[:_PLACES])
         yield f"not said by the engine {request.traits.name} in {counted(len(silent), 'turn')}: {shown}"

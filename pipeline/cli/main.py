@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from io import TextIOWrapper
 from pathlib import Path
@@ -20,6 +21,7 @@ import click
 from pipeline import __version__
 from pipeline.cli.bench import bench
 from pipeline.cli.check import check
+from pipeline.cli.lexicon import lexicon
 from pipeline.cli.night import clean, digest, serve, status, watch, worker
 from pipeline.cli.options import (
     DONE,
@@ -31,6 +33,7 @@ from pipeline.cli.options import (
     engine_option,
     jobs_option,
     json_option,
+    lexicon_option,
     machine_settings,
     night_options,
     outside_option,
@@ -166,13 +169,16 @@ def render(
 
 
 def _without_parts(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """The paths but for scripts of manifests that are among them, as in `podcast render manifests/*`."""
+    """The paths but for lexicons and for scripts of manifests among them, as in `podcast render manifests/*`."""
+    from pipeline.source.keys import is_lexicon
     from pipeline.source.manifest import manifest_of
     from pipeline.source.readers import is_script
+    from pipeline.workspace import LEXICON
 
     given = {path.absolute() for path in paths}
     if len(paths) == 1:
         return paths
+    paths = tuple(path for path in paths if not is_lexicon(path) and not (path.name == LEXICON and path.is_dir()))
     return tuple(path for path in paths if not (is_script(path) and manifest_of(path.absolute()) in given))
 
 
@@ -245,7 +251,9 @@ def new(path: Path) -> int:
 
 @podcast.command()
 @click.argument("text")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .wav or .flac file.")
+@click.option("--out", type=click.Path(path_type=Path), help="A .wav or .flac file.")
+@click.option("--show", is_flag=True, help="Print the text as it is displayed, and as it is said; needs no --out.")
+@lexicon_option
 @click.option("--voice", default="ada", show_default=True)
 @click.option("--engine", default="draft", show_default=True, type=ENGINES)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1))
@@ -254,9 +262,12 @@ def new(path: Path) -> int:
 @click.option("--temperature", type=click.FloatRange(0, 2.5), help="Dia's; 0 takes the likeliest code.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "int8", "fp8"]), help="Dia's. [default: as suits here]")
 @click.option("--codes", type=click.Path(path_type=Path), help="Write Dia's codes here, a .npy file.")
+@json_option
 def say(
     text: str,
-    out: Path,
+    out: Path | None,
+    show: bool,
+    lexicon: Path | None,
     voice: str,
     engine: str,
     seed: int,
@@ -266,27 +277,54 @@ def say(
     temperature: float | None,
     precision: str | None,
     codes: Path | None,
+    as_json: bool,
 ) -> int:
     """Speak one line: podcast say "text" --out x.wav."""
-    from pipeline.cli.say import SPEAKING
+    from pipeline.cli.say import SPEAKING, shown
     from pipeline.cli.say import say as speak
     from pipeline.engines import TRAITS, DiaMachine, DiaSound
     from pipeline.jobs.progress import telling
+    from pipeline.source.lexicons import read_lexicon
     from pipeline.source.voices import find_voice, load_library
 
-    settings = machine_settings(weights=weights, device=device)
-    speaker = find_voice(load_library(settings.voices), voice, "--voice")
-    warn(TRAITS[engine].unheard([speaker], "--engine"))
-    for option, value in (("--precision", precision), ("--temperature", temperature), ("--weights", weights)):
-        if value is not None and engine != "dia":
-            warn([Problem(option, f"it is Dia's, and the engine {engine} makes nothing of it.", "Use --engine dia.")])
-    sound, machine = DiaSound(temperature=temperature, precision=precision), DiaMachine.of(settings)
-    with telling(SPEAKING):
-        seconds = speak(
-            text, speaker, out, engine=engine, seed=seed, language=language, sound=sound, machine=machine, codes=codes
-        )
-    tell_line(f"{out}: {seconds:.1f} s")
+    if out is None and not show:
+        raise RequestError(Problem("say", "there is neither --out nor --show.", "Name a file, such as --out x.wav."))
+    settings = machine_settings(weights=weights, device=device, lexicon=lexicon)
+    words = read_lexicon(settings.lexicon, "--lexicon") if settings.lexicon else None
+    report = shown(text, engine, language, words) if show else {}
+    if show and not as_json:
+        click.echo(f"display  {report['display']}\nspoken   {report['spoken']}")
+    if out is not None:
+        speaker = find_voice(load_library(settings.voices), voice, "--voice")
+        warn(TRAITS[engine].unheard([speaker], "--engine"))
+        if engine != "dia":
+            _warn_of_unused({"--precision": precision, "--temperature": temperature, "--weights": weights}, engine)
+        with telling(SPEAKING):
+            seconds = speak(
+                text,
+                speaker,
+                out,
+                engine=engine,
+                seed=seed,
+                language=language,
+                sound=DiaSound(temperature=temperature, precision=precision),
+                machine=DiaMachine.of(settings),
+                codes=codes,
+                lexicon=words,
+            )
+        report |= {"path": str(out), "audio_s": round(seconds, 2)}
+        tell_line(f"{out}: {seconds:.1f} s")
+    if as_json:
+        print_json(report)
     return DONE
+
+
+def _warn_of_unused(options: Mapping[str, object], engine: str) -> None:
+    """Warn of options that are Dia's, where another engine was chosen."""
+    for option, value in options.items():
+        if value is not None:
+            what = f"it is Dia's, and the engine {engine} makes nothing of it."
+            warn([Problem(option, what, "Use --engine dia.")])
 
 
 @podcast.command()
@@ -311,6 +349,7 @@ def doctor(as_json: bool) -> int:
 for command in (check, plan, watch, serve, worker, status, digest, clean):
     podcast.add_command(command)
 podcast.add_command(voices)
+podcast.add_command(lexicon)
 podcast.add_command(weights)
 podcast.add_command(bench)
 

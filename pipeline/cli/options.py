@@ -55,6 +55,7 @@ device_option = setting_option("--device", "device", "NAMES")
 takes_option = setting_option("--takes", "takes", "URL")
 cluster_option = setting_option("--cluster", "cluster", "ADDRESS")
 window_option = setting_option("--window", "window", "HOURS")
+lexicon_option = setting_option("--lexicon", "lexicon", "PATH")
 at_once_option = click.option("--at-once", type=click.IntRange(1, 64), help="Jobs that share the devices. [default: 3]")
 
 

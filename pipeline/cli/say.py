@@ -1,9 +1,10 @@
-"""One line of text as sound: the quickest way to hear an engine or a voice."""
+"""One line of text as sound: the quickest way to hear an engine or a voice, and to see what it is given."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -23,8 +24,10 @@ from pipeline.engines import (
 )
 from pipeline.errors import Problem, RequestError, raise_if_any
 from pipeline.files import atomic_path
-from pipeline.source.script import Turn
-from pipeline.source.spoken.pairs import Speech
+from pipeline.jobs.request import speech_of
+from pipeline.source.script import Chapter, Turn
+from pipeline.source.spoken.lexicon import Lexicon
+from pipeline.source.spoken.pairs import Speech, said
 from pipeline.takes.chunks import pack
 
 # What is said while it takes its time.
@@ -43,6 +46,7 @@ def say(
     sound: DiaSound = DEFAULT_SOUND,
     machine: DiaMachine = THIS_MACHINE,
     codes: Path | None = None,
+    lexicon: Lexicon | None = None,
 ) -> float:
     """Speak `text` into `out` (WAV or FLAC, 24-bit, the engine's rate) and return its seconds.
 
@@ -56,7 +60,7 @@ def say(
         raise RequestError(Problem(str(codes), "codes are written as .npy.", "Name the file so."))
     speaker = open_engine(engine, sound, machine)
     raise_if_any([Problem("say", f"{what}.", "Choose another.") for what in speaker.check(language, [voice])])
-    lines = _lines(text, voice, engine, language)
+    lines = _lines(text, voice, engine, speech_of(TRAITS[engine], language, lexicon))
     requests = [Request(str(index), (line,), language, seed) for index, line in enumerate(lines)]
     finished: dict[str, Rendered] = {}
     for result in speaker.render(requests):
@@ -72,12 +76,20 @@ def say(
     return len(pcm) / speaker.sample_rate_hz
 
 
-def _lines(text: str, voice: Voice, engine: str, language: str) -> list[Line]:
+def shown(text: str, engine: str, language: str, lexicon: Lexicon | None) -> dict[str, Any]:
+    """What is displayed of `text` and what an engine is given for it, whole and in pairs. Loads no engine."""
+    text = " ".join(text.split())
+    pairs = speech_of(TRAITS[engine], language, lexicon).pairs(text)
+    rows = [{"display": text[pair.start : pair.end], "spoken": pair.spoken} for pair in pairs]
+    return {"display": text, "spoken": said(pairs), "pairs": rows}
+
+
+def _lines(text: str, voice: Voice, engine: str, speech: Speech) -> list[Line]:
     """The text in pieces the engine speaks well."""
     if engine == "dia" and text.startswith("[S1]"):
         return [Line(voice, text)]
     turn = Turn(None, " ".join(text.split()), "chapter", "say")
-    chunks = pack([turn], 0, TRAITS[engine].budget, Speech(language, tags=TRAITS[engine].speaks_tags))
+    chunks = pack(Chapter("", (turn,), turn.where), 0, TRAITS[engine].budget, speech)
     if not chunks:
         raise RequestError(Problem("say", "there is nothing to say in this text.", "Give some words."))
     return [Line(voice, piece.spoken) for chunk in chunks for piece in chunk.pieces]

@@ -11,6 +11,7 @@ from pipeline.errors import Problem, RequestError
 from pipeline.files import storage_errors, write_text
 from pipeline.jobs.request import read_request
 from pipeline.settings import Settings
+from pipeline.source.keys import is_lexicon
 from pipeline.source.manifest import Manifest
 from pipeline.source.readers import YAML_SUFFIXES, conversion, is_script
 from pipeline.source.script import speakers
@@ -32,6 +33,7 @@ script: {script}            # a file beside this one, or a list of files
 
 {deliver}
 
+# pronounce: {{Nguyen: win}}  # how names are said; many stand in lexicon.yaml
 # pauses: {{turn_s: 0.35, paragraph_s: 0.6, scene_s: 1.5}}
 
 # cover: cover.jpg          # JPEG or PNG beside this file
@@ -97,6 +99,7 @@ def write_starter(path: Path) -> tuple[Path, Path]:
     """Write `path`.yaml and `path`.md. Raises `RequestError` rather than overwrite anything."""
     manifest = path if path.suffix in (".yaml", ".yml") else path.with_name(path.name + ".yaml")
     script = manifest.with_suffix(".md")
+    _check_name(manifest)
     for file in (manifest, script):
         if file.exists():
             raise RequestError(Problem(str(file), "is there already.", "Choose another name."))
@@ -114,6 +117,7 @@ def write_manifest(script: Path, settings: Settings) -> Path:
     Raises `RequestError` rather than overwrite anything, and for a script that cannot be read.
     """
     manifest = script.with_suffix(".yaml")
+    _check_name(manifest)
     if os.path.lexists(manifest):
         raise RequestError(Problem(str(manifest), "is there already.", "Change that one, or move it away."))
     request = read_request(script, settings)
@@ -138,6 +142,11 @@ def write_manifest(script: Path, settings: Settings) -> Path:
         lines["cast"] = "\n".join(("cast:", *voices, _STARTER["cast"].splitlines()[-1]))
     write_text(manifest, _filled(manifest, job.title, script, lines))
     return manifest
+
+
+def _check_name(manifest: Path) -> None:
+    if is_lexicon(manifest):
+        raise RequestError(Problem(str(manifest), "is the name of a lexicon.", "Choose another name."))
 
 
 def _filled(manifest: Path, title: str, script: Path, lines: Mapping[str, str]) -> str:

@@ -195,6 +195,7 @@ class Traits:
     module: str
     needs_workers: bool = False  # it loads a model, and is not for the process that joins and encodes
     speaks_tags: bool = False  # (laughs) and its like
+    speaks_ipa: bool = False  # IPA between slashes within spoken text
     audition: str = ""  # what a voice without a prompt is made to say once, to have one
     languages: frozenset[str] = frozenset()  # those it was made for; none: `Engine.check` knows
     budget: Budget = Budget()

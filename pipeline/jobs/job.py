@@ -46,6 +46,7 @@ class Job:
     cover: Cover | None
     warnings: tuple[Problem, ...]
     unspoken: int  # turns with words that no voice can say
+    speech: Speech
     kept_chunks: int  # of the last plan, which a fresh one would cut otherwise
     workspace: Workspace
     owner: Path
@@ -108,10 +109,10 @@ def open_job(
     request = read_request(path, settings, engine=engine, allow_outside=allow_outside)
     raise_if_any(request.problems)
     manifest, script, library, casting = request.manifest, request.script, request.library, request.casting
-    assert script and library and casting and request.engine and request.traits
+    assert script and library and casting and request.engine and request.traits and request.speech
     traits = request.traits
     workspace = Workspace(settings.output, job_name(path)).of(manifest.production)
-    chunks, kept_chunks = _pack(script, manifest.language, traits, None if fresh else workspace)
+    chunks, kept_chunks = _pack(script, request.speech, traits, None if fresh else workspace)
     planned = plan_takes(
         script,
         chunks,
@@ -136,6 +137,7 @@ def open_job(
             *traits.unheard((line.voice for take in planned for line in take.request.lines), manifest.where("engine")),
         ),
         unspoken=len(request.unspoken),
+        speech=request.speech,
         kept_chunks=kept_chunks,
         workspace=workspace,
         owner=owner or path,
@@ -157,17 +159,19 @@ def apart(jobs: Iterable[Job]) -> list[Job]:
     return separate
 
 
-def _pack(script: Script, language: str, traits: Traits, workspace: Workspace | None) -> tuple[list[Chunk], int]:
+def _pack(script: Script, speech: Speech, traits: Traits, workspace: Workspace | None) -> tuple[list[Chunk], int]:
     """The script in chunks, and how many of the workspace's last plan it keeps where a fresh one would not.
 
     Raises `RequestError` for chapters that come to none.
     """
-    kept = read_borders(workspace, plan_name(traits, language)) if workspace else []
-    speech = Speech(language, tags=traits.speaks_tags)
-    chunks, kept_chunks = repack([chapter.turns for chapter in script.chapters], traits.budget, speech, kept)
+    kept = read_borders(workspace, plan_name(traits, speech.language)) if workspace else []
+    chunks, kept_chunks = repack(script.chapters, traits.budget, speech, kept)
     spoken_chapters = {chunk.chapter for chunk in chunks}
     empty = [chapter for index, chapter in enumerate(script.chapters) if index not in spoken_chapters]
-    what, hint = f'nothing that can be spoken in language "{language}".', 'Set "language:", or take the chapter out.'
+    what, hint = (
+        f'nothing that can be spoken in language "{speech.language}".',
+        'Set "language:", or take the chapter out.',
+    )
     raise_if_any([Problem(chapter.where, f'the chapter "{chapter.title}" has {what}', hint) for chapter in empty])
     return chunks, kept_chunks
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -20,20 +20,20 @@ from pipeline.files import is_inside
 from pipeline.settings import Settings, load_settings
 from pipeline.source.documents import siblings
 from pipeline.source.edits import Edit, edits_file, load_edits
+from pipeline.source.lexicons import load_lexicon, turns_of, unusable_entries
 from pipeline.source.manifest import Manifest, load_manifest, manifest_of
 from pipeline.source.prompts import prompt_problems
 from pipeline.source.readers import is_script, load_script
 from pipeline.source.readers.epub.book import read_book_cover
 from pipeline.source.script import Script, Turn, name_key, speakers
-from pipeline.source.spoken.pairs import Speech
+from pipeline.source.spoken.lexicon import Lexicon
+from pipeline.source.spoken.pairs import Pair, Speech
 from pipeline.source.spoken.text import (
     NONVERBAL_TAGS,
     has_speech,
     has_tag,
     nearest_tag,
-    spoken,
     unknown_tags,
-    unspeakable,
 )
 from pipeline.source.voices import Casting, Library, cast_speakers, load_library
 from pipeline.takes.shared import check_shared
@@ -52,13 +52,19 @@ class JobRequest:
     cover: Cover | None
     engine: Engine | None
     traits: Traits | None
+    lexicon: Lexicon | None
     problems: tuple[Problem, ...]
     notes: tuple[Problem, ...] = ()  # of what the script's file brings along
 
     @functools.cached_property
+    def speech(self) -> Speech | None:
+        """How its text is said by its engine; None where there is no such engine."""
+        return speech_of(self.traits, self.manifest.language, self.lexicon) if self.traits else None
+
+    @functools.cached_property
     def unspoken(self) -> tuple[Problem, ...]:
         """Turns with words that no voice can say in its language."""
-        return tuple(_unspeakable(self.script, self.manifest.language)) if self.script else ()
+        return tuple(_unspeakable(self.script, self.speech)) if self.script and self.speech else ()
 
     @functools.cached_property
     def warnings(self) -> tuple[Problem, ...]:
@@ -71,9 +77,23 @@ class JobRequest:
             *(_unheard(self.manifest, script) if script and not script.problems else ()),
             *(casting.warnings if casting else ()),
             *self.unspoken,
+            *(self._unusable_entries() if script and traits else ()),
             *(_foreign(self.manifest, traits) if traits else ()),
             *(_unknown_tags(script) if script and traits and traits.speaks_tags else ()),
         )
+
+    def _unusable_entries(self) -> Iterator[Problem]:
+        assert self.script and self.traits
+        if self.lexicon is not None:
+            traits = self.traits
+            language = self.manifest.language
+            yield from unusable_entries(self.lexicon, self.script, traits.name, language, ipa=traits.speaks_ipa)
+
+
+def speech_of(traits: Traits, language: str, lexicon: Lexicon | None = None) -> Speech:
+    """How an engine says text of a language, with the entries of a lexicon that it can use."""
+    usable = lexicon.for_engine(language, ipa=traits.speaks_ipa) if lexicon is not None else None
+    return Speech(language, tags=traits.speaks_tags, lexicon=usable)
 
 
 def read_request(
@@ -96,6 +116,7 @@ def read_request(
     opened = _Checker(engine_problems)(lambda: _open_engine(manifest, name, settings))
     if opened is not None:
         manifest = manifest.in_spoken_language(lambda language: not opened.check(language, []))
+    lexicon = check(lambda: load_lexicon(manifest, settings, allow_outside=allow_outside))
     edits = check(lambda: _load_edits(manifest, allow_outside=allow_outside))
     script = _load_script(manifest, edits or (), allow_outside=allow_outside)
     problems += script.problems if script else ()
@@ -111,20 +132,25 @@ def read_request(
     if script and name in TRAITS:
         problems += _unknown_turn_voices(script, library or {})
     return JobRequest(
-        manifest, script, library, casting, cover, opened, TRAITS.get(name), tuple(problems), tuple(notes)
+        manifest, script, library, casting, cover, opened, TRAITS.get(name), lexicon, tuple(problems), tuple(notes)
     )
 
 
-def unsaid(script: Script, language: str, traits: Traits) -> Iterator[tuple[Turn, str]]:
+def unsaid(script: Script, speech: Speech) -> Iterator[tuple[Turn, str]]:
     """The words of each turn that an engine cannot say: its tags, and those in letters of another language."""
-    speech = Speech(language, tags=traits.speaks_tags)
-    for chapter in script.chapters:
-        for turn in chapter.turns:
-            if not turn.text.isascii() or has_tag(turn.text):
-                unspoken = (turn.text[pair.start : pair.end] for pair in speech.pairs(turn.text) if not pair.spoken)
-                silent = [word for word in unspoken if has_speech(word) or has_tag(word)]
-                if silent:
-                    yield turn, " ".join(silent)
+    plain = replace(speech, lexicon=None)
+    for chapter, turn in turns_of(script):
+        if not turn.text.isascii() or has_tag(turn.text):
+            silent = _silent(speech.pairs(turn.text, speaker=turn.speaker, chapter=chapter), turn.text)
+            if speech.lexicon and silent:  # what a lexicon has silent is meant to be
+                silent = [word for word in silent if word in _silent(plain.pairs(turn.text), turn.text)]
+            if silent:
+                yield turn, " ".join(silent)
+
+
+def _silent(pairs: Iterable[Pair], text: str) -> list[str]:
+    words = (text[pair.start : pair.end] for pair in pairs if not pair.spoken)
+    return [word for word in words if has_speech(word) or has_tag(word)]
 
 
 def _unheard(manifest: Manifest, script: Script) -> Iterator[Problem]:
@@ -273,9 +299,9 @@ def _unknown_tags(script: Script) -> Iterator[Problem]:
                 yield Problem(turn.where, f"{tag} is no tag the engine knows, and is read as words.", next_step)
 
 
-def _unspeakable(script: Script, language: str) -> Iterator[Problem]:
-    for chapter in script.chapters:
-        for turn in chapter.turns:
-            if not turn.text.isascii() and (run := unspeakable(spoken(turn.text, tags=False), language)):
-                what = f'"{run}" cannot be spoken in language "{language}" and is left out of the sound.'
-                yield Problem(turn.where, what, "Write it in letters the voice can read.")
+def _unspeakable(script: Script, speech: Speech) -> Iterator[Problem]:
+    for turn, words in unsaid(script, speech):
+        word = next((word for word in words.split() if has_speech(word)), "")
+        if word:
+            what = f'"{word}" cannot be spoken in language "{speech.language}" and is left out of the sound.'
+            yield Problem(turn.where, what, "Write it in letters the voice can read, or respell it in a lexicon.")

@@ -1,9 +1,9 @@
 """Inbox: what lies in a drop folder, and since when each of it has been as it is.
 
 In: the folder, and the time by a clock that never jumps. Out: a `Scene` of `Drop`s: the manifests that wait (and the
-scripts without one) and those that are claimed, each with its companions (script, edits, cover, voices), its problems,
-and how long nothing of it has changed. Sizes and modification times are only compared for equality, so that a wrong
-clock anywhere does not matter. Changes nothing on disk, and knows no rendering.
+scripts without one) and those that are claimed, each with its companions (script, edits, cover, voices, lexicons), its
+problems, and how long nothing of it has changed. Sizes and modification times are only compared for equality, so that a
+wrong clock anywhere does not matter. Changes nothing on disk, and knows no rendering.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from pipeline.night.listing import (
     list_jobs,
     list_names,
     mentioned,
+    shared_in,
     stamp_of,
-    voices_in,
 )
 from pipeline.window import Window
-from pipeline.workspace import VOICES, Folders, job_name
+from pipeline.workspace import LEXICON, VOICES, Folders, job_name
 
 _EDITS = ".edits.yaml"  # what is changed in the script of the job of this name
 
@@ -119,11 +119,11 @@ class Inbox:
         inbox = self.folders.inbox
         before, self._seen = self._seen, {}
         read_before, self._read = self._read, {}
-        voices = list(voices_in(inbox))
+        shared = list(shared_in(inbox))
         listing = self._keep(list_jobs(inbox, read_before))  # before running/, where others move what lies here
-        claimed, companions = self._claimed(voices, read_before, before, now_s)
+        claimed, companions = self._claimed(shared, read_before, before, now_s)
         drops = [
-            self._drop(path, file, (inbox,), voices, before, now_s)
+            self._drop(path, file, (inbox,), shared, before, now_s)
             for path, file in listing.jobs.items()
             if file.kind == "manifest" or path.name not in companions
         ]
@@ -137,7 +137,7 @@ class Inbox:
         return listing
 
     def _claimed(
-        self, voices: list[str], read_before: Mapping[Path, ListedFile], before: Mapping[Path, _Seen], now_s: float
+        self, shared: list[str], read_before: Mapping[Path, ListedFile], before: Mapping[Path, _Seen], now_s: float
     ) -> tuple[dict[str, Drop | None], set[str]]:
         """What lies in running/, by job; and what in the inbox belongs to those."""
         claimed: dict[str, Drop | None] = {}
@@ -151,7 +151,7 @@ class Inbox:
             # What lies in the inbox goes first: it may be newer than the copy that was made of it.
             whole = (folder / WHOLE).exists()
             roots = (folder,) if whole else (self.folders.inbox, folder)
-            both = list(dict.fromkeys((*(() if whole else voices), *voices_in(folder))))
+            both = list(dict.fromkeys((*(() if whole else shared), *shared_in(folder))))
             drop = self._drop(*named[0], roots, both, before, now_s) if named else None
             claimed[name] = replace(drop, companions=()) if drop and whole else drop
             if drop is None:  # what was copied for a job that is through is about to be removed here, too
@@ -183,9 +183,9 @@ class Inbox:
             listing = self._keep(list_jobs(folder, read_before))
             if (stray := _stray(folder, listing)) is not None:
                 strays[stray] = now_s - since_s
-            elif name != VOICES:
+            elif name not in (VOICES, LEXICON):
                 ((path, file),) = (listing.manifests or listing.scripts).items()
-                drop = self._drop(path, file, (folder,), list(voices_in(folder)), before, now_s)
+                drop = self._drop(path, file, (folder,), list(shared_in(folder)), before, now_s)
                 is_arriving = any(is_passing(file) and not Path(file).name.startswith(".") for file, _stamp in stamp)
                 drop = replace(drop, companions=(), folder=folder, is_arriving=is_arriving)
                 jobs.append(replace(drop, stamp=stamp, still_s=now_s - since_s))
@@ -196,14 +196,14 @@ class Inbox:
         path: Path,
         file: ListedFile,
         roots: tuple[Path, ...],
-        voices: list[str],
+        shared: list[str],
         before: Mapping[Path, _Seen],
         now_s: float,
     ) -> Drop:
         problems = list(file.problems)
         files: dict[str, FileStamp | None] = {path.name: file.stamp}
         edits = _edits(path, roots)
-        others = [*voices, *mentioned(file, roots[0]), *filter(None, [edits])]
+        others = [*shared, *mentioned(file, roots[0]), *filter(None, [edits])]
         companions = [name for name in others if not is_passing(name) and self._allows(_first(roots, name), roots)]
         if edits is not None and edits not in companions:
             what = "the edits are outside the manifest's folder."
@@ -316,6 +316,8 @@ def _stray(folder: Path, listing: Listing) -> Problem | None:
     hint = "Drop one manifest, or a folder with one and all that it names."
     if folder.is_symlink():
         return Problem(where, "the folder is a link.", "Drop the folder itself.")
+    if folder.name == LEXICON:
+        return None
     if folder.name == VOICES:
         what = "it holds a manifest, and this name is for voices."
         return Problem(where, what, "Drop it under another name.") if manifests else None

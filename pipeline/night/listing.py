@@ -16,10 +16,10 @@ from typing import Literal
 from pipeline.errors import Problem, RequestError
 from pipeline.files import read_bytes
 from pipeline.source.documents import read_text, read_yaml
-from pipeline.source.keys import is_yaml_script
+from pipeline.source.keys import LEXICON_SUFFIXES, is_lexicon, is_yaml_script
 from pipeline.source.manifest import Manifest, load_manifest
 from pipeline.source.readers import YAML_SUFFIXES, conversion, is_script, is_transcript
-from pipeline.workspace import VOICES, job_name
+from pipeline.workspace import LEXICON, VOICES, job_name
 
 LOCK = ".lock"  # held by the watcher that renders a job
 WHOLE = ".whole"  # in the folder of a job: it was dropped as a folder, with all that it names
@@ -75,7 +75,7 @@ def list_jobs(folder: Path, before: Mapping[Path, ListedFile]) -> Listing:
     files: dict[Path, ListedFile] = {}
     for name in sorted(list_names(folder)):
         path = folder / name
-        if _may_be_job(name) and (stamp := stamp_of(path)):
+        if _may_be_job(name) and not is_lexicon(path) and (stamp := stamp_of(path)):
             known = before.get(path)
             is_same = known and known.stamp == stamp and known.script_stamp == _script_stamp(known.manifest)
             files[path] = known if known and is_same else _read(path, stamp)
@@ -141,7 +141,7 @@ def companions_in(folder: Path, but: str) -> set[str]:
     """The files named by every manifest in a folder but one."""
     others = [file for path, file in jobs_of_claim(folder, {}).jobs.items() if path.name != but]
     named = {Path(name).as_posix() for file in others for _where, name in file.names()}
-    return named | set(voices_in(folder)) if others else set()
+    return named | set(shared_in(folder)) if others else set()
 
 
 def _read(path: Path, stamp: FileStamp) -> ListedFile:
@@ -182,12 +182,15 @@ def stamp_of(path: Path) -> FileStamp | None:
     return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
-def voices_in(root: Path) -> Iterator[str]:
-    """All that lies under voices/, also what is still being copied; which of it is used, the script says."""
+def shared_in(root: Path) -> Iterator[str]:
+    """The files of voices/ and lexicons, also those that are still being copied; which are used, the script says."""
     for folder, _folders, names in os.walk(root / VOICES):
         for name in sorted(names) if Path(folder) != root / VOICES else ():  # each has a folder of its own
             if stamp_of(path := Path(folder, name)):
                 yield path.relative_to(root).as_posix()
+    lexicons = [root / f"{LEXICON}{suffix}" for suffix in LEXICON_SUFFIXES]
+    lexicons += [root / LEXICON / name for name in sorted(list_names(root / LEXICON))]
+    yield from (path.relative_to(root).as_posix() for path in lexicons if is_lexicon(path) and stamp_of(path))
 
 
 def list_names(folder: Path) -> list[str]:

@@ -20,9 +20,11 @@ from pipeline.source.languages import short_code
 from pipeline.source.readers import BOOK_SUFFIXES, YAML_SUFFIXES, conversion, is_script, is_transcript, titled
 from pipeline.source.readers.metadata import read_metadata
 from pipeline.source.script import Metadata
+from pipeline.workspace import LEXICON
 
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # as manifests write one: en, en-gb
 LONGEST_TITLE = 500  # characters
+LEXICON_SUFFIXES = (".yaml", ".yml")
 
 
 def read_keys(path: Path) -> tuple[Located, dict[str, Any], tuple[Problem, ...]]:
@@ -41,6 +43,12 @@ def read_keys(path: Path) -> tuple[Located, dict[str, Any], tuple[Problem, ...]]
 def is_writable(name: str) -> bool:
     """Whether a file's name can be written down: not one with bytes that are no UTF-8."""
     return not any("\ud800" <= char <= "\udfff" for char in name)
+
+
+def is_lexicon(path: Path) -> bool:
+    """Whether YAML of this name holds words that are said otherwise: a lexicon, or one of a folder of them."""
+    names = (path.stem.lower(), path.absolute().parent.name)
+    return path.suffix.lower() in LEXICON_SUFFIXES and LEXICON in names
 
 
 def is_yaml_script(data: Any) -> bool:
@@ -63,6 +71,9 @@ def _read(path: Path) -> tuple[Located, bool]:
     if path.name.endswith(EDITS_ENDING):
         name = path.name.removesuffix(EDITS_ENDING)
         raise RequestError(Problem(str(path), "these are edits, and no manifest.", f"Name the manifest, {name}.yaml."))
+    if is_lexicon(path):
+        what = "this is a lexicon, and no manifest."
+        raise RequestError(Problem(str(path), what, "Name the manifest; what lies beside it is read with it."))
     if os.path.isfile(path):  # noqa: PTH113 - it raises nothing
         if (problem := conversion(path, str(path))) is not None:
             raise RequestError(problem)

@@ -30,6 +30,7 @@ from pipeline.source.keys import LANGUAGE, LONGEST_TITLE, foreign_language, read
 from pipeline.source.presets import PRESETS, Preset
 from pipeline.source.script import Reading, name_key
 from pipeline.source.speakers.forms import Form
+from pipeline.source.spoken.entries import LexiconEntry, read_entries
 from pipeline.window import Window
 from pipeline.workspace import Production
 
@@ -108,6 +109,7 @@ class Manifest(BaseModel):
     not_speakers: tuple[str, ...] = ()
     aliases: dict[str, tuple[str, ...]] = {}  # other names under which a speaker stands in the script
     narrator: str | None = None
+    pronounce: dict[str, Any] = {}  # words that are said otherwise, as in a lexicon
     engine: Literal["draft", "dia"] = "draft"
     seed: int = Field(0, ge=0, lt=2**63)
     deliver: tuple[Annotated[Preset, BeforeValidator(_expand_preset)], ...] = Field(
@@ -260,6 +262,10 @@ class Manifest(BaseModel):
         )
         return named
 
+    def pronunciations(self) -> tuple[list[LexiconEntry], list[Problem]]:
+        """The entries of `pronounce:`, and what is wrong in them."""
+        return read_entries(self._located, ("pronounce",), nearness=0) if self.pronounce else ([], [])
+
     @property
     def production(self) -> Production:
         """What it makes: with any script, from any folder."""
@@ -305,7 +311,7 @@ def load_manifest(path: Path | str, *, allow_outside: bool = False) -> tuple[Man
         for index, script in enumerate(manifest.script)
         if not script.file.strip() and "script" in kept
     ]
-    problems += _contradictions(manifest)
+    problems += [*_contradictions(manifest), *manifest.pronunciations()[1]]
     if not allow_outside:
         problems += _outside(manifest)
     return manifest, problems

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from pipeline.engines import Budget
-from pipeline.source.script import Turn
+from pipeline.source.script import Chapter, Turn
 from pipeline.source.spoken.pairs import Pair, Speech, said
 from pipeline.source.spoken.text import clause_ends, has_speech, sentence_ends
 
@@ -89,18 +89,24 @@ class Unit:
     hard: bool  # a hard border lies before it
 
 
-def pack(turns: Sequence[Turn], chapter: int, budget: Budget, speech: Speech) -> list[Chunk]:
-    """The chunks of one chapter, whose index is `chapter`.
+def pack(chapter: Chapter, index: int, budget: Budget, speech: Speech) -> list[Chunk]:
+    """The chunks of the chapter with this index.
 
     Words are never cut, but for a pair that is longer than `budget.max_bytes`: its text goes with its first words.
     """
-    units = units_of(turns, budget, speech)
-    return list(chunks_between(units, fresh_cuts(units, budget), chapter))
+    units = units_of(chapter, index, budget, speech)
+    return list(chunks_between(units, fresh_cuts(units, budget), index))
 
 
-def units_of(turns: Sequence[Turn], budget: Budget, speech: Speech) -> list[Unit]:
-    """The turns of a chapter that have something to say."""
-    return [unit for index, turn in enumerate(turns) if (unit := _unit(index, turn, budget, speech))]
+def units_of(chapter: Chapter, index: int, budget: Budget, speech: Speech) -> list[Unit]:
+    """The turns of the chapter with this index that have something to say."""
+    name = (index + 1, chapter.title)
+    pairs = (speech.pairs(turn.text, speaker=turn.speaker, chapter=name) for turn in chapter.turns)
+    units = (
+        _unit(number, turn, pairs_of_turn, budget, tags=speech.tags)
+        for number, (turn, pairs_of_turn) in enumerate(zip(chapter.turns, pairs, strict=True))
+    )
+    return [unit for unit in units if unit]
 
 
 def fresh_cuts(units: Sequence[Unit], budget: Budget) -> list[int]:
@@ -124,9 +130,8 @@ def chunks_between(units: Sequence[Unit], cuts: Sequence[int], chapter: int) -> 
         yield Chunk(chapter, tuple(_pieces(atoms[start:end], units_by_turn)), after_break)
 
 
-def _unit(index: int, turn: Turn, budget: Budget, speech: Speech) -> Unit | None:
-    pairs = speech.pairs(turn.text)
-    atoms = tuple(_atoms(index, _parts(turn.text, pairs, budget), tags=speech.tags))
+def _unit(index: int, turn: Turn, pairs: Sequence[Pair], budget: Budget, *, tags: bool) -> Unit | None:
+    atoms = tuple(_atoms(index, _parts(turn.text, pairs, budget), tags=tags))
     if not atoms:
         return None
     who = (turn.speaker, turn.voice)

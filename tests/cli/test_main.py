@@ -131,7 +131,11 @@ def test_a_script_is_a_job_without_a_manifest(tmp_path: Path) -> None:
         assert run_podcast("plan", name, cwd=tmp_path).returncode == 0
         checked = run_podcast("check", name, "--json", cwd=tmp_path)
         assert checked.returncode == 0, checked.stderr
-    result = run_podcast("render", *names, "own/book.md", "--engine", "tone", "--json", cwd=tmp_path)
+    (tmp_path / "lexicon").mkdir()
+    for lexicon in ("lexicon.yaml", "lexicon/all.yaml"):  # as they come with manifests/*
+        (tmp_path / lexicon).write_text("Ann: anne\n")
+    others = ("own/book.md", "lexicon.yaml", "lexicon", "lexicon/all.yaml")
+    result = run_podcast("render", *names, *others, "--engine", "tone", "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     reports = {report["job"]: report for report in json.loads(result.stdout)}
     assert {job: report["title"] for job, report in reports.items()} == {

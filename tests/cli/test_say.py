@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.support.commands import run_podcast
@@ -21,3 +22,30 @@ def test_say_speaks_a_line(tmp_path: Path) -> None:
         assert result.returncode in (1, 2)
         assert "Traceback" not in result.stderr
     assert not (tmp_path / "z.wav").exists()
+
+
+def test_say_shows_what_would_be_said(tmp_path: Path) -> None:
+    """With a lexicon, a language and the tags of an engine whose weights are not here."""
+    (tmp_path / "words.yaml").write_text("Nguyen: win\n")
+    text = "“Nguyen”  (laughs) мир"
+    for options, said in (
+        (["--lexicon", "words.yaml"], '"win"'),
+        (["--lexicon", "words.yaml", "--language", "ru"], '"win" мир'),
+        (["--engine", "dia"], '"Nguyen" (laughs)'),
+    ):
+        result = run_podcast("say", "--show", text, *options, cwd=tmp_path)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout == f"display  “Nguyen” (laughs) мир\nspoken   {said}\n"
+    report = json.loads(run_podcast("say", "--show", "--json", text, "--lexicon", "words.yaml", cwd=tmp_path).stdout)
+    assert report["pairs"][0] == {"display": "“Nguyen”", "spoken": '"win"'}
+    result = run_podcast("say", text, cwd=tmp_path)
+    assert (result.returncode, "neither --out nor --show" in result.stderr) == (2, True)
+
+
+def test_say_speaks_with_a_lexicon(tmp_path: Path) -> None:
+    (tmp_path / "words.yaml").write_text("Nguyen: win\n")
+    run_podcast("say", "Mr Nguyen.", "--out", "x.wav", "--lexicon", "words.yaml", cwd=tmp_path)
+    run_podcast("say", "Mr win.", "--out", "y.wav", cwd=tmp_path)
+    assert (tmp_path / "x.wav").read_bytes() == (tmp_path / "y.wav").read_bytes()
+    result = run_podcast("say", "Hi.", "--show", "--lexicon", "nowhere.yaml", cwd=tmp_path)
+    assert (result.returncode, "there is no file or folder" in result.stderr) == (2, True)

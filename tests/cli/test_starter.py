@@ -76,6 +76,7 @@ def test_only_of_a_script_that_is_there_a_manifest_is_written(tmp_path: Path) ->
         ("turns.yml", "is there already"),
         ("gone.md", "there is no such file"),
         ("gone.epub", "there is no such file"),
+        ("lexicon", "is the name of a lexicon"),
     ):
         refused = run_podcast("new", name, cwd=tmp_path)
         assert refused.returncode == 2

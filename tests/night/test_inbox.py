@@ -90,6 +90,23 @@ def test_edits_go_along_with_their_manifest(shop: Shop, tmp_path: Path) -> None:
     assert {"done/one/one.edits.yaml", "done/two/two.edits.yaml"} <= set(shop.files())
 
 
+def test_lexicons_go_along_with_every_job(shop: Shop) -> None:
+    """They are no manifests themselves, whatever is in them, nor is their folder a job."""
+    (shop.inbox / "lexicon").mkdir()
+    for name in ("lexicon.yaml", "lexicon/all.yml"):
+        (shop.inbox / name).write_text("title: x\nscript: one.md\n")
+    assert (shop.waiting(), shop.drain(), shop.said) == ([], [], [])
+    for name in ("one", "two"):
+        shop.drop(name)
+    (shop.inbox / "three" / "lexicon").mkdir(parents=True)
+    for name in ("three/lexicon/own.yaml", "three/show.md"):
+        (shop.inbox / name).write_text("Word: said")
+    assert [outcome.error for outcome in shop.drain()] == ["", "", ""]
+    files = set(shop.files())
+    assert {f"done/{name}/lexicon.yaml" for name in ("one", "two")} <= files
+    assert {"done/one/lexicon/all.yml", "done/two/lexicon/all.yml", "done/show/lexicon/own.yaml"} <= files
+
+
 # Settling
 
 Step = tuple[str, float]

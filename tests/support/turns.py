@@ -9,7 +9,7 @@ from typing import Literal
 
 from hypothesis import strategies as st
 
-from pipeline.source.script import Border, Turn
+from pipeline.source.script import Border, Chapter, Turn
 
 Kind = Literal["change", "insert", "delete"]
 BORDERS: list[Border] = ["turn", "turn", "turn", "paragraph", "scene"]
@@ -23,6 +23,11 @@ def random_text(dice: random.Random, words: int) -> str:
         word = "".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=dice.randint(2, 9)))
         said.append(word + ("," if dice.random() < 0.1 else ". "[: dice.random() < 0.12] if index < words - 1 else "."))
     return " ".join(said)
+
+
+def chapter_of(turns: Sequence[Turn]) -> Chapter:
+    """A chapter without a title."""
+    return Chapter("", tuple(turns), "s.md:1")
 
 
 @st.composite

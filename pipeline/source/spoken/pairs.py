@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.source.spoken.lexicon import ChapterName, Lexicon
 from pipeline.source.spoken.rules import Family, Replacement, replacements_of
-from pipeline.source.spoken.text import drop_unspeakable, spoken, word_spans
+from pipeline.source.spoken.text import drop_unspeakable, has_speech, spoken, word_spans
 
 
 class Pair(NamedTuple):
@@ -28,15 +29,20 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Speech:
-    """How text is said in a language. `tags`: the engine speaks non-verbal tags such as (laughs)."""
+    """How text is said in a language. `tags`: the engine speaks non-verbal tags such as (laughs).
+
+    The `lexicon` is one `for_engine`. It goes before the families.
+    """
 
     language: str
     tags: bool = False
     families: tuple[Family, ...] = ()
+    lexicon: Lexicon | None = None
 
-    def pairs(self, text: str) -> tuple[Pair, ...]:
-        """The pairs of a turn's display text."""
-        replacements = replacements_of(text, self.families)
+    def pairs(self, text: str, *, speaker: str | None = None, chapter: ChapterName = (0, "")) -> tuple[Pair, ...]:
+        """The pairs of a turn's display text, which somebody speaks in a chapter of this number (from 1) and title."""
+        taken = self.lexicon.replacements(text, speaker, chapter) if self.lexicon else ()
+        replacements = replacements_of(text, self.families, taken)
         if not replacements and text.isascii() and text.isprintable() and "(" not in text:
             return tuple(Pair(start, end, text[start:end]) for start, end in word_spans(text))
         return tuple(self._pairs(text, replacements))
@@ -56,7 +62,8 @@ class Speech:
                     end = next(spans)[1]  # noqa: PLW2901 - a replacement joins words
                 replacement = next(rest, None)
             parts.append(self._plain(text[at:end]))
-            yield Pair(start, end, _joined("".join(parts)))
+            words = _joined("".join(parts))
+            yield Pair(start, end, words if "" not in parts[1::2] or has_speech(words) else "")  # no comma of silence
 
     def _plain(self, text: str) -> str:
         """Text that no rule has a word for; the space at its ends stays, as a replacement may stand beside it."""

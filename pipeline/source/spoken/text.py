@@ -139,6 +139,11 @@ def has_tag(text: str) -> bool:
     return "(" in text and _TAG.search(text) is not None
 
 
+def tag_spans(text: str) -> list[tuple[int, int]]:
+    """Where the non-verbal tags stand in the text."""
+    return [match.span() for match in _TAG.finditer(text)]
+
+
 def unknown_tags(text: str) -> list[str]:
     """What looks like a non-verbal tag and is none: one word or two in brackets that say what somebody does."""
     return [tag for tag in _LIKE_A_TAG.findall(text) if not _TAG.fullmatch(tag)] if "(" in text else []

@@ -1,0 +1,141 @@
+"""Lexicons: which files of a job say how words are said, and what of them a script uses.
+
+In: a manifest and the settings. Out: the `Lexicon` of the job: what stands in its `pronounce:`, then in `lexicon.yaml`
+beside it, then in the files of the folder `lexicon/` there, then in what the setting names; the nearer goes first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import Problem, RequestError, raise_if_any
+from pipeline.files import is_inside
+from pipeline.settings import Settings
+from pipeline.source.documents import Located, read_text, read_yaml
+from pipeline.source.keys import LEXICON_SUFFIXES
+from pipeline.source.manifest import Manifest
+from pipeline.source.script import Script, Turn, name_key
+from pipeline.source.spoken.entries import LexiconEntry, read_entries
+from pipeline.source.spoken.lexicon import ChapterName, Lexicon
+from pipeline.workspace import LEXICON, job_name
+
+_BESIDE, _FOLDER, _MACHINE = 1, 2, 3  # how near; what stands in the manifest is 0
+
+
+class LexiconUse(NamedTuple):
+    """How often an entry is used in a script, and where first; `where` is "" where it is not."""
+
+    entry: LexiconEntry
+    times: int
+    where: str
+
+
+def load_lexicon(manifest: Manifest, settings: Settings, *, allow_outside: bool = False) -> Lexicon:
+    """The entries of a manifest's job. Raises `RequestError` with all that is wrong in their files.
+
+    What is wrong in `pronounce:` is told with the manifest.
+    """
+    folder = manifest.path.parent
+    beside = [path for suffix in LEXICON_SUFFIXES if os.path.lexists(path := folder / f"{LEXICON}{suffix}")]
+    files = [*((path, _BESIDE) for path in beside), *((path, _FOLDER) for path in _files_in(folder / LEXICON))]
+    problems = [
+        Problem(str(path), "the lexicon is outside the manifest's folder.", "Copy it there, or use --allow-outside.")
+        for path, _nearness in files
+        if not allow_outside and not is_inside(path, folder)
+    ]
+    raise_if_any(problems)
+    try:
+        if settings.lexicon is not None:
+            files += [(path, _MACHINE) for path in _files_of(settings.lexicon, "PODCAST_LEXICON")]
+    except RequestError as error:
+        problems += error.problems
+    entries = [*manifest.pronunciations()[0], *_read_all(files, problems)]
+    raise_if_any(problems)
+    names = {name_key(name) for name in (job_name(manifest.path), manifest.path.stem)}
+    return Lexicon(entry for entry in entries if not entry.jobs or entry.jobs & names)
+
+
+def read_lexicon(path: Path, where: str) -> Lexicon:
+    """The entries in a file, or in those of a folder, that are bound to no job; `where` has named it.
+
+    Raises `RequestError` with all that is wrong.
+    """
+    problems: list[Problem] = []
+    entries = list(_read_all([(file, _MACHINE) for file in _files_of(path, where)], problems))
+    raise_if_any(problems)
+    return Lexicon(entry for entry in entries if not entry.jobs)
+
+
+def lexicon_of_word(word: str, respelling: str, where: str) -> Lexicon:
+    """One entry, as somebody gives it at `where`. Raises `RequestError` where it is none."""
+    entries, problems = read_entries(Located({word: respelling}, {}, where), (), _MACHINE)
+    raise_if_any(problems)
+    return Lexicon(entries)
+
+
+def turns_of(script: Script) -> Iterator[tuple[ChapterName, Turn]]:
+    """The turns of a script, each with the number and title of its chapter."""
+    for number, chapter in enumerate(script.chapters, start=1):
+        for turn in chapter.turns:
+            yield (number, chapter.title), turn
+
+
+def uses(lexicon: Lexicon, script: Script) -> list[LexiconUse]:
+    """How often a script uses each entry, in the order of the lexicon."""
+    counts = dict.fromkeys(lexicon.entries, 0)
+    first: dict[LexiconEntry, str] = {}
+    for chapter, turn in turns_of(script):
+        for match in lexicon.matches(turn.text, turn.speaker, chapter):
+            counts[match.entry] += 1
+            first.setdefault(match.entry, turn.where)
+    return [LexiconUse(entry, count, first.get(entry, "")) for entry, count in counts.items()]
+
+
+def unusable_entries(lexicon: Lexicon, script: Script, engine: str, language: str, *, ipa: bool) -> Iterator[Problem]:
+    """What to say of entries whose words stand in a script, and which its engine cannot use."""
+    for use in uses(lexicon.unusable(language, ipa=ipa), script):
+        entry = use.entry
+        if use.times and entry.say is None:
+            what = f'"{entry.word}" is said as it is written: the engine {engine} takes no IPA, and there is no say:.'
+            yield Problem(entry.where, what, "Add a respelling.")
+        elif use.times:
+            what = f'"{entry.word}" is said as it is written: "{entry.say}" cannot be spoken in language "{language}".'
+            yield Problem(entry.where, what, "Respell it in letters that the voice can read.")
+
+
+def _files_of(path: Path, where: str) -> Sequence[Path]:
+    if path.is_dir():
+        return _files_in(path)
+    if not path.exists():
+        raise RequestError(Problem(where, f'there is no file or folder "{path}".', "Check the path."))
+    return [path]
+
+
+def _files_in(folder: Path) -> Sequence[Path]:
+    if not folder.is_dir():
+        return ()
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in LEXICON_SUFFIXES and path.name[0] != ".")
+
+
+def _read_all(files: Sequence[tuple[Path, int]], problems: list[Problem]) -> Iterator[LexiconEntry]:
+    """The entries in files, each read once; whatever is wrong goes to `problems`."""
+    known: set[Path] = set()
+    for path, nearness in files:
+        if (place := path.resolve()) in known:
+            continue
+        known.add(place)
+        try:
+            located = read_yaml(read_text(path, str(path)), str(path))
+        except RequestError as error:
+            problems += error.problems
+            continue
+        if isinstance(located.data, dict):
+            entries, wrong = read_entries(located, (), nearness)
+            problems += wrong
+            yield from entries
+        elif located.data is not None:
+            what = 'a lexicon holds "word: respelling" lines.'
+            problems.append(Problem(f"{path}:1", what, "Write them so, for example: Nguyen: win"))
