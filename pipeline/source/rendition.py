@@ -50,6 +50,7 @@ class Rendition:
     places: Sequence[str] = ()  # where each line of the text stands; else its number does
     blocks: Sequence[Block] | None = None
     labels: Sequence[Label] | None = None  # in order, marked; none: nobody is named
+    sure_labels: Sequence[Label] = ()  # at the heads of lines, not marked: whatever else the text tells, these count
     signs: Sequence[tuple[int, int]] = ()
     plain_text: bool = False  # no Markdown
     has_chapters: bool = False  # headings of level 1 are those of the book's own contents
@@ -118,7 +119,10 @@ class TextReader:
             is_document = bool(given.least_labels) and not given.has_chapters
             blocks = with_chapter_lines(source, list(_visible(given.blocks)), speech, is_document=is_document)
         if given.labels is None:
-            labels = find_labels(source, blocks, reading, self._warn, given.least_labels.get(reading.kind, 0.0))
+            least = given.least_labels.get(reading.kind, 0.0)
+            labels = find_labels(
+                source, blocks, reading, self._warn, least, sure=given.sure_labels, is_caption=given.is_wrapped
+            )
         else:
             labels = known_labels(blocks, given.labels, reading)
         arrows = len(_ARROWS.findall(source.text))
