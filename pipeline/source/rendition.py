@@ -130,6 +130,7 @@ class TextReader:
         self._brackets.speakers = labels.names
         self._brackets.is_play = labels.is_play
         self._brackets.verbatim = given.verbatim
+        self._brackets.is_book = reading.kind == "audiobook"
         with_speakers = {self._file_of(blocks[index]) for index in labels.by_block if index < len(blocks)}
         blocks, level, titles, silent = self._chapters(blocks, labels)
         pieces: list[Piece] = []
@@ -141,6 +142,7 @@ class TextReader:
                 tables.append(block.number)
             in_table = block.kind == "row"
             is_prose = bool(given.least_labels) and self._file_of(block) not in with_speakers
+            is_prose = is_prose or (self._brackets.is_book and not with_speakers)
             self._brackets.is_prose, self._brackets.speakers = is_prose, frozenset() if is_prose else labels.names
             pieces += self._pieces(block, labels, index, 0 if index in silent else level, is_title=index in titles)
         for number in tables[:1] if len(tables) > 3 else tables:
