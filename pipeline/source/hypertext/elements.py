@@ -63,8 +63,14 @@ _BY_CLASS: Mapping[str, Reason] = {
     **dict.fromkeys("noteref footnote-ref footnoteref fnanchor endnote-ref fnref footnote-anchor".split(), "footnote"),
     **dict.fromkeys("footnote footnotes endnotes footnotetext footnote-text".split(), "footnote"),
     **dict.fromkeys("pg-boilerplate pgheader pg-header pg-footer".split(), "boilerplate"),
+    **dict.fromkeys(
+        "transnote transnotes trans-note trans-notes transcribernote transcribernotes".split(), "boilerplate"
+    ),
+    **dict.fromkeys("transcriber-note transcriber-notes transcriber_note transcriber_notes".split(), "boilerplate"),
+    **dict.fromkeys("transcribers-note transcribers-notes".split(), "boilerplate"),
     **dict.fromkeys("mw-editsection sr-only visually-hidden".split(), "hidden"),
 }
+_OF_TRANSCRIBER = frozenset("tn tns tnote tnotes tnbox".split())  # of a box; columns bear such classes, too
 _BY_ID: Mapping[str, Reason] = {"pg-header": "boilerplate", "pg-footer": "boilerplate", "toc": "contents"}
 _BODY_TYPES = frozenset("bodymatter frontmatter backmatter chapter part volume".split())
 _NOT_SHOWN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
@@ -126,6 +132,8 @@ def reason_of(element: etree._Element, *, is_root: bool = False) -> Reason | Non
         for word in words:
             if word in reasons and (tag not in ("body", "html") or reasons is _BY_TYPE):
                 return reasons[word] if _is_worth(reasons[word], element, tag) else None
+    if tag in ("div", "section", "aside", "blockquote") and not _OF_TRANSCRIBER.isdisjoint(classes_of(element)):
+        return "boilerplate"
     return _BY_ID.get(element.get("id") or "") if tag in ("div", "section", "ul", "ol", "table") else None
 
 
