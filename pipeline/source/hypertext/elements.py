@@ -124,7 +124,7 @@ def reason_of(element: etree._Element, *, is_root: bool = False) -> Reason | Non
         return _BY_TAG[tag]
     if element.get("hidden") is not None or _NOT_SHOWN.search(element.get("style") or ""):
         return "hidden"
-    if tag == "figcaption" and _has_picture(element.getparent()):
+    if (tag == "figcaption" or "caption" in classes_of(element)) and _has_picture(element.getparent()):
         return "picture"
     if not _BODY_TYPES.isdisjoint(types) and is_root:
         return None
@@ -145,7 +145,7 @@ def _is_worth(reason: Reason, element: etree._Element, tag: str) -> bool:
 
 
 def _has_picture(figure: etree._Element | None) -> bool:
-    near = islice(figure.iter(), 50) if figure is not None and tag_of(figure) == "figure" else ()
+    near = islice(figure.iter(), 50) if figure is not None and tag_of(figure) in ("figure", "div", "p") else ()
     return any(tag_of(one) in ("img", "svg", "picture", "image") for one in near)
 
 
