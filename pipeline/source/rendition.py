@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from pipeline.errors import Problem
 from pipeline.source.ledger import Ledger, Reason, Source, Stretch, display
-from pipeline.source.prose.blocks import Block, is_numbered, read_blocks, read_references, with_chapter_lines
+from pipeline.source.prose.blocks import Block, read_blocks, read_references, with_chapter_lines
 from pipeline.source.prose.boilerplate import mark_boilerplate
 from pipeline.source.prose.brackets import DIRECTION_ALONE, Brackets, Cut, is_pause
+from pipeline.source.prose.chapters import document_headings, repeated_titles, silent_headings, with_parts
 from pipeline.source.prose.inline import References, mark_inline
 from pipeline.source.prose.lines import Vocabulary, mark_line_ends
 from pipeline.source.prose.speech import Speech
@@ -28,8 +28,6 @@ from pipeline.source.speakers.labels import Labels, find_labels, known_labels, l
 from pipeline.source.spoken import text as texts
 from pipeline.words import counted
 
-_TITLE = 120  # characters: what is longer belongs to no title
-_OPENING = 0.2  # of a document: where its title ends at the latest
 _LINE = re.compile(r"\(line (\d+)\)")
 _ON_STAGE = re.compile(r"([*_])(?:Enter|Exit|Exeunt|Re-?enter|Manet|Flourish|Alarums?)\b[^*_]*\1")
 _ARROWS = re.compile(r"(?:^|\s)>>\s+(?=[A-Z])")
@@ -50,6 +48,7 @@ class Rendition:
     places: Sequence[str] = ()  # where each line of the text stands; else its number does
     blocks: Sequence[Block] | None = None
     labels: Sequence[Label] | None = None  # in order, marked; none: nobody is named
+    sure_labels: Sequence[Label] = ()  # at the heads of lines, not marked: whatever else the text tells, these count
     signs: Sequence[tuple[int, int]] = ()
     plain_text: bool = False  # no Markdown
     has_chapters: bool = False  # headings of level 1 are those of the book's own contents
@@ -118,7 +117,10 @@ class TextReader:
             is_document = bool(given.least_labels) and not given.has_chapters
             blocks = with_chapter_lines(source, list(_visible(given.blocks)), speech, is_document=is_document)
         if given.labels is None:
-            labels = find_labels(source, blocks, reading, self._warn, given.least_labels.get(reading.kind, 0.0))
+            least = given.least_labels.get(reading.kind, 0.0)
+            labels = find_labels(
+                source, blocks, reading, self._warn, least, sure=given.sure_labels, is_caption=given.is_wrapped
+            )
         else:
             labels = known_labels(blocks, given.labels, reading)
         arrows = len(_ARROWS.findall(source.text))
@@ -128,23 +130,19 @@ class TextReader:
         self._brackets.speakers = labels.names
         self._brackets.is_play = labels.is_play
         self._brackets.verbatim = given.verbatim
+        self._brackets.is_book = reading.kind == "audiobook"
         with_speakers = {self._file_of(blocks[index]) for index in labels.by_block if index < len(blocks)}
-        level, titles, opening = 1, set[int](), set[int]()
-        if given.blocks is None or reading.chapters_at is not None:
-            level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labels.by_block])
-            titles = {index for index, block in enumerate(blocks) if block is title}
-        elif not given.has_chapters:
-            level, titles, opening = _document_level(blocks, labels)
+        blocks, level, titles, silent = self._chapters(blocks, labels)
         pieces: list[Piece] = []
         in_table = False
         tables: list[int] = []
-        silent = set() if level == 1 and given.blocks is None else _silent(blocks, labels, level) | opening
         for index, block in enumerate(blocks):
             is_read = block.kind == "row" and index not in labels.by_block
             if is_read and not in_table and source.stretch(block.start, block.end).text.strip():
                 tables.append(block.number)
             in_table = block.kind == "row"
             is_prose = bool(given.least_labels) and self._file_of(block) not in with_speakers
+            is_prose = is_prose or (self._brackets.is_book and not with_speakers)
             self._brackets.is_prose, self._brackets.speakers = is_prose, frozenset() if is_prose else labels.names
             pieces += self._pieces(block, labels, index, 0 if index in silent else level, is_title=index in titles)
         for number in tables[:1] if len(tables) > 3 else tables:
@@ -156,6 +154,24 @@ class TextReader:
             what = f"{counted(len(self._cues), 'bracket')} between sentences, taken for cues and not read: {shown}."
             self.warnings.append(Problem(self._cues[0][0], what, "Write without brackets what is to be read."))
         return pieces
+
+    def _chapters(self, blocks: list[Block], labels: Labels) -> tuple[list[Block], int, set[int], set[int]]:
+        """Blocks with parts in chapters' titles, the level of chapters, the headings that are titles or begin none."""
+        given, labelled = self._rendition, labels.by_block
+        level, titles, opening = 1, set[int](), set[int]()
+        if given.blocks is None or self._reading.chapters_at is not None:
+            level, title = self._chapter_level([b for index, b in enumerate(blocks) if index not in labelled])
+            titles = {index for index, block in enumerate(blocks) if block is title}
+        elif not given.has_chapters:
+            headings = document_headings(blocks, labelled)
+            level, titles, opening = headings.level, set(headings.title), set(headings.opening)
+        if level == 1 and given.blocks is None:
+            return blocks, level, titles, set()
+        silent = silent_headings(blocks, labelled, level)
+        if not given.has_chapters:
+            titles |= repeated_titles(blocks, silent - titles - opening)
+            blocks = with_parts(self._source, blocks, labelled, silent - titles - opening, titles, level)
+        return blocks, level, titles, silent | opening
 
     def _file_of(self, block: Block) -> str:
         """The document in which a block stands, of those that a book is made of."""
@@ -301,42 +317,6 @@ def _visible(blocks: Sequence[Block]) -> Iterator[Block]:
         lines = [line for line in lines if line.text.strip()]
         if lines or block.kind == "scene":
             yield replace(block, lines=tuple(lines))
-
-
-def _document_level(blocks: Sequence[Block], labels: Labels) -> tuple[int, set[int], set[int]]:
-    """At which level headings begin chapters in a document, which are its title, and which others begin none.
-
-    It is the highest level of which there are two, those left aside that stand above the first paragraph of any length;
-    a lower one whose headings are numbers, where there are more of them. The headings left aside are the title where
-    nothing but headings stands there.
-    """
-    headings = [i for i, block in enumerate(blocks) if block.kind == "heading" and i not in labels.by_block]
-    text = [i for i, block in enumerate(blocks) if block.kind in ("paragraph", "row") or i in labels.by_block]
-    end = blocks[-1].end if blocks else 0
-    is_long = (i for i in text if blocks[i].end - blocks[i].start > _TITLE or i in labels.by_block)
-    begin = next((i for i in is_long if blocks[i].start < _OPENING * end), text[0] if text else len(blocks))
-    above = [i for i in headings if i < begin]
-    below = Counter(blocks[i].level for i in (*above[-1:], *(i for i in headings if i > begin)))
-    level = next((level for level, count in sorted(below.items()) if count > 1), 1)
-    numbered = Counter(blocks[i].level for i in headings if is_numbered(blocks[i]))
-    for lower, count in numbered.items():
-        if lower > level and count > max(2, 2 * below[level]):  # parts, and their chapters
-            level = lower
-    opening = set(above[:-1])
-    return (level, set(), opening) if above and text[:1] < above[-1:] else (level, opening, set())
-
-
-def _silent(blocks: Sequence[Block], labels: Labels, level: int) -> set[int]:
-    """The headings that would begin chapters of nothing: they stay headings."""
-    silent: set[int] = set()
-    last: int | None = None
-    for index, block in enumerate(blocks):
-        if block.kind == "heading" and index not in labels.by_block and block.level <= level:
-            silent |= {last} if last is not None else set()
-            last = index
-        elif block.kind in ("paragraph", "row"):
-            last = None
-    return silent | ({last} if last is not None else set())
 
 
 def _mark_tags_alone(span: Stretch) -> None:

@@ -40,6 +40,7 @@ STYLES = """
   <w:pPr><w:numPr><w:numId w:val="2"/></w:numPr></w:pPr></w:style>
 <w:style w:type="character" w:styleId="Fett"><w:name w:val="Strong"/><w:rPr><w:b/></w:rPr></w:style>
 <w:style w:type="character" w:styleId="Hervorhebung"><w:name w:val="Emphasis"/><w:rPr><w:i/></w:rPr></w:style>
+<w:style w:type="paragraph" w:styleId="Quelltext"><w:name w:val="Code"/></w:style>
 <w:style w:type="character" w:styleId="StarkeBetonung"><w:name w:val="x"/><w:basedOn w:val="Fett"/></w:style>
 <w:style w:type="character" w:styleId="Funotenzeichen"><w:name w:val="footnote reference"/>
   <w:rPr><w:vertAlign w:val="superscript"/></w:rPr></w:style>

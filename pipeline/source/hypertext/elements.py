@@ -63,8 +63,14 @@ _BY_CLASS: Mapping[str, Reason] = {
     **dict.fromkeys("noteref footnote-ref footnoteref fnanchor endnote-ref fnref footnote-anchor".split(), "footnote"),
     **dict.fromkeys("footnote footnotes endnotes footnotetext footnote-text".split(), "footnote"),
     **dict.fromkeys("pg-boilerplate pgheader pg-header pg-footer".split(), "boilerplate"),
+    **dict.fromkeys(
+        "transnote transnotes trans-note trans-notes transcribernote transcribernotes".split(), "boilerplate"
+    ),
+    **dict.fromkeys("transcriber-note transcriber-notes transcriber_note transcriber_notes".split(), "boilerplate"),
+    **dict.fromkeys("transcribers-note transcribers-notes".split(), "boilerplate"),
     **dict.fromkeys("mw-editsection sr-only visually-hidden".split(), "hidden"),
 }
+_OF_TRANSCRIBER = frozenset("tn tns tnote tnotes tnbox".split())  # of a box; columns bear such classes, too
 _BY_ID: Mapping[str, Reason] = {"pg-header": "boilerplate", "pg-footer": "boilerplate", "toc": "contents"}
 _BODY_TYPES = frozenset("bodymatter frontmatter backmatter chapter part volume".split())
 _NOT_SHOWN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
@@ -118,7 +124,7 @@ def reason_of(element: etree._Element, *, is_root: bool = False) -> Reason | Non
         return _BY_TAG[tag]
     if element.get("hidden") is not None or _NOT_SHOWN.search(element.get("style") or ""):
         return "hidden"
-    if tag == "figcaption" and _has_picture(element.getparent()):
+    if (tag == "figcaption" or "caption" in classes_of(element)) and _has_picture(element.getparent()):
         return "picture"
     if not _BODY_TYPES.isdisjoint(types) and is_root:
         return None
@@ -126,6 +132,8 @@ def reason_of(element: etree._Element, *, is_root: bool = False) -> Reason | Non
         for word in words:
             if word in reasons and (tag not in ("body", "html") or reasons is _BY_TYPE):
                 return reasons[word] if _is_worth(reasons[word], element, tag) else None
+    if tag in ("div", "section", "aside", "blockquote") and not _OF_TRANSCRIBER.isdisjoint(classes_of(element)):
+        return "boilerplate"
     return _BY_ID.get(element.get("id") or "") if tag in ("div", "section", "ul", "ol", "table") else None
 
 
@@ -137,7 +145,7 @@ def _is_worth(reason: Reason, element: etree._Element, tag: str) -> bool:
 
 
 def _has_picture(figure: etree._Element | None) -> bool:
-    near = islice(figure.iter(), 50) if figure is not None and tag_of(figure) == "figure" else ()
+    near = islice(figure.iter(), 50) if figure is not None and tag_of(figure) in ("figure", "div", "p") else ()
     return any(tag_of(one) in ("img", "svg", "picture", "image") for one in near)
 
 

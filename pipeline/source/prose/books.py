@@ -16,7 +16,7 @@ _GUTENBERG_START = re.compile(
     r"^\*{3}\s*START OF (?:THE|THIS) PROJECT GUTENBERG[^*]*\*{3}|^\*END\*?\s*THE SMALL PRINT![^\n]*",
     re.MULTILINE | re.IGNORECASE,
 )
-_GUTENBERG_END = re.compile(
+GUTENBERG_END = re.compile(
     r"^(?:\*{3}\s*END OF (?:THE|THIS) PROJECT GUTENBERG"
     r"|End of (?:the |this )?Project Gutenberg(?:['’]s\b|\s+e-?(?:book|text)))",
     re.MULTILINE | re.IGNORECASE,
@@ -59,7 +59,7 @@ def _paragraphs(text: str, start: int) -> Iterator[tuple[int, int]]:
 def mark_gutenberg(source: Source, speech: Speech) -> None:
     """The header, the licence, who made the file, and the transcriber's notes."""
     text = source.text
-    start, end = _GUTENBERG_START.search(text), _GUTENBERG_END.search(text)
+    start, end = _GUTENBERG_START.search(text), GUTENBERG_END.search(text)
     if end is not None and not end[0].startswith("*") and speech.begins_within(end.start(), len(text)):
         end = None
     if start is not None:

@@ -120,7 +120,8 @@ class Brackets:
     notes: list[tuple[str, str]]  # what is to be said of a bracket, and what to do
     is_play: bool = False
     verbatim: Sequence[tuple[int, int]] = ()  # places of the source where brackets are what they are, in order
-    is_prose: bool = False  # of a book in which nobody is named: words in brackets are the author's
+    is_prose: bool = False  # nobody is named in it: brackets of several words are the author's
+    is_book: bool = False  # and all words in brackets are, where it is no podcast
     doubtful: list[str] = field(default_factory=list)  # what is taken for a cue by its place alone
 
     @cached_property
@@ -271,8 +272,8 @@ class Brackets:
         closes = not after or not (after[0].islower() or after[0] in ",;")
         if not note or not (opens and closes) or not texts.has_speech(note):
             return None
-        if self.is_prose and len(note.split()) > 2:
-            return None
+        if self.is_prose and (len(note.split()) > 2 or (self.is_book and len(note.rstrip(".")) > 1)):
+            return None  # but no "[K.]"
         alone = not before and not after
         if not alone and note[0].isupper() and " " not in note and not self.is_play:
             return None  # "[Ann] Left."

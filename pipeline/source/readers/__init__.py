@@ -50,7 +50,7 @@ TEXT_READERS: dict[str, Callable[[str, str, Reading], Rendition]] = {
 
 FILE_READERS: dict[str, Callable[[Path, str, Reading], Rendition]] = {
     ".epub": read_book,
-    **dict.fromkeys((".html", ".htm", ".xhtml"), lambda path, shown, _reading: read_html(path, shown)),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), read_html),
     ".docx": lambda path, shown, _reading: read_docx(path, shown),
     **dict.fromkeys((".odt", ".fb2", ".rtf"), lambda path, shown, _reading: read_office(path, shown)),
 }

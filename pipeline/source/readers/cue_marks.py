@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.source.ledger import Source
 from pipeline.source.prose.brackets import is_note, is_pause
-from pipeline.source.speakers.forms import clean_name, looks_like_name
+from pipeline.source.speakers.forms import clean_name
 from pipeline.source.spoken.text import has_speech, nearest_tag
 
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:[ \t]+([^<>\n]*))?>")
@@ -36,7 +36,6 @@ _SOUND_LINE = re.compile(
     r"(?:PLAYS?|PLAYING|RINGS?|RINGING|SLAMS?|OPENS?|CLOSES?|WAILS?|WAILING|STARTS?|STOPS?|BARKS?|BARKING|CHEERS?"
     r"|BUZZES|TICKS|TICKING|FIRES?|HONKS?|RUMBLES|HOWLS|CHATTER\w*|KNOCKS?|CREAKS?|CONTINUES|FADES))"
 )
-_LABEL = re.compile(r"(?:\[[^\[\]\n]*\][ \t]*)?([^\W\d_][^:\n]{0,39}?)[ \t]*(?:\([^()\n]*\)[ \t]*)?:(?:\s|$)")
 
 
 def voices_in(text: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
@@ -121,12 +120,3 @@ def _mark_note(source: Source, start: int, end: int, words: str) -> None:
     first, last = span.strip()
     if first < last and not (tag and span.replace(first, last, tag, "tag")):
         span.leave_out(first, last, "cue")
-
-
-def begins_as_label(line: str, *, after_end: bool) -> bool:
-    """Whether a line begins with a name and a colon, and so with a paragraph; in capitals also within a sentence."""
-    match = _LABEL.match(line)
-    if match is None:
-        return False
-    name = clean_name(match[1])
-    return bool(name) and ((after_end and looks_like_name(name)) or name.isupper())

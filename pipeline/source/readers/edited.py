@@ -43,6 +43,7 @@ def apply_edits(rendition: Rendition, changes: Sequence[Change]) -> Rendition:
         labels=None
         if rendition.labels is None
         else [replace(label, start=moved(label.start), end=moved(label.end)) for label in rendition.labels],
+        sure_labels=[replace(label, start=moved(label.start), end=moved(label.end)) for label in rendition.sure_labels],
         signs=[(moved(start), moved(end)) for start, end in rendition.signs],
         titles={moved(start): title for start, title in rendition.titles.items()},
         verbatim=[(moved(start), moved(end)) for start, end in rendition.verbatim],

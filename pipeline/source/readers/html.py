@@ -30,8 +30,9 @@ from pipeline.source.hypertext.writer import DocumentWriter
 from pipeline.source.readers.docx import docx_tree
 from pipeline.source.readers.markup import parse_html
 from pipeline.source.readers.office import office_tree
+from pipeline.source.readers.sections import mark_sections
 from pipeline.source.rendition import Rendition
-from pipeline.source.script import Metadata
+from pipeline.source.script import Metadata, Reading
 
 _TITLE_AND_AUTHOR = re.compile(  # as Project Gutenberg writes them
     r"(?:(?:The )?Project Gutenberg(?:['’]s)?(?: E-?(?:book|text) of)? )?(.+), by ([^,]+?)\.?", re.IGNORECASE
@@ -39,11 +40,11 @@ _TITLE_AND_AUTHOR = re.compile(  # as Project Gutenberg writes them
 _NAMES = {"author": "author", "dc.creator": "author", "description": "description", "dc.description": "description"}
 
 
-def read_html(path: Path, shown: str) -> Rendition:
+def read_html(path: Path, shown: str, reading: Reading) -> Rendition:
     """An HTML or XHTML file. Raises `RequestError` for what is none."""
     root = parse_html(read_file_bytes(path, shown), shown)
     _mark_around_main(root)
-    return tree_rendition(root, shown)
+    return tree_rendition(root, shown, reading)
 
 
 def read_docx(path: Path, shown: str) -> Rendition:
@@ -60,18 +61,22 @@ def read_office(path: Path, shown: str) -> Rendition:
     return replace(tree_rendition(root, shown), warnings=warnings)
 
 
-def tree_rendition(root: etree._Element, shown: str) -> Rendition:
-    """The tree of a document; its elements bear their places, or stand on the lines that the parser knows."""
+def tree_rendition(root: etree._Element, shown: str, reading: Reading | None = None) -> Rendition:
+    """The tree of a document; its elements bear their places, or stand on the lines that the parser knows.
+
+    Of a page the `reading` tells which chapters are read.
+    """
     mark_lists(shown, root, (shown,))
     mark_runs(shown, root, (shown,))
     mark_below_titles(root)
+    warnings, problems = mark_sections(root, shown, reading) if reading is not None else ([], [])
     has_notes = mark_notes([(shown, root)], lambda name, href: (name, href[1:]) if href[:1] == "#" else None)
     writer = DocumentWriter(shown, place=f"{shown}:1")
     walk = Walk(writer, place=lambda element: _place(element, shown), has_notes=has_notes)
     mark_small_capitals([root])
     walk.has_speakers = sum(map(is_speaker, root.iter("{*}*"))) > 2
     walk.read(root)
-    return writer.rendition()
+    return replace(writer.rendition(), warnings=warnings, problems=problems)
 
 
 def read_html_metadata(path: Path, shown: str) -> Metadata:

@@ -15,7 +15,8 @@ from itertools import pairwise
 from pipeline.errors import Problem
 from pipeline.source.ledger import Source
 from pipeline.source.prose.blocks import Block, SourceLine
-from pipeline.source.readers.cue_marks import begins_as_label, mark_sounds, mark_tags, voices_in
+from pipeline.source.readers.cue_labels import CueNames, begins_as_label, cue_names
+from pipeline.source.readers.cue_marks import mark_sounds, mark_tags, voices_in
 from pipeline.source.rendition import Rendition
 from pipeline.source.script import Reading, name_key
 from pipeline.source.speakers.forms import Label
@@ -60,14 +61,14 @@ class _Timed:
     lines: list[_Shown] = field(default_factory=list)
 
 
-def subtitles_rendition(text: str, shown: str, _reading: Reading) -> Rendition:
+def subtitles_rendition(text: str, shown: str, reading: Reading) -> Rendition:
     """Subtitles as paragraphs: a new one begins where the speaker changes, or where a sentence and a silence of
     `PARAGRAPH_GAP_S` end together; in a file of hardly any sentences, at the silences.
     """
     source = Source(text)
     is_vtt = text.removeprefix("\ufeff").startswith("WEBVTT") or shown.lower().endswith(".vtt")
     cues = _Cues(source, is_vtt=is_vtt).read()
-    reader = _Paragraphs(source, shown, cues)
+    reader = _Paragraphs(source, shown, cues, reading)
     reader.read()
     has_voices = bool(reader.labels)
     return Rendition(
@@ -75,6 +76,7 @@ def subtitles_rendition(text: str, shown: str, _reading: Reading) -> Rendition:
         shown,
         blocks=reader.blocks,
         labels=reader.labels if has_voices else None,
+        sure_labels=reader.sure_labels,
         warnings=reader.warnings,
         is_wrapped=True,
     )
@@ -183,13 +185,17 @@ def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None
 class _Paragraphs:
     """Marks what is no speech in the lines of cues, and joins lines into paragraphs."""
 
-    def __init__(self, source: Source, shown: str, cues: Sequence[_Timed]) -> None:
+    def __init__(self, source: Source, shown: str, cues: Sequence[_Timed], reading: Reading) -> None:
         self.blocks: list[Block] = []
         self.labels: list[Label] = []
+        self.sure_labels: list[Label] = []
         self.warnings: list[Problem] = []
         self._source = source
         self._shown = shown
         self._cues = cues
+        self._reading = reading
+        self._names = CueNames()
+        self._named = ""  # who speaks in the paragraph, by the label at its head
         self._waiting: list[_Shown] = []
         self._voice: str | None = None
 
@@ -204,6 +210,9 @@ class _Paragraphs:
         lines = [line for cue in self._cues for line in cue.lines if line.text]
         is_bare = 20 * sum(ends_sentence(line.text) for line in lines) < len(lines)
         dashed = self._mark_speakers()
+        if self._reading.labels in (None, "plain") and "<v" not in self._source.text:
+            shown = [next((line.text for line in cue.lines if self._see(line)), "") for cue in self._cues]
+            self._names = cue_names([text for text in shown if text], set(map(name_key, self._reading.not_speakers)))
         end_s: float | None = None
         for cue in self._cues:
             gap_s = 0.0 if end_s is None or cue.start_s is None else cue.start_s - end_s
@@ -213,8 +222,10 @@ class _Paragraphs:
                 is_silence = not index and gap_s >= PARAGRAPH_GAP_S and (is_bare or ends_sentence(last))
                 voice = self._first_voice(line)
                 is_other = line.number in dashed or (voice is not None and voice != self._voice)
-                if is_silence or is_other or begins_as_label(line.text, after_end=not last or ends_sentence(last)):
+                is_label = begins_as_label(line.text, after_end=not last or ends_sentence(last))
+                if is_silence or is_other or self._is_of_another(line) or (is_label and not self._is_named(line)):
                     self._flush()
+                self._take_label(line)
                 self._add(line)
         self._flush()
 
@@ -289,6 +300,30 @@ class _Paragraphs:
             what = f'"{counts.most_common(1)[0][0]}" stands {len(dashes)} times for another speaker, without a name.'
             self._warn(dashes[0].number, what, "Write a name in the place of each, or all is read in one voice.")
         return others
+
+    def _is_named(self, line: _Shown) -> bool:
+        return self._names.in_every_cue and self._names.label_of(line.text) is not None
+
+    def _is_of_another(self, line: _Shown) -> bool:
+        """Whether a label at the head of a line names somebody else than that of the paragraph."""
+        label = self._names.label_of(line.text)
+        return label is not None and (label.key != self._named or not self._names.in_every_cue)
+
+    def _take_label(self, line: _Shown) -> None:
+        """Where every cue bears a label: it heads a paragraph, or only says once more who goes on."""
+        label = self._names.label_of(line.text) if self._names.in_every_cue else None
+        if label is None:
+            self._named = "" if self._names.begins_within(line.text) else self._named
+            return
+        span = self._source.stretch(line.start, line.end)
+        first = len(span.text) - len(span.text.lstrip())
+        if self._waiting:
+            span.leave_out(first, first + label.end, "label")
+            self._see(line)
+        else:
+            start, end = span.place(first), span.end(first + label.end)
+            self.sure_labels.append(Label(start, end, line.number, label.name))
+        self._named = "" if self._names.begins_within(line.text[label.end :]) else label.key
 
     def _first_voice(self, line: _Shown) -> str | None:
         """Who speaks at the head of a line, where a voice is named there."""

@@ -177,7 +177,7 @@ _TITLES = frozenset(
     """.split()
 )
 _NUMBERED = re.compile(
-    r"(?:chapter|part|section|episode|act|day|week|month|year|tip|step|rule|law|lesson|exercise|question|answer|figure"
+    r"(?:chapter|pages?|line|part|section|episode|act|day|week|month|year|tip|step|rule|law|lesson|exercise|question|answer|figure"
     r"|table|psalm|verse|canto|book|volume|number|no\.|point|fact|myth|example|note|item|option|stage|level|round"
     r"|phase|case|topic|slide|track|appendix|proposal|issue|problem|task|action|scene|priority|version)\s+(?:\d.*|[ivxlc]+|one|two|three|four|five|six|seven|eight|nine|ten)"
 )

@@ -78,12 +78,28 @@ def _listed(text: str, blocks: Sequence[Block]) -> list[Candidate]:
 
 
 def find_labels(
-    source: Source, blocks: Sequence[Block], reading: Reading, tell: Tell, least_share: float = 0.0
+    source: Source,
+    blocks: Sequence[Block],
+    reading: Reading,
+    tell: Tell,
+    least_share: float = 0.0,
+    *,
+    sure: Sequence[Label] = (),
+    is_caption: bool = False,
 ) -> Labels:
-    """Decide who speaks and mark every label; where fewer than `least_share` of the paragraphs bear one, nobody."""
+    """Decide who speaks and mark every label; where fewer than `least_share` of the paragraphs bear one, nobody.
+
+    `sure` labels count, and their names. In captions "Okay. So we go." names nobody.
+    """
     listed = list(_without_breaks(_listed(source.text, blocks), blocks))
+    if is_caption and reading.labels != "stop":
+        listed = [candidate for candidate in listed if candidate.form != "stop"]
+    certain = {(one.block, one.line): one for one in _as_candidates(sure, blocks)}
+    if certain:  # the format has told all that stand within paragraphs
+        listed = [one for one in listed if one.start or not (one.line or (one.block, 0) in certain)]
+        listed += certain.values()
     excluded = set(map(name_key, reading.not_speakers))
-    election = Election(blocks, reading, _known(reading))
+    election = Election(blocks, reading, _known(reading) | {one.key for one in certain.values()})
     accepted = [c for c in election.accept(listed) if c.key not in excluded]
     if not (reading.cast or reading.labels) and _are_few(accepted, blocks, least_share):
         accepted = []
@@ -112,6 +128,17 @@ def find_labels(
     _tell_doubts(listed, accepted, names, reading, tell, blocks)
     _tell_of_the_end(blocks, accepted, reading, tell)
     return labels
+
+
+def _as_candidates(sure: Sequence[Label], blocks: Sequence[Block]) -> Iterator[Candidate]:
+    """Labels that a format tells, as candidates for those of the text."""
+    ends = {label.start: label for label in sure}
+    for index, block in enumerate(blocks) if sure else ():
+        for number, line in enumerate(block.lines):
+            label = ends.get(line.span.place(len(line.text) - len(line.text.lstrip())))
+            if label is not None and label.name:
+                shown = next(at for at in range(len(line.text) + 1) if line.span.end(at) >= label.end)
+                yield Candidate("plain", label.name, index, number, 0, shown)
 
 
 def _are_few(accepted: Sequence[Candidate], blocks: Sequence[Block], least_share: float) -> bool:

@@ -24,6 +24,10 @@ _ROLES: Mapping[str, Reason] = {
     "endnote reference": "footnote",
     "page number": "page number",
 }
+_CODE = re.compile(
+    r"(?:source |inline |program |block |html )?code(?: (?:char|block|text|inline|\w))?|verbatim(?: char)?|literal"
+    r"|(?:html )?preformatted(?: text)?|html (?:sample|keyboard)|source text"
+)
 _ITEM_NUMBER = re.compile(r"[(\[]?%\d[.)\]:]?")
 _BODY_LEVEL = 9  # of outlines: "body text"
 
@@ -77,6 +81,10 @@ class Styles:
     def is_named(self, identifier: str | None, name: str) -> bool:
         """Whether a style bears that name, or is based on one that does."""
         return any(style.name == name for style in self.chain(identifier))
+
+    def is_code(self, identifier: str | None) -> bool:
+        """Whether what bears this style is code, in which signs are what they are."""
+        return any(_CODE.fullmatch(style.name) for style in self.chain(identifier))
 
     def listed(self, identifier: str | None) -> tuple[str, int] | None:
         """The list and level of a style's paragraphs."""

@@ -257,7 +257,9 @@ class PartWalk:
                 of_paragraph = False  # headings are bold anyway
             toggles[name] = own.get(name, of_paragraph != self.styles.toggle(named, name))
         reason: Reason | None = "hidden" if toggles["hidden"] else self.styles.left_out(named)
-        self._run = (run_wraps(toggles, value_of(properties, "w:vertAlign")), reason)
+        is_code = self.styles.is_code(named) or (look is not None and self.styles.is_code(look.style))
+        wraps: tuple[Wrap, ...] = (("code", ""),) if is_code else ()
+        self._run = ((*wraps, *run_wraps(toggles, value_of(properties, "w:vertAlign"))), reason)
 
     def _in_table(self, element: etree._Element, now: _Frame) -> _Frame:
         self._end_unended()

@@ -276,3 +276,10 @@ def test_places_are_the_lines_of_the_file(tmp_path: Path) -> None:
 def test_deep_nesting_ends_with_a_message_or_the_text(tmp_path: Path) -> None:
     script = read_html(tmp_path, "<div>" * 1000 + "Deep." + "</div>" * 1000)
     assert spoken_lines(script) == ["Deep."]
+
+
+def test_the_caption_of_a_picture_in_a_box_is_left_out(tmp_path: Path) -> None:
+    """As that of a figure is; what is called a caption beside no picture is read."""
+    box = "<div class='figcenter'><img src='a.jpg' alt='A cat'/><span class='caption'>The cat.</span></div>"
+    script = read_html(tmp_path, f"{box}<p>One.</p><div><span class='caption'>Two.</span></div>")
+    assert spoken_lines(script) == ["One.", "Two."]

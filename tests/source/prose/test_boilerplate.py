@@ -335,3 +335,16 @@ def test_line_numbers_of_a_poem_are_left_out() -> None:
 def test_titles_of_chapters_may_follow_their_numbers() -> None:
     text = "Chapter 1 PETER BREAKS THROUGH\n\nAll.\n\nChapter 2 THE SHADOW\n\nx.\n\nChapter 3 COME AWAY\n\ny."
     assert len(read(text, plain_text=True).chapters) == 3
+
+
+def test_a_transcriber_s_list_of_pages_is_left_out_as_a_whole() -> None:
+    """No page that comes back is anybody who speaks."""
+    list_of_pages = "Page 217: changed it to in\n\nPage 217: added a quotation mark\n\nPage 245: removed another\n"
+    end = "*** END OF THE PROJECT GUTENBERG EBOOK FOO ***\n"
+    start = "*** START OF THE PROJECT GUTENBERG EBOOK FOO ***"
+    prose = "\n\n".join(f"He came on day {at} and went." for at in range(40))
+    book = f"{start}\n\n{prose}\n\nTranscriber's Notes\n\n{list_of_pages}\n{end}"
+    script = parse_markdown(book, "s.txt", title="Job", reading=Reading("podcast"), plain_text=True)
+    spoken = [turn.text for chapter in script.chapters for turn in chapter.turns]
+    assert len(spoken) == 40
+    assert {turn.speaker for chapter in script.chapters for turn in chapter.turns} == {None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.source.script import Turn
-from tests.support.readings import parse_markdown
+from tests.support.readings import parse_markdown, read, said
 
 
 def turns(text: str) -> list[Turn]:
@@ -164,3 +164,18 @@ def test_a_beat_of_its_own_is_a_pause() -> None:
 def test_brackets_that_somebody_says_are_read(text: str) -> None:
     heard_text = heard(f"**Ann:** {text}\n\n**Bob:** So.\n\n**Ann:** Yes.")[0]
     assert heard_text == text.replace("[", "").replace("]", "")
+
+
+AUTHORS = 'He bowed. [Applausive titter.] "Tom!" [No response.] [He nods.] It was [illegible] there. [Three four.] Yes.'
+
+
+def test_words_in_brackets_are_the_author_s_in_a_book_in_which_nobody_speaks() -> None:
+    """But for sounds, marks of notes and letters alone; where somebody is named they are cues."""
+    expected = 'He bowed. Applausive titter. "Tom!" No response. He nods. It was illegible there. Three four. Yes.'
+    assert [text for _who, text in said(read(AUTHORS, "audiobook"))] == [expected]
+    assert [text for _who, text in said(read("He bowed.[3] So. [door slams] Yes.\n\n[K.]", "audiobook"))] == [
+        "He bowed. So. Yes."
+    ]
+    assert [text for _who, text in said(read(AUTHORS, "podcast"))] == ['He bowed. "Tom!" It was illegible there. Yes.']
+    play = f"**Ann:** {AUTHORS}\n\n**Bob:** So.\n\n**Ann:** Yes.\n\n**Bob:** No."
+    assert said(read(play, "audiobook"))[0] == ("Ann", 'He bowed. "Tom!" It was illegible there. Yes.')

@@ -14,6 +14,11 @@ def test_toggles_of_styles() -> None:
     assert body_of(paragraph("x", style="Kreis1")) == "<p>x</p>"
 
 
+def test_code_is_told_by_its_style() -> None:
+    """So that brackets in it are what they are."""
+    assert body_of(paragraph("a(&amp;[2, 3]);", style="Quelltext")) == "<p><code>a(&[2, 3]);</code></p>"
+
+
 def test_tracked_changes_read_as_accepted() -> None:
     assert body_of(paragraph("Sie ", deleted("ging"), inserted("lief"), " los.")) == (
         "<p>Sie [comment: ging]lief los.</p>"

@@ -31,7 +31,7 @@ from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import DocumentWriter
 from pipeline.source.ledger import Reason
 from pipeline.source.readers.epub.contents import ContentsEntry, chapters, nav_entries, ncx_entries
-from pipeline.source.readers.epub.matter import matter_of
+from pipeline.source.readers.epub.matter import matter_of, stands_at_edge
 from pipeline.source.readers.epub.opf import Opf, landmarks_of, read_opf
 from pipeline.source.readers.package import Package, resolve
 from pipeline.source.rendition import Rendition
@@ -39,7 +39,6 @@ from pipeline.source.script import Metadata, Reading
 
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _INLINE = re.compile(r"data:image/[\w.+-]+;base64,")
-_EDGE = 8  # documents at both ends of a book, among which are those that are not read
 _SHOWN = 8  # documents that are not read
 
 
@@ -145,8 +144,7 @@ def _judge(
         document.text = " ".join(" ".join(spoken_text(document.root)).split())
     for index, document in enumerate(documents):
         if not _is_named(document, reading.read):
-            edge = max(_EDGE, len(documents) // 6)
-            is_edge = index < edge or index >= len(documents) - edge
+            is_edge = stands_at_edge(index, len(documents))
             landmark = landmarks.get(document.name, "")
             document.reason = _reason(document, landmark, opf, navs, reading, is_edge=is_edge)
 

@@ -36,7 +36,8 @@ _TITLES: Mapping[Reason, Sequence[str]] = {
         "mentions l[ée]gales|colofon|奥付|版权.{0,10}|זכויות יוצרים",
     ),
     "boilerplate": (
-        "colophon|uncopyright|about the (?:authors?|publisher|translators?|illustrator)|transcriber['’]s notes?",
+        "colophon|uncopyright|about the (?:authors?|publisher|translators?|illustrator)|transcriber['’]?s['’]? notes?",
+        "errata|corrigenda|addenda et corrigenda|errata et corrigenda",
         "(?:the full )?project gutenberg(?:™|-tm)? licen[sc]e|newsletter.{0,40}|advertisements?|backads",
         "excerpt from .{1,80}|über (?:den autor|die autorin|den verlag)|sobre (?:el autor|la autora)",
         "[àa] propos de l[’']auteure?|著者(?:紹介|について)|об авторе",
@@ -49,6 +50,7 @@ _RIGHTS = re.compile(
     r"|first (?:published|edition)|library of congress|cover design|tous droits réservés",
     re.IGNORECASE,
 )
+_EDGE = 8  # documents at both ends of a book, among which are those that are not read
 _MOST_RIGHTS_WORDS = 700
 _MOST_TITLE_WORDS = 40
 _MOST_LISTED_WORDS = 400  # of what its title alone tells not to be read, but for lists and notes
@@ -68,10 +70,8 @@ def matter_of(
     if (reason := _LANDMARKS.get(landmark)) is not None and (len(words) < _MOST_RIGHTS_WORDS or _is_listed(words)):
         return reason
     for title in titles or [_first_heading(root)]:
-        for reason, pattern in _PATTERNS.items():
-            is_sure = len(words) < _MOST_LISTED_WORDS if is_edge else reason in ("contents", "footnote") and not words
-            if pattern.fullmatch(title.strip(" .:\n\t")) and (is_sure or (is_edge and _is_listed(words))):
-                return reason
+        if (reason := reason_of_title(title, words, is_edge=is_edge)) is not None:
+            return reason
     if not is_edge:
         return None
     rights = {hit.lower() for hit in _RIGHTS.findall(text)}
@@ -79,6 +79,21 @@ def matter_of(
     if rights and len(words) < most and (len(rights) > 1 or "©" in text) and not _has_chapter(titles, book):
         return "front matter"
     return "front matter" if not _has_chapter(titles, book) and _is_title_page(words, book) else None
+
+
+def stands_at_edge(index: int, count: int) -> bool:
+    """Whether a document is one of the first or the last of so many."""
+    edge = max(_EDGE, count // 6)
+    return index < edge or index >= count - edge
+
+
+def reason_of_title(title: str, words: Sequence[str], *, is_edge: bool) -> Reason | None:
+    """Why what bears a title is not read; `words` are all that stands below it, `is_edge` as for `matter_of`."""
+    for reason, pattern in _PATTERNS.items():
+        is_sure = len(words) < _MOST_LISTED_WORDS if is_edge else reason in ("contents", "footnote") and not words
+        if pattern.fullmatch(title.strip(" .:\n\t")) and (is_sure or (is_edge and _is_listed(words))):
+            return reason
+    return None
 
 
 def _is_listed(words: Sequence[str]) -> bool:
