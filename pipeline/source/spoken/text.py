@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 
 
 def _set(names: str) -> frozenset[str]:
@@ -48,6 +49,10 @@ _TAG_SOURCE = "(?ai:" + "|".join(re.escape(tag) for tag in sorted(NONVERBAL_TAGS
 _TAG = re.compile(_TAG_SOURCE)
 _WORD = re.compile(rf"(?:{_TAG_SOURCE}|\S)+")
 _PLAIN_WORD = re.compile(r"\S+")
+_WIDE_STOPS = "。！？｡，、；："  # after which no space stands
+_WIDE_STOP = re.compile(f"[{_WIDE_STOPS}]")
+_WIDE_PART = rf"(?:{_TAG_SOURCE}|(?<=\d)[，：](?=\d)|[^\s{_WIDE_STOPS}])"
+_WIDE_WORD = re.compile(rf"{_WIDE_PART}*+[{_WIDE_STOPS}](?:(?!{_TAG_SOURCE})[^\w\s(「『（《〈“‘])*|{_WIDE_PART}+")
 _SPEECH = re.compile(r"[^\W_]")
 _LIKE_A_TAG = re.compile(r"\((?:[a-z]+ )?[a-z]+(?:s|ing)\)")  # (whispers), (quietly crying); not (maybe)
 
@@ -164,17 +169,30 @@ def words(text: str) -> list[str]:
 
 
 def word_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Where each of `words` stands."""
-    return (match.span() for match in (_WORD if "(" in text else _PLAIN_WORD).finditer(text))
+    """Where each of `words` stands; one that goes on after a stop such as "。" is cut there."""
+    pattern = _WIDE_WORD if not text.isascii() and _WIDE_STOP.search(text) else _WORD if "(" in text else _PLAIN_WORD
+    return (match.span() for match in pattern.finditer(text))
 
 
-def sentences(display: str) -> list[str]:
-    """The sentences of single-spaced text; joining them with single spaces gives the text back.
+def sentence_ends(text: str) -> list[int]:
+    """The offsets at which the sentences of single-spaced text end, in order; the last is the end of the text.
 
     A tag, dash or other word without letters that follows a stop stays with the sentence before it.
     """
+    spans = list(word_spans(text))
+    return [spans[after - 1][1] for after in _sentence_stops([text[start:end] for start, end in spans])] + [len(text)]
+
+
+def sentences(display: str) -> list[str]:
+    """The sentences of single-spaced text; joining them with single spaces gives the text back."""
     parts = words(display)
-    sentences_of_text: list[str] = []
+    stops = [0, *_sentence_stops(parts), len(parts)]
+    return [" ".join(parts[start:end]) for start, end in pairwise(stops) if end > start]
+
+
+def _sentence_stops(parts: list[str]) -> list[int]:
+    """How many of the words stand before each border of two sentences."""
+    stops: list[int] = []
     start = after = 0
     for index in [place for place, part in enumerate(parts) if part[-1] in _LAST_OF_STOPPED]:
         if index < after or not _stopped(parts[index]):
@@ -184,11 +202,9 @@ def sentences(display: str) -> list[str]:
             stop = stop if parts[after].strip(".") else "..."  # "Wait . . . what"
             after += 1
         if after < len(parts) and _ends(stop, parts[after], first=index == start):
-            sentences_of_text.append(" ".join(parts[start:after]))
+            stops.append(after)
             start = after
-    if parts:
-        sentences_of_text.append(" ".join(parts[start:]))
-    return sentences_of_text
+    return stops
 
 
 def _clings(word: str) -> bool:
@@ -234,21 +250,30 @@ def _ends_after_abbreviation(stem: str, after: str, begin: str, *, goes_on: bool
     return True
 
 
+def clause_ends(text: str) -> list[int]:
+    """The offsets after commas, semicolons, colons and dashes, in order; the last is the end of the text."""
+    spans = list(word_spans(text))
+    return [spans[after - 1][1] for after in _clause_stops([text[start:end] for start, end in spans])] + [len(text)]
+
+
 def clauses(sentence: str) -> list[str]:
     """The sentence cut after commas, semicolons, colons and dashes; joining with spaces gives it back."""
-    clauses_of_sentence: list[str] = []
-    current: list[str] = []
+    parts = words(sentence)
+    stops = [0, *_clause_stops(parts), len(parts)]
+    return [" ".join(parts[start:end]) for start, end in pairwise(stops) if end > start]
+
+
+def _clause_stops(parts: list[str]) -> list[int]:
+    """How many of the words stand before each border of two clauses."""
+    stops: list[int] = []
     has_words = False  # a cut before any word would leave a clause of punctuation alone
-    for word in words(sentence):
-        current.append(word)
+    for index, word in enumerate(parts[:-1]):
         has_words = has_words or _SPEECH.search(word) is not None
         core = word.rstrip(_CLOSERS)
         if has_words and (word == "-" or (core and core[-1] in _CLAUSE_ENDS)):
-            clauses_of_sentence.append(" ".join(current))
-            current, has_words = [], False
-    if current:
-        clauses_of_sentence.append(" ".join(current))
-    return clauses_of_sentence
+            stops.append(index + 1)
+            has_words = False
+    return stops
 
 
 def _languages() -> Iterator[tuple[str, frozenset[str]]]:

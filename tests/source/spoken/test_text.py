@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.source.spoken.text import (
     NONVERBAL_TAGS,
+    clause_ends,
     clauses,
     drop_unspeakable,
     has_speech,
     nearest_tag,
+    sentence_ends,
     sentences,
     spoken,
     unspeakable,
+    word_spans,
     words,
 )
 
@@ -32,6 +37,7 @@ WORDS = st.one_of(
             "I.",
             "5.",
             "no,",
+            "好。吗？",
         ]
     ),
     st.text(min_size=1, max_size=6),
@@ -133,6 +139,32 @@ def test_sentences(parts: list[str]) -> None:
 )
 def test_clauses(sentence: str, parts: list[str]) -> None:
     assert clauses(sentence) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences_of_text", "clauses_of_text"),
+    [
+        ("“Yes.” No, (laughs) so.", ["“Yes.”", " No, (laughs) so."], ["“Yes.” No,", " (laughs) so."]),
+        (
+            "“你好，世界。”他说！好。。。(clears throat)吗？！ 12：30",
+            ["“你好，世界。”", "他说！", "好。。。", "(clears throat)吗？！", " 12：30"],
+            ["“你好，", "世界。”他说！好。。。(clears throat)吗？！ 12：30"],
+        ),
+        ("", [""], [""]),
+    ],
+)
+def test_ends_are_offsets(text: str, sentences_of_text: list[str], clauses_of_text: list[str]) -> None:
+    assert [text[start:end] for start, end in pairwise([0, *sentence_ends(text)])] == sentences_of_text
+    assert [text[start:end] for start, end in pairwise([0, *clause_ends(text)])] == clauses_of_text
+
+
+@given(DISPLAY)
+def test_ends_lie_at_the_ends_of_words(display: str) -> None:
+    ends = [end for _, end in word_spans(display)] or [0]
+    for offsets in (sentence_ends(display), clause_ends(display)):
+        assert offsets == sorted(set(offsets))
+        assert set(offsets) <= set(ends)
+        assert offsets[-1] == len(display)
 
 
 @given(DISPLAY)
