@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import pairwise
 
 from pipeline.source.ledger import Stretch
+from pipeline.source.wordlists import word_counts
 
 _CUT_WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]+)([-\u00ad\u2010])[ \t]*\n[ \t]*([^\W\d_]+)")
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
@@ -35,19 +36,11 @@ class Vocabulary:
         return self._language == "en"
 
     def __contains__(self, word: str) -> bool:
-        return word.lower() in self._words or word.lower() in _listed_words(self._language)
+        return word.lower() in self._words or word.lower() in word_counts(self._language)
 
     @cached_property
     def _words(self) -> frozenset[str]:
         return frozenset(word.lower() for word in _WORD.findall(_CUT_WORD.sub(" ", self._text)))
-
-
-@cache
-def _listed_words(language: str) -> frozenset[str]:
-    from spellchecker import SpellChecker  # noqa: PLC0415 - its list takes a tenth of a second
-
-    known = language in SpellChecker.languages()
-    return frozenset(SpellChecker(language=language).word_frequency.dictionary) if known else frozenset()
 
 
 def mark_line_ends(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.source.spoken.rules import Family, Replacement, replacements_of
-from pipeline.source.spoken.text import drop_unspeakable, spoken, word_spans
+from pipeline.source.spoken.text import is_plain, plain, word_spans
 
 
 class Pair(NamedTuple):
@@ -37,7 +37,7 @@ class Speech:
     def pairs(self, text: str) -> tuple[Pair, ...]:
         """The pairs of a turn's display text."""
         replacements = replacements_of(text, self.families)
-        if not replacements and text.isascii() and text.isprintable() and "(" not in text:
+        if not replacements and is_plain(text):
             return tuple(Pair(start, end, text[start:end]) for start, end in word_spans(text))
         return tuple(self._pairs(text, replacements))
 
@@ -60,7 +60,7 @@ class Speech:
 
     def _plain(self, text: str) -> str:
         """Text that no rule has a word for; the space at its ends stays, as a replacement may stand beside it."""
-        said = drop_unspeakable(spoken(text, tags=self.tags), self.language)
+        said = plain(text, self.language, self.tags)
         return f"{' ' * text.startswith(' ')}{said}{' ' * text.endswith(' ')}"
 
 

@@ -7,7 +7,7 @@ trigger is there, so that plain prose costs one search for each family.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -35,12 +35,14 @@ class Family(NamedTuple):
 
 def replacements_of(text: str, families: Iterable[Family], taken: Iterable[Replacement] = ()) -> list[Replacement]:
     """What is said otherwise, in the order of the text. What is `taken` already, by a lexicon, stays as it is."""
-    replacements = list(taken)
+    replacements = sorted(taken)
     for family in families:
         if family.trigger.search(text):
             for rule in family.rules:
-                replacements += _free(_matches(rule, text), replacements)
-    return sorted(replacements)
+                free = list(_free(_matches(rule, text), replacements))
+                if free:
+                    replacements = sorted(replacements + free)
+    return replacements
 
 
 def _matches(rule: Rule, text: str) -> Iterator[Replacement]:
@@ -50,6 +52,11 @@ def _matches(rule: Rule, text: str) -> Iterator[Replacement]:
             yield Replacement(match.start(), match.end(), spoken)
 
 
-def _free(new: Iterable[Replacement], taken: list[Replacement]) -> list[Replacement]:
-    """Those of `new` that touch nothing that is taken."""
-    return [one for one in new if not any(one.start < other.end and other.start < one.end for other in taken)]
+def _free(new: Iterable[Replacement], taken: Sequence[Replacement]) -> Iterator[Replacement]:
+    """Those of `new` that touch nothing that is taken; both in the order of the text."""
+    index = 0
+    for replacement in new:
+        while index < len(taken) and taken[index].end <= replacement.start:
+            index += 1
+        if index == len(taken) or replacement.end <= taken[index].start:
+            yield replacement

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 
+from pipeline.source.spoken.folding import fold, narrow
+
 
 def _set(names: str) -> frozenset[str]:
     return frozenset(names.split())
@@ -76,44 +78,25 @@ _STARTERS = _set(
 )
 _INITIALISM = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 
-_FOLDED = {
-    **dict.fromkeys("“”„‟«»″❝❞＂", '"'),
-    **dict.fromkeys("‘’‚‛‹›′❛❜＇ʼ", "'"),
-    **dict.fromkeys("‐‑‒–−﹣－", "-"),
-    **dict.fromkeys("—―", " - "),
-    "…": "...",
-    "⋯": "...",
-}
-_UNSAID_BLOCKS = (  # arrows, technical, boxes, dingbats, braille, more arrows, selectors, pictographs
-    (0x2190, 0x21FF),
-    (0x2300, 0x245F),
-    (0x2500, 0x27BF),
-    (0x2800, 0x297F),
-    (0x2B00, 0x2BFF),
-    (0xFE00, 0xFE0F),
-    (0x1F000, 0x1FAFF),
-    (0xE0000, 0xE0FFF),
-)
+_NOT_AS_IT_STANDS = re.compile(r"[^ -~]|[(\[\]{}`/\\]|--|  ")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9 .,;:!?'\"-]|--")
 
 
-class _Folding(dict[int, str]):
-    """A `str.translate` table that works each character out once."""
-
-    def __missing__(self, code: int) -> str:
-        char = chr(code)
-        self[code] = replacement = _FOLDED.get(char, char)
-        if char.isspace():
-            self[code] = replacement = " "
-        elif (
-            unicodedata.category(char)[0] == "C"  # control, zero-width, surrogate, private, unassigned
-            or char == "\u20e3"
-            or any(low <= code <= high for low, high in _UNSAID_BLOCKS)
-        ):
-            self[code] = replacement = ""
-        return replacement
+def is_plain(text: str) -> bool:
+    """Whether the text is of ASCII letters, digits and plain punctuation, and is said as it stands in any language."""
+    return _NOT_PLAIN.search(text) is None
 
 
-_FOLDING = _Folding()
+@lru_cache(maxsize=1 << 16)
+def plain(display: str, language: str, tags: bool) -> str:
+    """What an engine is given for text that no rule has a word for: `spoken`, of letters that the language has."""
+    text = drop_unspeakable(spoken(display, tags=tags), language)
+    return narrow(text) if base_language(language) == "en" else text
+
+
+def base_language(language: str) -> str:
+    """ "en" of "en-GB" and "en_US"."""
+    return language.replace("_", "-").partition("-")[0].lower()
 
 
 def spoken(display: str, *, tags: bool) -> str:
@@ -123,14 +106,14 @@ def spoken(display: str, *, tags: bool) -> str:
     the whole gives, so chunks can be cut before or after. That is why punctuation that stood against a
     dropped tag goes with it instead of moving to the word before.
     """
-    if display.isascii() and display.isprintable() and "(" not in display and "  " not in display:
+    if _NOT_AS_IT_STANDS.search(display) is None:
         return display.strip(" ")
-    if "(" in display and _TAG.search(display):
-        if tags:
-            display = _TAG.sub(lambda match: match[0].lower(), display)
-        else:
-            display = " ".join(part for word in words(display) for part in _without_tags(word))
-    return " ".join(unicodedata.normalize("NFC", display.translate(_FOLDING)).split())
+    if "(" not in display:
+        return fold(display)
+    folded = (fold(word) for word in words(display))  # which may make a tag, of "(laughſ)" for example
+    if tags:
+        return " ".join(_TAG.sub(lambda match: match[0].lower(), word) for word in folded if word)
+    return " ".join(part.strip() for word in folded for part in _without_tags(word) if part.strip())
 
 
 def _without_tags(word: str) -> list[str]:
@@ -331,8 +314,7 @@ def _script(char: str) -> str:
 
 
 def _scripts(language: str) -> frozenset[str]:
-    base = language.replace("_", "-").partition("-")[0].lower()
-    return SCRIPT_OF_LANGUAGE.get(base, frozenset()) | {"LATIN"}
+    return SCRIPT_OF_LANGUAGE.get(base_language(language), frozenset()) | {"LATIN"}
 
 
 def unspeakable(spoken: str, language: str) -> str:
