@@ -71,6 +71,12 @@ _TITLES = _set(
 )
 _BEFORE_NUMBERS = _set("no nos nr fig figs vol pp p ch art sec op eq")
 _MAYBE_ENDS = _set("etc inc ltd co corp jr sr al a.m p.m ave blvd dept est")
+_SHORT_DATES = _set("Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun")
+_GERMAN_MONTHS = _set("Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember")
+_AFTER_CLOCKS = _set(
+    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august"
+    " september october november december eastern pacific central mountain gmt est edt pst pdt cst cdt utc et pt bst"
+)
 _STARTERS = _set(
     "a an and as at but by for he her here his how i if in it its my no not now of on once one or our she"
     " so some that the their then there these they this those to we well what when where who why with yes yet"
@@ -184,10 +190,25 @@ def _sentence_stops(parts: list[str]) -> list[int]:
         while after < len(parts) and _clings(parts[after]):
             stop = stop if parts[after].strip(".") else "..."  # "Wait . . . what"
             after += 1
-        if after < len(parts) and _ends(stop, parts[after], first=index == start):
+        if after < len(parts) and _ends(
+            stop, parts[after], first=index == start, before=parts[index - 1] if index > start else ""
+        ):
             stops.append(after)
             start = after
     return stops
+
+
+def ends_sentence(text: str, stop: int) -> bool:
+    """Whether the stop right before offset `stop`, that of an abbreviation, ends a sentence of its own accord."""
+    word_end = stop
+    while word_end < len(text) and not text[word_end].isspace():
+        if text[word_end] not in _CLOSERS:
+            return False  # another sign takes over: "etc.,"
+        word_end += 1
+    start = text.rfind(" ", 0, stop) + 1
+    before = text.rfind(" ", 0, max(start - 1, 0)) + 1
+    following = next((word for word in _PLAIN_WORD.findall(text[word_end : word_end + 80]) if not _clings(word)), "")
+    return not following or _ends(text[start:word_end], following, first=False, before=text[before : max(start - 1, 0)])
 
 
 def _clings(word: str) -> bool:
@@ -199,8 +220,8 @@ def _stopped(word: str) -> bool:
     return bool(core) and core[-1] in _STOPS
 
 
-def _ends(word: str, after: str, *, first: bool) -> bool:
-    """Whether the stop at the end of `word` ends a sentence when the word `after` follows."""
+def _ends(word: str, after: str, *, first: bool, before: str) -> bool:
+    """Whether the stop at the end of `word` ends a sentence when it stands between `before` and `after`."""
     core = word.rstrip(_CLOSERS)
     begin = _SPEECH.search(after)
     goes_on = begin is not None and begin[0].islower()
@@ -212,20 +233,32 @@ def _ends(word: str, after: str, *, first: bool) -> bool:
     if len(stem) > 24:
         return True
     if stem.isdigit():
-        return not first  # "3. The third point" is a numbered point
+        # "3. The third point" is a numbered point, and "3. Juni" a date.
+        return not first and not (len(stem) < 3 and (goes_on or after.strip(_CLOSERS + ".,;:") in _GERMAN_MONTHS))
+    if stem == "St" and before[:1].isupper() and _starts(after) and not goes_on:  # "on Main St. She"
+        return True
     return _ends_after_abbreviation(stem, after, begin[0] if begin else "", goes_on=goes_on)
+
+
+def _starts(word: str) -> bool:
+    """Whether this is a word that often begins a sentence and seldom a name."""
+    opening_word = re.match(r"[^\W\d_]+", word.lstrip(_OPENERS))
+    return opening_word is not None and opening_word[0].lower() in _STARTERS
 
 
 def _ends_after_abbreviation(stem: str, after: str, begin: str, *, goes_on: bool) -> bool:
     lowered = stem.lower()
-    opening_word = re.match(r"[^\W\d_]+", after.lstrip(_OPENERS))
-    starts = opening_word is not None and opening_word[0].lower() in _STARTERS
+    starts = _starts(after)
     if lowered in _TITLES:
         return False
     if lowered in _BEFORE_NUMBERS:
         return not begin.isdigit()
-    if lowered in _MAYBE_ENDS:
+    if lowered in ("a.m", "p.m") and after.strip(_CLOSERS + ".,;:").lower() in _AFTER_CLOCKS:
+        return False
+    if lowered in _MAYBE_ENDS or stem in _SHORT_DATES:
         return not goes_on and not begin.isdigit()
+    if lowered == "ph.d":
+        return starts and not goes_on
     if stem == "I":
         return len(after.rstrip(_CLOSERS)) != 2 or not after.rstrip(_CLOSERS).endswith(".")
     if _INITIALISM.fullmatch(stem):  # U.S., J. R. R.: only a word that seldom is a name begins a sentence
