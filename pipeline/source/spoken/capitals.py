@@ -25,7 +25,7 @@ _CAPITALS = re.compile(
     rf"(?:['’](?P<suffix>S|T|RE|LL|VE|D|M|s)|(?P<plural>s))?(?![^\W_])(?![.&][^\W_])"
 )
 _SHORT_WORDS = _set("AM AN AS AT BE BY DO GO HE HI IF IN IS IT ME MY NO OF OH ON OR SO TO UP US WE")
-_LETTERS_WHEN_ALONE = _set("AM ARM HI IT LED OR PA SAT US WHO")
+_LETTERS_WHEN_ALONE = _set("AM ARM AT HI IT LED OR PA SAT US WHO")
 _COMMON = 3000  # a word of three letters that stands less often in the list is no word, or rather an initialism
 _TITLES = {"DR": "Doctor", "MR": "Mister", "MRS": "Missus"}
 
@@ -87,7 +87,7 @@ def _is_surely_word(word: str) -> bool:
 def _is_word(letters: str) -> bool:
     if len(letters) == 2:
         return letters in _SHORT_WORDS
-    if letters in ("AIDS", "ASAP"):
+    if letters in ("AIDS", "AKA", "ASAP"):
         return False
     return word_counts("en").get(letters.lower(), 0) >= (_COMMON if len(letters) == 3 else 1)
 

@@ -40,6 +40,8 @@ _TABLES = {
     ),
 }
 
+_TITLES = frozenset("Dr. Dra. Prof. Hr. Fr. St. M. MM. Sr. Sra. Srta. Sig. Dott. Ing. Avv.".split())  # a name follows
+
 
 def phrases(language: str) -> tuple[Family, ...]:
     """The family of a language's abbreviations; () where it has no table."""
@@ -52,7 +54,7 @@ def _family(table: str) -> Family:
     pattern = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, longest_first))})(?!(?<=\w)\w|\.\w)")
 
     def say(match: re.Match[str]) -> str:
-        ends = match[0].endswith(".") and ends_sentence(match.string, match.end())
+        ends = match[0].endswith(".") and match[0] not in _TITLES and ends_sentence(match.string, match.end())
         return words[match[0]] + "." * ends
 
     return Family(pattern, (Rule(pattern, say),))

@@ -153,7 +153,7 @@ def _rest(rest: str | None) -> str:
 
 def _after_name(match: re.Match[str]) -> str | None:
     """Rocky II is two, and the second and third of a family are told by a first name: "John Rockefeller III"."""
-    name, numeral = match.groups()
+    name, numeral = match[1].replace("’", "'"), match[2]
     value = roman_value(numeral)
     first_name = _FIRST_NAME.search(match.string[max(0, match.start() - 40) : match.start()])
     if not value or numeral in ("XX", "XXX") or (numeral == "V" and not first_name):

@@ -67,7 +67,7 @@ _CLAUSE_ENDS = frozenset(",;:—–،؛、，；：")
 
 _TITLES = _set(
     "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt"
-    " ft vs e.g i.e cf viz approx ca"
+    " adm cpl pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e cf viz approx ca"
 )
 _BEFORE_NUMBERS = _set("no nos nr fig figs vol pp p ch art sec op eq")
 _MAYBE_ENDS = _set("etc inc ltd co corp jr sr al a.m p.m ave blvd dept est")
@@ -208,6 +208,9 @@ def ends_sentence(text: str, stop: int) -> bool:
     start = text.rfind(" ", 0, stop) + 1
     before = text.rfind(" ", 0, max(start - 1, 0)) + 1
     following = next((word for word in _PLAIN_WORD.findall(text[word_end : word_end + 80]) if not _clings(word)), "")
+    begin = _SPEECH.search(following)
+    if begin is not None and begin[0].islower():
+        return False
     return not following or _ends(text[start:word_end], following, first=False, before=text[before : max(start - 1, 0)])
 
 
@@ -257,7 +260,7 @@ def _ends_after_abbreviation(stem: str, after: str, begin: str, *, goes_on: bool
         return False
     if lowered in _MAYBE_ENDS or stem in _SHORT_DATES:
         return not goes_on and not begin.isdigit()
-    if lowered == "ph.d":
+    if lowered in ("ph.d", "bros", "esq", "assn", "univ"):
         return starts and not goes_on
     if stem == "I":
         return len(after.rstrip(_CLOSERS)) != 2 or not after.rstrip(_CLOSERS).endswith(".")

@@ -11,6 +11,7 @@ import re
 from pipeline.source.spoken.initialisms import said_initialism
 from pipeline.source.spoken.numerals import digit_words
 from pipeline.source.spoken.rules import Family, Rule
+from pipeline.source.spoken.text import plain
 
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _HOST = rf"(?:{_LABEL}\.)+[^\W\d_]{{2,24}}"
@@ -103,7 +104,7 @@ def _program(match: re.Match[str]) -> str | None:
 
 def _words(name: str) -> str:
     """The words of an identifier: "MeToo", "john_doe99"."""
-    return " ".join(_word(part) for word in re.split(r"[\W_]+", name) for part in _CAMEL.split(word) if part)
+    return " ".join(_word(part) for word in re.split(r"[\W_]+", name) for part in _CAMEL.split(word) if part).strip()
 
 
 def _read(text: str) -> str:
@@ -116,10 +117,12 @@ def _read(text: str) -> str:
 def _word(part: str) -> str:
     """Letters without a vowel and those of two or three in capitals are spelt, and digits are said one by one."""
     pieces = re.findall(r"\d+|\D+", part)
-    return " ".join(digit_words(piece) if piece.isdigit() else _letters(piece) for piece in pieces)
+    return " ".join(digit_words(piece) if piece.isascii() and piece.isdigit() else _letters(piece) for piece in pieces)
 
 
 def _letters(piece: str) -> str:
+    if not piece.isascii():
+        return plain(piece, "en", False)
     if piece.isupper():
         return said_initialism(piece) if len(piece) > 1 else piece
     spelt = piece.islower() and (piece in _SPELT or (1 < len(piece) <= 4 and not re.search(r"[aeiouy]", piece)))

@@ -1,0 +1,23 @@
+"""Tables of what is displayed and what is said for it, and the English that reads them: all families of words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.source.spoken.abbreviations import abbreviations
+from pipeline.source.spoken.capitals import capitals
+from pipeline.source.spoken.pairs import Speech
+from pipeline.source.spoken.romans import romans
+from pipeline.source.spoken.symbols import symbols
+from pipeline.source.spoken.web import web
+
+CASES = Path(__file__).parents[1] / "source" / "spoken" / "cases"
+WORDS = (*web(), *romans(), *abbreviations("en"), *capitals(), *symbols())
+ENGLISH = Speech("en", tags=True, families=WORDS)
+
+
+def cases(name: str) -> list[tuple[str, str]]:
+    """The rows of a table: display, TAB, spoken; lines that begin with "# " are its sections."""
+    lines = (CASES / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if "\t" in line]
+    return [(display, spoken) for display, spoken in rows]
