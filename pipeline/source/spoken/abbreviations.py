@@ -184,10 +184,20 @@ def _initial(match: re.Match[str]) -> str | None:
     return None if ends_sentence(match.string, match.end()) else match[1]
 
 
+def _trigger() -> re.Pattern[str]:
+    """A stop after one of the words or after a letter alone; the stop is looked for first, which is quick."""
+    by_length: dict[int, list[str]] = {}
+    for short in [*_WORDS, *_DATES]:
+        by_length.setdefault(len(short), []).append(short)
+    by_length[1] = ["[A-Za-z]"]
+    behind = (r"(?<=\b(?:" + "|".join(words) + r")\.)" for words in by_length.values())
+    return re.compile(r"\.(?:" + "|".join(behind) + ")")
+
+
 _SIMPLE: Callable[[re.Match[str]], str | None] = lambda match: _SLASHED[match[0].lower()]  # noqa: E731
 _ENGLISH = (
     Family(
-        re.compile(r"[A-Za-z]\.(?! ?[.!?])"),
+        _trigger(),
         (
             Rule(
                 re.compile(r"\b(?:Ph\. ?D|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?"),

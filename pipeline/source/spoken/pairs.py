@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 from pipeline.source.spoken.rules import Family, Replacement, replacements_of
@@ -38,7 +39,7 @@ class Speech:
         """The pairs of a turn's display text."""
         replacements = replacements_of(text, self.families)
         if not replacements and is_plain(text):
-            return tuple(Pair(start, end, text[start:end]) for start, end in word_spans(text))
+            return _plain_pairs(text)
         return tuple(self._pairs(text, replacements))
 
     def _pairs(self, text: str, replacements: Sequence[Replacement]) -> Iterator[Pair]:
@@ -47,6 +48,9 @@ class Speech:
         replacement = next(rest, None)
         spans = iter(word_spans(text))
         for start, end in spans:
+            if replacement is None or end <= replacement.start:
+                yield Pair(start, end, plain(text[start:end], self.language, self.tags))
+                continue
             parts: list[str] = []
             at = start
             while replacement is not None and replacement.start < end:
@@ -62,6 +66,14 @@ class Speech:
         """Text that no rule has a word for; the space at its ends stays, as a replacement may stand beside it."""
         said = plain(text, self.language, self.tags)
         return f"{' ' * text.startswith(' ')}{said}{' ' * text.endswith(' ')}"
+
+
+def _plain_pairs(text: str) -> tuple[Pair, ...]:
+    words = text.split(" ")
+    if "" in words:
+        return tuple(Pair(start, end, text[start:end]) for start, end in word_spans(text))
+    ends = [end - 1 for end in accumulate(len(word) + 1 for word in words)]
+    return tuple(map(Pair, [0, *(end + 1 for end in ends[:-1])], ends, words))
 
 
 def _joined(text: str) -> str:

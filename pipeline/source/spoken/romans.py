@@ -75,6 +75,15 @@ _VERBS = (
     " asked told tell took take gave give made make"
 ).replace("'", "['’]")
 _PRONOUN = re.compile(rf" (?:{'|'.join(_VERBS.split())})\b|['’](?:m|d|ll|ve)\b")
+_SELDOM = (  # before a number
+    "A[mns]d? After Because Before But Can Could Did Do For Had Have How If May Must Not Now Or Perhaps Shall"
+    " Should Since"
+    " So Than That The[ny] Though Until Was Well What When Where Which While Who Why Will Would Yes"
+).replace(" ", "|")
+_TRIGGER = re.compile(
+    rf"\b[IVXLCM]{{2}}|\b(?!(?:{_SELDOM})\b)[A-Z][^\W\d_]+\.? [IVX]\b|\b[ivxlc]{{2,7}}\b"
+    r"|\b[a-z]+\.? [IVXivx](?:[.,;:)–-]|$)"
+)
 _NO_RULERS = frozenset({("MALCOLM", "X")})
 _WORKS = frozenset("APOLLO SATURN WAR".split())
 
@@ -83,9 +92,7 @@ def romans() -> tuple[Family, ...]:
     """The families of English Roman numerals."""
     return (
         Family(
-            re.compile(
-                r"\b[IVXLCM]{2}|\b[A-Z][^\W\d_]+\.? [IVX]\b|\b[ivxlc]{2,7}\b|\b[a-z]+\.? [IVXivx](?:[.,;:)–-]|$)"
-            ),
+            _TRIGGER,
             (
                 Rule(_RULER, _ruler),
                 Rule(_PART, _part),
