@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pipeline.source.spoken.context import is_name, word_after, word_before
+from pipeline.source.spoken.context import behind, is_name, word_after, word_before
 from pipeline.source.spoken.initialisms import said_initialism
 from pipeline.source.spoken.phrases import phrases
 from pipeline.source.spoken.rules import Family, Rule
@@ -124,8 +124,6 @@ def _word(match: re.Match[str]) -> str | None:
         said = "estimated"
     if short in ("St", "Dr"):
         said = _saint_or_street(short, before, after, said)
-    if short == "Co" and text[: match.start()].endswith("& "):
-        said = "Company"
     return _ending(match, said)
 
 
@@ -173,48 +171,35 @@ def _initials(match: re.Match[str]) -> str | None:
 def _initial(match: re.Match[str]) -> str | None:
     """The stop of "F. Scott" and "John F. Kennedy" goes; that of "plan B. Then" stays."""
     before = word_before(match.string, match.start())
-    begins = not match.string[: match.start()].strip(" \"'“‘(")
-    names = re.match(r" [A-Z][a-z]+ [A-Z][a-z]", match.string[match.end() : match.end() + _LONG_NAME])
-    if (
-        not begins
-        and not names
-        and (not is_name(before) or match.string[: match.start()].rstrip().endswith((".", "!", "?")))
-    ):
+    text, start, end = match.string, match.start(), match.end()
+    begins = start < 3 and not text[:start].strip(" \"'“‘(")
+    names = re.match(r" [A-Z][a-z]+ [A-Z][a-z]", text[end : end + _LONG_NAME])
+    if not begins and not names and not is_name(before):
         return None
     return None if ends_sentence(match.string, match.end()) else match[1]
-
-
-def _trigger() -> re.Pattern[str]:
-    """A stop after one of the words or after a letter alone; the stop is looked for first, which is quick."""
-    by_length: dict[int, list[str]] = {}
-    for short in [*_WORDS, *_DATES]:
-        by_length.setdefault(len(short), []).append(short)
-    by_length[1] = ["[A-Za-z]"]
-    behind = (r"(?<=\b(?:" + "|".join(words) + r")\.)" for words in by_length.values())
-    return re.compile(r"\.(?:" + "|".join(behind) + ")")
 
 
 _SIMPLE: Callable[[re.Match[str]], str | None] = lambda match: _SLASHED[match[0].lower()]  # noqa: E731
 _ENGLISH = (
     Family(
-        _trigger(),
+        behind(r"\.", [*_WORDS, *_DATES, *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
         (
             Rule(
                 re.compile(r"\b(?:Ph\. ?D|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?"),
                 lambda match: _ending(match, _DEGREES[match[0].rstrip(".")]),
             ),
-            Rule(re.compile(r"(?<![\w.])[A-Z]\.(?: [A-Z]\.)+(?= [A-Z][a-z])"), _initials),
-            Rule(re.compile(r"(?<![\w.@/-])[A-Za-z](?:\. ?[A-Za-z](?![^\W_]))+(?:\.|(?![\w.]))"), _dotted),
+            Rule(re.compile(r"(?<![\w.])[A-Z]\.(?: [A-Z]\.){1,6}(?= [A-Z][a-z])"), _initials),
+            Rule(re.compile(r"(?<![\w.@/-])[A-Za-z](?:\. ?[A-Za-z](?![^\W_])){1,8}(?:\.|(?![\w.]))"), _dotted),
             Rule(re.compile(r"(?<![\w.@/-])([A-Za-z]{1,7}+)\.(?!\w)"), _word),
             Rule(re.compile(r"(?<![\w.])([B-HJ-Z])\.(?= [A-Z][a-z])"), _initial),
         ),
     ),
     Family(
-        re.compile(r"\b(?:M[rt]|Dr|vs|Prof|St|Messrs|Mme|Mlle|[JS]r|Ltd|Inc)"),
+        re.compile(r"(?:[MDJS][rt]s?|vs|Prof|Messrs|Mme|Mlle|Ltd|Inc)\b"),
         (Rule(re.compile(rf"\b({'|'.join(sorted(_NEED_NO_STOP))})\b(?!\.)"), _bare),),
     ),
     Family(
-        re.compile(r"[wcbn]/", re.IGNORECASE),
+        re.compile(r"/(?<=[wcbn]/)", re.IGNORECASE),
         (
             Rule(
                 re.compile(r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)", re.IGNORECASE),

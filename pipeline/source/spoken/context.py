@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _REACH = 48  # characters; a longer word is no clue
 _LAST_WORD = re.compile(r"([^\W_](?:\S*[^\W_])?)[^\w.!?…]*$")
@@ -32,3 +33,16 @@ def starts_sentence(text: str, start: int) -> bool:
 def is_name(word: str) -> bool:
     """Whether the word begins with a capital and goes on in lower case."""
     return word[:1].isupper() and word[1:2].islower()
+
+
+def behind(sign: str, words: Iterable[str], sign_behind: str) -> re.Pattern[str]:
+    """A pattern that finds the sign where one of the words stands before it.
+
+    The sign comes first, as looking for it is quick where trying a hundred words at each place is not; behind it words
+    of one length are tried together. `sign_behind` is the sign as it stands there, of one length.
+    """
+    by_length: dict[int, set[str]] = {}
+    for word in words:
+        by_length.setdefault(len(word), set()).add(re.escape(word))
+    tails = (rf"(?<=\b(?:{'|'.join(sorted(group))}){sign_behind})" for group in by_length.values())
+    return re.compile(f"{sign}(?:{'|'.join(tails)})")

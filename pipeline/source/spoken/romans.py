@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from pipeline.source.spoken.context import behind
 from pipeline.source.spoken.numerals import number_words, roman_value
 from pipeline.source.spoken.rules import Family, Rule
 
@@ -38,17 +39,15 @@ _SHORT_NOUNS = {
     "vv": "verses",
 }  # fmt: skip
 _NOUNS = (
-    "acts? appendix annex apollo articles? books? cantos? chapters? class division elegy episodes? factor figures?"
-    " grade"
-    " group lessons? letters? levels? mark nos? numbers? odes? olympiad parts? phases? plates? psalms? round"
-    " saturn scenes?"
-    " schedule seasons? sections? series sonnets? stages? stanzas? steps? tables? title tomes? type units? verses?"
-    " volumes?"
-    " vols? war chap ch sc fig bk pt art sec pp? vv"
+    "act appendix annex apollo article book canto chapter class division elegy episode factor figure grade group"
+    " lesson"
+    " letter level mark number ode olympiad part phase plate psalm round saturn scene schedule season section"
+    " series sonnet"
+    " stage stanza step table title tome type unit verse volume war"
 ).split()
 _ROMAN = r"(?:[IVXLC]+|[ivxlc]+)"
 _ANY_NAME = "|".join(_NAMES + [name.upper() for name in _NAMES])
-_ANY_NOUN = "|".join(_NOUNS)
+_ANY_NOUN = "|".join([*(f"{noun}s?" for noun in _NOUNS), *_SHORT_NOUNS])
 
 _PART = re.compile(
     rf"\b((?i:{_ANY_NOUN}))(\.?) ({_ROMAN})((?:, {_ROMAN}(?!\w))*,? (?:and|or|to|&|through) {_ROMAN}|[-–]{_ROMAN})?"
@@ -75,15 +74,13 @@ _VERBS = (
     " asked told tell took take gave give made make"
 ).replace("'", "['’]")
 _PRONOUN = re.compile(rf" (?:{'|'.join(_VERBS.split())})\b|['’](?:m|d|ll|ve)\b")
-_SELDOM = (  # before a number
-    "A[mns]d? After Because Before But Can Could Did Do For Had Have How If May Must Not Now Or Perhaps Shall"
-    " Should Since"
-    " So Than That The[ny] Though Until Was Well What When Where Which While Who Why Will Would Yes"
-).replace(" ", "|")
-_TRIGGER = re.compile(
-    rf"\b[IVXLCM]{{2}}|\b(?!(?:{_SELDOM})\b)[A-Z][^\W\d_]+\.? [IVX]\b|\b[ivxlc]{{2,7}}\b"
-    r"|\b[a-z]+\.? [IVXivx](?:[.,;:)–-]|$)"
+_BEFORE_SINGLE = [*_NOUNS, *(f"{noun}s" for noun in _NOUNS), *(f"{short}." for short in _SHORT_NOUNS)]
+_SINGLE = behind(
+    " [IVXivx]",
+    [*_ANY_NAME.split("|"), *(case(noun) for noun in _BEFORE_SINGLE for case in (str.lower, str.title, str.upper))],
+    " [IVXivx]",
 )
+_NO_VERB = re.compile(r"[.,;:)!?]|$| of\b")
 _NO_RULERS = frozenset({("MALCOLM", "X")})
 _WORKS = frozenset("APOLLO SATURN WAR".split())
 
@@ -92,7 +89,7 @@ def romans() -> tuple[Family, ...]:
     """The families of English Roman numerals."""
     return (
         Family(
-            _TRIGGER,
+            re.compile("[IVXLCM]{2}"),
             (
                 Rule(_RULER, _ruler),
                 Rule(_PART, _part),
@@ -101,6 +98,8 @@ def romans() -> tuple[Family, ...]:
                 Rule(_YEAR, _year),
             ),
         ),
+        Family(re.compile(r" [ivxlc]{2,7}(?!\w)"), (Rule(_PART, _part),)),
+        Family(_SINGLE, (Rule(_RULER, _ruler), Rule(_PART, _part))),
         Family(re.compile(r"[ivx]\)"), (Rule(_LISTED, _listed),)),
     )
 
@@ -125,10 +124,10 @@ def _ruler(match: re.Match[str]) -> str | None:
 def _part(match: re.Match[str]) -> str | None:
     noun, dot, first, rest = match.groups()
     short = _SHORT_NOUNS.get(noun.lower())
-    if _is_pronoun(match, first) or (dot and not short) or (short and not dot and noun.lower() in _SHORT_NOUNS):
+    if _is_pronoun(match, first) or bool(dot) != bool(short):
         return None
     lower = noun[0].islower()
-    if lower and first == "I" and not rest and not re.match(r"(?:[.,;:)!?]|$| of\b)", match.string[match.end() :]):
+    if lower and first == "I" and not rest and not _NO_VERB.match(match.string, match.end()):
         return None  # "the part I liked"
     if (first.islower() and len(first) == 1 and first not in "ivx") or first.upper() in ("C", "L", "CC", "CL"):
         return None

@@ -49,7 +49,8 @@ def _sign(words: str) -> Callable[[re.Match[str]], str]:
 
 def _apart(match: re.Match[str], words: str) -> str:
     """With spaces where a word or a sign that may be one touches it."""
-    before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    text, start, end = match.string, match.start(), match.end()
+    before, after = text[max(0, start - 1) : start], text[end : end + 1]
     return f"{' ' * (before not in _TOUCH_BEFORE)}{words}{' ' * (after not in _TOUCH_AFTER)}"
 
 

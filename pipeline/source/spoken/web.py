@@ -51,10 +51,10 @@ def web() -> tuple[Family, ...]:
     """The families of English for what is written for machines."""
     return (
         Family(
-            re.compile(r"\w@\w|://|www\.", re.IGNORECASE),
+            re.compile(r"@\w|://|www\.", re.IGNORECASE),
             (Rule(_MAIL, _mail), Rule(_URL, _url)),
         ),
-        Family(re.compile(r"\w\.[^\W_]"), (Rule(_DOMAIN, _domain), Rule(_FILE_NAME, lambda match: _read(match[0])))),
+        Family(re.compile(r"\.[^\W_]"), (Rule(_DOMAIN, _domain), Rule(_FILE_NAME, lambda match: _read(match[0])))),
         Family(re.compile(r"@\w"), (Rule(_HANDLE, lambda match: f"at {_words(match[1])}"),)),
         Family(re.compile(r"#|\+\+|\.NET"), (Rule(_PROGRAM, _program), Rule(_HASHTAG, _hashtag))),
         Family(re.compile(r"[/\\]"), (Rule(_PATH, _path),)),
