@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.source.spoken.abbreviations import abbreviations
-from pipeline.source.spoken.capitals import capitals
 from pipeline.source.spoken.pairs import Speech
-from pipeline.source.spoken.romans import romans
-from pipeline.source.spoken.symbols import symbols
-from pipeline.source.spoken.web import web
+from pipeline.source.spoken.words.abbreviations import abbreviations
+from pipeline.source.spoken.words.capitals import capitals
+from pipeline.source.spoken.words.romans import romans
+from pipeline.source.spoken.words.symbols import symbols
+from pipeline.source.spoken.words.web import web
 
 CASES = Path(__file__).parents[1] / "source" / "spoken" / "cases"
 WORDS = (*web(), *romans(), *abbreviations("en"), *capitals(), *symbols())

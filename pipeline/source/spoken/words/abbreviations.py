@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pipeline.source.spoken.context import behind, is_name, word_after, word_before
-from pipeline.source.spoken.initialisms import said_initialism
-from pipeline.source.spoken.phrases import phrases
 from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.text import base_language, ends_sentence
+from pipeline.source.spoken.words.context import behind, is_name, word_after, word_before
+from pipeline.source.spoken.words.initialisms import said_initialism
+from pipeline.source.spoken.words.phrases import phrases
 
 
 def _set(names: str) -> frozenset[str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from pipeline.source.spoken.context import behind
-from pipeline.source.spoken.numerals import number_words, roman_value
 from pipeline.source.spoken.rules import Family, Rule
+from pipeline.source.spoken.words.context import behind
+from pipeline.source.spoken.words.numerals import number_words, roman_value
 
 _NAMES = (
     "Abbas Abdul Abdullah Adrian Afonso Ahmed Albert Alexander Alexios Alexis Alfonso Amadeus Amenhotep Anastasius"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from pipeline.source.spoken.initialisms import said_initialism
-from pipeline.source.spoken.numerals import digit_words
 from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.text import plain
+from pipeline.source.spoken.words.initialisms import said_initialism
+from pipeline.source.spoken.words.numerals import digit_words
 
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _HOST = rf"(?:{_LABEL}\.)+[^\W\d_]{{2,24}}"

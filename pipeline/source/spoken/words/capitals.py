@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from pipeline.source.spoken.context import starts_sentence, word_after, word_before
-from pipeline.source.spoken.initialisms import as_word, said_initialism
 from pipeline.source.spoken.rules import Family, Rule
+from pipeline.source.spoken.words.context import starts_sentence, word_after, word_before
+from pipeline.source.spoken.words.initialisms import as_word, said_initialism
 from pipeline.source.wordlists import word_counts
 
 

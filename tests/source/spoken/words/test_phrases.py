@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.source.spoken.abbreviations import abbreviations
 from pipeline.source.spoken.pairs import Speech, said
+from pipeline.source.spoken.words.abbreviations import abbreviations
 
 
 @pytest.mark.parametrize(
