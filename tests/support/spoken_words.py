@@ -5,15 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.source.spoken.pairs import Speech
-from pipeline.source.spoken.words.abbreviations import abbreviations
-from pipeline.source.spoken.words.capitals import capitals
-from pipeline.source.spoken.words.romans import romans
-from pipeline.source.spoken.words.symbols import symbols
-from pipeline.source.spoken.words.web import web
+from pipeline.source.spoken.words.families import word_families
 
 CASES = Path(__file__).parents[1] / "source" / "spoken" / "cases"
-WORDS = (*web(), *romans(), *abbreviations("en"), *capitals(), *symbols())
-ENGLISH = Speech("en", tags=True, families=WORDS)
+ENGLISH = Speech("en", tags=True, families=sum(word_families("en"), ()))
 
 
 def cases(name: str) -> list[tuple[str, str]]:

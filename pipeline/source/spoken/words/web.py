@@ -33,8 +33,8 @@ _DOMAIN = re.compile(
     rf"{_BEFORE}(?:{_LABEL}\.)+(?:{_TOP})(?![\w@]|\.[^\W_])(?:/[\w./~%-]*(?:\?[^\s\"”]*)?)?", re.IGNORECASE
 )
 _FILE_NAME = re.compile(rf"{_BEFORE}\w[\w-]*(?:\.[\w-]+)*\.(?:{_FILE})(?![\w/\\])(?!\.\w)")
-_HANDLE = re.compile(r"(?<![\w@./])@([A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9_])?)")
-_HASHTAG = re.compile(r"(?<![\w&#/])#(\w*[^\W\d_]\w*)")
+_HANDLE = re.compile(r"(?<![\w@./])@([A-Za-z_](?:[\w.-]*[A-Za-z0-9_])?)")
+_HASHTAG = re.compile(r"(?<![\w&#/])#([^\W\d]\w*)")
 _PATH = re.compile(
     r"(?<![\w./\\~])(?:~|\.{1,2})?(?:/[\w.-]*[\w]){2,}/?(?!\w)|(?<![\w./\\])(?:~|\.{1,2})/[\w./-]*[\w/]|(?<![\w./\\])[A-Za-z]:\\[\w.\\-]*"
 )
