@@ -122,7 +122,7 @@ def _word(part: str) -> str:
 
 def _letters(piece: str) -> str:
     if not piece.isascii():
-        return plain(piece, "en", False)
+        return digit_words(plain(piece, "en", False))
     if piece.isupper():
         return said_initialism(piece) if len(piece) > 1 else piece
     spelt = piece.islower() and (piece in _SPELT or (1 < len(piece) <= 4 and not re.search(r"[aeiouy]", piece)))
