@@ -26,6 +26,7 @@ from pipeline.source.readers import is_script, load_script
 from pipeline.source.readers.epub.book import read_book_cover
 from pipeline.source.script import Script, Turn, name_key, speakers
 from pipeline.source.spoken.pairs import Speech
+from pipeline.source.spoken.scripts import unspeakable
 from pipeline.source.spoken.text import (
     NONVERBAL_TAGS,
     has_speech,
@@ -33,7 +34,6 @@ from pipeline.source.spoken.text import (
     nearest_tag,
     spoken,
     unknown_tags,
-    unspeakable,
 )
 from pipeline.source.voices import Casting, Library, cast_speakers, load_library
 from pipeline.takes.shared import check_shared

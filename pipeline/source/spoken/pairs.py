@@ -13,7 +13,9 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from pipeline.source.spoken.rules import Family, Replacement, replacements_of
-from pipeline.source.spoken.text import is_plain, plain, word_spans
+from pipeline.source.spoken.scripts import plain
+from pipeline.source.spoken.sentences import word_spans
+from pipeline.source.spoken.text import is_plain
 
 
 class Pair(NamedTuple):

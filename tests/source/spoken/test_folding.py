@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from pipeline.source.spoken.folding import fold, narrow
-from pipeline.source.spoken.text import plain
+from pipeline.source.spoken.scripts import plain
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 
 from pipeline.source.spoken.rules import Family, Rule
-from pipeline.source.spoken.text import base_language, ends_sentence
+from pipeline.source.spoken.scripts import base_language
+from pipeline.source.spoken.sentences import ends_sentence
 from pipeline.source.spoken.words.context import behind, is_name, word_after, word_before
 from pipeline.source.spoken.words.initialisms import said_initialism
 from pipeline.source.spoken.words.phrases import phrases

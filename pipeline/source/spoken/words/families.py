@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from pipeline.source.spoken.rules import Family
-from pipeline.source.spoken.text import base_language
+from pipeline.source.spoken.scripts import base_language
 from pipeline.source.spoken.words.abbreviations import abbreviations
 from pipeline.source.spoken.words.capitals import capitals
 from pipeline.source.spoken.words.romans import romans

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from pipeline.source.spoken.rules import Family, Rule
-from pipeline.source.spoken.text import ends_sentence
+from pipeline.source.spoken.sentences import ends_sentence
 
 _TABLES = {
     "de": (

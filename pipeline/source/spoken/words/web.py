@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from pipeline.source.spoken.rules import Family, Rule
-from pipeline.source.spoken.text import plain
+from pipeline.source.spoken.scripts import plain
 from pipeline.source.spoken.words.initialisms import said_initialism
 from pipeline.source.spoken.words.numerals import digit_words
 
