@@ -14,8 +14,9 @@ from typing import Literal, NamedTuple
 from pipeline.source.lexicons import turns_of
 from pipeline.source.script import Script
 from pipeline.source.spoken.lexicon import Lexicon
-from pipeline.source.spoken.text import sentences, tag_spans
-from pipeline.source.wordlists import listed_words
+from pipeline.source.spoken.sentences import sentence_ends
+from pipeline.source.spoken.text import tag_spans
+from pipeline.source.wordlists import word_counts
 
 Doubt = Literal["name", "unknown word", "all caps", "odd number"]
 DOUBTS: tuple[Doubt, ...] = ("name", "unknown word", "all caps", "odd number")
@@ -70,7 +71,7 @@ def misreadings(script: Script, lexicon: Lexicon, language: str) -> list[Misread
 
 
 def _list_of(language: str) -> Mapping[str, int]:
-    return listed_words(language.partition("-")[0].lower())
+    return word_counts(language.partition("-")[0].lower())
 
 
 def _occurrences(script: Script, lexicon: Lexicon) -> Iterator[_Occurrence]:
@@ -94,11 +95,7 @@ def _occurrences(script: Script, lexicon: Lexicon) -> Iterator[_Occurrence]:
 
 
 def _sentence_starts(text: str) -> list[int]:
-    starts, at = [], 0
-    for sentence in sentences(text):
-        starts.append(at)
-        at += len(sentence) + 1
-    return starts
+    return [0, *sentence_ends(text)[:-1]]
 
 
 def _doubt(word: str, all_of: list[_Occurrence], known: Mapping[str, int], counts: Counter[str]) -> Doubt | None:

@@ -25,7 +25,8 @@ from itertools import groupby, pairwise
 from pipeline.engines import Budget
 from pipeline.source.script import Chapter, Turn
 from pipeline.source.spoken.pairs import Pair, Speech, said
-from pipeline.source.spoken.text import clause_ends, has_speech, sentence_ends
+from pipeline.source.spoken.sentences import clause_ends, sentence_ends
+from pipeline.source.spoken.text import has_speech
 
 MAX_SPEAKERS = 2  # Dia knows [S1] and [S2]
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from pipeline.source.ledger import Stretch
-from pipeline.source.wordlists import listed_words
+from pipeline.source.wordlists import word_counts
 
 _CUT_WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]+)([-\u00ad\u2010])[ \t]*\n[ \t]*([^\W\d_]+)")
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
@@ -36,7 +36,7 @@ class Vocabulary:
         return self._language == "en"
 
     def __contains__(self, word: str) -> bool:
-        return word.lower() in self._words or word.lower() in listed_words(self._language)
+        return word.lower() in self._words or word.lower() in word_counts(self._language)
 
     @cached_property
     def _words(self) -> frozenset[str]:

@@ -18,6 +18,7 @@ from pipeline.source.prose.blocks import Block
 from pipeline.source.prose.brackets import ANY_STAMP, STAMP, is_note
 from pipeline.source.prose.inline import ELEMENTS, plain
 from pipeline.source.spoken import text as texts
+from pipeline.source.spoken.sentences import sentence_ends
 
 Form = Literal[
     "bold",
@@ -339,7 +340,7 @@ def may_be_name(name: str) -> bool:
         and (len(words) > 1 or words[0].rstrip(".") not in _TITLES | _SPEECH_VERBS or name == "A")
         and not any(sign in name for sign in '!?;,…"“”*[]/，。；！？、…（')
         and not _CONTRACTION.fullmatch(words[0])
-        and ("." not in name or len(texts.sentences(name)) == 1)  # "Dr. Smith" is a name, "It ended. He said" is not
+        and ("." not in name or len(sentence_ends(name)) == 1)  # "Dr. Smith" is a name, "It ended. He said" is not
     )
 
 

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from pipeline.source.script import name_key
 from pipeline.source.spoken.entries import LexiconEntry, normal
 from pipeline.source.spoken.rules import Replacement
-from pipeline.source.spoken.text import tag_spans, unspeakable
+from pipeline.source.spoken.scripts import unspeakable
+from pipeline.source.spoken.text import tag_spans
 from pipeline.source.voices import NARRATOR
 
 # Scripts that write no spaces between words: each of their signs may begin one.

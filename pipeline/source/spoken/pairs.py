@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 from pipeline.source.spoken.lexicon import ChapterName, Lexicon
 from pipeline.source.spoken.rules import Family, Replacement, replacements_of
-from pipeline.source.spoken.text import drop_unspeakable, has_speech, spoken, word_spans
+from pipeline.source.spoken.scripts import plain
+from pipeline.source.spoken.sentences import word_spans
+from pipeline.source.spoken.text import has_speech, is_plain
 
 
 class Pair(NamedTuple):
@@ -43,8 +46,8 @@ class Speech:
         """The pairs of a turn's display text, which somebody speaks in a chapter of this number (from 1) and title."""
         taken = self.lexicon.replacements(text, speaker, chapter) if self.lexicon else ()
         replacements = replacements_of(text, self.families, taken)
-        if not replacements and text.isascii() and text.isprintable() and "(" not in text:
-            return tuple(Pair(start, end, text[start:end]) for start, end in word_spans(text))
+        if not replacements and is_plain(text):
+            return _plain_pairs(text)
         return tuple(self._pairs(text, replacements))
 
     def _pairs(self, text: str, replacements: Sequence[Replacement]) -> Iterator[Pair]:
@@ -53,6 +56,9 @@ class Speech:
         replacement = next(rest, None)
         spans = iter(word_spans(text))
         for start, end in spans:
+            if replacement is None or end <= replacement.start:
+                yield Pair(start, end, plain(text[start:end], self.language, self.tags))
+                continue
             parts: list[str] = []
             at = start
             while replacement is not None and replacement.start < end:
@@ -67,8 +73,16 @@ class Speech:
 
     def _plain(self, text: str) -> str:
         """Text that no rule has a word for; the space at its ends stays, as a replacement may stand beside it."""
-        said = drop_unspeakable(spoken(text, tags=self.tags), self.language)
+        said = plain(text, self.language, self.tags)
         return f"{' ' * text.startswith(' ')}{said}{' ' * text.endswith(' ')}"
+
+
+def _plain_pairs(text: str) -> tuple[Pair, ...]:
+    words = text.split(" ")
+    if "" in words:
+        return tuple(Pair(start, end, text[start:end]) for start, end in word_spans(text))
+    ends = [end - 1 for end in accumulate(len(word) + 1 for word in words)]
+    return tuple(map(Pair, [0, *(end + 1 for end in ends[:-1])], ends, words))
 
 
 def _joined(text: str) -> str:

@@ -7,7 +7,7 @@ trigger is there, so that plain prose costs one search for each family.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -27,29 +27,54 @@ class Rule(NamedTuple):
 
 
 class Family(NamedTuple):
-    """Rules of one kind, in the order in which they are tried; the first that fits a place has it."""
+    """Rules of one kind, in the order in which they are tried; the first that fits a place has it.
+
+    `reach`: no rule looks further than so many characters from a place of the trigger; None where one may.
+    """
 
     trigger: re.Pattern[str]
     rules: tuple[Rule, ...]
+    reach: int | None = None
 
 
 def replacements_of(text: str, families: Iterable[Family], taken: Iterable[Replacement] = ()) -> list[Replacement]:
     """What is said otherwise, in the order of the text. What is `taken` already, by a lexicon, stays as it is."""
-    replacements = list(taken)
+    replacements = sorted(taken)
     for family in families:
-        if family.trigger.search(text):
+        if windows := _windows(family, text):
             for rule in family.rules:
-                replacements += _free(_matches(rule, text), replacements)
-    return sorted(replacements)
+                free = list(_free(_matches(rule, text, windows), replacements))
+                if free:
+                    replacements = sorted(replacements + free)
+    return replacements
 
 
-def _matches(rule: Rule, text: str) -> Iterator[Replacement]:
-    for match in rule.pattern.finditer(text):
-        spoken = rule.say(match)
-        if spoken is not None:
-            yield Replacement(match.start(), match.end(), spoken)
+def _windows(family: Family, text: str) -> list[tuple[int, int]]:
+    """The parts of a text that a family's rules look at."""
+    if family.reach is None:
+        return [(0, len(text))] if family.trigger.search(text) else []
+    windows: list[tuple[int, int]] = []
+    for match in family.trigger.finditer(text):
+        start, end = max(0, match.start() - family.reach), min(len(text), match.end() + family.reach)
+        if windows and start <= windows[-1][1]:
+            start = windows.pop()[0]
+        windows.append((start, end))
+    return windows
 
 
-def _free(new: Iterable[Replacement], taken: list[Replacement]) -> list[Replacement]:
-    """Those of `new` that touch nothing that is taken."""
-    return [one for one in new if not any(one.start < other.end and other.start < one.end for other in taken)]
+def _matches(rule: Rule, text: str, windows: Iterable[tuple[int, int]]) -> Iterator[Replacement]:
+    for start, end in windows:
+        for match in rule.pattern.finditer(text, start, end):
+            spoken = rule.say(match)
+            if spoken is not None:
+                yield Replacement(match.start(), match.end(), spoken)
+
+
+def _free(new: Iterable[Replacement], taken: Sequence[Replacement]) -> Iterator[Replacement]:
+    """Those of `new` that touch nothing that is taken; both in the order of the text."""
+    index = 0
+    for replacement in new:
+        while index < len(taken) and taken[index].end <= replacement.start:
+            index += 1
+        if index == len(taken) or replacement.end <= taken[index].start:
+            yield replacement

@@ -3,11 +3,13 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.source.spoken.pairs import Speech, said
 from pipeline.source.spoken.rules import Family, Rule
+from tests.support.spoken_words import ENGLISH, cases
 
 NUMBERS = Family(re.compile(r"\d"), (Rule(re.compile(r"\d+(?: million)?"), lambda match: f"many ({len(match[0])})"),))
 SPEECH = Speech("en", families=(NUMBERS,))
@@ -34,3 +36,38 @@ def test_words_that_one_rule_joins_are_one_pair() -> None:
         ("said.", "said."),
     ]
     assert said(pairs) == 'He had "many (10)," she said.'
+
+
+ROWS = [row for name in ("abbreviations", "capitals", "romans", "symbols", "web") for row in cases(name)]
+TOKENS = [word for display, _ in ROWS for word in display.split()]
+ODD = st.lists(
+    st.one_of(st.sampled_from(TOKENS), st.text(max_size=4), st.text("AIXV.&/@#<>~'’s \\-[](+", max_size=5)), max_size=7
+).map(lambda parts: " ".join(" ".join(parts).split()))
+
+
+@given(ODD)
+def test_words_of_any_text_are_pairs_that_english_voices_take(text: str) -> None:
+    pairs = ENGLISH.pairs(text)
+    assert "".join(text[pair.start : pair.end] for pair in pairs).replace(" ", "") == text.replace(" ", "")
+    assert all(before.end <= after.start <= before.end + 1 for before, after in pairwise(pairs))
+    assert not re.search(r"[^A-Za-z0-9À-žȘșȚț.,;:!?'\"() -]", said(pairs))
+    assert all(pair.spoken == " ".join(pair.spoken.split()) for pair in pairs)
+
+
+@given(st.lists(st.sampled_from(ROWS), max_size=3))
+def test_what_is_said_stays_as_it_is(rows: list[tuple[str, str]]) -> None:
+    text = said(ENGLISH.pairs(" ".join(f"Then: {display}." for display, _ in rows)))
+    assert said(ENGLISH.pairs(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("Then Act I, Scene ii ends.", ["Then", "Act I,", "Scene ii", "ends."]),
+        ("So Henry IV's son", ["So", "Henry IV's", "son"]),
+        ("Dr. Smith, J. R. R. Tolkien", ["Dr.", "Smith,", "J. R. R.", "Tolkien"]),
+        ("STOP IT @ noon", ["STOP", "IT", "@", "noon"]),
+    ],
+)
+def test_a_pair_holds_what_must_not_be_cut_apart_and_no_more(text: str, cut: list[str]) -> None:
+    assert [text[pair.start : pair.end] for pair in ENGLISH.pairs(text)] == cut

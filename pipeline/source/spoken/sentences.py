@@ -1,0 +1,173 @@
+"""Sentences: where single-spaced text may be cut.
+
+In: display text with tags such as (laughs). Out: offsets of the ends of its sentences and clauses, spans of its words.
+Knows no engines or byte budgets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pipeline.source.spoken.text import CLOSERS, TAG_SOURCE, WORD, has_speech
+
+
+def _set(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+_PLAIN_WORD = re.compile(r"\S+")
+_WIDE_STOPS = "。！？｡，、；："  # after which no space stands
+_WIDE_STOP = re.compile(f"[{_WIDE_STOPS}]")
+_WIDE_PART = rf"(?:{TAG_SOURCE}|(?<=\d)[，：](?=\d)|[^\s{_WIDE_STOPS}])"
+_WIDE_WORD = re.compile(rf"{_WIDE_PART}*+[{_WIDE_STOPS}](?:(?!{TAG_SOURCE})[^\w\s(「『（《〈“‘])*|{_WIDE_PART}+")
+_OPENERS = "\"'“‘„‚«‹([{¿¡「『（《〈*"
+_OPENERS_ALONE = _OPENERS[2:-1]  # without the signs that also close
+_STOPS = frozenset(".!?…。！？｡؟۔।॥")
+_LAST_OF_STOPPED = _STOPS | frozenset(CLOSERS)
+_CLAUSE_ENDS = frozenset(",;:—–،؛、，；：")
+
+_TITLES = _set(
+    "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt"
+    " adm cpl pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e cf viz approx ca"
+)
+_BEFORE_NUMBERS = _set("no nos nr fig figs vol pp p ch art sec op eq")
+_MAYBE_ENDS = _set("etc inc ltd co corp jr sr al a.m p.m ave blvd dept est")
+_SHORT_DATES = _set("Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun")
+_GERMAN_MONTHS = _set("Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember")
+_AFTER_CLOCKS = _set(
+    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august"
+    " september october november december eastern pacific central mountain gmt est edt pst pdt cst cdt utc et pt bst"
+)
+_STARTERS = _set(
+    "a an and as at but by for he her here his how i if in it its my no not now of on once one or our she"
+    " so some that the their then there these they this those to we well what when where who why with yes yet"
+    " you your"
+)
+_INITIALISM = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
+
+_SPEECH = re.compile(r"[^\W_]")
+
+
+def word_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where each of `words` stands; one that goes on after a stop such as "。" is cut there."""
+    pattern = _WIDE_WORD if not text.isascii() and _WIDE_STOP.search(text) else WORD if "(" in text else _PLAIN_WORD
+    return (match.span() for match in pattern.finditer(text))
+
+
+def sentence_ends(text: str) -> list[int]:
+    """The offsets at which the sentences of single-spaced text end, in order; the last is the end of the text.
+
+    A tag, dash or other word without letters that follows a stop stays with the sentence before it.
+    """
+    spans = list(word_spans(text))
+    return [spans[after - 1][1] for after in _sentence_stops([text[start:end] for start, end in spans])] + [len(text)]
+
+
+def _sentence_stops(parts: list[str]) -> list[int]:
+    """How many of the words stand before each border of two sentences."""
+    stops: list[int] = []
+    start = after = 0
+    for index in [place for place, part in enumerate(parts) if part[-1] in _LAST_OF_STOPPED]:
+        if index < after or not _stopped(parts[index]):
+            continue
+        stop, after = parts[index], index + 1
+        while after < len(parts) and _clings(parts[after]):
+            stop = stop if parts[after].strip(".") else "..."  # "Wait . . . what"
+            after += 1
+        if after < len(parts) and _ends(
+            stop, parts[after], first=index == start, before=parts[index - 1] if index > start else ""
+        ):
+            stops.append(after)
+            start = after
+    return stops
+
+
+def ends_sentence(text: str, stop: int) -> bool:
+    """Whether the stop right before offset `stop`, that of an abbreviation, ends a sentence of its own accord."""
+    word_end = stop
+    while word_end < len(text) and not text[word_end].isspace():
+        if text[word_end] not in CLOSERS:
+            return False  # another sign takes over: "etc.,"
+        word_end += 1
+    start = text.rfind(" ", 0, stop) + 1
+    before = text.rfind(" ", 0, max(start - 1, 0)) + 1
+    following = next((word for word in _PLAIN_WORD.findall(text[word_end : word_end + 80]) if not _clings(word)), "")
+    begin = _SPEECH.search(following)
+    if begin is not None and begin[0].islower():
+        return False
+    return not following or _ends(text[start:word_end], following, first=False, before=text[before : max(start - 1, 0)])
+
+
+def _clings(word: str) -> bool:
+    return not has_speech(word) and bool(word.strip(_OPENERS_ALONE))
+
+
+def _stopped(word: str) -> bool:
+    core = word.rstrip(CLOSERS)
+    return bool(core) and core[-1] in _STOPS
+
+
+def _ends(word: str, after: str, *, first: bool, before: str) -> bool:
+    """Whether the stop at the end of `word` ends a sentence when it stands between `before` and `after`."""
+    core = word.rstrip(CLOSERS)
+    begin = _SPEECH.search(after)
+    goes_on = begin is not None and begin[0].islower()
+    if goes_on and (len(core) < len(word) or core.endswith(("...", "…"))):
+        return False  # "Stop!" he said; and so ... it went
+    if core[-1] != "." or core.endswith(".."):
+        return True
+    stem = core[:-1].lstrip(_OPENERS)
+    if len(stem) > 24:
+        return True
+    if stem.isdigit():
+        # "3. The third point" is a numbered point, and "3. Juni" a date.
+        return not first and not (len(stem) < 3 and (goes_on or after.strip(CLOSERS + ".,;:") in _GERMAN_MONTHS))
+    if stem == "St" and before[:1].isupper() and _starts(after) and not goes_on:  # "on Main St. She"
+        return True
+    return _ends_after_abbreviation(stem, after, begin[0] if begin else "", goes_on=goes_on)
+
+
+def _starts(word: str) -> bool:
+    """Whether this is a word that often begins a sentence and seldom a name."""
+    opening_word = re.match(r"[^\W\d_]+", word.lstrip(_OPENERS))
+    return opening_word is not None and opening_word[0].lower() in _STARTERS
+
+
+def _ends_after_abbreviation(stem: str, after: str, begin: str, *, goes_on: bool) -> bool:
+    lowered = stem.lower()
+    starts = _starts(after)
+    if lowered in _TITLES:
+        return False
+    if lowered in _BEFORE_NUMBERS:
+        return not begin.isdigit()
+    if lowered in ("a.m", "p.m") and after.strip(CLOSERS + ".,;:").lower() in _AFTER_CLOCKS:
+        return False
+    if lowered in _MAYBE_ENDS or stem in _SHORT_DATES:
+        return not goes_on and not begin.isdigit()
+    if lowered in ("ph.d", "bros", "esq", "assn", "univ"):
+        return starts and not goes_on
+    if stem == "I":
+        return len(after.rstrip(CLOSERS)) != 2 or not after.rstrip(CLOSERS).endswith(".")
+    if _INITIALISM.fullmatch(stem):  # U.S., J. R. R.: only a word that seldom is a name begins a sentence
+        return starts and not goes_on
+    return True
+
+
+def clause_ends(text: str) -> list[int]:
+    """The offsets after commas, semicolons, colons and dashes, in order; the last is the end of the text."""
+    spans = list(word_spans(text))
+    return [spans[after - 1][1] for after in _clause_stops([text[start:end] for start, end in spans])] + [len(text)]
+
+
+def _clause_stops(parts: list[str]) -> list[int]:
+    """How many of the words stand before each border of two clauses."""
+    stops: list[int] = []
+    has_words = False  # a cut before any word would leave a clause of punctuation alone
+    for index, word in enumerate(parts[:-1]):
+        has_words = has_words or _SPEECH.search(word) is not None
+        core = word.rstrip(CLOSERS)
+        if has_words and (word == "-" or (core and core[-1] in _CLAUSE_ENDS)):
+            stops.append(index + 1)
+            has_words = False
+    return stops

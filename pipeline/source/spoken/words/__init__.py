@@ -1,0 +1,1 @@
+"""Families of words: abbreviations, capitals, Roman numerals, addresses, signs."""

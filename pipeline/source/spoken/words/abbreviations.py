@@ -1,0 +1,211 @@
+"""Abbreviations: the words that they stand for.
+
+In: display text. Out: rules for "Dr." (Doctor, or Drive), "e.g." (for example), "U.S." (US), "J. R. R." (JRR). The stop
+of an abbreviation stays where it ends a sentence, too. English; the tables of other languages are in `phrases`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from pipeline.source.spoken.rules import Family, Rule
+from pipeline.source.spoken.scripts import base_language
+from pipeline.source.spoken.sentences import ends_sentence
+from pipeline.source.spoken.words.context import behind, is_name, word_after, word_before
+from pipeline.source.spoken.words.initialisms import said_initialism
+from pipeline.source.spoken.words.phrases import phrases
+
+
+def _set(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+def _table(text: str) -> dict[str, str]:
+    return dict(pair.split("=") for pair in text.split(", "))
+
+
+_WORDS = _table(
+    "Mr=Mister, Mrs=Missus, Ms=Ms, Messrs=Messrs, Prof=Professor, Rev=Reverend, Fr=Father, Gen=General, Col=Colonel"
+    ", Capt=Captain, Cpt=Captain, Cmdr=Commander, Lt=Lieutenant, Sgt=Sergeant, Cpl=Corporal, Pvt=Private, Maj=Major"
+    ", Adm=Admiral, Sen=Senator, Rep=Representative, Gov=Governor, Pres=President, Hon=Honorable, Supt=Superintendent"
+    ", Insp=Inspector, Det=Detective, Amb=Ambassador, Atty=Attorney, Jr=Junior, Sr=Senior, Esq=Esquire"
+    ", Inc=Incorporated, Ltd=Limited, Co=Company, Corp=Corporation, Bros=Brothers, Assn=Association, Univ=University"
+    ", Dept=Department, dept=department, Ave=Avenue, Blvd=Boulevard, Rd=Road, Hwy=Highway, Sq=Square, Pkwy=Parkway"
+    ", Mt=Mount, Mts=Mountains, approx=approximately, Approx=Approximately, etc=et cetera, vs=versus, Vs=Versus"
+    ", cf=compare, Cf=Compare, viz=namely, misc=miscellaneous, ext=extension, tel=telephone, avg=average"
+    ", incl=including"
+    ", excl=excluding, ed=edited, eds=edited, trans=translated, vol=volume, vols=volumes, fig=figure, figs=figures"
+    ", max=maximum, min=minimum, govt=government, al=al, Ph=Ph, Messrs=Messrs, resp=respectively, St=Saint, Dr=Doctor"
+    ", Drs=Doctors, Mme=Madame, Mlle=Mademoiselle, Ste=Sainte, est=established, Est=Established, wk=week"
+    ", mo=month, yr=year"
+    ", yrs=years, Vol=Volume, Vols=Volumes, Fig=Figure, Figs=Figures, Ch=Chapter, ch=chapter, Sec=Section"
+    ", sec=section"
+    ", p=page, pp=pages, P=Page, Pp=Pages, Art=Article, ca=circa, c=circa, Ca=Circa, v=versus, Ft=Fort"
+    ", para=paragraph"
+)
+_DATES = _table(
+    "Jan=January, Feb=February, Mar=March, Apr=April, Jun=June, Jul=July, Aug=August, Sep=September, Sept=September"
+    ", Oct=October, Nov=November, Dec=December, Mon=Monday, Tue=Tuesday, Tues=Tuesday, Wed=Wednesday, Thu=Thursday"
+    ", Thur=Thursday, Thurs=Thursday, Fri=Friday, Sat=Saturday, Sun=Sunday"
+)
+_BEFORE_NUMBERS = _set(
+    "vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel para"
+)
+_BEFORE_NAMES = _set("Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste")
+_NEED_NO_STOP = _set("Mr Mrs Dr Messrs vs Prof St Mme Mlle Jr Sr Ltd Inc")
+_DOTTED = {
+    "e.g": "for example", "i.e": "that is", "a.k.a": "also known as", "n.b": "NB", "q.v": "which see", "et.al": "et al",
+    "a.m": "AM", "p.m": "PM", "o.k": "OK", "r.i.p": "RIP", "p.s": "PS", "r.s.v.p": "RSVP", "w.r.t": "with respect to",
+}  # fmt: skip
+_DEGREES = _table(
+    "Ph.D=PhD, Ph. D=PhD, D.Phil=DPhil, M.Sc=MSc, B.Sc=BSc, Sc.D=ScD, Ed.D=EdD, Psy.D=PsyD, Litt.D=LittD, M.Phil=MPhil"
+)
+_SLASHED = {
+    "w/": "with",
+    "w/o": "without",
+    "c/o": "care of",
+    "b/c": "because",
+    "b/w": "between",
+    "n/a": "not applicable",
+}
+_SAINTS = _set(
+    "Agnes Albans Ambrose Andrew Andrews Anne Anselm Anthony Augustine Barbara Bartholomew Bartholomew's Basil"
+    " Benedict"
+    " Bernard Bonaventure Boniface Brigid Catharines Catherine Cecilia Charles Christopher Clair Clement Cloud"
+    " Croix Cuthbert"
+    " David Denis Dominic Dunstan Elizabeth Elmo Francis Gall Gallen George Germain Giles Gregory Helena Helens"
+    " Helier Hilda"
+    " Ignatius Ives James Jerome Joan John John's Johns Joseph Jude Kilda Kitts Lawrence Leonard Louis Lucia Lucy"
+    " Luke"
+    " Margaret Mark Mark's Martin Mary Mary's Marys Matthew Maximilian Michael Moritz Nicholas Olaf Pancras"
+    " Patrick Patrick's"
+    " Paul Paul's Peter Peter's Petersburg Pierre Sebastian Stephen Stephen's Swithin Teresa Thomas Tropez Ursula"
+    " Valentine"
+    " Valentine's Vincent Vitus"
+)
+_TIME_WORDS = _set(
+    "in on of by from to since until till every each last next this late early mid for before after and or through"
+    " last mon tue wed thu fri sat sun"
+)
+_LONG_NAME = 40
+_OPENING_WORDS = _set(
+    "the at in on to from near visit see of by for and with a an our my his her this that when where if but"
+)
+
+
+def abbreviations(language: str) -> tuple[Family, ...]:
+    """The families of a language's abbreviations; () where it has no table."""
+    if base_language(language) == "en":
+        return _ENGLISH
+    return phrases(base_language(language))
+
+
+def _ending(match: re.Match[str], said: str) -> str:
+    """With a stop, where that of the abbreviation ends the sentence."""
+    return f"{said}." if match[0].endswith(".") and ends_sentence(match.string, match.end()) else said
+
+
+def _word(match: re.Match[str]) -> str | None:
+    short, text = match[1], match.string
+    after = word_after(text, match.end())
+    if short in _DATES:
+        return _date(match)
+    said = _WORDS.get(short)
+    if said is None:
+        return None
+    before = word_before(text, match.start())
+    if short == "v":
+        return said if is_name(before) and is_name(after) else None
+    if short in _BEFORE_NUMBERS and not re.match(r"(?:\d|[IVXLC]+\b|[ivxl]+\b)", after):
+        return None
+    if short in _BEFORE_NAMES and not after[:1].isupper():
+        return None
+    if short == "est" and not after[:1].isdigit():
+        said = "estimated"
+    if short in ("St", "Dr"):
+        said = _saint_or_street(short, before, after, said)
+    return _ending(match, said)
+
+
+def _saint_or_street(short: str, before: str, after: str, said: str) -> str:
+    """ "Wall St." and "Maple Dr." stand after a name, and no name of a saint or a doctor follows."""
+    is_street = (is_name(before) and before.lower() not in _OPENING_WORDS) or bool(
+        re.fullmatch(r"\d+(?:st|nd|rd|th)", before)
+    )
+    if not is_street or (after in _SAINTS and short == "St") or (short == "Dr" and is_name(after)):
+        return said if is_name(after) or after.isupper() or short == "Dr" else "Street"
+    return "Street" if short == "St" else "Drive"
+
+
+def _date(match: re.Match[str]) -> str | None:
+    ends = ends_sentence(match.string, match.end())
+    if ends and word_before(match.string, match.start()).lower() not in _TIME_WORDS:
+        return None  # "They lay in the sun. Then" and "I met Jan."
+    return _ending(match, _DATES[match[1]])
+
+
+def _bare(match: re.Match[str]) -> str | None:
+    short = match[1]
+    if short in ("St", "Dr"):
+        after = word_after(match.string, match.end())
+        return _saint_or_street(short, word_before(match.string, match.start()), after, _WORDS[short])
+    return _WORDS[short]
+
+
+def _dotted(match: re.Match[str]) -> str | None:
+    letters = match[0].rstrip(".")
+    said = _DOTTED.get(letters.lower().replace(" ", ""))
+    if said and letters.lower() not in ("e.g", "i.e"):
+        return _ending(match, said)
+    if said:
+        return said.capitalize() if letters[0].isupper() and letters[-1].islower() else said
+    if not letters.replace(".", "").isupper():
+        return None
+    return _ending(match, said_initialism(letters.replace(".", "")))
+
+
+def _initials(match: re.Match[str]) -> str | None:
+    return re.sub(r"[. ]", "", match[0])
+
+
+def _initial(match: re.Match[str]) -> str | None:
+    """The stop of "F. Scott" and "John F. Kennedy" goes; that of "plan B. Then" stays."""
+    before = word_before(match.string, match.start())
+    text, start, end = match.string, match.start(), match.end()
+    begins = start < 3 and not text[:start].strip(" \"'“‘(")
+    names = re.match(r" [A-Z][a-z]+ [A-Z][a-z]", text[end : end + _LONG_NAME])
+    if not begins and not names and not is_name(before):
+        return None
+    return None if ends_sentence(match.string, match.end()) else match[1]
+
+
+_SIMPLE: Callable[[re.Match[str]], str | None] = lambda match: _SLASHED[match[0].lower()]  # noqa: E731
+_ENGLISH = (
+    Family(
+        behind(r"\.", [*_WORDS, *_DATES, *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
+        (
+            Rule(
+                re.compile(r"\b(?:Ph\. ?D|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?"),
+                lambda match: _ending(match, _DEGREES[match[0].rstrip(".")]),
+            ),
+            Rule(re.compile(r"(?<![\w.])[A-Z]\.(?: [A-Z]\.){1,6}(?= [A-Z][a-z])"), _initials),
+            Rule(re.compile(r"(?<![\w.@/-])[A-Za-z](?:\. ?[A-Za-z](?![^\W_])){1,8}(?:\.|(?![\w.]))"), _dotted),
+            Rule(re.compile(r"(?<![\w.@/-])([A-Za-z]{1,7}+)\.(?!\w)"), _word),
+            Rule(re.compile(r"(?<![\w.])([B-HJ-Z])\.(?= [A-Z][a-z])"), _initial),
+        ),
+    ),
+    Family(
+        re.compile(r"(?:[MDJS][rt]s?|vs|Prof|Messrs|Mme|Mlle|Ltd|Inc)\b"),
+        (Rule(re.compile(rf"\b({'|'.join(sorted(_NEED_NO_STOP))})\b(?!\.)"), _bare),),
+    ),
+    Family(
+        re.compile(r"/(?<=[wcbn]/)", re.IGNORECASE),
+        (
+            Rule(
+                re.compile(r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)", re.IGNORECASE),
+                _SIMPLE,
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,103 @@
+"""Capitals: words that are shouted are words, and initialisms are letters or words.
+
+In: display text. Out: rules for "STOP IT NOW" (stop it now), "NASA" (Nasa), "Plan A". "FBI", "CDs" and "OK" stay
+as they are: see `initialisms`. English.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from pipeline.source.spoken.rules import Family, Rule
+from pipeline.source.spoken.words.context import starts_sentence, word_after, word_before
+from pipeline.source.spoken.words.initialisms import as_word, said_initialism
+from pipeline.source.wordlists import word_counts
+
+
+def _set(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+_UPPER = "A-ZÀ-ÖØ-Þ"
+_CAPITALS = re.compile(
+    rf"(?<![^\W_])(?<![^\W_][.&])(?P<capitals>[{_UPPER}]{{2,}}|[AI])"
+    rf"(?:['’](?P<suffix>S|T|RE|LL|VE|D|M|s)|(?P<plural>s))?(?![^\W_])(?![.&][^\W_])"
+)
+_SHORT_WORDS = _set("AM AN AS AT BE BY DO GO HE HI IF IN IS IT ME MY NO OF OH ON OR SO TO UP US WE")
+_LETTERS_WHEN_ALONE = _set("AM ARM AT HI IT LED OR PA SAT US WHO")
+_COMMON = 3000  # a word of three letters that stands less often in the list is no word, or rather an initialism
+_TITLES = {"DR": "Doctor", "MR": "Mister", "MRS": "Missus"}
+
+_LETTER_A = re.compile(
+    r"\b((?i:appendix|category|class|division|exhibit|figure|grade|group|hepatitis|influenza|level|option|part|plan|point"
+    r"|section|side|team|type|vitamin)) A(?= [^\W_])"
+)
+
+
+def capitals() -> tuple[Family, ...]:
+    """The families of English capitals."""
+    return (
+        Family(re.compile(r" A "), (Rule(_LETTER_A, lambda match: f'{match[1]} "A"'),)),
+        Family(re.compile(rf"[{_UPPER}]{{2}}|I['’][A-Z]"), (Rule(_CAPITALS, _say),)),
+    )
+
+
+def _say(match: re.Match[str]) -> str | None:
+    letters, suffix, text = match["capitals"], match["suffix"], match.string
+    if match["plural"]:
+        said = "I D's" if letters == "ID" else _initialism_or_none(letters, "s")
+    elif suffix == "s":
+        said = _initialism_or_none(letters, "'s")
+    elif suffix and (suffix != "S" or letters == "I"):
+        said = as_word(letters + "'" + suffix) if letters == "I" or _opens(match) else f"{letters}'{suffix}".lower()
+    elif len(letters) == 1:
+        said = "a" if letters == "A" and not _opens(match) and _is_shouted(match) else None
+    else:
+        said = _word(letters, shouted=_is_shouted(match), before=word_before(text, match.start()))
+        if letters in _TITLES and word_after(text, match.end()).isupper():
+            said = _TITLES[letters]
+        elif said and said.islower() and _opens(match):
+            said = said[0].upper() + said[1:]
+        said = f"{said or letters}'s" if suffix else said
+    return None if said == match[0].replace("’", "'") else said
+
+
+def _initialism_or_none(letters: str, ending: str) -> str | None:
+    said = said_initialism(letters)
+    return None if said == letters else said + ending
+
+
+def _opens(match: re.Match[str]) -> bool:
+    return starts_sentence(match.string, match.start())
+
+
+def _is_shouted(match: re.Match[str]) -> bool:
+    """Whether a word beside it is in capitals, too, and is no initialism."""
+    around = (word_before(match.string, match.start()), word_after(match.string, match.end()))
+    return any(len(word) > 1 and word.isupper() and _is_surely_word(word) for word in around)
+
+
+def _is_surely_word(word: str) -> bool:
+    stem = re.split(r"['’]", word)[0]
+    return (_is_word(stem) and stem not in _LETTERS_WHEN_ALONE) or stem == "I" or "N'T" in word.replace("’", "'")
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_word(letters: str) -> bool:
+    if len(letters) == 2:
+        return letters in _SHORT_WORDS
+    if letters in ("AIDS", "AKA", "ASAP"):
+        return False
+    return word_counts("en").get(letters.lower(), 0) >= (_COMMON if len(letters) == 3 else 1)
+
+
+def _word(letters: str, *, shouted: bool, before: str) -> str | None:
+    if letters == "US" and before.lower() == "the":
+        return None
+    alone_as_letters = letters in _LETTERS_WHEN_ALONE and not (letters == "AM" and before == "I")
+    if before in _TITLES:
+        return as_word(letters)
+    if _is_word(letters) and (shouted or not alone_as_letters):
+        return letters.lower()
+    return said_initialism(letters)

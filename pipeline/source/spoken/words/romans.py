@@ -1,0 +1,179 @@
+"""Romans: Roman numerals of rulers, of parts of works, and of years.
+
+In: display text. Out: rules for "Henry IV" (Henry the fourth), "Act I" (Act one), "World War II", "MCMXCIX" (nineteen
+ninety-nine). "I" the pronoun, "Malcolm X", "Vitamin C", "MIX" are none. English.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.source.spoken.rules import Family, Rule
+from pipeline.source.spoken.words.context import behind
+from pipeline.source.spoken.words.numerals import number_words, roman_value
+
+_NAMES = (
+    "Abbas Abdul Abdullah Adrian Afonso Ahmed Albert Alexander Alexios Alexis Alfonso Amadeus Amenhotep Anastasius"
+    " Andrew"
+    " Anne Antiochus Artaxerxes Augustus Baldwin Basil Benedict Bernard Bohemond Boniface Boris Callixtus Carl"
+    " Carol Carlos"
+    " Casimir Catherine Celestine Charles Christian Clement Cleopatra Clovis Cnut Conrad Constans Constantine"
+    " Cyrus Darius"
+    " David Edmund Edward Elizabeth Emanuel Emmanuel Eric Erik Eugene Felipe Ferdinand Francis Francois Frederick"
+    " Frederik Friedrich Fuad George Gregory Gustaf Gustav Gustavus Haakon Hadrian Harald Harold Hassan Henri"
+    " Henry Hussein"
+    " Innocent Isaac Isabella Ivan James Joachim Joan Joanna John Joseph Juan Julian Julius Justin Justinian"
+    " Kamehameha"
+    " Karl Kenneth Konstantin Ladislaus Leo Leopold Louis Ludwig Lucius Magnus Mahmud Malcolm Manuel Margaret"
+    " Margrethe"
+    " Maria Martin Mary Matthias Maximilian Mehmed Menelik Michael Mohammed Muhammad Murad Mustafa Napoleon Nicholas"
+    " Nicephorus Olaf Olav Oscar Osman Otto Paul Pedro Peter Philip Pius Ptolemy Rama Rameses Ramesses Ramses Raymond"
+    " Richard Robert Roger Romanos Rudolf Rudolph Sancho Sargon Seleucus Selim Seti Shapur Sigismund Silvester Simeon"
+    " Sixtus Stanislaus Stephen Suleiman Sylvester Theodore Theodosius Thomas Thutmose Tiberius Umberto Urban"
+    " Valdemar"
+    " Victor Victoria Vladimir Vladislav Wenceslaus Wilhelm Wilhelmina Willem William Xerxes Zog"
+).split()
+_SHORT_NOUNS = {
+    "vol": "volume", "vols": "volumes", "ch": "chapter", "chap": "chapter", "sc": "scene", "fig": "figure",
+    "bk": "book", "pt": "part", "art": "article", "sec": "section", "no": "number", "p": "page", "pp": "pages",
+    "vv": "verses",
+}  # fmt: skip
+_NOUNS = (
+    "act appendix annex apollo article book canto chapter class division elegy episode factor figure grade group"
+    " lesson"
+    " letter level mark number ode olympiad part phase plate psalm round saturn scene schedule season section"
+    " series sonnet"
+    " stage stanza step table title tome type unit verse volume war"
+).split()
+_ROMAN = r"(?:[IVXLC]+|[ivxlc]+)"
+_ANY_NAME = "|".join(_NAMES + [name.upper() for name in _NAMES])
+_ANY_NOUN = "|".join([*(f"{noun}s?" for noun in _NOUNS), *_SHORT_NOUNS])
+
+_PART = re.compile(
+    rf"\b((?i:{_ANY_NOUN}))(\.?) ({_ROMAN})((?:, {_ROMAN}(?!\w))*,? (?:and|or|to|&|through) {_ROMAN}|[-–]{_ROMAN})?"
+    r"(?![\w]|[-–]\w|\.\w)"
+)
+_RULER = re.compile(rf"\b({_ANY_NAME}) (?:[Tt]he )?([IVXL]+)(?![\w]|-\w|\.\w)")
+_ORDINAL = re.compile(r"(?<!\w)([IVXL]+)(?:st|nd|rd|th)(?!\w)")
+_AFTER_NAME = re.compile(
+    r"\b([A-Z][^\W\d_]+['’]?s?) ([IVX]{2,6}|L[IVX]{1,5}|V)(?![\w]|[-–]\w|\.\w)",
+)
+_FIRST_NAME = re.compile(rf"\b(?:{_ANY_NAME}) (?:[A-Z]\.? |[A-Z][a-z]+ )?$")
+_LISTED = re.compile(
+    r"(?<!\w)\((i{1,3}|iv|vi{0,3}|ix|xi{0,3}|xiv|xv)\)(?!\w)|(?<![\w(])(ii|iii|iv|vi{1,3}|ix|xi{1,2})\)"
+)
+_YEAR = re.compile(r"(?<![\w.])(M[CDMLXVI]{3,})(?![\w]|\.\w)")
+# After "Henry I" and "chapter I" these make "I" the pronoun.
+_VERBS = (
+    "am do don't did didn't have haven't think thought know knew believe believed suppose guess mean meant say"
+    " said saw see"
+    " want wanted wish hope hoped love loved like liked hate hated need needed met read wrote write will would can"
+    " could"
+    " shall should must may might just really never always once ever play played remember feel felt find got get"
+    " went ask"
+    " asked told tell took take gave give made make"
+).replace("'", "['’]")
+_PRONOUN = re.compile(rf" (?:{'|'.join(_VERBS.split())})\b|['’](?:m|d|ll|ve)\b")
+_BEFORE_SINGLE = [*_NOUNS, *(f"{noun}s" for noun in _NOUNS), *(f"{short}." for short in _SHORT_NOUNS)]
+_SINGLE = behind(
+    " [IVXivx]",
+    [*_ANY_NAME.split("|"), *(case(noun) for noun in _BEFORE_SINGLE for case in (str.lower, str.title, str.upper))],
+    " [IVXivx]",
+)
+_NO_VERB = re.compile(r"[.,;:)!?]|$| of\b")
+_NO_RULERS = frozenset({("MALCOLM", "X")})
+_WORKS = frozenset("APOLLO SATURN WAR".split())
+
+
+def romans() -> tuple[Family, ...]:
+    """The families of English Roman numerals."""
+    return (
+        Family(
+            re.compile("[IVXLCM]{2}"),
+            (
+                Rule(_RULER, _ruler),
+                Rule(_PART, _part),
+                Rule(_ORDINAL, lambda match: _value_words(match[1], "ordinal")),
+                Rule(_AFTER_NAME, _after_name),
+                Rule(_YEAR, _year),
+            ),
+        ),
+        Family(re.compile(r" [ivxlc]{2,7}(?!\w)"), (Rule(_PART, _part),)),
+        Family(_SINGLE, (Rule(_RULER, _ruler), Rule(_PART, _part))),
+        Family(re.compile(r"[ivx]\)"), (Rule(_LISTED, _listed),)),
+    )
+
+
+def _value_words(numeral: str, kind: str = "cardinal") -> str | None:
+    value = roman_value(numeral)
+    return number_words(value, kind) if value else None
+
+
+def _is_pronoun(match: re.Match[str], numeral: str) -> bool:
+    return numeral == "I" and _PRONOUN.match(match.string, match.end()) is not None
+
+
+def _ruler(match: re.Match[str]) -> str | None:
+    name, numeral = match.groups()
+    value = roman_value(numeral)
+    if not 0 < value < 60 or (name.upper(), numeral) in _NO_RULERS or _is_pronoun(match, numeral):
+        return None
+    return f"{name.title()} the {number_words(value, 'ordinal')}"
+
+
+def _part(match: re.Match[str]) -> str | None:
+    noun, dot, first, rest = match.groups()
+    short = _SHORT_NOUNS.get(noun.lower())
+    if _is_pronoun(match, first) or bool(dot) != bool(short):
+        return None
+    lower = noun[0].islower()
+    if lower and first == "I" and not rest and not _NO_VERB.match(match.string, match.end()):
+        return None  # "the part I liked"
+    if (first.islower() and len(first) == 1 and first not in "ivx") or first.upper() in ("C", "L", "CC", "CL"):
+        return None
+    said = f"{_noun(noun, short)} {_numerals(first)}{_rest(rest)}" if roman_value(first) else None
+    return None if said is None or "0" in said else said
+
+
+def _noun(noun: str, short: str | None) -> str:
+    if short:
+        return short.title() if noun[0].isupper() else short
+    return noun.capitalize() if noun.isupper() else noun
+
+
+def _numerals(text: str) -> str:
+    return re.sub(_ROMAN, lambda match: _value_words(match[0]) or "0", text)
+
+
+def _rest(rest: str | None) -> str:
+    if not rest:
+        return ""
+    if rest[0] in "-–":
+        return f" to {_numerals(rest[1:])}"
+    return re.sub(
+        rf"(and|or|to|&|through) ({_ROMAN})$|{_ROMAN}",
+        lambda match: f"{match[1].replace('&', 'and')} {_numerals(match[2])}" if match[1] else _numerals(match[0]),
+        rest,
+    )
+
+
+def _after_name(match: re.Match[str]) -> str | None:
+    """Rocky II is two, and the second and third of a family are told by a first name: "John Rockefeller III"."""
+    name, numeral = match[1].replace("’", "'"), match[2]
+    value = roman_value(numeral)
+    first_name = _FIRST_NAME.search(match.string[max(0, match.start() - 40) : match.start()])
+    if not value or numeral in ("XX", "XXX") or (numeral == "V" and not first_name):
+        return None
+    if first_name and name.upper() not in _WORKS and 1 < value < 7:
+        return f"{name} the {number_words(value, 'ordinal')}"
+    return f"{name} {number_words(value)}"
+
+
+def _listed(match: re.Match[str]) -> str | None:
+    words = _value_words(match[1] or match[2])
+    return f"({words})" if match[1] else f"{words})"
+
+
+def _year(match: re.Match[str]) -> str | None:
+    value = roman_value(match[1])
+    return number_words(value, "year") if 1000 < value < 2101 else None

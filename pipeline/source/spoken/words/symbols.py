@@ -1,0 +1,89 @@
+"""Symbols: signs that are words.
+
+In: display text. Out: rules for "&" (and), "<5" (less than 5), "~20" (about 20), "he/she" (he or she), "°", "©", "€"
+and their like. A sign that has no rule is silent. English.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from pipeline.source.spoken.rules import Family, Rule
+
+_SIGNS = {
+    "<=": "less than or equal to", "≤": "less than or equal to", "⩽": "less than or equal to",
+    ">=": "greater than or equal to", "≥": "greater than or equal to", "⩾": "greater than or equal to",
+    "!=": "is not equal to", "≠": "is not equal to", "==": "equals", "=": "equals", "≡": "is identical to",
+    "=>": "to", "->": "to", "→": "to", "⇒": "to", "➔": "to", "➜": "to",
+    "&": "and", "+": "plus", "×": "times", "÷": "divided by", "±": "plus or minus", "≈": "approximately",
+    "∞": "infinity", "√": "square root of", "°": "degrees", "℃": "degrees Celsius", "℉": "degrees Fahrenheit",
+    "§§": "sections", "§": "section", "¶": "paragraph", "©": "copyright", "℗": "copyright",
+    "%": "percent", "‰": "per mille", "@": "at", "№": "number", "♯": "sharp", "♭": "flat", "µ": "micro",
+    "€": "euros", "£": "pounds", "¥": "yen", "¢": "cents", "₹": "rupees", "₽": "rubles", "₩": "won", "₿": "bitcoin",
+    "₺": "lira", "₴": "hryvnias", "₫": "dong", "₪": "shekels", "₱": "pesos", "₦": "naira", "฿": "baht",
+}  # fmt: skip
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξοπρστυφχψω",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon"
+        " phi"
+        " chi psi omega".split(),
+        strict=True,
+    )
+)
+_SIGN = re.compile("|".join(sorted(map(re.escape, _SIGNS), key=len, reverse=True)))
+_AMOUNT = r"[$€£¥₹]?\s?[\d.]*\d"
+_ODD = r"[^A-Za-z0-9\s.,;:!?'\"()“”‘’—–…À-ÖØ-öø-ž-]"
+_TOUCH_BEFORE = frozenset("\"'“‘(- ") | {""}
+_TOUCH_AFTER = frozenset("\"'”’).,;:!?- ") | {""}
+_CHOICES = (
+    r"he/she|she/he|his/hers?|her/his|him/her|her/him|himself/herself|he/they|she/they|yes/no|true/false|on/off|mom/dad"
+    r"|brother/sister|man/woman|men/women|boy/girl|male/female|husband/wife|parent/guardian|pass/fail|win/lose|day/night"
+)
+
+
+def _sign(words: str) -> Callable[[re.Match[str]], str]:
+    return lambda match: _apart(match, words)
+
+
+def _apart(match: re.Match[str], words: str) -> str:
+    """With spaces where a word or a sign that may be one touches it."""
+    text, start, end = match.string, match.start(), match.end()
+    before, after = text[max(0, start - 1) : start], text[end : end + 1]
+    return f"{' ' * (before not in _TOUCH_BEFORE)}{words}{' ' * (after not in _TOUCH_AFTER)}"
+
+
+def symbols() -> tuple[Family, ...]:
+    """The families of English signs; they come last, as most of the others know more of a sign's place."""
+    return (Family(re.compile(_ODD), _RULES),)
+
+
+def _ampersand(match: re.Match[str]) -> str:
+    return f' {match[1]} and "A"' if match[2] else f" {match[1]} and A"
+
+
+_RULES = (
+    Rule(re.compile(r"(?<![^\W_])([A-Z])&A(?![^\W_])(?=( \w))?"), _ampersand),
+    Rule(re.compile(r"&c\."), _sign("et cetera")),
+    Rule(re.compile(r"(?<=[A-Za-z])\$(?=[A-Za-z])"), lambda match: "s"),  # Ke$ha
+    Rule(re.compile(r"\$(?=[A-Za-z_])"), _sign("dollar")),
+    Rule(re.compile(r"\$"), _sign("dollars")),
+    Rule(re.compile(r"<->|<-(?!\d)"), lambda match: " "),
+    Rule(re.compile(rf"<(?!=)(?={_AMOUNT})|(?<= )<(?= )"), _sign("less than")),
+    Rule(re.compile(rf"(?<!-)(?<!=)>(?!=)(?={_AMOUNT})|(?<=\S )>(?= )"), _sign("greater than")),
+    Rule(re.compile(rf"(?<!\w)~(?={_AMOUNT}|[A-Za-z]+\b(?!~))"), _sign("about")),
+    Rule(re.compile(r"(?<=\d)(?: ?)[*⋅·](?: ?)(?=\d)"), _sign("times")),
+    Rule(re.compile(r"(?<=[^\W_])\^(?=[^\W_])"), _sign("to the power of")),
+    Rule(re.compile(r"(?<![\d#])#(?=\d)"), _sign("number")),
+    Rule(re.compile(r"(?<![\w#])#(?![\w#])"), lambda match: "hash"),
+    Rule(re.compile(rf"(?<![\w/])(?:{_CHOICES})(?![\w/])", re.IGNORECASE), lambda match: match[0].replace("/", " or ")),
+    Rule(re.compile(r"(?<![\w/])([Ss])/he(?![\w/])"), lambda match: "She or he" if match[1] == "S" else "she or he"),
+    Rule(re.compile(r"(?<=\S )[/|](?= \S)"), lambda match: "-"),
+    Rule(re.compile(r"[™®℠]"), lambda match: ""),
+    Rule(
+        re.compile("(?<![α-ωΑ-Ω])[α-ωΑ-ΡΣ-Ω](?![α-ωΑ-Ω])"),
+        lambda match: _apart(match, _GREEK.get(match[0].lower(), "sigma")),
+    ),
+    Rule(_SIGN, lambda match: _apart(match, _SIGNS[match[0]])),
+)
