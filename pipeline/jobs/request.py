@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from pipeline.source.prompts import prompt_problems
 from pipeline.source.readers import is_script, load_script
 from pipeline.source.readers.epub.book import read_book_cover
 from pipeline.source.script import Script, Turn, name_key, speakers
+from pipeline.source.spoken.families import unsupported
 from pipeline.source.spoken.text import (
     NONVERBAL_TAGS,
     has_speech,
@@ -72,6 +74,7 @@ class JobRequest:
             *(_unheard(self.manifest, script) if script and not script.problems else ()),
             *(casting.warnings if casting else ()),
             *self.unspoken,
+            *(_numbers(self.manifest, script) if script else ()),
             *(_foreign(self.manifest, traits) if traits else ()),
             *(_unknown_tags(script) if script and traits and traits.speaks_tags else ()),
         )
@@ -255,6 +258,14 @@ def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
             f'the engine {traits.name} was made for "{known}" and may speak "{manifest.language}" as if it were that.'
         )
         yield Problem(manifest.where("language"), f"{what}.", "Listen before you render a whole book.")
+
+
+def _numbers(manifest: Manifest, script: Script) -> Iterator[Problem]:
+    """That the numbers of a script are not all said in words."""
+    turns = (turn for chapter in script.chapters for turn in chapter.turns)
+    if any(re.search(r"\d", turn.text) for turn in turns) and (what := unsupported(manifest.language)):
+        what = f'numbers in "{manifest.language}": {what}.'
+        yield Problem(manifest.where("language"), what, "Write them in words, or listen to how the engine reads them.")
 
 
 def _script_problems(script: Script, language: str, traits: Traits, library: Library) -> Iterator[Problem]:

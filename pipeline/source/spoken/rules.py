@@ -7,6 +7,7 @@ trigger is there, so that plain prose costs one search for each family.
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -27,29 +28,51 @@ class Rule(NamedTuple):
 
 
 class Family(NamedTuple):
-    """Rules of one kind, in the order in which they are tried; the first that fits a place has it."""
+    """Rules of one kind, in the order in which they are tried; the first that fits a place has it.
+
+    `reach`: no rule looks further than so many characters from a place of the trigger; None where one may.
+    """
 
     trigger: re.Pattern[str]
     rules: tuple[Rule, ...]
+    reach: int | None = None
 
 
 def replacements_of(text: str, families: Iterable[Family], taken: Iterable[Replacement] = ()) -> list[Replacement]:
     """What is said otherwise, in the order of the text. What is `taken` already, by a lexicon, stays as it is."""
-    replacements = list(taken)
+    replacements = sorted(taken)
     for family in families:
-        if family.trigger.search(text):
+        if windows := _windows(family, text):
             for rule in family.rules:
-                replacements += _free(_matches(rule, text), replacements)
-    return sorted(replacements)
+                for start, end in windows:
+                    for replacement in _matches(rule, text, start, end):
+                        _add(replacement, replacements)
+    return replacements
 
 
-def _matches(rule: Rule, text: str) -> Iterator[Replacement]:
-    for match in rule.pattern.finditer(text):
+def _windows(family: Family, text: str) -> list[tuple[int, int]]:
+    """The parts of a text that a family's rules look at."""
+    if family.reach is None:
+        return [(0, len(text))] if family.trigger.search(text) else []
+    windows: list[tuple[int, int]] = []
+    for match in family.trigger.finditer(text):
+        start, end = max(0, match.start() - family.reach), min(len(text), match.end() + family.reach)
+        if windows and start <= windows[-1][1]:
+            start = windows.pop()[0]
+        windows.append((start, end))
+    return windows
+
+
+def _matches(rule: Rule, text: str, start: int, end: int) -> Iterator[Replacement]:
+    for match in rule.pattern.finditer(text, start, end):
         spoken = rule.say(match)
         if spoken is not None:
             yield Replacement(match.start(), match.end(), spoken)
 
 
-def _free(new: Iterable[Replacement], taken: list[Replacement]) -> list[Replacement]:
-    """Those of `new` that touch nothing that is taken."""
-    return [one for one in new if not any(one.start < other.end and other.start < one.end for other in taken)]
+def _add(new: Replacement, taken: list[Replacement]) -> None:
+    """Put it where it belongs in the order of the text, unless it touches what is taken."""
+    place = bisect(taken, new)
+    before_is_free = place == 0 or taken[place - 1].end <= new.start
+    if before_is_free and (place == len(taken) or new.end <= taken[place].start):
+        taken.insert(place, new)
