@@ -97,7 +97,7 @@ CODES: tuple[Rule, ...] = (
 )
 
 NAMES: tuple[Rule, ...] = (
-    rule(r"(?<!\w)(?:[A-Za-z]++\d|\d++[A-Za-z])[A-Za-z0-9]*+(?!\w)", _name),
+    rule(r"(?<!\w)(?<!\d[.,])(?:[A-Za-z]++\d|\d++[A-Za-z])[A-Za-z0-9]*+(?!\w)", _name),
     rule(r"[₀-₉]+", _subscript),
     rule(r"(?<=[A-Za-z]-)\d+(?!\w|[.,]\d)", lambda match: paired(match[0])),
 )

@@ -78,9 +78,9 @@ def _quantity(written: str) -> tuple[str, Decimal]:
         part = fraction(numerator, denominator, article="a" if parts[1] else "one")
         return f"{cardinal(parts[1])} and {part}" if parts[1] else part, value
     if written[-1] in _VULGAR:
-        part = unicodedata.numeric(written[-1])
+        part_of_one = unicodedata.numeric(written[-1])
         whole = written[:-1].strip()
-        return _mixed(whole, written[-1]), Decimal(plain(whole) or "0") + Decimal(str(round(part, 3)))
+        return _mixed(whole, written[-1]), Decimal(plain(whole) or "0") + Decimal(str(round(part_of_one, 3)))
     return cardinal(written), Decimal(re.sub(r"[^\d.]", "", plain(written)))
 
 

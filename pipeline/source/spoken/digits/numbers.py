@@ -34,8 +34,8 @@ _NUMBERED = {
     "ep": "episode",
     "ex": "exercise",
 }
-_SCALE = r"(?:[ \u00a0-](?P<scale>hundred|thousand|million|billion|trillion|dozen)\b|(?P<short>bn|tn|mn)(?!\w))?"
-_SHORT = {"bn": "billion", "tn": "trillion", "mn": "million"}
+_SCALE = r"(?:[ \u00a0-](?P<scale>hundred|thousand|million|billion|trillion|dozen)\b)?"
+_SHORT = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "tn": "trillion", "mn": "million"}
 
 
 NUMBER_SIGN = "(?=[²³¹¼-¾\u0600-\u1dff\u2070-\u2189\u2460-\u2bff\u2cfd-\U0001ffff])"  # rules others out quickly
@@ -55,8 +55,7 @@ def number_signs() -> str:
 
 
 def _scale(match: re.Match[str]) -> str:
-    scale = match["scale"] or _SHORT.get(match["short"] or "", "")
-    return f" {scale}" if scale else ""
+    return f" {match['scale']}" if match["scale"] else ""
 
 
 def _number(match: re.Match[str]) -> str:
@@ -82,9 +81,10 @@ def _ordinals(match: re.Match[str]) -> str:
 
 
 def _so_many(match: re.Match[str]) -> str | None:
-    """5M users, 10k people; but 100m hurdles."""
-    scale = {"k": "thousand", "m": "million", "b": "billion"}[match[2].lower()]
-    return f"{cardinal(match[1])} {scale}" if counts(match) and word_after(match) != "hurdles" else None
+    """1.2bn; 5M users, 10k people; but 100m hurdles."""
+    if len(match[2]) == 1 and (not counts(match) or word_after(match) == "hurdles"):
+        return None
+    return f"{cardinal(match[1])} {_SHORT[match[2].lower()]}"
 
 
 def _plural(match: re.Match[str]) -> str:
@@ -108,8 +108,11 @@ NUMBERED: tuple[Rule, ...] = (
 
 ORDINALS: tuple[Rule, ...] = (
     rule(rf"(?<![\w.,])(\d{{1,15}})(?:st|nd|rd|th)?{DASH}(\d{{1,15}})(?:st|nd|rd|th)(?!\w)", _ordinals, re.IGNORECASE),
-    rule(r"(?<![\w.])(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?!\w)", _ordinal, re.IGNORECASE),
+    rule(
+        r"(?<![\w.])(?<!\d/)(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?!\w)", _ordinal, re.IGNORECASE
+    ),
     rule(r"(?<![\w.,])(\d{2,})['’]?s(?!\w)", _plural),
+    rule(rf"{ALONE}({NUMBER}) ?(bn|tn|mn)(?!\w)", _so_many),
     rule(rf"{ALONE}({NUMBER})([kKmMbB])(?=[ \u00a0])", _so_many),
 )
 

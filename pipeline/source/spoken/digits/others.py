@@ -25,13 +25,9 @@ from pipeline.source.spoken.digits.words import (
 )
 from pipeline.source.spoken.rules import Rule
 
-_TO = dict(
-    pair.split(":")
-    for pair in (
-        "de:bis fr:à es:a it:a pt:a nl:tot sv:till da:til no:til nb:til nn:til pl:do cs:až sk:až ru:до uk:до ro:la ca:a"
-        " id:sampai"
-    ).split()
-)
+# Where the word for "to" wants a case that num2words does not know, as in Russian, the dash stays.
+_TO = {"de": "bis", "fr": "à", "es": "a", "it": "a", "pt": "a", "nl": "tot", "sv": "till", "da": "til"}
+_TO |= {"no": "til", "nb": "til", "nn": "til", "ca": "a", "ro": "la", "id": "sampai"}
 _MINUS = {"pl": "minus", "cs": "minus", "sk": "minus"}  # num2words fails there
 _OF = {"es": "de ", "pt": "de ", "ca": "de ", "it": "di ", "fr": "de "}  # millions of
 _CLOCK = {"de": "Uhr", "fr": "heures", "nl": "uur", "es": "y", "it": "e", "pt": "e", "pl": "", "ru": "", "sv": ""}
