@@ -7,8 +7,7 @@ trigger is there, so that plain prose costs one search for each family.
 from __future__ import annotations
 
 import re
-from bisect import bisect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -44,9 +43,9 @@ def replacements_of(text: str, families: Iterable[Family], taken: Iterable[Repla
     for family in families:
         if windows := _windows(family, text):
             for rule in family.rules:
-                for start, end in windows:
-                    for replacement in _matches(rule, text, start, end):
-                        _add(replacement, replacements)
+                free = list(_free(_matches(rule, text, windows), replacements))
+                if free:
+                    replacements = sorted(replacements + free)
     return replacements
 
 
@@ -63,16 +62,19 @@ def _windows(family: Family, text: str) -> list[tuple[int, int]]:
     return windows
 
 
-def _matches(rule: Rule, text: str, start: int, end: int) -> Iterator[Replacement]:
-    for match in rule.pattern.finditer(text, start, end):
-        spoken = rule.say(match)
-        if spoken is not None:
-            yield Replacement(match.start(), match.end(), spoken)
+def _matches(rule: Rule, text: str, windows: Iterable[tuple[int, int]]) -> Iterator[Replacement]:
+    for start, end in windows:
+        for match in rule.pattern.finditer(text, start, end):
+            spoken = rule.say(match)
+            if spoken is not None:
+                yield Replacement(match.start(), match.end(), spoken)
 
 
-def _add(new: Replacement, taken: list[Replacement]) -> None:
-    """Put it where it belongs in the order of the text, unless it touches what is taken."""
-    place = bisect(taken, new)
-    before_is_free = place == 0 or taken[place - 1].end <= new.start
-    if before_is_free and (place == len(taken) or new.end <= taken[place].start):
-        taken.insert(place, new)
+def _free(new: Iterable[Replacement], taken: Sequence[Replacement]) -> Iterator[Replacement]:
+    """Those of `new` that touch nothing that is taken; both in the order of the text."""
+    index = 0
+    for replacement in new:
+        while index < len(taken) and taken[index].end <= replacement.start:
+            index += 1
+        if index == len(taken) or replacement.end <= taken[index].start:
+            yield replacement

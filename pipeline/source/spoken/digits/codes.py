@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from pipeline.source.spoken.digits.context import DASH, rule, word_before
 from pipeline.source.spoken.digits.words import cardinal, one_by_one, paired, plain
@@ -31,7 +32,7 @@ def _called(match: re.Match[str]) -> str | None:
 
 def _isbn(match: re.Match[str]) -> str:
     tail = ", X" if match[2].upper().endswith("X") else ""
-    return f"{' '.join(match[1])} {one_by_one(match[2])}{tail}"
+    return f"{match[1]} {one_by_one(match[2])}{tail}"
 
 
 def _version(match: re.Match[str]) -> str:
@@ -51,8 +52,8 @@ def _of_software(match: re.Match[str]) -> str | None:
 
 
 def _name(match: re.Match[str]) -> str:
-    """MP3, 4K, H2O, R2D2, x86: short capitals are spelled, digits read as in names."""
-    return " ".join(_part(part) for part in re.findall(r"[A-Za-z]+|\d+", match[0]))
+    """MP3, 4K, R2D2, x86: short capitals are spelled, digits read as in names."""
+    return spelled(_part(part) for part in re.findall(r"[A-Za-z]+|\d+", match[0]))
 
 
 def _part(part: str) -> str:
@@ -61,17 +62,21 @@ def _part(part: str) -> str:
     return " ".join(part.upper()) if len(part) == 1 or (part.isupper() and len(part) <= 3) else part
 
 
+def spelled(parts: Iterable[str]) -> str:
+    """Parted by spaces, but for an "A", which alone would be the article."""
+    return re.sub(r" A(?= )|^A (?=.)| A$", lambda match: match[0].replace(" ", "-"), " ".join(parts))
+
+
 def _formula(match: re.Match[str]) -> str:
     """H₂O"""
-    parts = (
-        cardinal("".join(str("₀₁₂₃₄₅₆₇₈₉".index(sub)) for sub in part)) if "₀" <= part[0] <= "₉" else _letters(part)
+    return spelled(
+        cardinal("".join(str("₀₁₂₃₄₅₆₇₈₉".index(sub)) for sub in part)) if "₀" <= part[0] <= "₉" else _element(part)
         for part in _ELEMENT.findall(match[0])
     )
-    return " ".join(parts)
 
 
-def _letters(part: str) -> str:
-    return paired(part) if part.isdecimal() else " ".join(part.upper()) if len(part) > 1 else part
+def _element(part: str) -> str:
+    return paired(part) if part.isdecimal() else " ".join(part.upper())
 
 
 def _subscript(match: re.Match[str]) -> str:

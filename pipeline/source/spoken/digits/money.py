@@ -23,7 +23,7 @@ _EURO = _Coin("euro", "euros", "cent", "cents")
 _POUND = _Coin("pound", "pounds", "penny", "pence")
 _COINS = {
     "$": _DOLLAR,
-    "USD": _Coin("U S dollar", "U S dollars", "cent", "cents"),
+    "USD": _Coin("US dollar", "US dollars", "cent", "cents"),
     "EUR": _EURO,
     "GBP": _POUND,
     "JPY": _Coin("yen", "yen"),

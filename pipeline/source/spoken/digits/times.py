@@ -34,13 +34,13 @@ def _clock(hours: int, minutes: str, *, half: str = "") -> str:
 
 
 def _of_day(match: re.Match[str], half: str) -> str:
-    """ "A M" or "P M"; a stop that ends the sentence too stays."""
+    """ "AM" or "PM"; a stop that ends the sentence too stays."""
     if not half:
         return ""
     after = match.string[match.end() : match.end() + 5].lstrip("\"'”’)]")
     goes_on = _GOES_ON.match(match.string, match.end()) is not None
     ends = match[0].endswith(".") and (not after or (after[0] == " " and after[1:2].isupper() and not goes_on))
-    return f" {half.upper()} M{'.' * ends}"
+    return f" {half.upper()}M{'.' * ends}"
 
 
 def _time(match: re.Match[str]) -> str | None:
@@ -62,7 +62,7 @@ def _hour(match: re.Match[str]) -> str | None:
     if match["since"]:
         since_half = match["since_half"]
         since = _clock(int(match["since"]), match["since_m"] or "00", half=half)
-        words = f"{since}{f' {since_half.upper()} M' if since_half else ''} to {words}"
+        words = f"{since}{f' {since_half.upper()}M' if since_half else ''} to {words}"
     return words + _of_day(match, half)
 
 
