@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.audio import Pcm
 from pipeline.audio.loudness import FULL_SCALE, rms_db
+from pipeline.engines import BREATH_S
 
 Limits = tuple[float, float]  # the least and the most seconds of sound for a byte of spoken text
 
@@ -23,7 +24,8 @@ def faults(pcm: Pcm, sample_rate_hz: int, spoken_bytes: int, limits: Limits | No
     """The names of what is wrong with `pcm` `[T]`.
 
     "empty" has no samples, "broken" has some that are no numbers, "silent" is below -60 dBFS RMS, "clipped" has more
-    than 0.1 % of its samples at full scale; "too short for its text" and "too long for its text" are outside `limits`.
+    than 0.1 % of its samples at full scale; "too short for its text" and "too long for its text" are outside `limits`,
+    where a second more is allowed for breath.
     """
     if not len(pcm):
         return ["empty"]
@@ -35,10 +37,9 @@ def faults(pcm: Pcm, sample_rate_hz: int, spoken_bytes: int, limits: Limits | No
     if np.count_nonzero(np.abs(pcm) >= FULL_SCALE) > _CLIPPED_SHARE * len(pcm):
         names.append("clipped")
     if limits is not None:
-        pace = _pace(pcm, sample_rate_hz, spoken_bytes)
-        if pace < limits[0]:
+        if len(pcm) / sample_rate_hz < limits[0] * spoken_bytes:
             names.append("too short for its text")
-        elif pace > limits[1]:
+        elif len(pcm) / sample_rate_hz > limits[1] * spoken_bytes + BREATH_S:
             names.append("too long for its text")
     return names
 

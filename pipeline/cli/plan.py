@@ -74,6 +74,7 @@ def _as_dict(job: Job, explained: Sequence[tuple[PlannedTake, str, str]], notes:
         "audio_s": round(job.audio_s, 1),
         "takes": {"total": len(job.takes), "render": to_render, "reuse": len(job.takes) - to_render},
         "kept_chunks": job.kept_chunks,
+        "short_chunks": sum(take.is_short for take in job.takes),
         "notes": [note.as_dict() for note in notes],
         "left_out": left_out,
         "replaced": replaced,
@@ -149,6 +150,11 @@ def _lines(job: Job, explained: Sequence[tuple[PlannedTake, str, str]]) -> Itera
             f"{counted(job.kept_chunks, 'chunk')} {verb} borders from the last render; "
             "a fresh plan would cut otherwise (--fresh shows it)"
         )
+    if short := sum(take.is_short for take in job.takes):
+        yield (
+            f"{counted(short, 'chunk')} of less than {job.traits.budget.min_bytes} bytes between scenes, pauses or "
+            f"other speakers: the engine {job.traits.name} is less sure of so few words, and is cut off after them"
+        )
     yield ""
     speakers = list(_speakers(job))
     rows = [
@@ -175,7 +181,7 @@ def _lines(job: Job, explained: Sequence[tuple[PlannedTake, str, str]]) -> Itera
         yield ""
     for take, reason in to_render[:_SHOWN]:
         who = ", ".join(map(_short, _names(take.chunk.pieces)))
-        yield f"  chapter {take.chunk.chapter + 1}  {reason:<8}  {who}: {_short(take.text)}"
+        yield f"  chapter {take.chunk.chapter + 1}  {reason:<11}  {who}: {_short(take.text)}"
     yield from _more(len(to_render))
 
 

@@ -24,7 +24,8 @@ from pipeline.engines import (
 from pipeline.errors import Problem, RequestError, raise_if_any
 from pipeline.files import atomic_path
 from pipeline.source.script import Turn
-from pipeline.takes.chunks import pack, sayer
+from pipeline.source.spoken.pairs import Speech
+from pipeline.takes.chunks import pack
 
 # What is said while it takes its time.
 SPEAKING = "the engine is loading and speaking; the first time, kernels are compiled, which takes a minute or two"
@@ -76,7 +77,7 @@ def _lines(text: str, voice: Voice, engine: str, language: str) -> list[Line]:
     if engine == "dia" and text.startswith("[S1]"):
         return [Line(voice, text)]
     turn = Turn(None, " ".join(text.split()), "chapter", "say")
-    chunks = pack([turn], 0, TRAITS[engine].budget, sayer(language, tags=TRAITS[engine].speaks_tags))
+    chunks = pack([turn], 0, TRAITS[engine].budget, Speech(language, tags=TRAITS[engine].speaks_tags))
     if not chunks:
         raise RequestError(Problem("say", "there is nothing to say in this text.", "Give some words."))
     return [Line(voice, piece.spoken) for chunk in chunks for piece in chunk.pieces]

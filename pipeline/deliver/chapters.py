@@ -8,7 +8,7 @@ Knows no presets, tags or encoders.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pipeline.files import atomic_path, clear_way, content_key, file_hash, read_
 from pipeline.source.manifest import Pauses
 from pipeline.source.script import Chapter
 from pipeline.source.voices import NARRATOR
+from pipeline.takes.chunks import ChunkPiece
 from pipeline.takes.plan import PlannedTake
 from pipeline.takes.store import Take
 from pipeline.threads import ahead
@@ -90,7 +91,7 @@ class _Sound:
 
     pause_s: float
     pcm: Pcm
-    pieces: tuple[tuple[int, str | None, str], ...]  # turn, speaker, display text
+    pieces: tuple[ChunkPiece, ...]
     missing: PlannedTake | None = None  # there is only silence for it
 
 
@@ -136,11 +137,12 @@ def join_chapter(
                 cues += _cues(sound, writer.frames / rate, rate)
                 if sound.missing:
                     gaps.append(ChapterGap(round(writer.frames / rate, 4), sound.missing.key, sound.missing.text))
-                    incomplete.update(turn for turn, _speaker, _text in sound.pieces)
+                    incomplete.update(piece.turn for piece in sound.pieces)
                 writer.write(fade(sound.pcm, rate))
             writer.write(silence(chapter.end_pause_s, rate))
         finally:
             writer.close()
+    cues = _whole(cues)
     audio = ChapterAudio(
         number=number,
         title=chapter.title,
@@ -172,53 +174,65 @@ def _sounds(
 ) -> Iterator[_Sound]:
     """The takes of a chapter, cut at their spans where the engine knows them, trimmed, with the pauses between."""
     gap = silence(GAP_S, rate)
-    before: tuple[int, str] | None = None  # turn and text of the piece before
+    before: ChunkPiece | None = None
     for plan in planned:
-        pieces = [(piece.turn, piece.speaker, piece.text) for piece in plan.chunk.pieces]
+        pieces = plan.chunk.pieces
         if plan.key not in takes:
-            yield _Sound(_pause_s(chapter, before, pieces[0][0], pauses), gap, tuple(pieces), missing=plan)
-            before = (pieces[-1][0], pieces[-1][2])
+            yield _Sound(_pause_s(chapter, before, pieces[0].turn, pauses), gap, pieces, missing=plan)
+            before = pieces[-1]
             continue
         take = takes[plan.key]
         pcm = take.read()
         if take.spans is None:
-            groups = [(pcm, tuple(pieces))]
+            groups = [(pcm, pieces)]
         else:
             edges = [round(span.start_s * take.sample_rate_hz) for span in take.spans]
             ends = [round(span.end_s * take.sample_rate_hz) for span in take.spans]
             groups = [(pcm[a:b], (piece,)) for a, b, piece in zip(edges, ends, pieces, strict=True)]
         for sound, group in groups:
             start, end = trim(sound, take.sample_rate_hz)
-            yield _Sound(_pause_s(chapter, before, group[0][0], pauses), sound[start:end], group)
-            before = (group[-1][0], group[-1][2])
+            yield _Sound(_pause_s(chapter, before, group[0].turn, pauses), sound[start:end], group)
+            before = group[-1]
 
 
-def _pause_s(chapter: Chapter, before: tuple[int, str] | None, turn: int, pauses: Pauses) -> float:
-    written = [t.pause_s for t in chapter.turns[(before[0] if before else -1) + 1 : turn + 1] if t.pause_s is not None]
+def _pause_s(chapter: Chapter, before: ChunkPiece | None, turn: int, pauses: Pauses) -> float:
+    since = chapter.turns[(before.turn if before else -1) + 1 : turn + 1]
+    written = [t.pause_s for t in since if t.pause_s is not None]
     if written:  # also of turns in between that had nothing to say
         return sum(written)
     if before is None:
         return 0.0
-    if before[0] == turn:
-        end = before[1].rstrip("\"')]”’»")[-1:]
+    if before.turn == turn:
+        end = (before.text or before.spoken).rstrip("\"')]”’»")[-1:]
         return _SENTENCE_S if end in ".!?…" else _CLAUSE_S if end in ",;:—–-" else _WORD_S
-    borders = {t.border for t in chapter.turns[before[0] + 1 : turn + 1]}
+    borders = {t.border for t in since}
     if borders & {"scene", "heading"}:
         return pauses.scene_s
     return pauses.turn_s if "turn" in borders else pauses.paragraph_s
 
 
 def _cues(sound: _Sound, start_s: float, sample_rate_hz: int) -> Iterator[tuple[int, Cue]]:
-    """A cue for each piece. Where a take's inner times are unknown they are shared out by length of text."""
+    """A cue for each piece. Where a take's inner times are unknown they are shared out by length of what is said."""
     seconds = len(sound.pcm) / sample_rate_hz
-    total = sum(len(text) for _turn, _speaker, text in sound.pieces)
+    total = sum(len(piece.spoken) for piece in sound.pieces)
     mark = MISSING if sound.missing else ""
     done = 0
-    for turn, speaker, text in sound.pieces:
+    for piece in sound.pieces:
         begin = start_s + seconds * done / total
-        done += len(text)
+        done += len(piece.spoken)
         end = start_s + seconds * done / total
-        yield turn, Cue(round(begin, 4), round(end, 4), speaker or NARRATOR, mark + text)
+        yield piece.turn, Cue(round(begin, 4), round(end, 4), piece.speaker or NARRATOR, mark + piece.text)
+
+
+def _whole(cues: Sequence[tuple[int, Cue]]) -> list[tuple[int, Cue]]:
+    """Cues that show something: what goes on without text, as its words were longer than a chunk, lengthens them."""
+    shown: list[tuple[int, Cue]] = []
+    for turn, cue in cues:
+        if cue.text or not shown:
+            shown.append((turn, cue))
+        else:
+            shown[-1] = (turn, replace(shown[-1][1], end_s=cue.end_s))
+    return shown
 
 
 def _turn_times(chapter: Chapter, cues: Sequence[tuple[int, Cue]], incomplete: Set[int]) -> Iterator[TurnTime]:

@@ -140,6 +140,8 @@ class DiaMachine:
         return cls(**values | {"device": first_device(settings.device)})
 
 
+BREATH_S = 1.0  # of a take may pass beside its words, however few these are
+
 DEFAULT_SOUND, THIS_MACHINE = DiaSound(), DiaMachine()
 
 
@@ -196,7 +198,16 @@ class Traits:
     audition: str = ""  # what a voice without a prompt is made to say once, to have one
     languages: frozenset[str] = frozenset()  # those it was made for; none: `Engine.check` knows
     budget: Budget = Budget()
-    seconds_per_byte: tuple[float, float] | None = None  # how long a take may be for its text; None: unknown
+    seconds_per_byte: tuple[float, float] | None = None  # how long its words may last; None: unknown
+
+    def longest_s(self, spoken_bytes: int) -> float | None:
+        """Where a text that is shorter than this engine speaks well is cut off; None for any other.
+
+        Dia goes on inventing after a few words.
+        """
+        if self.seconds_per_byte is None or spoken_bytes >= self.budget.min_bytes:
+            return None
+        return round(BREATH_S + spoken_bytes * self.seconds_per_byte[1], 2)
 
     def unheard(self, voices: Iterable[Voice], where: str) -> Iterator[Problem]:
         """What to say of voices with a recording where this engine makes nothing of it."""

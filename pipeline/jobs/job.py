@@ -19,10 +19,11 @@ from pipeline.jobs.request import read_request
 from pipeline.settings import Settings, load_settings
 from pipeline.source.manifest import Manifest
 from pipeline.source.script import Script
+from pipeline.source.spoken.pairs import Speech
 from pipeline.source.voices import Casting
 from pipeline.takes.auditions import plan_audition
 from pipeline.takes.borders import plan_name, read_borders, repack
-from pipeline.takes.chunks import Chunk, sayer
+from pipeline.takes.chunks import Chunk
 from pipeline.takes.plan import PlannedTake, plan_takes
 from pipeline.takes.store import TakeStore
 from pipeline.workspace import Production, Workspace, job_name, outputs_above
@@ -112,7 +113,14 @@ def open_job(
     workspace = Workspace(settings.output, job_name(path)).of(manifest.production)
     chunks, kept_chunks = _pack(script, manifest.language, traits, None if fresh else workspace)
     planned = plan_takes(
-        script, chunks, casting, library, request.engine, language=manifest.language, seed=manifest.seed
+        script,
+        chunks,
+        casting,
+        library,
+        request.engine,
+        traits=traits,
+        language=manifest.language,
+        seed=manifest.seed,
     )
     return Job(
         manifest=manifest,
@@ -155,8 +163,8 @@ def _pack(script: Script, language: str, traits: Traits, workspace: Workspace | 
     Raises `RequestError` for chapters that come to none.
     """
     kept = read_borders(workspace, plan_name(traits, language)) if workspace else []
-    say = sayer(language, tags=traits.speaks_tags)
-    chunks, kept_chunks = repack([chapter.turns for chapter in script.chapters], traits.budget, say, kept)
+    speech = Speech(language, tags=traits.speaks_tags)
+    chunks, kept_chunks = repack([chapter.turns for chapter in script.chapters], traits.budget, speech, kept)
     spoken_chapters = {chunk.chapter for chunk in chunks}
     empty = [chapter for index, chapter in enumerate(script.chapters) if index not in spoken_chapters]
     what, hint = f'nothing that can be spoken in language "{language}".', 'Set "language:", or take the chapter out.'

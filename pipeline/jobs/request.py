@@ -27,6 +27,7 @@ from pipeline.source.readers import is_script, load_script
 from pipeline.source.readers.epub.book import read_book_cover
 from pipeline.source.script import Script, Turn, name_key, speakers
 from pipeline.source.spoken.families import unsupported
+from pipeline.source.spoken.pairs import Speech
 from pipeline.source.spoken.text import (
     NONVERBAL_TAGS,
     has_speech,
@@ -35,10 +36,8 @@ from pipeline.source.spoken.text import (
     spoken,
     unknown_tags,
     unspeakable,
-    words,
 )
 from pipeline.source.voices import Casting, Library, cast_speakers, load_library
-from pipeline.takes.chunks import sayer, too_long
 from pipeline.takes.shared import check_shared
 
 T = TypeVar("T")
@@ -113,7 +112,7 @@ def read_request(
     if casting and name in TRAITS:
         problems += _engine_problems(manifest, casting, TRAITS[name], opened)
     if script and name in TRAITS:
-        problems += _script_problems(script, manifest.language, TRAITS[name], library or {})
+        problems += _unknown_turn_voices(script, library or {})
     return JobRequest(
         manifest, script, library, casting, cover, opened, TRAITS.get(name), tuple(problems), tuple(notes)
     )
@@ -121,11 +120,12 @@ def read_request(
 
 def unsaid(script: Script, language: str, traits: Traits) -> Iterator[tuple[Turn, str]]:
     """The words of each turn that an engine cannot say: its tags, and those in letters of another language."""
-    say = sayer(language, tags=traits.speaks_tags)
+    speech = Speech(language, tags=traits.speaks_tags)
     for chapter in script.chapters:
         for turn in chapter.turns:
             if not turn.text.isascii() or has_tag(turn.text):
-                silent = [word for word in words(turn.text) if not say(word) and (has_speech(word) or has_tag(word))]
+                unspoken = (turn.text[pair.start : pair.end] for pair in speech.pairs(turn.text) if not pair.spoken)
+                silent = [word for word in unspoken if has_speech(word) or has_tag(word)]
                 if silent:
                     yield turn, " ".join(silent)
 
@@ -266,12 +266,6 @@ def _numbers(manifest: Manifest, script: Script) -> Iterator[Problem]:
     if any(re.search(r"\d", turn.text) for turn in turns) and (what := unsupported(manifest.language)):
         what = f'numbers in "{manifest.language}": {what}.'
         yield Problem(manifest.where("language"), what, "Write them in words, or listen to how the engine reads them.")
-
-
-def _script_problems(script: Script, language: str, traits: Traits, library: Library) -> Iterator[Problem]:
-    turns = [turn for chapter in script.chapters for turn in chapter.turns]
-    yield from too_long(turns, traits.budget, sayer(language, tags=traits.speaks_tags))
-    yield from _unknown_turn_voices(script, library)
 
 
 def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:

@@ -24,11 +24,11 @@ from itertools import accumulate, pairwise
 from pipeline.engines import Budget, Traits
 from pipeline.files import read_record, write_record
 from pipeline.source.script import Turn
+from pipeline.source.spoken.pairs import Speech
 from pipeline.takes.chunks import (
     MAX_SPEAKERS,
     TOO_SHORT,
     Chunk,
-    Say,
     chunks_between,
     fresh_cuts,
     pack,
@@ -98,12 +98,12 @@ def _lines(chunk: str) -> Iterator[tuple[int, str]]:
 
 
 def repack(
-    chapters: Sequence[Sequence[Turn]], budget: Budget, say: Say, kept: Sequence[KeptChunk]
+    chapters: Sequence[Sequence[Turn]], budget: Budget, speech: Speech, kept: Sequence[KeptChunk]
 ) -> tuple[list[Chunk], int]:
     """The chunks of a script after the plan `kept`, and how many of those a fresh plan would cut otherwise."""
     if not kept:
-        return [chunk for index, turns in enumerate(chapters) for chunk in pack(turns, index, budget, say)], 0
-    units = [units_of(turns, budget, say) for turns in chapters]
+        return [chunk for index, turns in enumerate(chapters) for chunk in pack(turns, index, budget, speech)], 0
+    units = [units_of(turns, budget, speech) for turns in chapters]
     places = list(places_of(units))
     atoms = [sum(len(unit.atoms) for unit in chapter) for chapter in units]
     firsts = [0, *accumulate(atoms)]

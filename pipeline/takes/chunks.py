@@ -18,16 +18,14 @@ its own. A border between two turns is such an *anchor* when
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from pipeline.engines import Budget
-from pipeline.errors import Problem
 from pipeline.source.script import Turn
-from pipeline.source.spoken.text import clauses, drop_unspeakable, has_speech, sentences, spoken, words
-
-Say = Callable[[str], str]  # display text -> what an engine is given; "" where there is nothing to say
+from pipeline.source.spoken.pairs import Pair, Speech, said
+from pipeline.source.spoken.text import clause_ends, has_speech, sentence_ends
 
 MAX_SPEAKERS = 2  # Dia knows [S1] and [S2]
 
@@ -43,8 +41,9 @@ class ChunkPiece:
     turn: int  # index in the chapter
     speaker: str | None
     voice: str | None  # the turn's own, if the script names one
-    text: str  # as displayed
+    text: str  # as displayed; "" where it goes on within a pair that is longer than a chunk
     spoken: str  # as the engine gets it
+    pairs: tuple[Pair, ...] = ()  # in characters of the turn
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,18 @@ class Chunk:
         """Bytes of UTF-8, pieces joined by single spaces."""
         return sum(len(piece.spoken.encode()) for piece in self.pieces) + len(self.pieces) - 1
 
+    @property
+    def text(self) -> str:
+        """What it says, as displayed."""
+        return " ".join(piece.text for piece in self.pieces if piece.text)
+
 
 @dataclass(frozen=True)
 class Atom:
     """The smallest part that may stand alone in a chunk: a sentence, or a part of a long one."""
 
     turn: int
-    text: str
+    pairs: tuple[Pair, ...]
     spoken: str
     size: int
     cut_cost: float  # of a cut after it
@@ -77,6 +81,7 @@ class Unit:
     """A turn that has something to say, in atoms."""
 
     turn: int
+    text: str  # as displayed
     who: tuple[str | None, str | None]
     atoms: tuple[Atom, ...]
     size: int
@@ -84,31 +89,18 @@ class Unit:
     hard: bool  # a hard border lies before it
 
 
-def sayer(language: str, *, tags: bool) -> Say:
-    """A function from display text to what an engine is given: without letters that its language cannot speak.
-
-    `tags`: the engine speaks non-verbal tags such as (laughs); others lose them.
-    """
-
-    def say(text: str) -> str:
-        speech = drop_unspeakable(spoken(text, tags=tags), language)
-        return speech if has_speech(speech) or (tags and "(" in speech) else ""
-
-    return say
-
-
-def pack(turns: Sequence[Turn], chapter: int, budget: Budget, say: Say) -> list[Chunk]:
+def pack(turns: Sequence[Turn], chapter: int, budget: Budget, speech: Speech) -> list[Chunk]:
     """The chunks of one chapter, whose index is `chapter`.
 
-    A word that is longer than `budget.max_bytes` makes a chunk of its own: `too_long` finds such words.
+    Words are never cut, but for a pair that is longer than `budget.max_bytes`: its text goes with its first words.
     """
-    units = units_of(turns, budget, say)
+    units = units_of(turns, budget, speech)
     return list(chunks_between(units, fresh_cuts(units, budget), chapter))
 
 
-def units_of(turns: Sequence[Turn], budget: Budget, say: Say) -> list[Unit]:
+def units_of(turns: Sequence[Turn], budget: Budget, speech: Speech) -> list[Unit]:
     """The turns of a chapter that have something to say."""
-    return [unit for index, turn in enumerate(turns) if (unit := _unit(index, turn, budget, say))]
+    return [unit for index, turn in enumerate(turns) if (unit := _unit(index, turn, budget, speech))]
 
 
 def fresh_cuts(units: Sequence[Unit], budget: Budget) -> list[int]:
@@ -125,37 +117,23 @@ def fresh_cuts(units: Sequence[Unit], budget: Budget) -> list[int]:
 def chunks_between(units: Sequence[Unit], cuts: Sequence[int], chapter: int) -> Iterator[Chunk]:
     """The chunks of a chapter that is cut before these atoms."""
     atoms = [atom for unit in units for atom in unit.atoms]
-    who = {unit.turn: unit.who for unit in units}
-    hard = {unit.turn for unit in units if unit.hard}
+    units_by_turn = {unit.turn: unit for unit in units}
     for start, end in pairwise(cuts):
         turn = atoms[start].turn
-        after_break = start == 0 or (turn in hard and atoms[start - 1].turn != turn)
-        yield Chunk(chapter, tuple(_pieces(atoms[start:end], who)), after_break)
+        after_break = start == 0 or (units_by_turn[turn].hard and atoms[start - 1].turn != turn)
+        yield Chunk(chapter, tuple(_pieces(atoms[start:end], units_by_turn)), after_break)
 
 
-def too_long(turns: Sequence[Turn], budget: Budget, say: Say) -> list[Problem]:
-    """A problem for each word that is longer than a chunk may be."""
-    return [
-        Problem(
-            turn.where,
-            f'the word "{word[:20]}…" is {len(word.encode())} bytes long, and a chunk holds {budget.max_bytes}.',
-            "Split it with spaces, or take it out.",
-        )
-        for turn in turns
-        if len(turn.text) * 4 > budget.max_bytes
-        for word in words(turn.text)
-        if len(word) * 4 > budget.max_bytes and _size(word, say) > budget.max_bytes  # a character is at most 4 bytes
-    ]
-
-
-def _unit(index: int, turn: Turn, budget: Budget, say: Say) -> Unit | None:
-    atoms = tuple(_atoms(index, turn.text, budget, say))
+def _unit(index: int, turn: Turn, budget: Budget, speech: Speech) -> Unit | None:
+    pairs = speech.pairs(turn.text)
+    atoms = tuple(_atoms(index, _parts(turn.text, pairs, budget), tags=speech.tags))
     if not atoms:
         return None
     who = (turn.speaker, turn.voice)
     text = "\0".join([str(who), *(atom.spoken for atom in atoms)])
     return Unit(
         turn=index,
+        text=turn.text,
         who=who,
         atoms=atoms,
         size=sum(atom.size for atom in atoms) + len(atoms) - 1,
@@ -164,51 +142,96 @@ def _unit(index: int, turn: Turn, budget: Budget, say: Say) -> Unit | None:
     )
 
 
-def _atoms(turn: int, text: str, budget: Budget, say: Say) -> list[Atom]:
-    """The sentences of a turn; what is too long for a chunk comes in clauses, else in groups of words."""
-    parts: list[tuple[str, float]] = []
-    for sentence in sentences(text):
-        if len(sentence) * 4 <= budget.max_bytes or _size(sentence, say) <= budget.max_bytes:
-            parts.append((sentence, _CUT_SENTENCE))
+def _parts(text: str, pairs: Sequence[Pair], budget: Budget) -> Iterator[tuple[list[Pair], float]]:
+    """The sentences of a turn, and what a cut after each costs; what is too long for a chunk comes in clauses, else in
+    groups of words.
+    """
+    for sentence in _between(pairs, sentence_ends(text)):
+        if _size(sentence) <= budget.max_bytes:
+            yield sentence, _CUT_SENTENCE
             continue
-        for clause in clauses(sentence):
-            parts += [(group, _CUT_WORD) for group in _word_groups(clause, budget, say)]
-            parts[-1] = (parts[-1][0], _CUT_CLAUSE)
-        parts[-1] = (parts[-1][0], _CUT_SENTENCE)
+        start = sentence[0].start
+        ends = [start + end for end in clause_ends(text[start : sentence[-1].end])]
+        groups = [
+            (group, _CUT_WORD if more else _CUT_CLAUSE)
+            for clause in _between(sentence, ends)
+            for group, more in _word_groups(clause, budget)
+        ]
+        yield from groups[:-1]
+        yield groups[-1][0], _CUT_SENTENCE
+
+
+def _between(pairs: Iterable[Pair], ends: Iterable[int]) -> Iterator[list[Pair]]:
+    """The pairs between these offsets; one within a pair cuts nothing."""
+    offsets = set(ends)
+    group: list[Pair] = []
+    for pair in pairs:
+        group.append(pair)
+        if pair.end in offsets:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _word_groups(clause: list[Pair], budget: Budget) -> Iterator[tuple[list[Pair], bool]]:
+    """A clause in groups of pairs that a chunk can hold; with each, whether more follow."""
+    if _size(clause) <= budget.max_bytes:
+        yield clause, False
+        return
+    group: list[Pair] = []
+    size = 0
+    for pair in (part for whole in clause for part in _cut(whole, budget.max_bytes)):
+        more = len(pair.spoken.encode()) + 1
+        if group and size + more > budget.max_bytes:
+            yield group, True
+            group, size = [], 0
+        group.append(pair)
+        size += more
+    yield group, False
+
+
+def _cut(pair: Pair, most: int) -> Iterator[Pair]:
+    """A pair, or what is said for one that is longer than a chunk: its text goes with the first part."""
+    if len(pair.spoken.encode()) <= most:
+        yield pair
+        return
+    start, group = pair.start, ""
+    for word in (part for whole in pair.spoken.split() for part in _cut_word(whole, most)):
+        if group and len(f"{group} {word}".encode()) > most:
+            yield Pair(start, pair.end, group)
+            start, group = pair.end, ""
+        group = f"{group} {word}".strip()
+    yield Pair(start, pair.end, group)
+
+
+def _cut_word(word: str, most: int) -> Iterator[str]:
+    """Parts of at most so many bytes of a word, which may be a page of a language without spaces."""
+    room = most // max(len(char.encode()) for char in word)
+    for start in range(0, len(word), room):
+        yield word[start : start + room]
+
+
+def _atoms(turn: int, parts: Iterable[tuple[Sequence[Pair], float]], *, tags: bool) -> list[Atom]:
+    """Parts of a turn that say something; text without goes along with what follows, or else with what came before."""
     atoms: list[Atom] = []
-    mute = ""  # display text with nothing to speak goes along with what follows it, or with what came before
+    mute: tuple[Pair, ...] = ()
     for part, cut_cost in parts:
-        speech = say(part)
-        shown = f"{mute} {part}".strip()
-        if not speech:
-            mute = shown
-            continue
-        atoms.append(Atom(turn, shown, speech, len(speech.encode()), cut_cost))
-        mute = ""
+        speech = said(part)
+        if has_speech(speech) or (tags and "(" in speech):
+            atoms.append(Atom(turn, (*mute, *part), speech, len(speech.encode()), cut_cost))
+            mute = ()
+        else:
+            mute += tuple(pair._replace(spoken="") for pair in part)
     if atoms:
         last = atoms[-1]
-        atoms[-1] = Atom(turn, f"{last.text} {mute}".strip(), last.spoken, last.size, _CUT_TURN)
+        atoms[-1] = Atom(turn, (*last.pairs, *mute), last.spoken, last.size, _CUT_TURN)
     return atoms
 
 
-def _word_groups(clause: str, budget: Budget, say: Say) -> Iterator[str]:
-    if _size(clause, say) <= budget.max_bytes:
-        yield clause
-        return
-    group: list[str] = []
-    size = 0
-    for word in words(clause):
-        more = _size(word, say) + 1
-        if group and size + more > budget.max_bytes:
-            yield " ".join(group)
-            group, size = [], 0
-        group.append(word)
-        size += more
-    yield " ".join(group)
-
-
-def _size(text: str, say: Say) -> int:
-    return len(say(text).encode())
+def _size(pairs: Sequence[Pair]) -> int:
+    """Bytes of UTF-8 that are said for these pairs."""
+    return len(said(pairs).encode())
 
 
 def _segments(units: Sequence[Unit], budget: Budget) -> Iterator[Sequence[Unit]]:
@@ -275,13 +298,11 @@ def _cuts(atoms: Sequence[Atom], who: dict[int, tuple[str | None, str | None]], 
     return cuts[::-1]
 
 
-def _pieces(atoms: Sequence[Atom], who: dict[int, tuple[str | None, str | None]]) -> Iterator[ChunkPiece]:
+def _pieces(atoms: Sequence[Atom], units_by_turn: Mapping[int, Unit]) -> Iterator[ChunkPiece]:
     """Join the atoms of one turn."""
-    start = 0
-    for index in range(1, len(atoms) + 1):
-        if index == len(atoms) or atoms[index].turn != atoms[start].turn:
-            run = atoms[start:index]
-            speaker, voice = who[run[0].turn]
-            text, speech = " ".join(atom.text for atom in run), " ".join(atom.spoken for atom in run)
-            yield ChunkPiece(run[0].turn, speaker, voice, text, speech)
-            start = index
+    for turn, group in groupby(atoms, key=lambda atom: atom.turn):
+        run = list(group)
+        unit = units_by_turn[turn]
+        pairs = tuple(pair for atom in run for pair in atom.pairs)
+        speech = " ".join(atom.spoken for atom in run)
+        yield ChunkPiece(turn, *unit.who, unit.text[pairs[0].start : pairs[-1].end].strip(), speech, pairs)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.engines import Engine, Line, Request
+from pipeline.engines import Engine, Line, Request, Traits
 from pipeline.files import content_key
 from pipeline.source.script import Script
 from pipeline.source.voices import Casting, Library
@@ -34,7 +34,12 @@ class PlannedTake:
     @property
     def text(self) -> str:
         """What it says, as displayed."""
-        return " ".join(piece.text for piece in self.chunk.pieces)
+        return self.chunk.text
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is less than its engine speaks well, and is therefore cut off where its words should be over."""
+        return self.request.max_s is not None
 
     @property
     def estimated_s(self) -> float:
@@ -49,6 +54,7 @@ def plan_takes(
     library: Library,
     engine: Engine,
     *,
+    traits: Traits,
     language: str,
     seed: int,
 ) -> list[PlannedTake]:
@@ -79,8 +85,11 @@ def plan_takes(
             "occurrence": occurrences[speech],  # a line said twice is two performances
         }
         occurrences[speech] += 1
+        max_s = traits.longest_s(chunk.spoken_bytes)
+        if max_s is not None:
+            parts["max_s"] = max_s
         key = content_key(parts)
-        request = Request(key, tuple(lines), language, attempt_seed(key, 0))
+        request = Request(key, tuple(lines), language, attempt_seed(key, 0), max_s)
         where = script.chapters[chunk.chapter].turns[chunk.pieces[0].turn].where
         planned.append(PlannedTake(key, parts, chunk, request, where))
     return planned
@@ -95,24 +104,26 @@ def explain(planned: Sequence[PlannedTake], store: TakeStore) -> list[tuple[Plan
     """For every take its action, "render" or "reuse", and the reason for it. Loads no engine.
 
     The reason of a render names what differs from the nearest take in the store: "text" where nobody has said this yet,
-    else "voice", "seed", "engine" or several of them; "new" where the job has no takes at all. That of a reuse is
+    "spoken text" where a take shows the same words and says them otherwise (by a lexicon, or by a newer library), else
+    "voice", "seed", "engine" or several of them; "new" where the job has no takes at all. That of a reuse is
     "finished".
     """
     finished = store.keys()
     unused = finished - {plan.key for plan in planned}
     by_text: dict[str, list[dict[str, Any]]] = {}
+    displayed: set[str] = set()
     if any(plan.key not in finished for plan in planned):
-        for key in unused:
-            parts = store.parts(key)
-            if parts is not None:
-                by_text.setdefault(_words(parts), []).append(parts)
+        for parts, text in filter(None, map(store.parts, unused)):
+            by_text.setdefault(_words(parts), []).append(parts)
+            displayed.add(text)
     actions = []
     for plan in planned:
         if plan.key in finished:
             actions.append((plan, "reuse", "finished"))
             continue
         differences = [_difference(plan.parts, other) for other in by_text.get(_words(plan.parts), [])]
-        reason = min(differences, key=len) if differences else ["text" if finished else "new"]
+        text = "spoken text" if plan.text in displayed else "text" if finished else "new"
+        reason = min(differences, key=len) if differences else [text]
         actions.append((plan, "render", ", ".join(reason)))
     return actions
 

@@ -102,10 +102,10 @@ class TakeStore:
         names = {path.name for path in self.folder.iterdir()} if is_there else set()
         return whole_takes(names) | (set() if self._shared is None else self._shared.take_keys())
 
-    def parts(self, key: str) -> dict[str, Any] | None:
-        """What the key of a take in the folder hashes; None where the folder has no such take."""
+    def parts(self, key: str) -> tuple[dict[str, Any], str] | None:
+        """What the key of a take in the folder hashes, and its text as displayed; None where there is no such take."""
         record = read_record(self._json(key), _TakeRecord)
-        return None if record is None else record.parts
+        return None if record is None else (record.parts, record.text)
 
     def find(self, key: str) -> Take | None:
         """The take of `key`, fetched from the shared store where the folder has none; None where neither has it.

@@ -43,11 +43,11 @@ def _with(pcm: Pcm, count: int, value: float) -> Pcm:
         (_with(_tone(8), 1, -np.inf), 100, ["broken"]),
         (_tone(3.9), 100, ["too short for its text"]),
         (_tone(4.1), 100, []),
-        (_tone(11.9), 100, []),
-        (_tone(12.1), 100, ["too long for its text"]),
-        (_tone(12.1, 9.0).clip(-1, 1), 100, ["clipped", "too long for its text"]),
+        (_tone(12.9), 100, []),
+        (_tone(13.1), 100, ["too long for its text"]),
+        (_tone(13.1, 9.0).clip(-1, 1), 100, ["clipped", "too long for its text"]),
         (_tone(1) * 0, 100, ["silent", "too short for its text"]),
-        (_tone(1), 0, ["too long for its text"]),
+        (_tone(1.1), 0, ["too long for its text"]),
     ],
 )
 def test_each_fault_has_its_name(pcm: Pcm, spoken_bytes: int, found: list[str]) -> None:
@@ -76,10 +76,10 @@ def test_the_best_is_usable_then_has_fewer_faults_then_is_nearest_the_middle() -
         _tone(8.5),
         _tone(7),
         _with(_tone(8), 100, 1.0),
-        _tone(12.1),
         _tone(3),
+        _tone(13.1),
         _tone(14),
-        _with(_tone(12.1), 100, 1.0),
+        _with(_tone(13.1), 200, 1.0),
         _tone(8) * 0,
         _tone(1) * 0,
     ]

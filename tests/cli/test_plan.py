@@ -17,7 +17,7 @@ def test_plan_says_what_and_why_and_changes_nothing(make_job: MakeJob, tmp_path:
     make_job()
     before = json.loads(run_podcast("plan", "job.yaml", "--json", cwd=tmp_path).stdout)
     assert before.keys() == {
-        *("left_out", "replaced", "unspoken", "kept_chunks"),
+        *("left_out", "replaced", "unspoken", "kept_chunks", "short_chunks"),
         *("job", "title", "audio_s", "takes", "notes", "speakers", "cast", "narrator", "chapters", "chunks"),
     }
     assert before["takes"] == {"total": 4, "render": 4, "reuse": 0}

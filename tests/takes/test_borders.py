@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from pipeline.engines import TRAITS, Budget
 from pipeline.files import read_record, write_record
 from pipeline.source.script import Turn
+from pipeline.source.spoken.pairs import Speech
 from pipeline.takes.borders import plan_name, read_borders, repack, write_borders
-from pipeline.takes.chunks import MAX_SPEAKERS, Chunk, pack, sayer, units_of
+from pipeline.takes.chunks import MAX_SPEAKERS, Chunk, pack, units_of
 from pipeline.takes.matches import KeptChunk
 from pipeline.workspace import Production, Workspace
 from tests.support.turns import edits, random_text, scripts
 
 BUDGET = Budget()
-SAY = sayer("en", tags=False)
+SPEECH = Speech("en")
 NAME = plan_name(TRAITS["tone"], "en")
 SHORT_TURNS = st.integers(1, 14)
 any_script = st.one_of(scripts(), scripts(SHORT_TURNS))
@@ -40,7 +41,7 @@ def kept(chunks: Sequence[Chunk]) -> list[KeptChunk]:
 
 def plan(chapters: Sequence[Sequence[Turn]], before: Sequence[Chunk]) -> list[Chunk]:
     """The chunks of a script whose last plan was `before`."""
-    return repack(chapters, BUDGET, SAY, kept(before))[0]
+    return repack(chapters, BUDGET, SPEECH, kept(before))[0]
 
 
 def content(chunk: Chunk) -> Content:
@@ -62,16 +63,16 @@ def fits(chunk: Chunk) -> bool:
 @given(any_script)
 def test_without_a_last_plan_it_is_the_fresh_one(turns: list[Turn]) -> None:
     """Also where the last plan was of another text."""
-    fresh = pack(turns, 0, BUDGET, SAY)
-    assert repack([turns], BUDGET, SAY, []) == (fresh, 0)
-    assert repack([turns], BUDGET, SAY, [KeptChunk(((0, "Something else."),), after_break=True)]) == (fresh, 0)
+    fresh = pack(turns, 0, BUDGET, SPEECH)
+    assert repack([turns], BUDGET, SPEECH, []) == (fresh, 0)
+    assert repack([turns], BUDGET, SPEECH, [KeptChunk(((0, "Something else."),), after_break=True)]) == (fresh, 0)
 
 
 @given(any_script, st.data())
 @settings(max_examples=300)
 def test_an_edit_costs_its_own_chunks_and_one_neighbour(turns: list[Turn], data: st.DataObject) -> None:
     """Two, where a turn inside a chunk can share one with neither part that is left of it."""
-    before = pack(turns, 0, BUDGET, SAY)
+    before = pack(turns, 0, BUDGET, SPEECH)
     index, kind, edited = data.draw(edits(turns))
     after = plan([edited], before)
     old = {content(chunk) for chunk in before}
@@ -93,8 +94,8 @@ def _stands_alone(edited: Sequence[Turn], index: int, before: Sequence[Chunk], *
     right = [piece for piece in around[-1].pieces if piece.turn > index - turns_back]
     if not left or not right:
         return False
-    ((*_, last),) = [unit.atoms for unit in units_of([turn], BUDGET, SAY)]
-    first = units_of([turn], BUDGET, SAY)[0].atoms[0]
+    ((*_, last),) = [unit.atoms for unit in units_of([turn], BUDGET, SPEECH)]
+    first = units_of([turn], BUDGET, SPEECH)[0].atoms[0]
     may_join = [
         (left, first.size, turn),
         (right, last.size, edited[right[0].turn + turns_back]),
@@ -111,7 +112,7 @@ def _stands_alone(edited: Sequence[Turn], index: int, before: Sequence[Chunk], *
 @given(any_script, st.data())
 def test_planning_again_changes_nothing(turns: list[Turn], data: st.DataObject) -> None:
     """A run that was killed, with its plan on disk, goes on with the same chunks."""
-    chunks = pack(turns, 0, BUDGET, SAY)
+    chunks = pack(turns, 0, BUDGET, SPEECH)
     assert plan([turns], chunks) == chunks
     for _ in range(3):
         _index, _kind, turns = data.draw(edits(turns))
@@ -124,7 +125,7 @@ def test_planning_again_changes_nothing(turns: list[Turn], data: st.DataObject) 
 @given(st.lists(any_script, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_every_word_is_said_once_whatever_became_of_the_script(chapters: list[list[Turn]], dice: random.Random) -> None:
     """Chapters and turns moved, taken out, said by others, parted and joined."""
-    before = [chunk for index, turns in enumerate(chapters) for chunk in pack(turns, index, BUDGET, SAY)]
+    before = [chunk for index, turns in enumerate(chapters) for chunk in pack(turns, index, BUDGET, SPEECH)]
     dice.shuffle(chapters)
     edited = [[_altered(turn, dice) for turn in turns if dice.random() < 0.9] for turns in chapters]
     after = plan(edited, before)
@@ -168,7 +169,7 @@ def test_many_edits_wear_out_nothing(words: int) -> None:
             turns[index : index + dice.choice((0, 1, 2))] = [turn] * dice.choice((1, 1, 2 if len(turns) < 60 else 0))
             before = plan([turns], before)
             assert all(map(fits, before))
-        after = pack(turns, 0, BUDGET, SAY)
+        after = pack(turns, 0, BUDGET, SPEECH)
         chunks, fresh = chunks + len(before), fresh + len(after)
         short += sum(chunk.spoken_bytes < BUDGET.min_bytes for chunk in before)
         fresh_short += sum(chunk.spoken_bytes < BUDGET.min_bytes for chunk in after)
@@ -181,7 +182,7 @@ def test_edits_of_a_dialogue_touch_one_chunk_nearly_always() -> None:
     dice = random.Random(144)
     lengths = [max(2, round(dice.expovariate(1 / 10))) for _ in range(144)]
     turns = [Turn(f"S{i % 2}", random_text(dice, words), "turn", f"s:{i}") for i, words in enumerate(lengths)]
-    before = pack(turns, 0, BUDGET, SAY)
+    before = pack(turns, 0, BUDGET, SPEECH)
     old = {content(chunk) for chunk in before}
     costs = []
     for index, turn in enumerate(turns):
@@ -196,7 +197,7 @@ def test_a_renamed_speaker_and_another_scene_move_nothing_else() -> None:
     """Chunks are known by what is said and by whose turn it is, not by names."""
     dice = random.Random(3)
     turns = [Turn(f"S{i % 2}", random_text(dice, 12), "turn", f"s:{i}") for i in range(40)]
-    before = pack(turns, 0, BUDGET, SAY)
+    before = pack(turns, 0, BUDGET, SPEECH)
     renamed = plan([[replace(turn, speaker=f"New {turn.speaker}") for turn in turns]], before)
     assert [[p.spoken for p in c.pieces] for c in renamed] == [[p.spoken for p in c.pieces] for c in before]
     first = before[3].pieces[0].turn
@@ -211,7 +212,7 @@ def test_what_is_no_longer_kept_apart_is_joined() -> None:
         Turn("S1", "The end.", "scene", "s"),
         Turn("S1", "B" * 90 + ".", "scene", "s"),
     ]
-    before = pack(turns, 0, BUDGET, SAY)
+    before = pack(turns, 0, BUDGET, SPEECH)
     assert len(before) == 3
     assert len(plan([[*turns[:2], replace(turns[2], border="turn")]], before)) == 2
 
@@ -230,7 +231,7 @@ def _claim(workspace: Workspace) -> None:
 def test_a_plan_comes_back_from_disk(turns: list[Turn], tmp_path_factory: pytest.TempPathFactory) -> None:
     """As it was, with two speakers and hard borders; those of other engines beside it."""
     workspace = _workspace(tmp_path_factory.mktemp("output"))
-    chunks, other = pack(turns, 0, BUDGET, SAY), plan_name(TRAITS["dia"], "en")
+    chunks, other = pack(turns, 0, BUDGET, SPEECH), plan_name(TRAITS["dia"], "en")
     write_borders(workspace, other, chunks[:1])
     write_borders(workspace, NAME, chunks)
     assert read_borders(workspace, NAME) == kept(chunks)
@@ -255,10 +256,10 @@ def _write(text: str) -> Callable[[Path], object]:
 def test_a_damaged_plan_is_a_fresh_one(damage: Callable[[Path], object], tmp_path: Path) -> None:
     """And is written anew."""
     turns = [Turn("S1", random_text(random.Random(1), 200), "chapter", "s:1")]
-    workspace, fresh = _workspace(tmp_path), pack(turns, 0, BUDGET, SAY)
+    workspace, fresh = _workspace(tmp_path), pack(turns, 0, BUDGET, SPEECH)
     write_borders(workspace, NAME, fresh)
     damage(workspace.chunks)
-    assert repack([turns], BUDGET, SAY, read_borders(workspace, NAME)) == (fresh, 0)
+    assert repack([turns], BUDGET, SPEECH, read_borders(workspace, NAME)) == (fresh, 0)
     write_borders(workspace, NAME, fresh)
     assert read_borders(workspace, NAME) == kept(fresh)
 
@@ -266,7 +267,7 @@ def test_a_damaged_plan_is_a_fresh_one(damage: Callable[[Path], object], tmp_pat
 def test_a_corrected_title_goes_by_the_borders_of_the_one_before(tmp_path: Path) -> None:
     """Until it has a record of its own."""
     turns = [Turn("S1", random_text(random.Random(1), 200), "chapter", "s:1")]
-    root, chunks = _workspace(tmp_path), pack(turns, 0, BUDGET, SAY)
+    root, chunks = _workspace(tmp_path), pack(turns, 0, BUDGET, SPEECH)
     write_borders(root, NAME, chunks)
     _claim(root)
     corrected = root.of(Production("Another"))
@@ -279,7 +280,7 @@ def test_a_corrected_title_goes_by_the_borders_of_the_one_before(tmp_path: Path)
 
 def test_the_same_plan_is_not_written_twice(tmp_path: Path) -> None:
     """A run that changes nothing leaves the file alone."""
-    workspace, chunks = _workspace(tmp_path), pack([Turn("S1", "Hello there.", "chapter", "s:1")], 0, BUDGET, SAY)
+    workspace, chunks = _workspace(tmp_path), pack([Turn("S1", "Hello there.", "chapter", "s:1")], 0, BUDGET, SPEECH)
     write_borders(workspace, NAME, chunks)
     before = workspace.chunks.stat().st_mtime_ns
     write_borders(workspace, NAME, chunks)

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from pipeline.engines import Budget
 from pipeline.files import content_key
 from pipeline.source.script import Turn
-from pipeline.takes.chunks import MAX_SPEAKERS, Chunk, pack, sayer, too_long
+from pipeline.source.spoken.pairs import Speech
+from pipeline.takes.chunks import MAX_SPEAKERS, Chunk, pack
 from tests.support.turns import BORDERS, edits, random_text, scripts
 
 BUDGET = Budget()
-SAY = sayer("en", tags=False)
+SPEECH = Speech("en")
 
 
 def _pack(turns: Sequence[Turn], budget: Budget = BUDGET) -> list[Chunk]:
-    return pack(turns, 0, budget, SAY)
+    return pack(turns, 0, budget, SPEECH)
 
 
 def _content(chunk: Chunk) -> tuple[tuple[str | None, str], ...]:
@@ -115,18 +116,18 @@ def test_a_long_sentence_is_cut_at_clauses_else_at_words() -> None:
     assert {word for chunk in words for word in chunk.pieces[0].text.split()} == {"antidisestablishmentarianism"}
 
 
-def test_a_word_no_chunk_can_hold_is_a_problem() -> None:
-    """The place and the size are told."""
-    turns = [Turn("A", "short " + "x" * 400, "chapter", "s.md:3")]
-    (problem,) = too_long(turns, BUDGET, SAY)
-    assert problem.where == "s.md:3"
-    assert "400 bytes" in problem.what
+def test_what_is_said_for_a_word_that_no_chunk_can_hold_is_cut_and_its_text_goes_with_the_first_part() -> None:
+    """A page without spaces is one word, and is spoken all the same."""
+    text = "short " + "x" * 700 + " end."
+    pieces = [piece for chunk in _pack([Turn("A", text, "chapter", "s.md:3")]) for piece in chunk.pieces]
+    assert "".join(piece.spoken for piece in pieces).replace(" ", "") == text.replace(" ", "")
+    assert [piece.text for piece in pieces] == ["short", "x" * 700, "", "end."]
 
 
 @pytest.mark.parametrize(("tags", "expected"), [(True, "Well. (laughs)"), (False, "Well.")])
 def test_tags_are_kept_for_engines_that_speak_them(tags: bool, expected: str) -> None:
     """A tag stays on display either way."""
-    (chunk,) = pack([Turn("A", "Well. (laughs)", "chapter", "s:1")], 0, BUDGET, sayer("en", tags=tags))
+    (chunk,) = pack([Turn("A", "Well. (laughs)", "chapter", "s:1")], 0, BUDGET, Speech("en", tags=tags))
     assert chunk.pieces[0].spoken == expected
     assert chunk.pieces[0].text == "Well. (laughs)"
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from pipeline.engines import TRAITS
 from pipeline.jobs.job import Job, open_job
 from pipeline.settings import Settings
-from pipeline.takes.plan import attempt_seed, explain
+from pipeline.takes.plan import attempt_seed, explain, plan_takes
 from pipeline.takes.render import render_takes
 from tests.support.commands import SCRIPT, MakeJob
 
@@ -64,3 +67,28 @@ def test_an_edit_renders_only_its_chunk(make_job: MakeJob, settings: Settings) -
     assert answers.count(("reuse", "finished")) == len(answers) - 1
     drafted = open_job(make_job(), settings, engine="draft")
     assert {reason for _plan, _action, reason in explain(drafted.takes, drafted.store)} <= {"voice, engine", "engine"}
+
+
+def test_words_that_are_said_otherwise_are_a_reason_of_their_own(make_job: MakeJob, settings: Settings) -> None:
+    """As a newer library may have it, or a lexicon: the same text is displayed."""
+    job = open_job(make_job(), settings, engine="tone")
+    job.workspace.create()
+    said_before = [
+        replace(plan, key=f"0{plan.key}", parts=plan.parts | {"lines": [[0, f"{plan.text} indeed"]]})
+        for plan in job.takes
+    ]
+    requests = [replace(plan, request=replace(plan.request, key=plan.key)) for plan in said_before]
+    render_takes(requests, job.engine, job.store)
+    assert {why for _plan, _action, why in explain(job.takes, job.store)} == {"spoken text"}
+
+
+def test_what_is_too_short_for_dia_is_cut_off_after_its_words(make_job: MakeJob, settings: Settings) -> None:
+    """A second more than the slowest speech; an engine that cannot run away takes its time."""
+    job = open_job(make_job(f"**Ann:** Yes.\n\n---\n\n**Ann:** {'So it goes on. ' * 8}\n"), settings, engine="tone")
+    assert not any(plan.is_short for plan in job.takes)
+    chunks = [plan.chunk for plan in job.takes]
+    takes = plan_takes(
+        job.script, chunks, job.casting, {}, job.engine, traits=TRAITS["dia"], language="en", seed=job.manifest.seed
+    )
+    assert [take.request.max_s for take in takes] == [round(1 + 4 * 11 / 86.13, 2), None]
+    assert [take.key == plan.key for take, plan in zip(takes, job.takes, strict=True)] == [False, True]

@@ -74,10 +74,10 @@ RATE_HZ = 1000
 SOUNDS = {
     "good": (0.3, 0.08),
     "clipped": (1.0, 0.08),
-    "long": (0.3, 0.13),
     "short": (0.3, 0.02),
-    "longer": (0.3, 0.2),
-    "clipped and long": (1.0, 0.13),
+    "long": (0.3, 0.3),
+    "longer": (0.3, 0.4),
+    "clipped and long": (1.0, 0.3),
     "silent": (0.0, 0.08),
     "broken": (np.nan, 0.08),
     "empty": (0.3, 0.0),
@@ -147,7 +147,12 @@ def test_a_chunk_that_fails_does_not_stop_the_others(job: Job) -> None:
 def test_a_faulty_take_is_tried_again_and_the_best_is_kept_and_flagged(job: Job) -> None:
     """Its record says so, and the next run flags it again, as does one that finds records of before."""
     one, two, three, four = (plan.key for plan in job.takes)
-    fates = {one: ["long", "good"], two: ["longer", "short", "failed", "long"], three: ["good"], four: ["good"]}
+    fates = {
+        one: ["long", "good"],
+        two: ["longer", "clipped and long", "failed", "long"],
+        three: ["good"],
+        four: ["good"],
+    }
     first = render_takes(job.takes, _Fated(fates), job.store, limits=LIMITS)
     assert (first.rendered, first.failed) == (4, ())
     assert [(first.takes[key].attempt, first.takes[key].faults) for key in fates] == [

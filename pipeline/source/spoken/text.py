@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import accumulate
 
 
 def _set(names: str) -> frozenset[str]:
@@ -189,6 +190,20 @@ def sentences(display: str) -> list[str]:
     if parts:
         sentences_of_text.append(" ".join(parts[start:]))
     return sentences_of_text
+
+
+def sentence_ends(text: str) -> list[int]:
+    """Where the sentences of single-spaced text end: offsets in it, the last its length."""
+    return _ends_of(sentences(text))
+
+
+def clause_ends(sentence: str) -> list[int]:
+    """Where the clauses of a sentence end: offsets in it, the last its length."""
+    return _ends_of(clauses(sentence))
+
+
+def _ends_of(parts: list[str]) -> list[int]:
+    return [end - 1 for end in accumulate(len(part) + 1 for part in parts)]
 
 
 def _clings(word: str) -> bool:
