@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from pipeline.source.spoken.digits.codes import CODES, NAMES
-from pipeline.source.spoken.digits.dates import dates
+from pipeline.source.spoken.digits.dates import YEARS, dates
 from pipeline.source.spoken.digits.measures import measures
 from pipeline.source.spoken.digits.money import MONEY
 from pipeline.source.spoken.digits.numbers import NUMBERED, ORDINALS, numbers
@@ -23,7 +23,10 @@ _REACH = 48  # characters from a digit: to the word before it, to the unit behin
 
 @lru_cache(maxsize=16)
 def families(language: str) -> tuple[Family, ...]:
-    """The families for a language tag such as "en" or "pt-BR", in the order in which they are tried."""
+    """The families for a language tag such as "en" or "pt-BR", in the order in which they are tried.
+
+    Addresses come before digits, which would take theirs apart; other words and signs come after them.
+    """
     return (digits(language),)
 
 
@@ -33,7 +36,18 @@ def digits(language: str) -> Family:
     if base != "en":
         return Family(_DIGITS, others(language), _REACH)
     dates_of_region = dates(american=region[:2] in ("", "us", "ph"))
-    rules = (*NUMBERED, *dates_of_region, *TIMES, *MONEY, *ORDINALS, *CODES, *measures(language), *NAMES, *numbers())
+    rules = (
+        *NUMBERED,
+        *dates_of_region,
+        *TIMES,
+        *MONEY,
+        *ORDINALS,
+        *CODES,
+        *measures(language),
+        *YEARS,
+        *NAMES,
+        *numbers(),
+    )
     return Family(_DIGITS, rules, _REACH)
 
 

@@ -30,6 +30,14 @@ def _called(match: re.Match[str]) -> str | None:
     return one_by_one(match[0]) if word_before(match) in _CALLS else None
 
 
+def _zip(match: re.Match[str]) -> str | None:
+    return (
+        one_by_one(match[0])
+        if re.search(r"(?i)\bzip(?: code)?:? $", match.string[max(0, match.start() - 10) : match.start()])
+        else None
+    )
+
+
 def _isbn(match: re.Match[str]) -> str:
     tail = ", X" if match[2].upper().endswith("X") else ""
     return f"{match[1]} {one_by_one(match[2])}{tail}"
@@ -40,6 +48,8 @@ def _version(match: re.Match[str]) -> str:
     if match["v"] and match.string[max(0, match.start() - 8) : match.start()].lower().endswith("version "):
         word = ""
     parts = plain(match["parts"]).split(".")
+    if not word and len(parts[0]) < 4 and parts[0] != "0" and all(len(part) == 3 for part in parts[1:]):
+        return cardinal("".join(parts))  # 1.000.000
     if len(parts) == 4 and not word and all(int(part) < 256 for part in parts):
         return " dot ".join(one_by_one(part) for part in parts)
     return word + " point ".join(cardinal(part) for part in parts)
@@ -92,6 +102,9 @@ CODES: tuple[Rule, ...] = (
     rule(r"(?<![\w.-])\d{3} \d{3} \d{4}(?![\w-]|[.,]\d)", _digits),
     rule(r"(?<![\w.,$£€-])[2-9]\d\d-\d\d(?:\d[1-9]|[1-9]\d)(?![\w-]|[.,]\d)", _digits),
     rule(r"(?<![\w.,-])\(?0\d{1,4}\)?(?:[ -]\d{2,4}){1,4}(?![\w-]|[.,]\d)", _digits),
+    rule(r"(?<![\w.-])(?:1-)?8\d\d-(?=[A-Z]{2})", lambda match: f"{one_by_one(match[0])},"),
+    rule(r"(?<=\b[A-Z]{2} )\d{5}(?:-\d{4})?(?![\w-])", _digits),
+    rule(r"(?<![\w.,-])\d{5}(?![\w-])", _zip),
     rule(r"(?<![\w.])\d{4}(?: \d{4}){2,}(?!\w)", _digits),
     rule(rf"(?<![\w.])\d+(?:{DASH}\d+){{2,}}(?!\w)", _digits),
     rule(r"(?<![\w.,-])(?:911|999|112|411|311|101)(?!\w|[.,]\d)", _called),

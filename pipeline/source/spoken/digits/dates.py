@@ -53,6 +53,10 @@ def _month_first(match: re.Match[str]) -> str:
     return f"{words}, {_years(match['year'])}" if match["year"] else words
 
 
+def _month_of_year(match: re.Match[str]) -> str:
+    return f"{_month(match['month'])} {_years(match['year'])}"
+
+
 def _iso(match: re.Match[str]) -> str | None:
     month, day = int(match[2]), int(match[3])
     return _date(day, month, match[1]) if 1 <= month <= 12 and 1 <= day <= 31 else None
@@ -117,21 +121,24 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
     def numeric(match: re.Match[str]) -> str | None:
         return _numeric(match, american=american)
 
-    of_year = rf"(?:,? (?P<year>{_YEAR}))?"
+    of_year = rf"(?:(?:,? |-)(?P<year>{_YEAR}))?"
     to = rf"(?: ?(?:{DASH}|to) ?(?P<to>{_DAY})(?!\d){_ORDINAL}?)?"
     return (
         rule(r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?!\d|-\d)", _iso),
         rule(r"(?<![\w./-])(\d{1,2})(?P<by>[./-])(\d{1,2})(?P=by)(\d{4}|\d\d)(?![\w]|[./-]\d)", numeric),
         rule(
-            rf"(?<![\w.,:/-])(?P<day>{_DAY}){_ORDINAL}?{to}(?: of)? (?P<month>{MONTH})\b\.?{of_year}(?!['’]s)",
+            rf"(?<![\w.,:/-])(?P<day>{_DAY}){_ORDINAL}?{to}(?: of |[ -])(?P<month>{MONTH})\b\.?{of_year}(?!['’]s)",
             _day_first,
         ),
         rule(rf"\b(?P<month>{MONTH})\.? (?P<day>{_DAY}){_ORDINAL}?(?![\w]|[.,:/]\d){to}{of_year}", _month_first),
+        rule(rf"\b(?P<month>{MONTH})\.? (?P<year>{_YEAR})(?!-\d)", _month_of_year),
         rule(r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?![\w]|[./-]\d)", _month_and_day),
         rule(rf"(?<![\w.,$£€])(1[0-9]\d\d|20\d\d)(?:{DASH}|/)(\d{{4}}|\d\d)(?![\w]|[.,:/-]\d)", _span),
         rule(r"(?:(?<![\w])['’])?(?<![\w.,$£€])(?P<decade>1\d\d0|20\d0|[1-9]0)['’]?s(?!\w)", _decade),
         rule(r"(?:(?<=\s)|^)['’](\d\d)(?![\w]|['’]|[.,:/]\d)", _short),
         rule(r"(?<![\w.,:/])(\d{1,4})(?= ?(?:B\.?C\.?(?:E\.?)?|C\.?E\.?|A\.?D\.?)(?!\w))", _era),
         rule(r"(?<=\bAD )(\d{1,4})(?![\w]|[.,:/]\d)", _era),
-        rule(rf"(?<![\w.,:/$£€+−-])(?<!\d[ '’–‑‐]){_YEAR}(?! ?[%°$€£¥]|{DASH}\d)", _bare),
     )
+
+
+YEARS: tuple[Rule, ...] = (rule(rf"(?<![\w.,:/$£€+−-])(?<!\d[–‑‐]){_YEAR}(?! ?[%°$€£¥]|{DASH}\d)", _bare),)

@@ -149,9 +149,9 @@ def _inches(match: re.Match[str]) -> str:
 
 
 def _by(match: re.Match[str]) -> str:
-    """2 × 4 is "two by four"; before "=" it is "times"."""
+    """2 × 4 is "two by four"; before "=" and other such signs it is "times"."""
     after = match.string[match.end() : match.end() + 2].strip()
-    between = " times " if after[:1] in ("=", "≈") else " by "
+    between = " times " if after and after[0] in "=≈÷+−*" else " by "
     written = match[0].removesuffix("s")
     words = between.join(_side(part) for part in re.split(r"[ \u00a0]?[x×✕✖][ \u00a0]?", written))
     return plural(words) if match["s"] else words

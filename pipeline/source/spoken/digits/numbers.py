@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 
 from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after
-from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, plural
+from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, plain, plural
 from pipeline.source.spoken.rules import Rule
 
 _NUMBERED = {
@@ -35,6 +35,7 @@ _NUMBERED = {
     "ex": "exercise",
 }
 _SCALE = r"(?:[ \u00a0-](?P<scale>hundred|thousand|million|billion|trillion|dozen)\b)?"
+_PER = {"mo": "month", "yr": "year", "hr": "hour", "wk": "week", "min": "minute", "sec": "second"}
 _SHORT = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "tn": "trillion", "mn": "million"}
 
 
@@ -63,13 +64,20 @@ def _number(match: re.Match[str]) -> str:
 
 
 def _range(match: re.Match[str]) -> str:
-    return f"{sign(match[0])}{cardinal(match['first'])} to {cardinal(match['number'])}{_scale(match)}"
+    first, last = plain(match["first"]), plain(match["number"])
+    if first == last or (first, last) == ("24", "7"):  # fifty-fifty
+        return f"{cardinal(first)} {cardinal(last)}{_scale(match)}"
+    return f"{sign(match[0])}{cardinal(first)} to {cardinal(last)}{_scale(match)}"
 
 
 def _numbered(match: re.Match[str]) -> str:
     what = _NUMBERED[match[1].rstrip(".").lower()]
     words = f"{what} {cardinal(match[2])}"
     return f"{words} to {cardinal(match[3])}" if match[3] else words
+
+
+def _per(match: re.Match[str]) -> str:
+    return f"per {_PER.get(match[1], match[1])}"
 
 
 def _ordinal(match: re.Match[str]) -> str:
@@ -99,6 +107,7 @@ def _listed(match: re.Match[str]) -> str:
 _WHAT = "|".join(re.escape(name) for name in sorted(_NUMBERED, key=len, reverse=True) if name.isalpha())
 
 NUMBERED: tuple[Rule, ...] = (
+    rule(r"(?<=\w)/(second|minute|hour|day|week|month|year|night|person|mo|yr|hr|wk|min|sec)(?!\w)", _per),
     rule(
         rf"((?:(?<!\w)(?:{_WHAT})\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)(?:{DASH}(\d+))?(?![\w]|[.,]\d)",
         _numbered,
@@ -111,7 +120,7 @@ ORDINALS: tuple[Rule, ...] = (
     rule(
         r"(?<![\w.])(?<!\d/)(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?!\w)", _ordinal, re.IGNORECASE
     ),
-    rule(r"(?<![\w.,])(\d{2,})['’]?s(?!\w)", _plural),
+    rule(r"(?<![\w.,])(\d{2,}(?=s)|\d{2,3}(?=['’]s))['’]?s(?!\w)", _plural),
     rule(rf"{ALONE}({NUMBER}) ?(bn|tn|mn)(?!\w)", _so_many),
     rule(rf"{ALONE}({NUMBER})([kKmMbB])(?=[ \u00a0])", _so_many),
 )

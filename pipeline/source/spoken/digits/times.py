@@ -82,6 +82,12 @@ def _hours_and(match: re.Match[str]) -> str | None:
     return _clock(int(match[1]), match[2]) if int(match[1]) < 25 and int(match[2]) < 60 else None
 
 
+def _military(match: re.Match[str]) -> str:
+    """1600 hours"""
+    hours = f"zero {cardinal(match[1][1])}" if match[1][0] == "0" else cardinal(match[1])
+    return f"{hours} {'hundred' if match[2] == '00' else cardinal(match[2])}"
+
+
 def _from_to(match: re.Match[str]) -> str | None:
     parts = [part for part in match.groups() if part]
     hours = [int(parts[0]), int(parts[2])]
@@ -95,6 +101,7 @@ TIMES: tuple[Rule, ...] = (
     rule(rf"(?<![\w.,:/]){_SINCE}(?P<h>\d{{1,2}})(?:[:.](?P<m>[0-5]\d))?{_HALF}", _hour),
     rule(rf"(?<![\w.:])(\d{{1,2}}):([0-5]\d) ?{DASH} ?(\d{{1,2}}):([0-5]\d)(?![\w:])", _from_to),
     rule(r"(?<![\w.:])(?P<h>\d{1,2}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?(?P<half>(?!))?(?![\w:])", _time),
+    rule(r"(?<![\w.,:-])([01][0-9]|2[0-4])([0-5][0-9])(?= hours?\b)", _military),
     rule(r"(?<![\w.:])(\d{1,2})[hH]([0-5]\d)(?!\w)", _hours_and),
     rule(r"(?<![\w.])\d+(?:\.\d+)?(?::\d+(?:\.\d+)?)+(?!\w)", _proportion),
 )
