@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 LONGEST = 15  # digits of a number without separators; a longer one is read digit by digit
+_ENDLESS = frozenset({"am"})  # num2words 0.5.14 never returns for some numbers
 _OWN_NAMES = {"nb": "no", "nn": "no", "kk": "kz"}  # what num2words calls a language
 
 
@@ -22,6 +23,8 @@ def converter(language: str) -> str | None:
     base = base.lower()
     if base == "en":
         return "en"  # "en_IN" would count in lakhs, also what was written for others
+    if base in _ENDLESS:
+        return None
     from num2words import CONVERTER_CLASSES
 
     own = _OWN_NAMES.get(base, base)

@@ -15,7 +15,6 @@ CASES = [
     if line and not line.startswith("#")
 ]
 LANGUAGES = [
-    "am",
     "ar",
     "cs",
     "de",

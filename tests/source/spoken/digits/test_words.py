@@ -41,7 +41,8 @@ def test_words_of_numbers(words: str, spoken: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "name"), [("en-IN", "en"), ("pt-BR", "pt_BR"), ("pt_PT", "pt"), ("nb", "no"), ("zh", None)]
+    ("language", "name"),
+    [("en-IN", "en"), ("pt-BR", "pt_BR"), ("pt_PT", "pt"), ("nb", "no"), ("zh", None), ("am", None)],
 )
 def test_converters_of_languages(language: str, name: str | None) -> None:
     assert converter(language) == name
