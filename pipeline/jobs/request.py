@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from pipeline.source.prompts import prompt_problems
 from pipeline.source.readers import is_script, load_script
 from pipeline.source.readers.epub.book import read_book_cover
 from pipeline.source.script import Script, Turn, name_key, speakers
+from pipeline.source.spoken.families import families, unsupported
 from pipeline.source.spoken.lexicon import Lexicon
 from pipeline.source.spoken.pairs import Pair, Speech
 from pipeline.source.spoken.text import (
@@ -78,6 +80,7 @@ class JobRequest:
             *(casting.warnings if casting else ()),
             *self.unspoken,
             *(self._unusable_entries() if script and traits else ()),
+            *(_numbers(self.manifest, script) if script else ()),
             *(_foreign(self.manifest, traits) if traits else ()),
             *(_unknown_tags(script) if script and traits and traits.speaks_tags else ()),
         )
@@ -93,7 +96,7 @@ class JobRequest:
 def speech_of(traits: Traits, language: str, lexicon: Lexicon | None = None) -> Speech:
     """How an engine says text of a language, with the entries of a lexicon that it can use."""
     usable = lexicon.for_engine(language, ipa=traits.speaks_ipa) if lexicon is not None else None
-    return Speech(language, tags=traits.speaks_tags, lexicon=usable)
+    return Speech(language, traits.speaks_tags, families(language), usable)
 
 
 def read_request(
@@ -281,6 +284,14 @@ def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
             f'the engine {traits.name} was made for "{known}" and may speak "{manifest.language}" as if it were that.'
         )
         yield Problem(manifest.where("language"), f"{what}.", "Listen before you render a whole book.")
+
+
+def _numbers(manifest: Manifest, script: Script) -> Iterator[Problem]:
+    """That the numbers of a script are not all said in words."""
+    turns = (turn for chapter in script.chapters for turn in chapter.turns)
+    if any(re.search(r"\d", turn.text) for turn in turns) and (what := unsupported(manifest.language)):
+        what = f'numbers in "{manifest.language}": {what}.'
+        yield Problem(manifest.where("language"), what, "Write them in words, or listen to how the engine reads them.")
 
 
 def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:

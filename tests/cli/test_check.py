@@ -48,6 +48,18 @@ def test_check_tells_on_one_screen_who_speaks_and_what_is_left_out(tmp_path: Pat
     assert not (tmp_path / "output").exists()
 
 
+def test_check_tells_where_numbers_have_no_words(tmp_path: Path) -> None:
+    """Only where the script has some, and the language has none."""
+    note = "there are no words for its numbers"
+    for text, language, is_told in (
+        ("**Ann:** 5.", "zh", True),
+        ("**Ann:** 五", "zh", False),
+        ("**Ann:** 5.", "de", False),
+    ):
+        write(tmp_path, text, language=language)
+        assert (note in run_podcast("check", "job.yaml", cwd=tmp_path).stdout) is is_told
+
+
 def test_check_tells_machines_all_of_it(tmp_path: Path) -> None:
     write(tmp_path)
     report = json.loads(run_podcast("check", "job.yaml", "--json", "--dropped", cwd=tmp_path).stdout)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from pipeline.source.spoken.families import families
 from pipeline.source.spoken.pairs import Speech
 from pipeline.source.spoken.text import NONVERBAL_TAGS
-from pipeline.source.spoken.words.families import word_families
 
 WORDS = st.one_of(
     st.sampled_from(
@@ -34,7 +34,7 @@ WORDS = st.one_of(
 DISPLAY = st.lists(WORDS, max_size=12).map(lambda parts: " ".join(" ".join(parts).split()))
 
 CASES = Path(__file__).parents[1] / "source" / "spoken" / "cases"
-ENGLISH = Speech("en", tags=True, families=sum(word_families("en"), ()))
+ENGLISH = Speech("en", tags=True, families=families("en"))
 
 
 def cases(name: str) -> list[tuple[str, str]]:

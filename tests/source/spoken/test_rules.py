@@ -18,3 +18,9 @@ def test_what_is_taken_stays() -> None:
         Replacement(0, 2, "five"),
         Replacement(6, 7, "number"),
     ]
+
+
+def test_a_family_with_a_reach_looks_only_near_its_trigger() -> None:
+    words = Family(re.compile(r"\d"), (Rule(re.compile(r"(?<=b)a|\d"), lambda match: "said"),), reach=3)
+    text = "ba ba 1 ba ba ba 2"
+    assert [one.start for one in replacements_of(text, [words])] == [4, 6, 9, 15, 17]

@@ -1,0 +1,121 @@
+"""Numbers that count nothing, in English: phones, versions, addresses, names of things such as "MP3" and "A320"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pipeline.source.spoken.digits.context import DASH, rule, word_before
+from pipeline.source.spoken.digits.words import cardinal, one_by_one, paired, plain
+from pipeline.source.spoken.rules import Rule
+
+_SOFTWARE = frozenset(
+    "python java javascript php ruby go rust perl node ios ipados macos android windows ubuntu debian fedora linux"
+    " kernel chrome firefox safari version versions release django rails react vue angular pytorch tensorflow cuda"
+    " postgres postgresql mysql numpy pandas bluetooth usb openssl http tls html gpt claude llama gemini dia".split()
+)
+_CALLS = frozenset(
+    "call calls called calling dial dials dialed dialled dialling dialing ring rang phone phoned".split()
+)
+_ELEMENT = re.compile(r"[A-Z][a-z]?|[₀-₉]+|\d+")
+
+
+def _digits(match: re.Match[str]) -> str:
+    """In groups, as they are written."""
+    plus = "plus " if match[0].startswith("+") else ""
+    return plus + one_by_one(match[0])
+
+
+def _called(match: re.Match[str]) -> str | None:
+    return one_by_one(match[0]) if word_before(match) in _CALLS else None
+
+
+def _zip(match: re.Match[str]) -> str | None:
+    return (
+        one_by_one(match[0])
+        if re.search(r"(?i)\bzip(?: code)?:? $", match.string[max(0, match.start() - 10) : match.start()])
+        else None
+    )
+
+
+def _isbn(match: re.Match[str]) -> str:
+    tail = ", X" if match[2].upper().endswith("X") else ""
+    return f"{match[1]} {one_by_one(match[2])}{tail}"
+
+
+def _version(match: re.Match[str]) -> str:
+    word = "version " if match["v"] else ""
+    if match["v"] and match.string[max(0, match.start() - 8) : match.start()].lower().endswith("version "):
+        word = ""
+    parts = plain(match["parts"]).split(".")
+    if not word and len(parts[0]) < 4 and parts[0] != "0" and all(len(part) == 3 for part in parts[1:]):
+        return cardinal("".join(parts))  # 1.000.000
+    if len(parts) == 4 and not word and all(int(part) < 256 for part in parts):
+        return " dot ".join(one_by_one(part) for part in parts)
+    return word + " point ".join(cardinal(part) for part in parts)
+
+
+def _of_software(match: re.Match[str]) -> str | None:
+    if word_before(match) not in _SOFTWARE:
+        return None
+    return " point ".join(cardinal(part) for part in match[0].split("."))
+
+
+def _name(match: re.Match[str]) -> str:
+    """MP3, 4K, R2D2, x86: short capitals are spelled, digits read as in names."""
+    return spelled(_part(part) for part in re.findall(r"[A-Za-z]+|\d+", match[0]))
+
+
+def _part(part: str) -> str:
+    if part.isdecimal():
+        return paired(part)
+    return " ".join(part.upper()) if len(part) == 1 or (part.isupper() and len(part) <= 3) else part
+
+
+def spelled(parts: Iterable[str]) -> str:
+    """Parted by spaces, but for an "A", which alone would be the article."""
+    return re.sub(r" A(?= )|^A (?=.)| A$", lambda match: match[0].replace(" ", "-"), " ".join(parts))
+
+
+def _formula(match: re.Match[str]) -> str:
+    """H₂O"""
+    return spelled(
+        cardinal("".join(str("₀₁₂₃₄₅₆₇₈₉".index(sub)) for sub in part)) if "₀" <= part[0] <= "₉" else _element(part)
+        for part in _ELEMENT.findall(match[0])
+    )
+
+
+def _element(part: str) -> str:
+    return paired(part) if part.isdecimal() else " ".join(part.upper())
+
+
+def _subscript(match: re.Match[str]) -> str:
+    return cardinal("".join(str("₀₁₂₃₄₅₆₇₈₉".index(char)) for char in match[0]))
+
+
+_GAP = r"[ .\u00a0-]"
+
+CODES: tuple[Rule, ...] = (
+    rule(r"\b(ISBN|ISSN)(?:-1[03])?:? ?((?:\d[ -]?){7,12}[\dXx])(?!\w)", _isbn),
+    rule(rf"(?<![\w.])\+\d{{1,3}}(?:{_GAP}?\(?\d{{1,5}}\)?){{2,6}}(?![\w%]|[.,]\d)", _digits),
+    rule(rf"(?<![\w.-])(?:1{_GAP})?(?:\(\d{{3}}\) ?|\d{{3}}{_GAP})\d{{3}}[.-]\d{{4}}(?![\w-]|[.,]\d)", _digits),
+    rule(r"(?<![\w.-])\d{3} \d{3} \d{4}(?![\w-]|[.,]\d)", _digits),
+    rule(r"(?<![\w.,$£€-])[2-9]\d\d-\d\d(?:\d[1-9]|[1-9]\d)(?![\w-]|[.,]\d)", _digits),
+    rule(r"(?<![\w.,-])\(?0\d{1,4}\)?(?:[ -]\d{2,4}){1,4}(?![\w-]|[.,]\d)", _digits),
+    rule(r"(?<![\w.-])(?:1-)?8\d\d-(?=[A-Z]{2})", lambda match: f"{one_by_one(match[0])},"),
+    rule(r"(?<=\b[A-Z]{2} )\d{5}(?:-\d{4})?(?![\w-])", _digits),
+    rule(r"(?<![\w.,-])\d{5}(?![\w-])", _zip),
+    rule(r"(?<![\w.])\d{4}(?: \d{4}){2,}(?!\w)", _digits),
+    rule(rf"(?<![\w.])\d+(?:{DASH}\d+){{2,}}(?!\w)", _digits),
+    rule(r"(?<![\w.,-])(?:911|999|112|411|311|101)(?!\w|[.,]\d)", _called),
+    rule(r"(?<![\w.])(?P<v>v(?:er\.? ?|\.)?|V(?:er\.? ?|\.))(?P<parts>\d+(?:\.\d+)*)(?![\w])", _version),
+    rule(r"(?<![\w.])(?P<v>(?!))?(?P<parts>\d+(?:\.\d+){2,})(?!\w)", _version),
+    rule(r"(?<![\w.,])\d{1,2}\.\d{1,2}(?![\w.])", _of_software),
+    rule(r"\b(?:[A-Z][a-z]?[₀-₉\d]*)*[A-Z][a-z]?[₀-₉]+(?:[A-Z][a-z]?[₀-₉\d]*)*(?![A-Za-z\d])", _formula),
+)
+
+NAMES: tuple[Rule, ...] = (
+    rule(r"(?<!\w)(?<!\d[.,])(?:[A-Za-z]++\d|\d++[A-Za-z])[A-Za-z0-9]*+(?!\w)", _name),
+    rule(r"[₀-₉]+", _subscript),
+    rule(r"(?<=[A-Za-z]-)\d+(?!\w|[.,]\d)", lambda match: paired(match[0])),
+)

@@ -1,0 +1,85 @@
+"""What stands around a number, and rules whose words keep their distance from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from pipeline.source.spoken.rules import Rule
+
+WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?:[\u00a0\u2009\u202f '’]\d{3})+(?!\d)|\d+)"
+NUMBER = rf"(?:{WHOLE}(?:\.\d+)?|\.\d+)"
+ALONE = r"(?<![\w.])"  # before a number that may begin with a point
+DASH = r"[-‐‑‒–—−]"
+SIGN = rf"(?:(?<![\w)\]%])[-+−±])?{ALONE}"
+
+MONTHS = {
+    short: index
+    for index, names in enumerate(
+        (
+            "January Jan",
+            "February Feb",
+            "March Mar",
+            "April Apr",
+            "May",
+            "June Jun",
+            "July Jul",
+            "August Aug",
+            "September Sep Sept",
+            "October Oct",
+            "November Nov",
+            "December Dec",
+        ),
+        1,
+    )
+    for short in names.split()
+}
+MONTH = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
+
+_CLINGS_AFTER = frozenset("-‐‑‒–—'\"“‘„«‹([{¿¡")
+_CLINGS_BEFORE = frozenset("-‐‑‒–—'\"”’»›)]}.,;:!?…")
+_SIGNS = {"-": "minus ", "−": "minus ", "+": "plus ", "±": "plus or minus "}
+_WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?['’]?[ \u00a0(\"“‘]*$")
+_WORD_AFTER = re.compile(r"[ \u00a0]([^\W\d_]+)")
+_NO_PLURALS = frozenset("was is has as this us plus thus its does various previous yes perhaps always across".split())
+_PLURALS = frozenset("people men women children feet teeth mice sheep fish deer lives folk percent dozen".split())
+
+
+def rule(pattern: str, say: Callable[[re.Match[str]], str | None], flags: int = 0) -> Rule:
+    """A rule whose words are parted from letters and signs that stand against the match."""
+
+    def parted(match: re.Match[str]) -> str | None:
+        words = say(match)
+        if not words:
+            return words
+        text, start, end = match.string, match.start(), match.end()
+        before = start and not text[start - 1].isspace() and text[start - 1] not in _CLINGS_AFTER
+        after = end < len(text) and not text[end].isspace() and text[end] not in _CLINGS_BEFORE
+        return f"{' ' * bool(before)}{words}{' ' * after}"
+
+    return Rule(re.compile(pattern, flags), parted)
+
+
+def sign(text: str) -> str:
+    """The words for a sign before a number: "-" is "minus "."""
+    return _SIGNS.get(text[:1], "")
+
+
+def word_before(match: re.Match[str]) -> str:
+    """The word right before, in lower case, or ""."""
+    word = _WORD_BEFORE.search(match.string, max(0, match.start() - 24), match.start())
+    return word[1].lower() if word else ""
+
+
+def word_after(match: re.Match[str]) -> str:
+    """The word right after a space, as it is written, or ""."""
+    word = _WORD_AFTER.match(match.string, match.end())
+    return word[1] if word else ""
+
+
+def counts(match: re.Match[str]) -> bool:
+    """Whether the word after is one of several things: "people", "houses"."""
+    word = word_after(match)
+    if not word.islower():
+        return False
+    return word in _PLURALS or (len(word) > 3 and word.endswith("s") and word not in _NO_PLURALS and word[-2] != "s")

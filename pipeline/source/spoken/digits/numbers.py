@@ -1,0 +1,140 @@
+"""Numbers in English: cardinals, ordinals, ranges, numbered things, and every digit that is left."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after
+from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, plain, plural
+from pipeline.source.spoken.rules import Rule
+
+_NUMBERED = {
+    "no": "number",
+    "nos": "numbers",
+    "nr": "number",
+    "№": "number",
+    "#": "number",
+    "p": "page",
+    "pp": "pages",
+    "pg": "page",
+    "vol": "volume",
+    "vols": "volumes",
+    "ch": "chapter",
+    "chap": "chapter",
+    "fig": "figure",
+    "figs": "figures",
+    "sec": "section",
+    "art": "article",
+    "op": "opus",
+    "eq": "equation",
+    "§": "section",
+    "§§": "sections",
+    "ep": "episode",
+    "ex": "exercise",
+}
+_SCALE = r"(?:[ \u00a0-](?P<scale>hundred|thousand|million|billion|trillion|dozen)\b)?"
+_PER = {"mo": "month", "yr": "year", "hr": "hour", "wk": "week", "min": "minute", "sec": "second"}
+_SHORT = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "tn": "trillion", "mn": "million"}
+
+
+NUMBER_SIGN = "(?=[²³¹¼-¾\u0600-\u1dff\u2070-\u2189\u2460-\u2bff\u2cfd-\U0001ffff])"  # rules others out quickly
+
+
+@lru_cache(maxsize=1)
+def number_signs() -> str:
+    """The signs that are numbers and no decimal digits, as the inside of a character class: ², ½, ①, Ⅳ and 700 more."""
+    signs = (code for code in range(0x80, 0x1FFFF) if unicodedata.category(chr(code)) in ("No", "Nl"))
+    runs: list[list[int]] = []
+    for code in signs:
+        if runs and runs[-1][1] == code - 1:
+            runs[-1][1] = code
+        else:
+            runs.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in runs)
+
+
+def _scale(match: re.Match[str]) -> str:
+    return f" {match['scale']}" if match["scale"] else ""
+
+
+def _number(match: re.Match[str]) -> str:
+    return f"{sign(match[0])}{cardinal(match['number'])}{_scale(match)}"
+
+
+def _range(match: re.Match[str]) -> str:
+    first, last = plain(match["first"]), plain(match["number"])
+    if first == last or (first, last) == ("24", "7"):  # fifty-fifty
+        return f"{cardinal(first)} {cardinal(last)}{_scale(match)}"
+    return f"{sign(match[0])}{cardinal(first)} to {cardinal(last)}{_scale(match)}"
+
+
+def _numbered(match: re.Match[str]) -> str:
+    what = _NUMBERED[match[1].rstrip(".").lower()]
+    words = f"{what} {cardinal(match[2])}"
+    return f"{words} to {cardinal(match[3])}" if match[3] else words
+
+
+def _per(match: re.Match[str]) -> str:
+    return f"per {_PER.get(match[1], match[1])}"
+
+
+def _ordinal(match: re.Match[str]) -> str:
+    return ordinal(int(re.sub(r"\D", "", match[1])))
+
+
+def _ordinals(match: re.Match[str]) -> str:
+    return f"{_ordinal(match)} to {ordinal(int(match[2]))}"
+
+
+def _so_many(match: re.Match[str]) -> str | None:
+    """1.2bn; 5M users, 10k people; but 100m hurdles."""
+    if len(match[2]) == 1 and (not counts(match) or word_after(match) == "hurdles"):
+        return None
+    return f"{cardinal(match[1])} {_SHORT[match[2].lower()]}"
+
+
+def _plural(match: re.Match[str]) -> str:
+    """747s; the seconds of 5s are a unit."""
+    return plural(cardinal(match[1]))
+
+
+def _listed(match: re.Match[str]) -> str:
+    return f"{cardinal(match[1])}, "
+
+
+_WHAT = "|".join(re.escape(name) for name in sorted(_NUMBERED, key=len, reverse=True) if name.isalpha())
+
+NUMBERED: tuple[Rule, ...] = (
+    rule(r"(?<=\w)/(second|minute|hour|day|week|month|year|night|person|mo|yr|hr|wk|min|sec)(?!\w)", _per),
+    rule(
+        rf"((?:(?<!\w)(?:{_WHAT})\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)(?:{DASH}(\d+))?(?![\w]|[.,]\d)",
+        _numbered,
+        re.IGNORECASE,
+    ),
+)
+
+ORDINALS: tuple[Rule, ...] = (
+    rule(rf"(?<![\w.,])(\d{{1,15}})(?:st|nd|rd|th)?{DASH}(\d{{1,15}})(?:st|nd|rd|th)(?!\w)", _ordinals, re.IGNORECASE),
+    rule(
+        r"(?<![\w.])(?<!\d/)(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?!\w)", _ordinal, re.IGNORECASE
+    ),
+    rule(r"(?<![\w.,])(\d{2,}(?=s)|\d{2,3}(?=['’]s))['’]?s(?!\w)", _plural),
+    rule(rf"{ALONE}({NUMBER}) ?(bn|tn|mn)(?!\w)", _so_many),
+    rule(rf"{ALONE}({NUMBER})([kKmMbB])(?=[ \u00a0])", _so_many),
+)
+
+
+@lru_cache(maxsize=1)
+def numbers() -> tuple[Rule, ...]:
+    """The last of the rules for English: no digit is left after them."""
+    return (
+        rule(rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–−—] )(?P<number>{NUMBER}){_SCALE}(?![\d])", _range),
+        rule(rf"{SIGN}(?P<number>{NUMBER}){_SCALE}", _number),
+        rule(r"(?<!\d)(\d+),(?=\d)", _listed),
+        rule(r"\d+", lambda match: cardinal(match[0])),
+        rule(r"\d", lambda match: cardinal(match[0])),
+        rule(f"(?:{NUMBER_SIGN}[{number_signs()}])+", lambda match: numerals(match[0])),
+        rule(f"{NUMBER_SIGN}[{number_signs()}]", lambda match: numerals(match[0])),
+    )

@@ -1,0 +1,68 @@
+"""Which families of rules a language has, and what it has no words for."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from pipeline.source.spoken.digits.codes import CODES, NAMES
+from pipeline.source.spoken.digits.dates import YEARS, dates
+from pipeline.source.spoken.digits.measures import measures
+from pipeline.source.spoken.digits.money import MONEY
+from pipeline.source.spoken.digits.numbers import NUMBERED, ORDINALS, numbers
+from pipeline.source.spoken.digits.others import others
+from pipeline.source.spoken.digits.times import TIMES
+from pipeline.source.spoken.digits.words import converter, locale_of, number_words
+from pipeline.source.spoken.rules import Family
+from pipeline.source.spoken.words.families import word_families
+
+# Digits, and signs that are numbers or stand among such: prose in Latin, Greek or Cyrillic letters has none.
+_DIGITS = re.compile(r"[0-9²³¹¼-¾\u0600-\u1dff\u2070-\u2089\u2150-\u2189\u2460-\u2bff\u2cfd-\U0001ffff]")
+
+_REACH = 48  # characters from a digit: to the word before it, to the unit behind it
+
+
+@lru_cache(maxsize=16)
+def families(language: str) -> tuple[Family, ...]:
+    """The families for a language tag such as "en" or "pt-BR", in the order in which they are tried.
+
+    Addresses come before digits, which would take theirs apart; other words and signs come after them.
+    """
+    before, after = word_families(language)  # an address may hold digits, and signs know less of a place than money
+    return (*before, digits(language), *after)
+
+
+def digits(language: str) -> Family:
+    """The family of all that has digits."""
+    base, _, region = language.lower().replace("_", "-").partition("-")
+    if base != "en":
+        return Family(_DIGITS, others(language), _REACH)
+    dates_of_region = dates(american=region[:2] in ("", "us", "ph"))
+    rules = (
+        *NUMBERED,
+        *dates_of_region,
+        *TIMES,
+        *MONEY,
+        *ORDINALS,
+        *CODES,
+        *measures(language),
+        *YEARS,
+        *NAMES,
+        *numbers(),
+    )
+    return Family(_DIGITS, rules, _REACH)
+
+
+def unsupported(language: str) -> str | None:
+    """What of the numbers of a language is not said in words, in plain words, or None where all is."""
+    base = language.lower().replace("_", "-").partition("-")[0]
+    if base == "en":
+        return None
+    if converter(language) is None:
+        return "there are no words for its numbers: digits stay as they are written"
+    gaps = []
+    if number_words(3, "ordinal", language) is None:
+        gaps.append("ordinals have no words")
+    if locale_of(language) is None:
+        gaps.append("units, money and dates have no words")
+    return "; ".join(gaps) or None
