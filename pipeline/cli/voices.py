@@ -66,6 +66,7 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
                         "accent": entry.accent or None,
                         "prompt": str(entry.voice.prompt) if entry.voice.prompt else None,
                         "draft": dataclasses.asdict(entry.voice.draft),
+                        "kokoro": dataclasses.asdict(entry.voice.kokoro),
                         "default_cast": entry.default_cast,
                         "folder": str(entry.folder),
                     }

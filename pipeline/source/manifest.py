@@ -108,7 +108,7 @@ class Manifest(BaseModel):
     not_speakers: tuple[str, ...] = ()
     aliases: dict[str, tuple[str, ...]] = {}  # other names under which a speaker stands in the script
     narrator: str | None = None
-    engine: Literal["draft", "dia"] = "draft"
+    engine: Literal["draft", "kokoro", "dia"] = "draft"
     seed: int = Field(0, ge=0, lt=2**63)
     deliver: tuple[Annotated[Preset, BeforeValidator(_expand_preset)], ...] = Field(
         (PRESETS["podcast"], PRESETS["m4b"]), min_length=1
