@@ -42,7 +42,7 @@ def transcribe_file(folder: Path, file: Path) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Words without case and punctuation, numbers in digits, British and American spelling alike: as whisper's makers do.
+    """Words without case and punctuation, and numbers in digits, as whisper's makers compare them.
 
     One word and two, tinfoil and tin foil, differ.
     """

@@ -1,7 +1,7 @@
-"""Published models that tests hear with and speak with: they come inside packages, by hash, into a cache of the user's.
+"""Published models that tests speak and hear with: they come inside packages, by hash, into a cache of the user's.
 
-Private persons uploaded some of these packages, and they may vanish any day. So each model stands alone: where one cannot
-be had, only its own tests are skipped, and the last lines of the session name it. Users never need them.
+Private persons uploaded some of these packages, and they may vanish any day. So each model stands alone: where one
+cannot be had, only its own tests are skipped, and the last lines of the session name it. Users never need them.
 """
 
 from __future__ import annotations
