@@ -46,21 +46,21 @@ def words(text: str) -> list[str]:
 
     One word and two, tinfoil and tin foil, differ.
     """
-    return _normalizer()(text).split()
+    return str(_normalizer()(text)).split()
 
 
 @functools.cache
 def _normalizer() -> EnglishTextNormalizer:
     from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
-    return EnglishTextNormalizer({})
+    return EnglishTextNormalizer({})  # type: ignore[no-untyped-call]
 
 
-def word_errors(expected: Sequence[str], heard: Sequence[str]) -> int:
+def word_errors(expected: Sequence[str], recognized: Sequence[str]) -> int:
     """The fewest words to replace, take out and put in (Levenshtein's distance)."""
-    row = list(range(len(heard) + 1))
+    row = list(range(len(recognized) + 1))
     for index, word in enumerate(expected, start=1):
         diagonal, row[0] = row[0], index
-        for place, other in enumerate(heard, start=1):
+        for place, other in enumerate(recognized, start=1):
             diagonal, row[place] = row[place], min(diagonal + (word != other), row[place] + 1, row[place - 1] + 1)
     return row[-1]

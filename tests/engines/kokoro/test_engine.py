@@ -109,11 +109,11 @@ def test_speech_is_understood_and_ipa_is_said(engine: KokoroEngine, whisper: Pat
     rate_hz = engine.sample_rate_hz
     text = "The evening was calm, and a light wind moved over the fields while we talked about the day behind us."
     for voice in (ANN, BOB):
-        heard = transcribe(whisper, _spoken(engine, _request("k", (voice, text))).pcm, rate_hz)
-        assert word_errors(words(text), words(heard)) == 0, heard
+        recognized = transcribe(whisper, _spoken(engine, _request("k", (voice, text))).pcm, rate_hz)
+        assert word_errors(words(text), words(recognized)) == 0, recognized
     with_ipa = _spoken(engine, _request("k", (ANN, "We saw the /ˈmaʊntɪnz/ and a /ˈɹɪvəɹ/ in the evening.")))
-    heard = transcribe(whisper, with_ipa.pcm, rate_hz)
-    assert words(heard) == words("We saw the mountains and a river in the evening.")
+    recognized = transcribe(whisper, with_ipa.pcm, rate_hz)
+    assert words(recognized) == words("We saw the mountains and a river in the evening.")
 
 
 @pytest.mark.slow
@@ -121,10 +121,10 @@ def test_a_line_that_is_too_long_for_the_network_loses_nothing(engine: KokoroEng
     """It is spoken in parts: its first, middle and last words are heard."""
     names = "apples, oranges, lemons, bananas, cherries, onions, carrots, potatoes"
     text = f"Zebra crossing. {' '.join(f'We have {names}.' for _ in range(9))} Monday morning."
-    heard = words(transcribe(whisper, _spoken(engine, _request("k", (ANN, text))).pcm, engine.sample_rate_hz))
-    assert heard[:2] == ["zebra", "crossing"]
-    assert heard[-2:] == ["monday", "morning"]
-    assert heard.count("lemons") == 9
+    recognized = words(transcribe(whisper, _spoken(engine, _request("k", (ANN, text))).pcm, engine.sample_rate_hz))
+    assert recognized[:2] == ["zebra", "crossing"]
+    assert recognized[-2:] == ["monday", "morning"]
+    assert recognized.count("lemons") == 9
 
 
 def test_what_cannot_be_said_fails_alone(engine: KokoroEngine) -> None:
