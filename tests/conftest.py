@@ -38,6 +38,7 @@ LONGEST = (
     "engines/dia/test_engine.py",
     "whole/test_docs.py",
     "whole/test_hosts.py",
+    "whole/test_kokoro.py",
     "whole/test_dia_parity.py",
     "engines/dia/kernels/test_kernels.py",
     "whole/test_networks.py",
