@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     kernels: Kernels | None = Field(
         None, description="The most that Dia's kernels on a CPU may use. [default: what the CPU has]"
     )
+    kokoro: FilesOrHub | None = Field(
+        None,
+        description="Kokoro's weights: a folder, a model or a hub id. [default: onnx-community/Kokoro-82M-v1.0-ONNX]",
+    )
     takes: str | None = Field(None, description="A store of takes that machines share, such as s3://b/p.")
     cluster: str | None = Field(None, description="A Dask scheduler, such as tcp://127.0.0.1:8786.")
     window: Annotated[Window | None, NoDecode] = Field(None, description="Start chunks only then, such as 23:00-06:30.")

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.settings import Settings, bundled_voices
 from tests.support.commands import SCRIPT, MakeJob
+from tests.support.models import KOKORO, MISSING, WHISPER, Model, ModelMissingError, closing_line, model_folder
 from tests.support.served import Served, serving, write_show
 
 # Tiny models are quicker with one thread, and several wait for one another where tests share the machine.
@@ -37,12 +38,14 @@ LONGEST = (
     "engines/dia/test_engine.py",
     "whole/test_docs.py",
     "whole/test_hosts.py",
+    "whole/test_kokoro.py",
     "whole/test_dia_parity.py",
     "engines/dia/kernels/test_kernels.py",
     "whole/test_networks.py",
     "engines/test_pool.py",
 )
 SUMMARIES = pytest.StashKey[list[str]]()
+MISSING_MODELS = pytest.StashKey[set[str]]()
 # Where it names a file, tests that are named there fail where they would be skipped.
 REQUIRED = os.environ.get("TESTS_REQUIRED")
 
@@ -76,6 +79,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand the summaries of one process of several to the one that prints."""
     if (output := getattr(session.config, "workeroutput", None)) is not None:
         output["summaries"] = session.config.stash.get(SUMMARIES, [])
+        output["missing_models"] = sorted(MISSING)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -83,12 +87,16 @@ def pytest_testnodedown(node: Any, error: object) -> None:
     """Take over the summaries of a process."""
     summaries = getattr(node, "workeroutput", {}).get("summaries", [])
     node.config.stash.setdefault(SUMMARIES, []).extend(summaries)
+    missing = getattr(node, "workeroutput", {}).get("missing_models", [])
+    node.config.stash.setdefault(MISSING_MODELS, set()).update(missing)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the summaries at the end of the session."""
+    """Print the summaries at the end of the session, and which models were missing."""
     for text in config.stash.get(SUMMARIES, []):
         terminalreporter.write_line(f"\n{text}")
+    if missing := config.stash.get(MISSING_MODELS, set()) | MISSING.keys():
+        terminalreporter.write_line(f"\n{closing_line(missing)}", red=True, bold=True)
 
 
 @pytest.fixture
@@ -109,6 +117,25 @@ def make_job(tmp_path: Path) -> MakeJob:
 def settings(tmp_path: Path) -> Settings:
     """Output into the test's folder, the voices that ship."""
     return Settings(output=tmp_path / "output", voices=(bundled_voices(),), jobs=2)
+
+
+@pytest.fixture(scope="session")
+def kokoro_weights() -> Path:
+    """A folder with Kokoro in it."""
+    return _model_or_skip(KOKORO)
+
+
+@pytest.fixture(scope="session")
+def whisper() -> Path:
+    """A folder with a recogniser of speech in it."""
+    return _model_or_skip(WHISPER)
+
+
+def _model_or_skip(model: Model) -> Path:
+    try:
+        return model_folder(model)
+    except ModelMissingError as error:
+        pytest.skip(f"the model {model.name} cannot be had: {error}")
 
 
 @pytest.fixture(scope="module")

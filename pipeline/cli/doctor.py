@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.engines import DiaMachine, DraftVoice, Failed, Line, Request, Voice, open_engine
+from pipeline.engines import DiaMachine, DraftVoice, Engine, Failed, Line, Request, Voice, open_engine
 from pipeline.errors import PodcastError
 from pipeline.settings import Settings
 from pipeline.source.voices import load_library
@@ -37,6 +38,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for name, check, hint in (
         ("voices", lambda: _voices(settings), "Mend the voice named, or take its folder out."),
         ("draft engine", _draft, 'Run: pip install "podcast-pipeline[draft]"'),
+        ("kokoro engine", lambda: _kokoro(settings.kokoro), "See: podcast weights list"),
         ("encoders", _encoders, "Reinstall the packages av and lameenc."),
         ("output", lambda: _output(settings.output), "Make room, or set PODCAST_OUTPUT or --out."),
         ("prefect", _prefect, "Start it with: podcast serve"),
@@ -64,7 +66,21 @@ def _voices(settings: Settings) -> str:
 
 
 def _draft() -> str:
-    engine = open_engine("draft")
+    return _spoken(open_engine("draft"))
+
+
+def _kokoro(where: str | None) -> str:
+    from pipeline.engines.kokoro.weights import describe_kokoro
+
+    if importlib.util.find_spec("kokoro_onnx") is None:
+        return 'not installed; only engine: kokoro needs it (pip install "podcast-pipeline[kokoro]")'
+    if describe_kokoro(where).path is None:
+        return "its weights are not here; only engine: kokoro needs them (podcast weights fetch kokoro)"
+    return _spoken(open_engine("kokoro", machine=DiaMachine(kokoro=where)))
+
+
+def _spoken(engine: Engine) -> str:
+    """What the engine says of itself, and how long a word or two took it."""
     request = Request("doctor", (Line(Voice("doctor", DraftVoice()), "All is well."),), "en", 0)
     (spoken,) = engine.render([request])
     if isinstance(spoken, Failed):
@@ -99,7 +115,7 @@ def _devices(settings: Settings) -> Iterator[Finding]:
         from pipeline.engines.crew import plan_workers
         from pipeline.engines.dia.describe import describe
 
-        workers = plan_workers(settings, ("draft", "dia"))
+        workers = plan_workers(settings, ("draft", "kokoro", "dia"))
         device = workers[0].device if settings.device else None
         machine = replace(DiaMachine.of(settings), device=device)
         names = ", ".join(

@@ -26,7 +26,7 @@ script: {script}            # a file beside this one, or a list of files
 {author}
 {kind}             # podcast: one episode; audiobook: one file a chapter, headings are spoken
 {language}              # en, en-gb, de, fr ...
-# engine: draft             # draft: at once, on any machine; dia: Dia-1.6B
+# engine: draft             # draft: at once, on any machine; kokoro: English, and better; dia: Dia-1.6B
 # seed: 0                   # another number is another performance
 
 {cast}

@@ -39,11 +39,12 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
     if ctx.args and name is None:
         hint = did_you_mean(ctx.args[0], voices.commands)
         raise RequestError(Problem("voices", f'no command "{ctx.args[0]}", and no --say for a text.', hint))
-    library = load_library(machine_settings().voices)
+    settings = machine_settings()
+    library = load_library(settings.voices)
     if name is not None:
         from pipeline.cli.say import SPEAKING
         from pipeline.cli.say import say as speak
-        from pipeline.engines import TRAITS
+        from pipeline.engines import TRAITS, DiaMachine
         from pipeline.jobs.progress import telling
 
         out = out or Path(f"{name}.wav")
@@ -51,7 +52,7 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
         voice = find_voice(library, name, "--say")
         warn(TRAITS[engine].unheard([voice], "--engine"))
         with telling(SPEAKING):
-            seconds = speak(text, voice, out, engine=engine)
+            seconds = speak(text, voice, out, engine=engine, machine=DiaMachine.of(settings))
         tell_line(f"{out}: {seconds:.1f} s")
         return DONE
     if as_json:
@@ -66,6 +67,7 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
                         "accent": entry.accent or None,
                         "prompt": str(entry.voice.prompt) if entry.voice.prompt else None,
                         "draft": dataclasses.asdict(entry.voice.draft),
+                        "kokoro": dataclasses.asdict(entry.voice.kokoro),
                         "default_cast": entry.default_cast,
                         "folder": str(entry.folder),
                     }

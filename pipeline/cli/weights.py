@@ -13,10 +13,12 @@ from pipeline.cli.options import DONE, SOME_FAILED, json_option, machine_setting
 from pipeline.errors import Problem, RequestError
 from pipeline.words import size_text, table
 
+KOKORO = "kokoro"  # its weights go by this name, as they come from one place
+
 
 @click.group()
 def weights() -> None:
-    """Fetch and convert the weights of Dia and of its codec."""
+    """Fetch the weights of Kokoro, of Dia and of its codec, and convert Dia's."""
 
 
 @weights.command("list")
@@ -24,8 +26,9 @@ def weights() -> None:
 def list_weights(as_json: bool) -> int:
     """List the weights that were fetched, and those that are used where nothing else is asked for."""
     from pipeline.engines.dia.weights.hub import listing
+    from pipeline.engines.kokoro.weights import describe_kokoro
 
-    entries = listing()
+    entries = [*listing(), describe_kokoro(machine_settings().kokoro)]
     if as_json:
         rows = [dataclasses.asdict(entry) | {"path": str(entry.path) if entry.path else None} for entry in entries]
         print_json({"weights": rows})
@@ -34,23 +37,25 @@ def list_weights(as_json: bool) -> int:
         where = (
             f"{size_text(entry.bytes)} in {entry.path}"
             if entry.path
-            else f"not here: podcast weights fetch {entry.name}"
+            else f"not here: podcast weights fetch {KOKORO if entry.kind == KOKORO else entry.name}"
         )
         click.echo(f"{entry.name}  {entry.network}  {(entry.revision or '-')[:12]}  {where}")
     return DONE
 
 
 @weights.command("fetch")
-@click.argument("names", nargs=-1, metavar="[OWNER/NAME[@REVISION]]...")
+@click.argument("names", nargs=-1, metavar="[kokoro | OWNER/NAME[@REVISION]]...")
 def fetch_weights(names: tuple[str, ...]) -> int:
     """Fetch weights from the hub: those of Dia and its codec, unless others are named.
 
-    Interrupted, it goes on where it stopped when it is run again.
+    "kokoro" fetches Kokoro's, from the repository that PODCAST_KOKORO names, or else the usual one. Interrupted, it
+    goes on where it stopped when it is run again.
     """
     from pipeline.engines.dia.weights.hub import DEFAULT_CODEC, DEFAULT_DIA, fetch
+    from pipeline.engines.kokoro.weights import fetch_kokoro
 
     for name in names or (DEFAULT_DIA, DEFAULT_CODEC):
-        click.echo(str(fetch(name)))
+        click.echo(str(fetch_kokoro(machine_settings().kokoro) if name == KOKORO else fetch(name)))
     return DONE
 
 

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,24 @@ class DraftVoice:
     pitch: int = 50
 
 
+# Of Kokoro's 54 voices those that speak English: American and British (a, b) women and men (f, m).
+KokoroName = Literal[
+    "af_alloy", "af_aoede", "af_bella", "af_heart", "af_jessica", "af_kore", "af_nicole", "af_nova",
+    "af_river", "af_sarah", "af_sky", "am_adam", "am_echo", "am_eric", "am_fenrir", "am_liam",
+    "am_michael", "am_onyx", "am_puck", "am_santa", "bf_alice", "bf_emma", "bf_isabella", "bf_lily",
+    "bm_daniel", "bm_fable", "bm_george", "bm_lewis",
+]  # fmt: skip
+KOKORO_VOICES: tuple[KokoroName, ...] = get_args(KokoroName)
+
+
+@dataclass(frozen=True)
+class KokoroVoice:
+    """How Kokoro speaks as a voice: one of its own, and how much faster than it was made."""
+
+    voice: KokoroName = "af_heart"
+    speed: float = 1.0
+
+
 @dataclass(frozen=True)
 class Voice:
     """A speaker as engines see one; each uses the part it understands."""
@@ -43,6 +61,7 @@ class Voice:
     prompt_sha256: str = ""
     transcript: str = ""
     seed: int = 0  # of its audition, 63 bits
+    kokoro: KokoroVoice = KokoroVoice()
 
 
 @dataclass(frozen=True)
@@ -122,8 +141,9 @@ class DiaSound:
 class DiaMachine:
     """Where Dia runs, and on which files; every machine has its own. None: found out on the machine.
 
-    `weights` and `codec` are a folder or a hub id. `slots` takes are generated at once. `kernels` holds the CPU's
-    kernels to no more than it names: "amx", "vnni", "plain" or "torch".
+    `weights` and `codec` are a folder or a hub id, and so is `kokoro`, all that the other network has of its own.
+    `slots` takes are generated at once. `kernels` holds the CPU's kernels to no more than it names: "amx", "vnni",
+    "plain" or "torch".
     """
 
     weights: str | None = None
@@ -132,6 +152,7 @@ class DiaMachine:
     codec_device: str | None = None
     slots: int | None = None
     kernels: str | None = None
+    kokoro: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> DiaMachine:
@@ -188,7 +209,7 @@ class Engine(Protocol):
 class Traits:
     """What can be known of an engine without loading it.
 
-    `module` has `open_engine`, and `engine_workers` where the engine `needs_workers`.
+    `module` has `open_engine`, and `engine_workers` where not any workers will do.
     """
 
     name: str
@@ -237,6 +258,7 @@ TRAITS: Mapping[str, Traits] = {
             languages=frozenset({"en"}),
             seconds_per_byte=_DIA_SECONDS_PER_BYTE,
         ),
+        Traits("kokoro", "pipeline.engines.kokoro.engine", needs_workers=True, speaks_ipa=True),
         Traits("tone", "pipeline.engines.tone"),
     )
 }
@@ -245,18 +267,21 @@ TRAITS: Mapping[str, Traits] = {
 def engine_workers(name: str, machine: DiaMachine) -> tuple[Worker, ...]:
     """The workers that suit the engine called `name` on `machine`; empty where any will do, or it cannot run."""
     traits = TRAITS[name]
-    module = importlib.import_module(traits.module) if traits.needs_workers else None
-    return cast(tuple[Worker, ...], module.engine_workers(machine)) if module is not None else ()
+    if not traits.needs_workers:
+        return ()
+    suited = getattr(importlib.import_module(traits.module), "engine_workers", None)
+    return cast(tuple[Worker, ...], suited(machine)) if suited is not None else ()
 
 
 def open_engine(name: str, sound: DiaSound = DEFAULT_SOUND, machine: DiaMachine = THIS_MACHINE) -> Engine:
     """The engine called `name`; its weights or libraries load when it first renders.
 
-    `sound` and `machine` are Dia's. Raises `EngineError` for an engine there is not, and where weights or libraries
-    are missing.
+    `sound` and `machine` are Dia's, but for Kokoro's weights. Raises `EngineError` for an engine there is not, and
+    where weights or libraries are missing.
     """
     traits = TRAITS.get(name)
     if traits is None:
         raise EngineError(Problem("engine", f'no engine "{name}".', did_you_mean(name, TRAITS)))
     module = importlib.import_module(traits.module)
-    return cast(Engine, module.open_engine(sound, machine) if name == "dia" else module.open_engine())
+    arguments = {"dia": (sound, machine), "kokoro": (machine.kokoro,)}
+    return cast(Engine, module.open_engine(*arguments.get(name, ())))

@@ -61,7 +61,7 @@ CONFIG = {
 class EngineSpec:
     """Which engine workers open, each on its own device; a worker with another `fingerprint` is refused.
 
-    `weights` and `codec` are the job's where workers see the same files; None: each worker has its own.
+    `weights`, `codec` and `kokoro` are the job's where workers see the same files; None: each worker has its own.
     """
 
     name: str
@@ -69,6 +69,7 @@ class EngineSpec:
     fingerprint: str
     weights: str | None = None
     codec: str | None = None
+    kokoro: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _this_process() -> _Process:
 
 def _open(spec: EngineSpec) -> Engine:
     """The engine by the settings of this worker. Raises `EngineError` where it has not the fingerprint of the job's."""
-    settings = load_settings(weights=spec.weights, codec=spec.codec)
+    settings = load_settings(weights=spec.weights, codec=spec.codec, kokoro=spec.kokoro)
     engine = open_engine(spec.name, spec.sound, DiaMachine.of(settings))
     if engine.fingerprint != spec.fingerprint:
         differs = f"{engine.fingerprint}, not {spec.fingerprint}"

@@ -1,16 +1,10 @@
-"""The draft voice: espeak-ng from the `espeakng-loader` wheel. Intelligible at once, on any machine, no download.
-
-espeak-ng keeps state from one utterance to the next, so that the same text spoken twice in one process differs.
-Loading the library anew for each line (about 8 ms) gives the same bytes every time.
-"""
+"""The draft voice: espeak-ng from the `espeakng-loader` wheel. Intelligible at once, on any machine, no download."""
 
 from __future__ import annotations
 
-import _ctypes
 import ctypes
 import functools
 import importlib.metadata
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,21 +14,16 @@ import numpy as np
 
 from pipeline.audio import Pcm
 from pipeline.engines import Engine, Failed, Line, Rendered, Request, Span, Voice
+from pipeline.engines.espeak import SAMPLE_RATE_HZ, espeak_with_voice
 from pipeline.errors import EngineError, Problem
 
-SAMPLE_RATE_HZ = 22_050
 _VERSION = 1  # raised whenever this file changes what a line sounds like
 _GAP_S = 0.15  # between the lines of a take
 
 # espeak-ng's speak_lib.h
-_SYNCHRONOUS = 2  # in this thread; the asynchronous modes poll every 20 ms
-_BUFFER_MS = 2000
-_INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _RATE, _PITCH = 1, 3
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-
-_one_at_a_time = threading.Lock()  # the library is one per process, whatever the number of engines
 
 
 class DraftEngine:
@@ -121,8 +110,6 @@ def _available() -> tuple[frozenset[str], frozenset[str]]:
 
 def _speak(line: Line, language: str, seed: int) -> Pcm:
     """One line as mono PCM `[T]`. Raises `EngineError` where espeak-ng refuses it."""
-    import espeakng_loader  # noqa: PLC0415 - an optional extra
-
     blocks: list[bytes] = []
 
     def collect(samples: int | None, count: int, _events: int | None) -> int:
@@ -132,29 +119,12 @@ def _speak(line: Line, language: str, seed: int) -> Pcm:
 
     callback = _CALLBACK(collect)  # kept in a name: espeak-ng holds no reference
     text = line.text.encode() + b"\0"
-    with _one_at_a_time:
-        library = ctypes.CDLL(espeakng_loader.get_library_path())
-        try:
-            path = str(espeakng_loader.get_data_path()).encode()
-            rate_hz = library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, path, _INITIALIZE_DONT_EXIT)
-            if rate_hz != SAMPLE_RATE_HZ:
-                raise _refused(f"espeak-ng did not start (it answered {rate_hz}).")
-            library.espeak_SetSynthCallback(callback)
-            library.espeak_ng_SetRandSeed(ctypes.c_long(seed & 0x7FFF_FFFF))
-            name = _espeak_voice(line, language)
-            if library.espeak_SetVoiceByName(name.encode()) != 0:
-                raise _refused(f'espeak-ng has no voice "{name}".')
-            library.espeak_SetParameter(_RATE, line.voice.draft.rate_wpm, 0)
-            library.espeak_SetParameter(_PITCH, line.voice.draft.pitch, 0)
-            library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 1, 0, _CHARS_UTF8, None, None)
-        finally:
-            library.espeak_Terminate()
-            _ctypes.dlclose(library._handle)
+    with espeak_with_voice(_espeak_voice(line, language), seed) as library:
+        library.espeak_SetSynthCallback(callback)
+        library.espeak_SetParameter(_RATE, line.voice.draft.rate_wpm, 0)
+        library.espeak_SetParameter(_PITCH, line.voice.draft.pitch, 0)
+        library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 1, 0, _CHARS_UTF8, None, None)
     pcm = np.frombuffer(b"".join(blocks), "<i2").astype(np.float32) / np.float32(32768)
     if not pcm.any():
-        raise _refused("espeak-ng made no sound of this text.")
+        raise EngineError(Problem("engine draft", "espeak-ng made no sound of this text."))
     return pcm
-
-
-def _refused(what: str) -> EngineError:
-    return EngineError(Problem("engine draft", what))

@@ -60,8 +60,8 @@ class Pool:
         self, name: str, unloaded: Engine, sound: DiaSound, machine: DiaMachine, crew: Crew, priority: int = 0
     ) -> None:
         self._unloaded, self._crew, self._priority = unloaded, crew, priority
-        weights, codec = (machine.weights, machine.codec) if crew.same_machine else (None, None)
-        self._spec = EngineSpec(name, sound, unloaded.fingerprint, weights, codec)
+        files = (machine.weights, machine.codec, machine.kokoro) if crew.same_machine else ()
+        self._spec = EngineSpec(name, sound, unloaded.fingerprint, *files)
         self.sample_rate_hz = unloaded.sample_rate_hz
         self.fingerprint = unloaded.fingerprint
 

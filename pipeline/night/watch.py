@@ -28,7 +28,7 @@ from pipeline.threads import every
 from pipeline.words import clock
 from pipeline.workspace import Folders
 
-EVERY_ENGINE = ("draft", "dia")  # what a drop folder may ask for
+EVERY_ENGINE = ("draft", "kokoro", "dia")  # what a drop folder may ask for
 _SHOW_S = 2.0
 _STOP_S = 0.2
 _log = logging.getLogger(__name__)

@@ -110,7 +110,7 @@ class Manifest(BaseModel):
     aliases: dict[str, tuple[str, ...]] = {}  # other names under which a speaker stands in the script
     narrator: str | None = None
     pronounce: dict[str, Any] = {}  # words that are said otherwise, as in a lexicon
-    engine: Literal["draft", "dia"] = "draft"
+    engine: Literal["draft", "kokoro", "dia"] = "draft"
     seed: int = Field(0, ge=0, lt=2**63)
     deliver: tuple[Annotated[Preset, BeforeValidator(_expand_preset)], ...] = Field(
         (PRESETS["podcast"], PRESETS["m4b"]), min_length=1

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.engines import DraftVoice, Voice
+from pipeline.engines import DraftVoice, KokoroName, KokoroVoice, Voice
 from pipeline.errors import Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.files import content_key, file_hash, is_inside
 from pipeline.source.documents import Located, plain_problems, read_text, read_yaml
@@ -33,6 +33,13 @@ class _Draft(BaseModel):
     pitch: int = Field(DraftVoice.pitch, ge=0, le=99)
 
 
+class _Kokoro(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    voice: KokoroName | None = None  # one of the voice's gender
+    speed: float = Field(KokoroVoice.speed, ge=0.5, le=2)
+
+
 class _VoiceFile(BaseModel):
     """`voice.yaml`."""
 
@@ -43,6 +50,7 @@ class _VoiceFile(BaseModel):
     gender: Gender | None = None
     accent: str = ""
     draft: _Draft = _Draft()
+    kokoro: _Kokoro = _Kokoro()
     prompt: str | None = None
     transcript: str | None = None
     seed: int | None = Field(None, ge=0, le=2**63 - 1)
@@ -130,6 +138,7 @@ def _load_voice(file: Path) -> VoiceEntry:
     voice = Voice(
         name=name,
         draft=DraftVoice(**parsed.draft.model_dump()),
+        kokoro=KokoroVoice(parsed.kokoro.voice or _kokoro_voice(parsed.gender), parsed.kokoro.speed),
         prompt=prompt.absolute() if prompt else None,  # workers may have been started in another folder
         prompt_sha256=(file_hash(prompt) or "") if prompt else "",
         transcript=parsed.transcript or "",
@@ -138,6 +147,11 @@ def _load_voice(file: Path) -> VoiceEntry:
     return VoiceEntry(
         voice, parsed.description, parsed.consent, parsed.default_cast, parsed.gender, parsed.accent, file.parent
     )
+
+
+def _kokoro_voice(gender: Gender | None) -> KokoroName:
+    """The voice of Kokoro for who names none."""
+    return "am_michael" if gender == "male" else KokoroVoice.voice
 
 
 def _seed(name: str) -> int:

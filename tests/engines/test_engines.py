@@ -99,9 +99,9 @@ def test_how_dia_speaks_is_told_in_a_take_s_key_as_it_always_was() -> None:
 
 
 def test_only_engines_with_a_model_ask_for_workers(tmp_path: Path) -> None:
-    """And without weights there is nothing to ask for."""
+    """And without weights there is nothing to ask for; any workers suit Kokoro."""
     for name, traits in TRAITS.items():
-        assert traits.needs_workers == (name == "dia")
+        assert traits.needs_workers == (name in ("dia", "kokoro"))
         assert engine_workers(name, DiaMachine(weights=str(tmp_path / "nowhere"))) == ()
     workers = engine_workers("dia", DiaMachine(weights=str(write_weights(tmp_path / "weights"))))
     assert workers

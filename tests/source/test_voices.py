@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.engines import Line, Rendered, Request, open_engine
+from pipeline.engines import KokoroVoice, Line, Rendered, Request, open_engine
 from pipeline.errors import RequestError
 from pipeline.settings import bundled_voices
 from pipeline.source.names import gender_of
@@ -154,3 +154,31 @@ def test_a_broken_voice_is_told(tmp_path: Path, text: str, problem: str) -> None
     with pytest.raises(RequestError, match=r"voice\.yaml:") as error:
         load_library([tmp_path])
     assert problem in str(error.value)
+
+
+def test_a_voice_says_which_of_kokoro_s_it_is(tmp_path: Path) -> None:
+    """Who names none has one of their gender; a name that there is not is told, with its line, and so is a speed."""
+    for name, keys in (
+        ("ann", "gender: female"),
+        ("bob", "gender: male"),
+        ("cleo", ""),
+        ("dora", "kokoro: {voice: bf_lily, speed: 0.8}"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "voice.yaml").write_text(f"description: x\nconsent: x\n{keys}\n")
+    spoken = {name: entry.voice.kokoro for name, entry in load_library([tmp_path]).items()}
+    assert spoken == {
+        "ann": KokoroVoice("af_heart"),
+        "bob": KokoroVoice("am_michael"),
+        "cleo": KokoroVoice("af_heart"),
+        "dora": KokoroVoice("bf_lily", 0.8),
+    }
+    file = tmp_path / "dora" / "voice.yaml"
+    file.write_text("description: x\nconsent: x\nkokoro:\n  voice: af_hart\n  speed: 9\n")
+    with pytest.raises(RequestError) as caught:
+        load_library([tmp_path])
+    assert [str(problem) for problem in caught.value.problems] == [
+        f'{file}:4: "af_hart" is no kokoro.voice. Did you mean "af_heart"?',
+        f"{file}:5: \"kokoro.speed\" (it is '9') has to be at most 2. "
+        "Give another value, or take the line out to have the default.",
+    ]

@@ -43,7 +43,7 @@ class Hub:
 
     def add(self, name: str, commit: str, folder: Path) -> None:
         """Push the files of `folder` to main."""
-        files = {file.name: file.read_bytes() for file in folder.iterdir()}
+        files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
         self.repositories.setdefault(name, {})[commit] = files
         self.main[name] = commit
 
@@ -82,8 +82,8 @@ class Handler(BaseHTTPRequestHandler):
         match self.path.strip("/").split("/"):
             case ["api", "models", owner, name, *revision]:
                 self._info(f"{owner}/{name}", revision[1] if revision else "main")
-            case [owner, name, "resolve", revision, file]:
-                self._resolve(f"{owner}/{name}", revision, file)
+            case [owner, name, "resolve", revision, *file]:
+                self._resolve(f"{owner}/{name}", revision, "/".join(file))
             case ["cdn", digest]:
                 self._download(self.hub.large(digest))
             case _:

@@ -169,7 +169,7 @@ def test_quickstart_is_a_short_podcast_of_two_hosts(quickstart: Rendered) -> Non
     for item in quickstart.report["deliverables"]:
         assert 120 <= item["audio_s"] <= 200
     assert quickstart.report["voices"] == {
-        "Mara": {"voice": "kate", "default": False},
+        "Mara": {"voice": "ada", "default": False},
         "Theo": {"voice": "ben", "default": False},
     }
     assert [chapter["title"] for chapter in quickstart.report["chapters"]] == QUICKSTART_CHAPTERS

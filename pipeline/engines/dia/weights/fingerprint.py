@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engines.dia.weights.config import CONFIG_NAME
-from pipeline.errors import EngineError, Problem, StorageError
-from pipeline.files import cache_folder, file_hash, read_json, write_json
+from pipeline.engines.hashes import KnownHashes
+from pipeline.errors import EngineError, Problem
+from pipeline.files import read_json
 
 INDEX_NAME = "model.safetensors.index.json"
 PACKED = "podcast-int8"  # what the metadata of a file of packed weights says its format is
@@ -27,7 +28,7 @@ def fingerprint(path: Path) -> str:
     time of change. Raises `EngineError` where there are no weights or they cannot be read.
     """
     files = [path] if path.is_file() else [path / CONFIG_NAME, *weight_files(path)]
-    known = _Known()
+    known = KnownHashes()
     digests = [known.hash(file) for file in files if file.name != CONFIG_NAME or file.exists()]
     known.save()
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
@@ -101,41 +102,3 @@ def _shards(index: Path) -> list[Path]:
 
 def _is_file_name(value: Any) -> bool:
     return isinstance(value, str) and value not in ("", "..") and Path(value).name == value
-
-
-class _Known:
-    """Hashes found before. It is only a cache: where it cannot be read or written, everything is hashed again."""
-
-    def __init__(self) -> None:
-        self._path = cache_folder() / "fingerprints.json"
-        value = read_json(self._path)
-        self._hashes: dict[str, Any] = value if isinstance(value, dict) else {}
-        self._changed = False
-
-    def hash(self, file: Path) -> str:
-        """SHA-256 of `file`. Raises `EngineError` where it cannot be read."""
-        try:
-            real = file.resolve(strict=True)
-            status = real.stat()
-        except OSError as error:
-            raise EngineError(Problem(str(file), f"cannot be read: {error.strerror or error}.")) from None
-        key = json.dumps([str(real), status.st_size, status.st_mtime_ns])
-        known = self._hashes.get(key)
-        if isinstance(known, str):
-            return known
-        digest = file_hash(real)
-        if digest is None:
-            raise EngineError(Problem(str(file), "cannot be read.", "Look at its permissions."))
-        self._hashes[key] = digest
-        self._changed = True
-        return digest
-
-    def save(self) -> None:
-        """Write the new hashes into the cache file, beside those of others."""
-        if not self._changed:
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self._path, self._hashes)
-        except (OSError, StorageError):
-            return  # the next call hashes again

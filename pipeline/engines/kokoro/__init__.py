@@ -1,0 +1,1 @@
+"""Kokoro-82M: a small network that speaks English well on a CPU, through kokoro-onnx and onnxruntime."""

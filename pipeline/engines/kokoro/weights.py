@@ -1,0 +1,106 @@
+"""Kokoro's weights: the name of a folder, a file or a hub id in, a model and a folder of voices out.
+
+The model is ONNX, a voice `[510, 1, 256]` float32 as it lies in memory: neither executes anything when it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.engines import KOKORO_VOICES
+from pipeline.engines.hub import HUB_ID, Register, Weights, fetch_files, find_snapshot, suggest_folder
+from pipeline.errors import EngineError, Problem
+
+DEFAULT_KOKORO = "onnx-community/Kokoro-82M-v1.0-ONNX"
+# In 8 bits, 92 MB: of the files there, the one nearest to that by which word errors were measured.
+_MODEL = "onnx/model_quantized.onnx"
+_VOICE_FILES = [f"voices/{name}.bin" for name in KOKORO_VOICES]
+_REGISTER = Register("kokoro.json", (DEFAULT_KOKORO,))
+_FETCH = "Run: podcast weights fetch kokoro"
+
+
+@dataclass(frozen=True)
+class KokoroFiles:
+    """The file of the model, and the folder in which each voice has a file of its name."""
+
+    model: Path
+    voices: Path
+
+    def voice(self, name: str) -> Path:
+        """Where the voice called `name` would be."""
+        return self.voices / f"{name}.bin"
+
+
+def locate_kokoro(name: str | None) -> KokoroFiles:
+    """The files that `name` (None: the usual hub id) stands for, without using the network.
+
+    A folder or a file comes before a hub id of the same name. Voices are in `voices/` beside the model or beside its
+    folder. Raises `EngineError` where there is no model, and where nothing tells which of several is meant.
+    """
+    name = name or DEFAULT_KOKORO
+    try:
+        path = Path(name).expanduser()
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, RuntimeError) as error:  # a name that is too long; ~ of a user who is not there
+        raise EngineError(Problem(name, f"is no path: {error}", "Name a folder, a model or a hub id.")) from None
+    if is_folder or is_file:
+        return _files(path if is_file else _model_in(path))
+    if not HUB_ID.fullmatch(name):
+        raise EngineError(Problem(name, "there is no such folder or file.", suggest_folder(path)))
+    snapshot = find_snapshot(name, _REGISTER)
+    if snapshot is None or not all((snapshot[1] / file).exists() for file in (_MODEL, *_VOICE_FILES)):
+        raise EngineError(Problem(name, "is no folder here, and was not fetched from the hub.", _FETCH))
+    return _files(snapshot[1] / _MODEL)
+
+
+def _model_in(folder: Path) -> Path:
+    if (folder / _MODEL).is_file():
+        return folder / _MODEL
+    models = sorted([*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")])
+    if len(models) == 1:
+        return models[0]
+    if not models:
+        raise EngineError(Problem(str(folder), "there is no model: no *.onnx.", f"Name another folder. {_FETCH}"))
+    names = ", ".join(str(model.relative_to(folder)) for model in models[:4])
+    what = f"there are several models, and nothing tells which is meant: {names}."
+    raise EngineError(Problem(str(folder), what, "Name the file."))
+
+
+def _files(model: Path) -> KokoroFiles:
+    beside = model.parent / "voices"
+    return KokoroFiles(model, beside if beside.is_dir() else model.parent.parent / "voices")
+
+
+def fetch_kokoro(name: str | None) -> Path:
+    """Fetch the model and the English voices of the hub id `name` (None: the usual one), and return their folder.
+
+    Raises `EngineError` as `fetch_files` does, and where the repository has not all of them.
+    """
+    name = name or DEFAULT_KOKORO
+
+    def choose(names: Collection[str]) -> list[str]:
+        needed = [_MODEL, *_VOICE_FILES]
+        if missing := [file for file in needed if file not in names]:
+            what = f"the repository lacks {', '.join(missing[:3])}{' and more' if missing[3:] else ''}."
+            raise EngineError(Problem(name, what, f"Fetch {DEFAULT_KOKORO}, or name a folder."))
+        return needed
+
+    folder = fetch_files(name, choose, _REGISTER)
+    _REGISTER.record(name, folder.name)
+    return folder
+
+
+def describe_kokoro(name: str | None) -> Weights:
+    """How `podcast weights list` shows those that `name` stands for. Raises `EngineError` for a path without any."""
+    name = name or DEFAULT_KOKORO
+    commit = _REGISTER.commits().get(name)
+    try:
+        files = locate_kokoro(name)
+    except EngineError:
+        if HUB_ID.fullmatch(name) is None:
+            raise
+        return Weights(name, "kokoro", None, commit, 0, "kokoro")
+    size = sum(file.stat().st_size for file in (files.model, *files.voices.glob("*.bin")))
+    return Weights(name, "kokoro", files.voices.parent, commit, size, "kokoro")

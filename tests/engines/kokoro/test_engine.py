@@ -1,0 +1,201 @@
+"""Kokoro behind the door, on the published network: the same bytes whatever else is said, and understood."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.engines import (
+    KOKORO_VOICES,
+    DiaMachine,
+    DraftVoice,
+    Failed,
+    KokoroVoice,
+    Line,
+    Rendered,
+    Request,
+    Voice,
+    open_engine,
+)
+from pipeline.engines.kokoro.engine import KokoroEngine
+from pipeline.engines.kokoro.weights import locate_kokoro
+from pipeline.errors import EngineError, RequestError
+from pipeline.jobs.job import open_job
+from pipeline.settings import Settings, bundled_voices
+from pipeline.source.voices import load_library
+from tests.support.commands import MakeJob, run_podcast
+from tests.support.listening import transcribe, word_errors, words
+
+ANN = Voice("ann", DraftVoice(), kokoro=KokoroVoice("af_heart"))
+BOB = Voice("bob", DraftVoice(), kokoro=KokoroVoice("bm_george", speed=1.2))
+# Six chunks, short enough for a test.
+SCRIPT = "# One\n\n" + "\n\n---\n\n".join(
+    f"**{name}:** {text}"
+    for name, text in (
+        ("Ann", "The lamp is lit."),
+        ("Bob", "Is it? I saw nothing."),
+        ("Ann", "Look again."),
+        ("Bob", "Now I see it."),
+        ("Ann", "So it goes."),
+        ("Bob", "And so do we."),
+    )
+)
+
+
+def _request(key: str, *lines: tuple[Voice, str]) -> Request:
+    return Request(key, tuple(Line(voice, text) for voice, text in lines), "en", 1)
+
+
+@pytest.fixture(scope="module")
+def engine(kokoro_weights: Path) -> KokoroEngine:
+    """One that stays loaded."""
+    return KokoroEngine(locate_kokoro(str(kokoro_weights)))
+
+
+def _spoken(engine: KokoroEngine, request: Request) -> Rendered:
+    (rendered,) = engine.render([request])
+    assert isinstance(rendered, Rendered), rendered
+    return rendered
+
+
+def test_a_take_is_the_same_bytes_alone_and_after_others(kokoro_weights: Path, engine: KokoroEngine) -> None:
+    """In this process, and in one that has said nothing before."""
+    request = _request("k", (ANN, "The lamp is lit."))
+    after_others = list(engine.render([_request("a", (BOB, "Something else first?")), request]))[1]
+    assert isinstance(after_others, Rendered)
+    program = (
+        "import sys; from pipeline.engines import *\n"
+        f"engine = open_engine('kokoro', machine=DiaMachine(kokoro={str(kokoro_weights)!r}))\n"
+        "voice = Voice('ann', DraftVoice(), kokoro=KokoroVoice('af_heart'))\n"
+        "(take,) = engine.render([Request('k', (Line(voice, 'The lamp is lit.'),), 'en', 1)])\n"
+        "sys.stdout.buffer.write(take.pcm.tobytes())"
+    )
+    alone = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
+    assert alone == after_others.pcm.tobytes()
+
+
+@pytest.mark.slow
+def test_four_workers_make_the_takes_of_one(kokoro_weights: Path, make_job: MakeJob, tmp_path: Path) -> None:
+    """Byte for byte, under the same keys."""
+    manifest = make_job(SCRIPT, engine="kokoro", cast={"Ann": "ada", "Bob": "grace"}, deliver=["podcast"])
+    takes = []
+    for workers in ("cpu:1x1", "cpu:4x1"):
+        out = tmp_path / workers.replace(":", "-")
+        command = ("render", manifest, "--device", workers, "--out", out)
+        result = run_podcast(*command, cwd=tmp_path, env={"PODCAST_KOKORO": str(kokoro_weights)})
+        assert result.returncode == 0, result.stderr
+        takes.append({file.name: file.read_bytes() for file in out.glob("*/takes/*.flac")})
+    assert len(takes[0]) == 6
+    assert takes[0] == takes[1]
+
+
+def test_a_chunk_of_two_speakers_knows_when_each_is_heard(engine: KokoroEngine) -> None:
+    """Spans lie in order, inside the take, and each begins and ends with its words."""
+    rendered = _spoken(engine, _request("k", (ANN, "One two three."), (BOB, "Four five six.")))
+    assert rendered.spans is not None
+    first, second = rendered.spans
+    length_s = len(rendered.pcm) / engine.sample_rate_hz
+    assert 0 == first.start_s < first.end_s < second.start_s < second.end_s == pytest.approx(length_s)
+    assert np.abs(rendered.pcm).max() <= 1
+
+
+def test_speech_is_understood_and_ipa_is_said(engine: KokoroEngine, whisper: Path) -> None:
+    """Every word, by a recogniser; what stands in IPA is heard as what it means."""
+    rate_hz = engine.sample_rate_hz
+    text = "The evening was calm, and a light wind moved over the fields."
+    for voice in (ANN, BOB):
+        recognized = transcribe(whisper, _spoken(engine, _request("k", (voice, text))).pcm, rate_hz)
+        assert word_errors(words(text), words(recognized)) == 0, recognized
+    with_ipa = _spoken(engine, _request("k", (ANN, "We saw the /ˈmaʊntɪnz/ and a /ˈɹɪvəɹ/.")))
+    recognized = transcribe(whisper, with_ipa.pcm, rate_hz)
+    assert words(recognized) == words("We saw the mountains and a river.")
+
+
+@pytest.mark.slow
+def test_a_line_that_is_too_long_for_the_network_loses_nothing(engine: KokoroEngine, whisper: Path) -> None:
+    """It is spoken in parts: its first, middle and last words are heard."""
+    names = "apples, oranges, lemons, bananas, cherries, onions, carrots, potatoes"
+    text = f"Zebra crossing. {' '.join(f'We have {names}.' for _ in range(9))} Monday morning."
+    recognized = words(transcribe(whisper, _spoken(engine, _request("k", (ANN, text))).pcm, engine.sample_rate_hz))
+    assert recognized[:2] == ["zebra", "crossing"]
+    assert recognized[-2:] == ["monday", "morning"]
+    assert recognized.count("lemons") == 9
+
+
+def test_what_cannot_be_said_fails_alone(engine: KokoroEngine) -> None:
+    """The other requests are rendered."""
+    first, second = engine.render([_request("a", (ANN, "/ʘ/")), _request("b", (ANN, "Yes."))])
+    assert isinstance(first, Failed)
+    assert first.reason == 'the IPA /ʘ/ has "ʘ", which Kokoro does not know.'
+    assert isinstance(second, Rendered)
+
+
+def test_voice_and_speed_are_what_a_voice_is_known_by(engine: KokoroEngine) -> None:
+    """With the content of the voice's file, and none of it twice."""
+    voices = [KokoroVoice(name) for name in KOKORO_VOICES] + [KokoroVoice(speed=0.9)]
+    known = [engine.identity(dataclasses.replace(ANN, kokoro=voice)) for voice in voices]
+    assert len({tuple(entry.items()) for entry in known}) == len(voices)
+    assert len({entry["sha256"] for entry in known}) == len(KOKORO_VOICES)
+    assert engine.identity(ANN) == engine.identity(dataclasses.replace(BOB, kokoro=ANN.kokoro))
+
+
+def test_every_voice_that_ships_has_one_of_its_own(engine: KokoroEngine) -> None:
+    """Of its gender, British where it is from Britain."""
+    entries = load_library([bundled_voices()]).values()
+    assert engine.check("en-gb", [entry.voice for entry in entries]) == []
+    names = [entry.voice.kokoro.voice for entry in entries]
+    assert len(set(names)) == len(names)
+    for entry in entries:
+        name = entry.voice.kokoro.voice
+        assert name[1] == ("f" if entry.gender == "female" else "m")
+        assert entry.accent not in ("British", "Scottish") or name[0] == "b"
+
+
+def test_other_languages_are_refused_before_anything_is_rendered(
+    kokoro_weights: Path, make_job: MakeJob, settings: Settings
+) -> None:
+    """At the line that names them."""
+    with pytest.raises(RequestError) as caught:
+        manifest = make_job("# Eins\n\nGuten Tag.", engine="kokoro", language="de")
+        open_job(manifest, settings.model_copy(update={"kokoro": str(kokoro_weights)}))
+    assert 'the engine kokoro speaks only English, not "de"' in str(caught.value)
+
+
+def test_a_sample_of_a_voice_is_in_the_voice_of_kokoro(kokoro_weights: Path, tmp_path: Path) -> None:
+    """With the weights that the setting names; the doctor speaks with them too."""
+    env = {"PODCAST_KOKORO": str(kokoro_weights)}
+    for command in (("voices", "--say", "ada", "So."), ("say", "So.", "--voice", "ada", "--out", "said.wav")):
+        result = run_podcast(*command, "--engine", "kokoro", cwd=tmp_path, env=env)
+        assert result.returncode == 0, result.stderr
+    assert (tmp_path / "ada.wav").read_bytes() == (tmp_path / "said.wav").read_bytes()
+    findings = run_podcast("doctor", cwd=tmp_path, env=env).stdout
+    assert "ok       kokoro engine: kokoro/1/6e742170d309016e/kokoro-onnx-" in findings
+
+
+def test_files_that_are_no_voices_or_no_model_are_told(tmp_path: Path) -> None:
+    """The voices beforehand, the model when it is loaded."""
+    (tmp_path / "voices").mkdir()
+    (tmp_path / "voices" / "af_heart.bin").write_bytes(b"short")
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    engine = open_engine("kokoro", machine=DiaMachine(kokoro=str(tmp_path)))
+    problems = engine.check("en", [ANN, BOB])
+    assert problems == [
+        f'voice "ann": {tmp_path}/voices/af_heart.bin is no voice of Kokoro',
+        f'voice "bob": there is no file {tmp_path}/voices/bm_george.bin',
+    ]
+    (tmp_path / "voices" / "af_heart.bin").write_bytes(bytes(4 * 510 * 256))
+    (failed,) = engine.render([_request("a", (ANN, "Yes."))])
+    assert isinstance(failed, Failed)
+    assert "is no model that onnxruntime reads" in failed.reason
+
+
+def test_without_weights_nothing_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next step is one command."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with pytest.raises(EngineError, match="podcast weights fetch kokoro"):
+        open_engine("kokoro", machine=DiaMachine(kokoro="nobody/has-this"))
