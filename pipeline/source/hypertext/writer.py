@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
+from pipeline.source.encodings import words_of
 from pipeline.source.ledger import Reason, Source
 from pipeline.source.prose.blocks import Block, SourceLine, is_scene_break
 from pipeline.source.prose.books import CHAPTER_LINE
@@ -211,7 +212,7 @@ class DocumentWriter:
         self._length += len(text)
 
     def _write_left_out(self, runs: Sequence[_TextRun]) -> None:
-        if any(run.text.strip() for run in runs):
+        if any(words_of(run.text) for run in runs):
             self._begin_line()
             self._write(runs, None)
 
@@ -230,7 +231,7 @@ class DocumentWriter:
                     ended = run.sign
                 gap, begun = "", False
                 continue
-            words = " ".join(run.text.split())
+            words = " ".join(words_of(run.text))
             gap = " " if run.text[:1].isspace() and begun else gap
             if not words:
                 continue

@@ -41,9 +41,9 @@ _NAMES = {"author": "author", "dc.creator": "author", "description": "descriptio
 
 def read_html(path: Path, shown: str) -> Rendition:
     """An HTML or XHTML file. Raises `RequestError` for what is none."""
-    root = parse_html(read_file_bytes(path, shown), shown)
+    root, warnings = parse_html(read_file_bytes(path, shown), shown)
     _mark_around_main(root)
-    return tree_rendition(root, shown)
+    return replace(tree_rendition(root, shown), warnings=warnings)
 
 
 def read_docx(path: Path, shown: str) -> Rendition:
@@ -76,7 +76,7 @@ def tree_rendition(root: etree._Element, shown: str) -> Rendition:
 
 def read_html_metadata(path: Path, shown: str) -> Metadata:
     """What the head of an HTML file says of it. Raises `RequestError`."""
-    root = parse_html(read_file_bytes(path, shown), shown)
+    root, _warnings = parse_html(read_file_bytes(path, shown), shown)
     title = next((text_of(one) for one in root.iter("{*}title")), "")
     values = {"title": title, "language": next((lang for one in root.iter("{*}html") if (lang := one.get("lang"))), "")}
     for meta in root.iter("{*}meta"):

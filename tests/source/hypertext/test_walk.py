@@ -276,3 +276,9 @@ def test_places_are_the_lines_of_the_file(tmp_path: Path) -> None:
 def test_deep_nesting_ends_with_a_message_or_the_text(tmp_path: Path) -> None:
     script = read_html(tmp_path, "<div>" * 1000 + "Deep." + "</div>" * 1000)
     assert spoken_lines(script) == ["Deep."]
+
+
+def test_a_control_character_that_python_takes_for_white_space_is_accounted_for(tmp_path: Path) -> None:
+    (ledger,) = read_html(tmp_path, "<p>One\x85two</p><p>\x85</p><p hidden=''>\x85</p>").ledgers
+    assert ledger.text.count("\x85") == 3
+    assert [entry.rule for entry in ledger.entries if entry.words == " "] == ["control character"]

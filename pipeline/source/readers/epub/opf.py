@@ -186,7 +186,7 @@ def _without_markup(description: str) -> str:
     """A description that holds HTML, as many do, as its words."""
     if not re.search(r"<\w+[^<>]*>", description):
         return description
-    return " ".join(" ".join(map(str, parse_html(description.encode(), "description").itertext())).split())
+    return " ".join(" ".join(map(str, parse_html(description.encode(), "description")[0].itertext())).split())
 
 
 def _guide(root: etree._Element, opf: str) -> Iterator[tuple[str, str]]:
