@@ -15,6 +15,7 @@ from pipeline.source.encodings import words_of
 from pipeline.source.ledger import Reason, Source
 from pipeline.source.prose.blocks import Block, SourceLine, is_scene_break
 from pipeline.source.prose.books import CHAPTER_LINE
+from pipeline.source.prose.inline import power
 from pipeline.source.rendition import Rendition
 from pipeline.source.speakers.forms import Label
 
@@ -34,6 +35,7 @@ class _TextRun(NamedTuple):
     reason: Reason | None = None
     is_code: bool = False
     sign: Literal["", "break", "verse", "cell"] = ""
+    is_power: bool = False
 
 
 @dataclass
@@ -87,6 +89,10 @@ class DocumentWriter:
         """Text of a text node; white space in it is a space."""
         if text:
             self._runs.append(_TextRun(text, style, reason, is_code))
+
+    def add_power(self, text: str, style: str) -> None:
+        """Text of a text node that is raised: the 2 of "x²"."""
+        self._runs.append(_TextRun(text, style, is_power=True))
 
     @property
     def ends_with_break(self) -> bool:
@@ -250,6 +256,8 @@ class DocumentWriter:
             self._put(words)
             if run.reason:
                 self._left_out.append((start, self._length, run.reason))
+            if run.is_power:
+                self._replaced.append((start, self._length, power(words), "power"))
             if run.is_code:
                 self._verbatim.append((start, self._length))
             gap, begun = " " if run.text[-1].isspace() else "", True
