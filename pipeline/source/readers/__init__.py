@@ -88,7 +88,7 @@ def load_script(
         problems.append(Problem("script", "there are no script files.", "Name at least one."))
     warnings += placed.warnings
     problems += placed.problems
-    return Script(tuple(chapters), tuple(warnings), tuple(ledgers), tuple(problems), placed.placed)
+    return Script(tuple(chapters), tuple(dict.fromkeys(warnings)), tuple(ledgers), tuple(problems), placed.placed)
 
 
 def _place_edits(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], edits: Sequence[Edit]) -> Edits:
