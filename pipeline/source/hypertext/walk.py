@@ -101,7 +101,8 @@ class Walk:
 
     def _start(self, element: etree._Element, *, is_root: bool) -> None:
         above, tag = self._open[-1], tag_of(element)
-        reason = above.reason or reason_of(element, is_root=is_root) or self._note(element, tag)
+        own = reason_of(element, is_root=is_root)
+        reason = own if own == "head" else above.reason or own or self._note(element, tag)
         if above.reason == "front matter" and above.tag and not _READ_ON_TITLE.isdisjoint(types_of(element)):
             reason = None
         is_block = tag in BLOCKS or heading_level(element) > 0

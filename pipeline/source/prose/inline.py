@@ -184,7 +184,7 @@ def mark_inline(span: Stretch, references: References | None = None, *, only_emp
                 span.replace(start, end, words, rule_name)
     if "~~" in text:
         for match in _STRUCK.finditer(text):
-            span.leave_out(*match.span(), "comment")
+            span.leave_out(*match.span(), "struck out")
     if "==" in text:
         for match in _HIGHLIGHTED.finditer(text):
             span.leave_out(match.start(), match.start() + 2, "markup")

@@ -33,7 +33,7 @@ _PARAGRAPHS = frozenset("p h v subtitle text-author td th".split())  # of ODT an
 _INLINE = frozenset("a strong emphasis style sub sup strikethrough code span bookmark em del u".split())
 _UNREAD: Mapping[str, Reason] = {  # what pandoc does not hand on, or what is none of the text
     "annotation": "comment",
-    "tracked-changes": "comment",
+    "tracked-changes": "struck out",
     **dict.fromkeys(
         "table-of-content illustration-index table-index object-index user-index alphabetical-index".split(), "contents"
     ),

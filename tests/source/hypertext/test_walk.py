@@ -291,3 +291,9 @@ def test_a_power_is_accounted_for(tmp_path: Path) -> None:
     powers = [(ledger.text[one.start : one.end], one.words) for one in ledger.entries if one.rule == "power"]
     assert powers == [("6", "⁶"), ("2", "²"), ("x", "^x"), ("n", "ⁿ")]
     assert "^" not in ledger.text
+
+
+def test_what_is_struck_out_and_what_browsers_need_have_reasons_of_their_own(tmp_path: Path) -> None:
+    (ledger,) = read_html(tmp_path, "<p>Yes <del>no</del> <s>nay</s> <strike>nope</strike> indeed.</p>").ledgers
+    reasons = {passage.text: passage.reason for passage in ledger.passages()}
+    assert reasons == {"T": "head", "no nay nope": "struck out"}

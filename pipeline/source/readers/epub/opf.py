@@ -76,7 +76,7 @@ def read_opf(package: Package, shown: str) -> Opf:
         spine=spine,
         ncx=ncx if ncx is not None and package.find(ncx) else None,
         landmarks=dict(_guide(root, name, package)),
-        cover=_cover(root, items, package),
+        cover=_cover(root, items, package, shown, warnings),
         warnings=tuple(warnings),
     )
 
@@ -205,14 +205,32 @@ def _guide(root: etree._Element, opf: str, package: Package) -> Iterator[tuple[s
             yield package.find(name) or name, (reference.get("type") or "").lower()
 
 
-def _cover(root: etree._Element, items: Mapping[str, Item], package: Package) -> str | None:
+def _cover(
+    root: etree._Element, items: Mapping[str, Item], package: Package, shown: str, warnings: list[Problem]
+) -> str | None:
     covers = [item for item in items.values() if "cover-image" in item.properties]
     for meta in root.iter("{*}meta"):
         if meta.get("name") == "cover" and (item := items.get(meta.get("content") or "")):
             covers.append(item)
     covers += [item for item in items.values() if re.search(r"\bcover[^/]*\.(?:jpe?g|png)$", item.name.lower())]
     pictures = [item.name for item in covers if item.media_type.startswith("image/") and package.find(item.name)]
+    if not pictures:
+        warnings += _missing_covers(root, items, package, shown)
     return pictures[0] if pictures else None
+
+
+def _missing_covers(root: etree._Element, items: Mapping[str, Item], package: Package, shown: str) -> Iterator[Problem]:
+    """What the book names as its cover, and does not hold."""
+    ids = {meta.get("content") for meta in root.iter("{*}meta") if meta.get("name") == "cover"}
+    fix = "Name a picture with cover: in the manifest."
+    for element in root.iter("{*}item"):
+        if element.get("id") in ids or "cover-image" in (element.get("properties") or ""):
+            item = items.get(element.get("id") or "")
+            href = (element.get("href") or "")[:60]
+            if item is None:
+                yield Problem(shown, f'its cover, "{href}", would lie outside of the book.', fix)
+            elif package.find(item.name) is None:
+                yield Problem(shown, f"its cover, {item.name}, is missing.", fix)
 
 
 def landmarks_of(nav: etree._Element, name: str, package: Package) -> Iterator[tuple[str, str]]:
