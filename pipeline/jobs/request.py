@@ -97,8 +97,9 @@ def read_request(
     opened = _Checker(engine_problems)(lambda: _open_engine(manifest, name, settings))
     if opened is not None:
         manifest = manifest.in_spoken_language(lambda language: not opened.check(language, []))
-    edits = check(lambda: _load_edits(manifest, allow_outside=allow_outside))
-    script = _load_script(manifest, edits or (), allow_outside=allow_outside)
+    edits, wrong_edits = check(lambda: _load_edits(manifest, allow_outside=allow_outside)) or ((), [])
+    problems += wrong_edits
+    script = _load_script(manifest, edits, allow_outside=allow_outside)
     problems += script.problems if script else ()
     library = check(lambda: _load_library(path.parent, settings.voices, allow_outside=allow_outside))
     notes: list[Problem] = []
@@ -152,7 +153,7 @@ class _Checker:
             return None
 
 
-def _load_edits(manifest: Manifest, *, allow_outside: bool) -> tuple[Edit, ...]:
+def _load_edits(manifest: Manifest, *, allow_outside: bool) -> tuple[tuple[Edit, ...], list[Problem]]:
     path = edits_file(manifest.path)
     if not allow_outside and path.is_file() and not is_inside(path, manifest.path.parent):
         what = "these edits are outside the manifest's folder."

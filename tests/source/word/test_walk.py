@@ -27,7 +27,7 @@ def test_tracked_changes_read_as_accepted() -> None:
             paragraph(f'<w:moveTo w:id="4">{run("hin")}</w:moveTo>'),
             table((paragraph("weg"),), properties='<w:trPr><w:del w:id="5"/></w:trPr>'),
         )
-        == "<p>[struck out: hin]und </p><p>hin</p><table><tr>[comment: weg]</tr></table>"
+        == "<p>[struck out: hin]und </p><p>hin</p><table><tr>[struck out: weg]</tr></table>"
     )
 
 
