@@ -208,6 +208,8 @@ def _lines(request: JobRequest, script: Script) -> Iterator[str]:
 
 
 def _examples(passages: Sequence[Passage]) -> str:
+    if passages[0].reason == "head":
+        return "titles and styles of documents, which browsers need"  # the same in each
     shown = [
         f"{one.where}: {_short(one.text, 26)}" + (f" → {_short(one.words, 26)}" if one.words else "")
         for one in passages[:_PLACES]

@@ -244,7 +244,8 @@ def new(path: Path) -> int:
     """Write a manifest: with a script to begin with (podcast new my-show), or of a script (podcast new book.epub)."""
     from pipeline.cli.starter import write_new
 
-    written = write_new(path, machine_settings())
+    written, notes = write_new(path, machine_settings())
+    warn(notes)
     tell_line("\n".join(map(str, written)) + f"\nNext: podcast render {shlex.quote(str(written[0]))}")
     return DONE
 

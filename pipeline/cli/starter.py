@@ -12,9 +12,10 @@ from pipeline.files import storage_errors, write_text
 from pipeline.jobs.request import read_request
 from pipeline.settings import Settings
 from pipeline.source.keys import is_lexicon
-from pipeline.source.manifest import Manifest
+from pipeline.source.manifest import Manifest, manifest_of
 from pipeline.source.readers import YAML_SUFFIXES, conversion, is_script
-from pipeline.source.script import speakers
+from pipeline.source.script import Script, speakers
+from pipeline.source.voices import Casting
 
 _MANIFEST = """\
 # Render with:  podcast render {manifest}
@@ -53,7 +54,7 @@ _STARTER = {  # what stands there where nothing is known
 # cast:                     # who speaks with which voice; `podcast voices` lists them
 #   Ann: ada
 #   Bob: ben
-# narrator: clara           # text that is nobody's turn""",
+# narrator: ada             # text that is nobody's turn""",
     "deliver": """\
 # deliver:                  # podcast, acx, m4b, wav, flac; the first two lines are the default
 #   - podcast
@@ -84,15 +85,16 @@ A paragraph without a name goes on in the same voice.
 """
 
 
-def write_new(path: Path, settings: Settings) -> tuple[Path, ...]:
-    """Write the manifest of the script in `path`, or a new manifest and script of that name. Returns what is new.
+def write_new(path: Path, settings: Settings) -> tuple[tuple[Path, ...], list[Problem]]:
+    """Write the manifest of the script in `path`, or a new manifest and script of that name. Returns it, and notes.
 
     Raises `RequestError` rather than overwrite anything, and for a script that is not there or cannot be read.
     """
     names_script = is_script(path) or conversion(path, str(path)) is not None
     if names_script and (path.suffix.lower() not in YAML_SUFFIXES or os.path.lexists(path)):
-        return (write_manifest(path, settings),)
-    return write_starter(path)
+        manifest, notes = write_manifest(path, settings)
+        return (manifest,), notes
+    return write_starter(path), []
 
 
 def write_starter(path: Path) -> tuple[Path, Path]:
@@ -111,9 +113,10 @@ def write_starter(path: Path) -> tuple[Path, Path]:
     return manifest, script
 
 
-def write_manifest(script: Path, settings: Settings) -> Path:
+def write_manifest(script: Path, settings: Settings) -> tuple[Path, list[Problem]]:
     """Write the manifest of a script beside it, as the script alone would be rendered, with the voices of its speakers.
 
+    Returns it, and a note where another manifest names the script.
     Raises `RequestError` rather than overwrite anything, and for a script that cannot be read.
     """
     manifest = script.with_suffix(".yaml")
@@ -137,11 +140,23 @@ def write_manifest(script: Path, settings: Settings) -> Path:
         lines["description"] = f"description: {_quoted(job.description)}"
     if job.deliver != Manifest.model_fields["deliver"].default:
         lines["deliver"] = f"deliver: [{', '.join(preset.preset for preset in job.deliver)}]"
-    if request.casting is not None and (cast := speakers(request.script)):
-        voices = (f"  {_yaml_name(name)}: {request.casting.roles[name].voice.name}" for name in cast)
-        lines["cast"] = "\n".join(("cast:", *voices, _STARTER["cast"].splitlines()[-1]))
+    if request.casting is not None:
+        lines["cast"] = _cast(request.script, request.casting)
+    other = manifest_of(script.absolute())
     write_text(manifest, _filled(manifest, job.title, script, lines))
-    return manifest
+    what = f"{script.name} is named by {other.name if other else ''} too, and each of the two is a job of its own."
+    return manifest, [Problem(str(manifest), what, "Keep one of them.")] if other else []
+
+
+def _cast(script: Script, casting: Casting) -> str:
+    """The voices of those who speak, and of the narrator where something is nobody's turn."""
+    cast = speakers(script)
+    lines = _STARTER["cast"].splitlines()
+    if cast:
+        lines = ["cast:", *(f"  {_yaml_name(name)}: {casting.roles[name].voice.name}" for name in cast), lines[-1]]
+    if any(turn.speaker is None for chapter in script.chapters for turn in chapter.turns):
+        lines[-1] = f"narrator: {casting.roles[None].voice.name}               # text that is nobody's turn"
+    return "\n".join(lines)
 
 
 def _check_name(manifest: Path) -> None:

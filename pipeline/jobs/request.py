@@ -24,7 +24,7 @@ from pipeline.source.edits import Edit, edits_file, load_edits
 from pipeline.source.lexicons import load_lexicon, turns_of, unusable_entries
 from pipeline.source.manifest import Manifest, load_manifest, manifest_of
 from pipeline.source.prompts import prompt_problems
-from pipeline.source.readers import is_script, load_script
+from pipeline.source.readers import EPUB_SUFFIXES, is_script, load_script
 from pipeline.source.readers.epub.book import read_book_cover
 from pipeline.source.script import Script, Turn, name_key, speakers
 from pipeline.source.spoken.families import families, unsupported
@@ -120,14 +120,17 @@ def read_request(
     if opened is not None:
         manifest = manifest.in_spoken_language(lambda language: not opened.check(language, []))
     lexicon = check(lambda: load_lexicon(manifest, settings, allow_outside=allow_outside))
-    edits = check(lambda: _load_edits(manifest, allow_outside=allow_outside))
-    script = _load_script(manifest, edits or (), allow_outside=allow_outside)
+    edits, wrong_edits = check(lambda: _load_edits(manifest, allow_outside=allow_outside)) or ((), [])
+    problems += wrong_edits
+    script = _load_script(manifest, edits, allow_outside=allow_outside)
     problems += script.problems if script else ()
     library = check(lambda: _load_library(path.parent, settings.voices, allow_outside=allow_outside))
     notes: list[Problem] = []
-    cover = (
-        check(lambda: _load_cover(manifest)) if manifest.cover else _Checker(notes)(lambda: _cover_of_book(manifest))
-    )
+    is_read = script is not None and not script.problems  # else these say why there is no cover either
+    if manifest.cover:
+        cover = check(lambda: _load_cover(manifest))
+    else:
+        cover = _Checker(notes)(lambda: _cover_of_book(manifest)) if is_read else None
     casting = check(lambda: _cast(manifest, script, library)) if library else None
     problems += engine_problems
     if casting and name in TRAITS:
@@ -179,7 +182,7 @@ class _Checker:
             return None
 
 
-def _load_edits(manifest: Manifest, *, allow_outside: bool) -> tuple[Edit, ...]:
+def _load_edits(manifest: Manifest, *, allow_outside: bool) -> tuple[tuple[Edit, ...], list[Problem]]:
     path = edits_file(manifest.path)
     if not allow_outside and path.is_file() and not is_inside(path, manifest.path.parent):
         what = "these edits are outside the manifest's folder."
@@ -238,12 +241,9 @@ def _cover_of_book(manifest: Manifest) -> Cover | None:
     """The cover of the first script, if that is a book with one. Raises `RequestError` for one that cannot be used."""
     name = manifest.script[0].file
     path = manifest.file(name)
-    if path.suffix.lower() != ".epub" or not path.is_file() or manifest.is_outside(name):
+    if path.suffix.lower() not in EPUB_SUFFIXES or not path.is_file() or manifest.is_outside(name):
         return None
-    try:
-        picture = read_book_cover(path, str(path))
-    except RequestError:
-        return None  # the script says why
+    picture = read_book_cover(path, str(path))
     return None if picture is None else Cover(*check_cover(as_jpeg(picture), str(path)))
 
 

@@ -34,6 +34,7 @@ from pipeline.night.listing import (
     shared_in,
     stamp_of,
 )
+from pipeline.source.readers import conversion
 from pipeline.window import Window
 from pipeline.workspace import LEXICON, VOICES, Folders, job_name
 
@@ -58,10 +59,11 @@ class Drop:
     folder: Path | None = None  # that was dropped, with the manifest and all that it names in it
     is_arriving: bool = False  # one of its files is called as if it were still being copied
     is_alone: bool = False  # a script without a manifest
+    is_unreadable: bool = False  # a PDF and the like: nothing that comes yet makes a script of it
 
     def ready(self, settle_s: float, patience_s: float) -> bool:
         """Whether it has lain still for long enough: what has problems or no manifest may yet be completed."""
-        waits = self.problems or self.is_arriving or self.is_alone
+        waits = ((self.problems or self.is_alone) and not self.is_unreadable) or self.is_arriving
         return self.still_s >= (patience_s if waits else settle_s)
 
     @property
@@ -229,6 +231,7 @@ class Inbox:
             seen_s=seen.first_s,
             still_s=now_s - since_s,
             is_alone=file.kind == "script",
+            is_unreadable=conversion(path, path.name) is not None,
         )
 
     def _companion(self, name: str, where: str, roots: tuple[Path, ...]) -> tuple[str | None, Problem | None]:

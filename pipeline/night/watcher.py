@@ -183,7 +183,9 @@ class Watcher:
                 self._claim(drop, scene)
             else:
                 left = True
-                if self._once and (drop.problems or drop.is_alone):  # whoever waits for the end wants to know what for
+                if (
+                    self._once and (drop.problems or drop.is_alone) and not drop.is_unreadable
+                ):  # whoever waits for the end wants to know what for
                     what = drop.problems[0].what if drop.problems else f"no manifest names {drop.place}."
                     self._say_once(drop.name, f"{drop.name}: {what} That may come yet, and is waited for.")
         return left
@@ -228,7 +230,7 @@ class Watcher:
         if claimed.outcome is None and drop.problems:
             claimed.outcome = outcome_of_drop(drop)
         # What is wrong with a request may be a file that is still on its way.
-        is_wrong = claimed.outcome is not None and claimed.outcome.is_wrong
+        is_wrong = claimed.outcome is not None and claimed.outcome.is_wrong and not drop.is_unreadable
         if drop.still_s < (self._drops.patience_s if is_wrong else self._drops.settle_s):
             return
         try:

@@ -19,13 +19,11 @@ from pydantic_core import ErrorDetails
 
 from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_mean, raise_if_any
 from pipeline.files import read_bytes
+from pipeline.source.encodings import UTF16_BOMS, excerpt_of, guess_text, is_binary, with_line_ends
 
 YamlPath = tuple[str | int, ...]
 Data = Union[dict[str, "Data"], list["Data"], str, None]  # noqa: UP007 - `|` cannot name itself before Python 3.12
 
-_UTF16_BOMS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-_NO_TEXT = bytes((*range(1, 9), *range(14, 27), *range(28, 32), 127))
-_COMMON = "\n ,.。，、：:" + "aeinst"  # characters by which the order of UTF-16's bytes is told
 _TAG_PREFIX = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(
     _TAG_PREFIX + name for name in ("str", "null", "int", "float", "bool", "timestamp", "map", "seq", "merge", "value")
@@ -58,58 +56,27 @@ def read_any_text(path: Path, shown: str) -> tuple[str, list[Problem]]:
     """The text of a script, in whatever encoding, with `\n` line ends, and a note where the encoding is a guess.
 
     What is no UTF-8 is read as UTF-16 where every other byte is zero, else as Windows-1252, which has the curly quotes
-    that Latin-1 lacks, else as Latin-1. Bytes that are no text in any of them are refused.
+    that Latin-1 lacks. Bytes that are no text in any of them are refused.
     """
     data = read_file_bytes(path, shown)
     try:
         text = _decoded(data, path, shown)
     except RequestError:
-        encoding = _guessed_encoding(data)
-        if encoding is None and data[:2] not in _UTF16_BOMS and _is_binary(data):
+        guess = guess_text(data)
+        if guess is None and data[:2] not in UTF16_BOMS and is_binary(data):
             raise RequestError(
                 Problem(shown, "this is no text file.", "Name one with the words of a script.")
             ) from None
-        if encoding is None:
+        if guess is None:
             raise
     else:
         what = "this is UTF-16 text, and is read as that."
-        is_utf16 = data[:2] in _UTF16_BOMS
+        is_utf16 = data[:2] in UTF16_BOMS
         return text, [Problem(f"{shown}:1", what, "Nothing has to be done.")] if is_utf16 else []
-    text = data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
-    odd = next((index for index, char in enumerate(text) if not char.isascii()), 0)
-    line = text.count("\n", 0, odd) + 1
-    what = f'this is not UTF-8 text, and is read as {encoding} ("{text[max(odd - 12, 0) : odd + 12].strip()}").'
+    text, encoding = guess
+    line, excerpt = excerpt_of(text)
+    what = f'this is not UTF-8 text, and is read as {encoding} ("{excerpt}").'
     return text, [Problem(f"{shown}:{line}", what, "If that is wrong, save the file as UTF-8.")]
-
-
-def _is_binary(data: bytes) -> bool:
-    """Whether more than one byte of a hundred is a control character."""
-    return sum(data.count(code) for code in _NO_TEXT) > len(data) // 100
-
-
-def _guessed_encoding(data: bytes) -> str | None:
-    if b"\0" in data:
-        texts = {name: data.decode(name, "replace") for name in _UTF16_BOMS.values()}
-        signs = {name: sum(map(text.count, _COMMON)) for name, text in texts.items()}
-        likely = max(signs, key=lambda name: signs[name])
-        guesses = [likely] if 2 * signs[likely] > 3 * min(signs.values()) else []
-    elif data[:2] in _UTF16_BOMS or _is_binary(data):
-        guesses = []
-    else:
-        guesses = ["cp1252", "latin1"]
-    for encoding in guesses:
-        try:
-            if _is_text(data.decode(encoding)):
-                return encoding
-        except UnicodeDecodeError:
-            continue
-    return None
-
-
-def _is_text(text: str) -> bool:
-    """Whether hardly anything in it is no character of a language: a picture read as UTF-16 is full of that."""
-    odd = sum(unicodedata.category(char) in ("Cn", "Co", "Cs", "Cc") and char not in "\t\n\r\f" for char in text[:4000])
-    return "\0" not in text and 50 * odd <= len(text[:4000])
 
 
 def _conversion(path: Path) -> str:
@@ -117,8 +84,8 @@ def _conversion(path: Path) -> str:
 
 
 def _decoded(data: bytes, path: Path, shown: str) -> str:
-    if data[:2] in _UTF16_BOMS:
-        encoding, skip = _UTF16_BOMS[data[:2]], 2
+    if data[:2] in UTF16_BOMS:
+        encoding, skip = UTF16_BOMS[data[:2]], 2
     else:
         encoding, skip = "utf-8", len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
     body = data[skip:]
@@ -129,7 +96,7 @@ def _decoded(data: bytes, path: Path, shown: str) -> str:
         name = encoding.removesuffix("-le").removesuffix("-be").upper()
         what = f"this is not {name} text (byte {error.start + skip} does not decode)."
         raise RequestError(Problem(f"{shown}:{line}", what, _conversion(path))) from None
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = with_line_ends(text)
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         what = "there is a NUL byte, so this is not a text file, or it is UTF-16 without a byte order mark."

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pipeline.errors import Problem, RequestError, did_you_mean, raise_if_any
+from pipeline.errors import Problem, RequestError, did_you_mean
 from pipeline.source.documents import Located, read_text, read_yaml
 from pipeline.source.ledger import Change, Ledger
 from pipeline.source.script import PlacedEdit
@@ -24,7 +24,7 @@ EDITS_ENDING = ".edits.yaml"
 _KEYS = ("at", "old", "new", "file", "note")
 _QUOTES = str.maketrans("‘’‚‛“”„‟«»", '\'\'\'\'""""""')
 _SEEN = ("label", "cue", "direction", "pause", "time stamp", "markup", "page number", "footnote", "table", "picture")
-_BARRIERS = ("front matter", "boilerplate", "code", "contents", "template")  # no words go on after them
+_BARRIERS = ("front matter", "head", "boilerplate", "code", "contents", "template")  # no words go on after them
 _TITLES = ("chapter title", "heading")
 _SIGNS = "*_`~"
 _BARRIER = "\0"
@@ -62,24 +62,23 @@ def edits_file(manifest: Path) -> Path:
     return manifest.with_name(f"{manifest.stem}{EDITS_ENDING}")
 
 
-def load_edits(path: Path, files: Mapping[str, Path]) -> tuple[Edit, ...]:
-    """The edits in a file, none where there is no such file; `files` are the scripts by their names in the manifest.
+def load_edits(path: Path, files: Mapping[str, Path]) -> tuple[tuple[Edit, ...], list[Problem]]:
+    """The edits in a file, and what is wrong with others in it; none where there is no such file.
 
-    Raises `RequestError` with all that is wrong in it.
+    `files` are the scripts by their names in the manifest. Raises `RequestError` for what is no file of edits.
     """
     if not os.path.lexists(path):
-        return ()
+        return (), []
     if not path.is_file():
         raise RequestError(Problem(str(path), "the edits are no file.", "Put a file there, or take it away."))
     located = read_yaml(read_text(path, str(path)), str(path))
     if located.data is None:
-        return ()
+        return (), []
     if not isinstance(located.data, list):
         raise RequestError(Problem(f"{path}:1", "this is no list of edits.", 'Write each as - old: "…", new: "…".'))
     problems: list[Problem] = []
     edits = [_edit(located, index, files, problems) for index in range(len(located.data))]
-    raise_if_any(problems)
-    return tuple(edit for edit in edits if edit is not None)
+    return tuple(edit for edit in edits if edit is not None), problems
 
 
 def _edit(located: Located, index: int, files: Mapping[str, Path], problems: list[Problem]) -> Edit | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.errors import Problem, RequestError, printable
 from pipeline.files import is_inside
-from pipeline.source.documents import Located, read_text, read_yaml
+from pipeline.source.documents import Located, read_any_text, read_text, read_yaml
 from pipeline.source.edits import EDITS_ENDING
 from pipeline.source.languages import short_code
 from pipeline.source.readers import BOOK_SUFFIXES, YAML_SUFFIXES, conversion, is_script, is_transcript, titled
@@ -79,6 +79,8 @@ def _read(path: Path) -> tuple[Located, bool]:
             raise RequestError(problem)
         if (is_script(path) and path.suffix.lower() not in YAML_SUFFIXES) or is_transcript(path):
             return _keys_of_script(path), True
+        if path.suffix.lower() not in YAML_SUFFIXES:
+            read_any_text(path, str(path))  # which refuses what is no text, whatever it is called
     located = read_yaml(read_text(path, str(path)), str(path))
     if is_yaml_script(located.data):
         return _keys_of_script(path), True

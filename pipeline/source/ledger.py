@@ -26,7 +26,9 @@ Reason = Literal[
     "front matter",
     "boilerplate",
     "contents",
+    "head",
     "comment",
+    "struck out",
     "template",
     "code",
     "link target",
@@ -44,6 +46,7 @@ Reason = Literal[
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 """Why a character is not spoken. "hidden" is what the file itself does not show, "edit" what an edit has replaced,
+"head" what a document of HTML holds for browsers, its title and styles,
 "structure" what is no text in a YAML script; "unread" would be a fault of ours."""
 
 _SPOKEN, _REPLACED = 0, 255

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import yaml
 
+from tests.support.books import PIXEL, Book
 from tests.support.commands import run_podcast
 
 SCRIPT = """\
@@ -133,3 +135,24 @@ def test_edits_are_made_and_listed(tmp_path: Path) -> None:
     (tmp_path / "job.edits.yaml").write_text("- {old: Ann, new: x, fiel: y}\n")
     done = run_podcast("check", "job.yaml", cwd=tmp_path)
     assert (done.returncode, 'unknown key "fiel". Did you mean "file"?' in done.stderr) == (2, True)
+
+
+def test_a_wrong_edit_hides_no_other(tmp_path: Path) -> None:
+    """What is wrong with the one, and that the words of the other stand several times, is told at once."""
+    (tmp_path / "job.md").write_text("The cat saw the cat.\n")
+    (tmp_path / "job.edits.yaml").write_text("- {old: dog, new: cow, at: a cat}\n- {old: cat, new: dog}\n")
+    done = run_podcast("check", "job.md", cwd=tmp_path)
+    assert done.returncode == 2
+    assert 'job.edits.yaml:1: the words of "at" do not contain those of "old".' in done.stderr
+    assert 'job.edits.yaml:2: "cat" stands 2 times' in done.stderr
+
+
+def test_a_cover_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
+    path = Book({"a.xhtml": "<h2>One</h2><p>Text.</p>"}, cover=PIXEL).write(tmp_path / "book.epub")
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as package:
+        at = package.getinfo("OEBPS/cover.png").header_offset + 60
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    done = run_podcast("check", "book.epub", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "note: book.epub: the EPUB file is damaged or incomplete (OEBPS/cover.png" in done.stdout

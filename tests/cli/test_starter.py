@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.books import Book
 from tests.support.commands import run_podcast
 
 
@@ -82,3 +83,15 @@ def test_only_of_a_script_that_is_there_a_manifest_is_written(tmp_path: Path) ->
         assert refused.returncode == 2
         assert why in refused.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_narrator_of_a_book_is_written_and_another_manifest_of_it_is_told_of(tmp_path: Path) -> None:
+    Book({"a.xhtml": "<h2>One</h2><p>Text.</p>"}).write(tmp_path / "book.epub")
+    alone = json.loads(run_podcast("plan", "book.epub", "--json", cwd=tmp_path).stdout)
+    (tmp_path / "other.yaml").write_text("title: Other\nscript: book.epub\n")
+    answer = run_podcast("new", "book.epub", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert "note: book.yaml: book.epub is named by other.yaml too" in answer.stderr
+    assert yaml.safe_load((tmp_path / "book.yaml").read_text())["narrator"] == "ada"
+    planned = json.loads(run_podcast("plan", "book.yaml", "--json", cwd=tmp_path).stdout)
+    assert [chunk["key"] for chunk in planned["chunks"]] == [chunk["key"] for chunk in alone["chunks"]]

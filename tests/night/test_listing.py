@@ -51,6 +51,17 @@ def test_a_script_waits_for_its_manifest(shop: Shop) -> None:
     assert shop.files("inbox") == []
 
 
+def test_a_book_that_cannot_be_read_is_refused_at_once(shop: Shop) -> None:
+    """Nothing that comes yet makes a script of it, as of one that waits for its manifest."""
+    (shop.inbox / "one.pdf").write_bytes(b"%PDF")
+    with Running(shop.watcher(patience_s=WAIT_S)):
+        until(lambda: shop.finished)
+    assert 'a ".pdf" file cannot be read' in shop.error("one")
+    (shop.inbox / "two.pdf").write_bytes(b"%PDF")
+    shop.drain()
+    assert not any("is waited for" in line for line in shop.said)
+
+
 def test_whoever_waits_for_the_end_is_told_what_for(shop: Shop) -> None:
     (shop.inbox / "one.md").write_text("Hello.")
     shop.drain()

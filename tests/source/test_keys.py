@@ -24,7 +24,7 @@ def test_a_script_alone_is_a_manifest(tmp_path: Path, suffix: str) -> None:
     manifest, problems = load_manifest(path)
     assert problems == []
     assert (manifest.title, manifest.author, manifest.language) == ("The storm", "", "en")
-    is_book = suffix in (".epub", ".fb2")
+    is_book = suffix in (".epub", ".kepub", ".fb2")
     assert manifest.kind == ("audiobook" if is_book else "podcast")
     assert [preset.preset for preset in manifest.deliver] == (["m4b"] if is_book else ["podcast", "m4b"])
     assert [manifest.file(script.file) for script in manifest.script] == [path]
@@ -107,6 +107,9 @@ def test_what_cannot_be_read_tells_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "book.azw3").write_bytes(b"BOOKMOBI")
     with pytest.raises(RequestError, match=r"ebook-convert book.azw3 book.epub"):
         load_manifest(tmp_path / "book.azw3")
+    (tmp_path / "picture.xyz").write_bytes(bytes(range(256)))
+    with pytest.raises(RequestError, match=r"picture\.xyz: this is no text file\. Name one"):
+        load_manifest(tmp_path / "picture.xyz")
     with pytest.raises(RequestError, match="there is no such file"):
         load_manifest(tmp_path / "gone.epub")
 

@@ -90,14 +90,17 @@ def lost_words(script: Script, source: str) -> str:
 
 def decoded(ledger: Ledger, data: bytes) -> str:
     """The text of a source without the reader: the bytes, decoded."""
-    for encoding in ("utf-8-sig", "utf-16", "cp1252", "latin1"):
+    for encoding in ("utf-8-sig", "utf-16"):
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
         if encoding != "utf-16" or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             return text.replace("\r\n", "\n").replace("\r", "\n")
-    return ledger.text
+    if b"\0" in data:
+        return ledger.text
+    text = "".join(bytes([code]).decode("cp1252", "ignore") or chr(code) for code in data)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def fault(seed: int, folder: Path) -> str:

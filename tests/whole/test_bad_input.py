@@ -167,7 +167,9 @@ def test_a_symlink_inside_the_folder_is_no_problem(podcast: Podcast, tmp_path: P
     ("name", "hint"),
     [
         ("a book.pdf", "Make text of it, for example: pdftotext -layout 'a book'.pdf 'a book'.txt"),
-        ("book.MOBI", "Make an EPUB of it, for example: ebook-convert book.mobi book.epub (Calibre)"),
+        ("book.MOBI", "Make an EPUB of it, for example: ebook-convert book.MOBI book.epub (Calibre)"),
+        ("book.fb2.zip", 'a ".zip" file cannot be read. Unpack it, and name the file in it.'),
+        ("book.djvu", "Make text of it, for example: djvutxt book.djvu book.txt"),
         ("book.doc", "Make a DOCX of it, for example: soffice --convert-to docx book.doc"),
     ],
 )

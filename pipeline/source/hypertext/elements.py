@@ -15,7 +15,7 @@ from lxml import etree
 from pipeline.source.ledger import REASONS, Reason
 
 OURS = "urn:podcast"
-LEFT_OUT = f"{{{OURS}}}left-out"  # a reason that a reader of another format gives to an element
+LEFT_OUT = f"{{{OURS}}}left-out"  # the reason that a reader gives to an element; "" where it is to be read
 PLACE = f"{{{OURS}}}place"  # where it stands in the file of that format
 SPEAKER = f"{{{OURS}}}speaker"  # it names who speaks, as those around it tell
 EPUB_TYPE = "{http://www.idpf.org/2007/ops}type"
@@ -30,15 +30,13 @@ BLOCKS = frozenset(
 _BY_TAG: Mapping[str, Reason] = {
     **dict.fromkeys("script style template noscript object iframe audio video canvas applet embed".split(), "code"),
     **dict.fromkeys("button select datalist textarea meter progress".split(), "hidden"),
-    "head": "front matter",
+    "head": "head",
     "svg": "picture",
     "map": "picture",
     "annotation": "hidden",
     "annotation-xml": "hidden",
     "nav": "contents",
-    "del": "comment",
-    "s": "comment",
-    "strike": "comment",
+    **dict.fromkeys("del s strike".split(), "struck out"),
     "rt": "ruby",
     "rp": "ruby",
     "rtc": "ruby",
@@ -117,8 +115,8 @@ def classes_of(element: etree._Element) -> list[str]:
 def reason_of(element: etree._Element, *, is_root: bool = False) -> Reason | None:
     """Why an element with all in it is not read aloud, or None where it is."""
     given = element.get(LEFT_OUT)
-    if given in REASONS:
-        return given
+    if given is not None:
+        return given if given in REASONS else None
     tag, types = tag_of(element), types_of(element)
     if tag in _BY_TAG:
         return _BY_TAG[tag]

@@ -56,6 +56,7 @@ class _Open(NamedTuple):
     is_code: bool = False
     is_row: bool = False  # its cells are read as cells
     is_dropped: bool = False  # its letter belongs to the word behind it
+    is_power: bool = False  # raised, and no mark of a note
 
 
 _ROOT = _Open("", "", None, 0, is_block=True)
@@ -100,7 +101,8 @@ class Walk:
 
     def _start(self, element: etree._Element, *, is_root: bool) -> None:
         above, tag = self._open[-1], tag_of(element)
-        reason = above.reason or reason_of(element, is_root=is_root) or self._note(element, tag)
+        own = reason_of(element, is_root=is_root)
+        reason = own if own == "head" else above.reason or own or self._note(element, tag)
         if above.reason == "front matter" and above.tag and not _READ_ON_TITLE.isdisjoint(types_of(element)):
             reason = None
         is_block = tag in BLOCKS or heading_level(element) > 0
@@ -114,6 +116,7 @@ class Walk:
             is_pre=above.is_pre or tag == "pre",
             is_code=above.is_code or tag in ("code", "samp", "kbd", "tt"),
             is_dropped=_is_dropped_capital(element),
+            is_power=above.is_power or (tag == "sup" and reason is None and self._is_power(element)),
         )
         if now.is_dropped or self._is_line(element, now, above):
             now = now._replace(is_block=False)
@@ -177,8 +180,6 @@ class Walk:
             self.writer.add(shown, reason=now.reason or (None if is_letter else "picture"))
         elif tag == "q" and now.reason is None:
             self.writer.add("“", now.style)
-        elif tag == "sup" and now.reason is None and self._is_power(element):
-            self.writer.add("^", now.style)
 
     def _note(self, element: etree._Element, tag: str) -> Reason | None:
         """Whether a raised number is the mark of a note."""
@@ -193,9 +194,9 @@ class Walk:
     def _is_power(self, element: etree._Element) -> bool:
         inner = text_of(element).strip()
         is_link = next(element.iter("{*}a"), None) is not None
-        return (
-            not is_link and not inner.isalpha() and is_power(self.writer.last_written, inner, has_notes=self.has_notes)
-        )
+        is_ordinal = inner.isalpha() and inner not in ("n", "x")  # "1er", "XIVe"
+        before = self.writer.last_written
+        return not is_link and not is_ordinal and is_power(before, inner, has_notes=self.has_notes)
 
     def _text(self, text: str | None) -> None:
         if not text:
@@ -218,7 +219,10 @@ class Walk:
                     self.writer.add_break(is_verse=True)
                 self.writer.add(line, now.style, now.reason, is_code=now.is_code)
             return
-        self.writer.add(text, now.style, now.reason, is_code=now.is_code)
+        if now.is_power and now.reason is None:
+            self.writer.add_power(text, now.style)
+        else:
+            self.writer.add(text, now.style, now.reason, is_code=now.is_code)
 
     def _end(self, element: etree._Element) -> None:
         now = self._open.pop()

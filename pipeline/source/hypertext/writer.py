@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
+from pipeline.source.encodings import words_of
 from pipeline.source.ledger import Reason, Source
 from pipeline.source.prose.blocks import Block, SourceLine, is_scene_break
 from pipeline.source.prose.books import CHAPTER_LINE
+from pipeline.source.prose.inline import power
 from pipeline.source.rendition import Rendition
 from pipeline.source.speakers.forms import Label
 
@@ -33,6 +35,7 @@ class _TextRun(NamedTuple):
     reason: Reason | None = None
     is_code: bool = False
     sign: Literal["", "break", "verse", "cell"] = ""
+    is_power: bool = False
 
 
 @dataclass
@@ -86,6 +89,10 @@ class DocumentWriter:
         """Text of a text node; white space in it is a space."""
         if text:
             self._runs.append(_TextRun(text, style, reason, is_code))
+
+    def add_power(self, text: str, style: str) -> None:
+        """Text of a text node that is raised: the 2 of "x²"."""
+        self._runs.append(_TextRun(text, style, is_power=True))
 
     @property
     def ends_with_break(self) -> bool:
@@ -211,7 +218,7 @@ class DocumentWriter:
         self._length += len(text)
 
     def _write_left_out(self, runs: Sequence[_TextRun]) -> None:
-        if any(run.text.strip() for run in runs):
+        if any(words_of(run.text) for run in runs):
             self._begin_line()
             self._write(runs, None)
 
@@ -230,7 +237,7 @@ class DocumentWriter:
                     ended = run.sign
                 gap, begun = "", False
                 continue
-            words = " ".join(run.text.split())
+            words = " ".join(words_of(run.text))
             gap = " " if run.text[:1].isspace() and begun else gap
             if not words:
                 continue
@@ -249,6 +256,8 @@ class DocumentWriter:
             self._put(words)
             if run.reason:
                 self._left_out.append((start, self._length, run.reason))
+            if run.is_power:
+                self._replaced.append((start, self._length, power(words), "power"))
             if run.is_code:
                 self._verbatim.append((start, self._length))
             gap, begun = " " if run.text[-1].isspace() else "", True

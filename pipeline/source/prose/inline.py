@@ -48,14 +48,22 @@ _WIKI = re.compile(r"(!?)\[\[([^\[\]|\n]*)(?:\|([^\[\]\n]*))?\]\]")
 _STRUCK = re.compile(r"(?<!~)~~(?=[^\s~])[^~\n]{1,400}?(?<=[^\s~])~~(?!~)")
 _HIGHLIGHTED = re.compile(r"(?<![\w=])==(?=[^\s=])[^=\n]{1,400}?(?<=[^\s=])==(?![\w=])")
 _MOST_BRACKETS = 5000  # in one paragraph; one with more has no links, which take long to look for
+_SUPERSCRIPTS = str.maketrans("0123456789+-−in", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁱⁿ")
+_RAISED_SIGNS = frozenset(map(chr, _SUPERSCRIPTS))
 _RAISED = re.compile(r"(?:\d|(?<![^\W_])[^\W\d_])$")  # a number, or a letter alone
+_ENDS_TERM = re.compile(r"[^\W\d_]$|[\w²³][)\]]$")  # a word, or a bracket around one
 _FOOTNOTE_MARK = re.compile(r"[\[(]?(?:\d{1,3}|[a-z*†‡])[\])]?", re.IGNORECASE)
 
 
 def is_power(before: str, raised: str, *, has_notes: bool) -> bool:
     """Whether what is `raised` after a text is no mark of a note: "x²", "10⁻³", "square metres²"."""
     is_bare = _RAISED.search(before) is not None and re.fullmatch(r"[-+−]?\d+|[a-z]", raised) is not None
-    return is_bare or (raised in ("2", "3") and before[-1:].isalpha() and not has_notes)
+    return is_bare or (raised in ("2", "3") and _ENDS_TERM.search(before) is not None and not has_notes)
+
+
+def power(raised: str) -> str:
+    """What is `raised`, as it stands in a plain text: "²", "⁻³"; "^x" where there are no such characters."""
+    return raised.translate(_SUPERSCRIPTS) if _RAISED_SIGNS.issuperset(raised) else f"^{raised}"
 
 
 def is_note_mark(raised: str) -> bool:
@@ -123,7 +131,7 @@ class _PlacedState(StateInline):
             if not raised and is_note_mark(inner):
                 self.replaced.append((start, close + 6, "", "footnote"))
             elif raised:
-                self.replaced.append((start, end, "^", "power"))
+                self.replaced.append((start, close, power(inner), "power"))
                 return
         if name in _SPACED:
             self.replaced.append((start, end, " ", "markup"))
@@ -176,7 +184,7 @@ def mark_inline(span: Stretch, references: References | None = None, *, only_emp
                 span.replace(start, end, words, rule_name)
     if "~~" in text:
         for match in _STRUCK.finditer(text):
-            span.leave_out(*match.span(), "comment")
+            span.leave_out(*match.span(), "struck out")
     if "==" in text:
         for match in _HIGHLIGHTED.finditer(text):
             span.leave_out(match.start(), match.start() + 2, "markup")

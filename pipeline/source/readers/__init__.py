@@ -29,14 +29,18 @@ from pipeline.source.script import Chapter, Reading, Script
 from pipeline.source.spoken.text import has_speech, spoken
 
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
-BOOK_SUFFIXES = (".epub", ".fb2")  # a file alone of these is an audiobook
-_CONVERSIONS = {  # of what nothing here can read, into what can be read
-    ".pdf": ("text", "pdftotext -layout {0}.pdf {0}.txt"),
-    ".doc": ("a DOCX", "soffice --convert-to docx {0}.doc"),
-    ".mobi": ("an EPUB", "ebook-convert {0}.mobi {0}.epub (Calibre)"),
-    ".azw": ("an EPUB", "ebook-convert {0}.azw {0}.epub (Calibre)"),
-    ".azw3": ("an EPUB", "ebook-convert {0}.azw3 {0}.epub (Calibre)"),
-    ".kfx": ("an EPUB", "ebook-convert {0}.kfx {0}.epub (Calibre)"),
+EPUB_SUFFIXES = (".epub", ".kepub")  # the second is Kobo's name of the same
+BOOK_SUFFIXES = (*EPUB_SUFFIXES, ".fb2")  # a file alone of these is an audiobook
+_TO_EPUB = "Make an EPUB of it, for example: ebook-convert {0}{1} {0}.epub (Calibre)"
+_UNPACK = "Unpack it, and name the file in it."
+_CONVERSIONS = {  # what to do with what nothing here can read, by its suffix
+    ".pdf": "Make text of it, for example: pdftotext -layout {0}.pdf {0}.txt",
+    ".djvu": "Make text of it, for example: djvutxt {0}.djvu {0}.txt",
+    **dict.fromkeys((".doc", ".wpd", ".wps"), "Make a DOCX of it, for example: soffice --convert-to docx {0}{1}"),
+    ".pages": "Make an EPUB or DOCX of it: File, Export To, in Pages.",
+    **dict.fromkeys((".mobi", ".azw", ".azw3", ".kfx", ".prc", ".pdb", ".lit", ".lrf", ".chm"), _TO_EPUB),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".gz", ".xz", ".bz2"), _UNPACK),
+    **dict.fromkeys((".cbz", ".cbr"), "It holds pictures of pages: have their text recognised, and name that."),
 }
 
 
@@ -49,7 +53,7 @@ TEXT_READERS: dict[str, Callable[[str, str, Reading], Rendition]] = {
 """Who reads the text of a file into a rendition, by the file's suffix."""
 
 FILE_READERS: dict[str, Callable[[Path, str, Reading], Rendition]] = {
-    ".epub": read_book,
+    **dict.fromkeys(EPUB_SUFFIXES, read_book),
     **dict.fromkeys((".html", ".htm", ".xhtml"), read_html),
     ".docx": lambda path, shown, _reading: read_docx(path, shown),
     **dict.fromkeys((".odt", ".fb2", ".rtf"), lambda path, shown, _reading: read_office(path, shown)),
@@ -88,7 +92,7 @@ def load_script(
         problems.append(Problem("script", "there are no script files.", "Name at least one."))
     warnings += placed.warnings
     problems += placed.problems
-    return Script(tuple(chapters), tuple(warnings), tuple(ledgers), tuple(problems), placed.placed)
+    return Script(tuple(chapters), tuple(dict.fromkeys(warnings)), tuple(ledgers), tuple(problems), placed.placed)
 
 
 def _place_edits(paths: Sequence[tuple[Path, str]], readings: Sequence[Reading], edits: Sequence[Edit]) -> Edits:
@@ -125,8 +129,7 @@ def conversion(path: Path, shown: str) -> Problem | None:
     suffix = path.suffix.lower()
     if suffix not in _CONVERSIONS:
         return None
-    target, command = _CONVERSIONS[suffix]
-    hint = f"Make {target} of it, for example: {command.format(shlex.quote(path.stem))}"
+    hint = _CONVERSIONS[suffix].format(shlex.quote(path.stem), path.suffix)
     return Problem(shown, f'a "{suffix}" file cannot be read.', hint)
 
 

@@ -153,6 +153,8 @@ def _read_properties(package: Package, name: str | None, head: etree._Element, s
                 kept.text = text
         if key and key not in values:
             values[key] = " ".join((element.text or "").split())
+    if len(head):
+        head.set(LEFT_OUT, "front matter")  # and nothing that only browsers need
     if head.find("title") is None:
         etree.SubElement(head, "title")
     return Metadata(**values)

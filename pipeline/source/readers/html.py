@@ -42,9 +42,10 @@ _NAMES = {"author": "author", "dc.creator": "author", "description": "descriptio
 
 def read_html(path: Path, shown: str, reading: Reading) -> Rendition:
     """An HTML or XHTML file. Raises `RequestError` for what is none."""
-    root = parse_html(read_file_bytes(path, shown), shown)
+    root, warnings = parse_html(read_file_bytes(path, shown), shown)
     _mark_around_main(root)
-    return tree_rendition(root, shown, reading)
+    rendition = tree_rendition(root, shown, reading)
+    return replace(rendition, warnings=[*warnings, *rendition.warnings])
 
 
 def read_docx(path: Path, shown: str) -> Rendition:
@@ -81,7 +82,7 @@ def tree_rendition(root: etree._Element, shown: str, reading: Reading | None = N
 
 def read_html_metadata(path: Path, shown: str) -> Metadata:
     """What the head of an HTML file says of it. Raises `RequestError`."""
-    root = parse_html(read_file_bytes(path, shown), shown)
+    root, _warnings = parse_html(read_file_bytes(path, shown), shown)
     title = next((text_of(one) for one in root.iter("{*}title")), "")
     values = {"title": title, "language": next((lang for one in root.iter("{*}html") if (lang := one.get("lang"))), "")}
     for meta in root.iter("{*}meta"):

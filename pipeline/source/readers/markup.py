@@ -5,7 +5,6 @@ No DTD is loaded, no address is visited, no entity is expanded but HTML's named 
 
 from __future__ import annotations
 
-import codecs
 import re
 from html.entities import html5
 from xml.sax.saxutils import escape
@@ -13,27 +12,12 @@ from xml.sax.saxutils import escape
 from lxml import etree
 
 from pipeline.errors import Problem, RequestError
+from pipeline.source.encodings import WINDOWS_CHARACTERS, decode_document
+from pipeline.words import counted
 
 MAX_XML_BYTES = 100_000_000
 MAX_TAGS = 5_000_000  # a tag of three bytes takes a hundred and more in memory
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as UTF-16's does
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-    (b"<\0\0\0", "utf-32-le"),
-    (b"\0\0\0<", "utf-32-be"),
-    (b"<\0", "utf-16-le"),
-    (b"\0<", "utf-16-be"),
-)
-# What is declared in ASCII is none of the first, and the others are no encodings of documents.
-_NO_ENCODING = re.compile(
-    r"(?:utf|ucs|iso-10646-ucs)[-_]?(?:16|32|2|4|7)|u16|u32|u7|.*escape|idna|punycode|undefined|.*codec"
-)
 _DECLARATION = re.compile(r"\s*<\?xml\b[^>]*?\?>")
-_ENCODING = re.compile(rb"""\s*<\?xml\b[^>]*?\bencoding\s*=\s*["']([A-Za-z][\w.:-]*)["']""")
-_META = re.compile(rb"""<meta\b[^>]*?\bcharset\s*=\s*["']?([A-Za-z][\w.:-]*)""", re.IGNORECASE)
 # What holds no references; a named one, a numbered one, and a lone ampersand.
 _REFERENCE = re.compile(
     r"<!--(?:.*?-->|.*)|<!\[CDATA\[(?:.*?\]\]>|.*)|<\?(?:.*?\?>|.*)"
@@ -50,29 +34,26 @@ _DOCTYPE_PART = re.compile(r"""<!--(?:.*?-->|.*)|"[^"]*"|'[^']*'|\[|\]|<\?.*?\?>
 _NO_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def parse_markup(data: bytes, shown: str, *, mend: bool = True) -> tuple[etree._Element, Problem | None]:
-    """The root element, and what to tell the user where the XML had to be mended by HTML's rules.
+def parse_markup(data: bytes, shown: str, *, mend: bool = True) -> tuple[etree._Element, list[Problem]]:
+    """The root element, and what to tell the user: a guessed encoding, lost characters, XML mended by HTML's rules.
 
     Raises `RequestError` for entities that a DTD of the file's own declares, for what is too large or nested too deep,
     and, with `mend=False`, for XML that is not well-formed.
     """
-    text = decode(data)
+    text, warnings = _decoded(data, shown)
     if declaration := _DECLARATION.match(text):
         text = text[declaration.end() :]
     if len(data) > MAX_XML_BYTES or text.count("<") > MAX_TAGS:
         what = f"it is too large to be read ({len(data) / 1e6:,.0f} MB)."
         raise RequestError(Problem(shown, what, "Split it into several files."))
-    if len(_NO_XML.findall(text)) > max(len(text) // 100, 20):  # a few are left over from a conversion
-        what = "this is no text: it is encrypted (DRM), or broken."
-        raise RequestError(Problem(shown, what, "Get it without DRM, or export it again."))
-    text, declared = _without_doctype(_NO_XML.sub(" ", text))
+    text, declared = _without_doctype(_without_controls(text, shown, warnings))
     text = _with_characters(text, declared, shown)
     parser = _parser()
     try:
-        return etree.fromstring(text.encode("utf-8"), parser), None
+        return etree.fromstring(text.encode("utf-8"), parser), warnings
     except etree.XMLSyntaxError as error:
-        if all(entry.domain == etree.ErrorDomains.NAMESPACE for entry in parser.error_log):
-            return etree.fromstring(text.encode("utf-8"), _parser(recover=True)), None  # a prefix without a namespace
+        if all(entry.domain == etree.ErrorDomains.NAMESPACE for entry in parser.error_log):  # a prefix without one
+            return etree.fromstring(text.encode("utf-8"), _parser(recover=True)), warnings
         line, why = error.lineno or 1, " ".join(str(error.msg).split())[:120]
     what = f"this is not well-formed XML ({why})"
     if not mend and _is_too_deep(parser):
@@ -82,24 +63,27 @@ def parse_markup(data: bytes, shown: str, *, mend: bool = True) -> tuple[etree._
     root = _mended(text, shown)
     if root is None:
         raise RequestError(Problem(shown, f"{what}, and nothing in it can be read.", "Export it again."))
-    return root, Problem(f"{shown}:{line}", f"{what} and is read as browsers read HTML.", "Look through what is read.")
+    what = f"{what} and is read as browsers read HTML."
+    return root, [*warnings, Problem(f"{shown}:{line}", what, "Look through what is read.")]
 
 
-def decode(data: bytes) -> str:
-    """The text of an XML or HTML file: by its byte order mark or declaration, else UTF-8, else Windows-1252."""
-    for mark, encoding in _BOMS:
-        if data.startswith(mark):
-            text = data.decode(encoding, "replace").removeprefix("\ufeff")
-            return text.replace("\r\n", "\n").replace("\r", "\n")
-    declaration = _ENCODING.match(data) or _META.search(data, 0, 2000)
-    declared = [declaration[1].decode("ascii").lower()] if declaration else []
-    for encoding in (*(name for name in declared if not _NO_ENCODING.match(name)), "utf-8", "cp1252"):
-        try:
-            text = data.decode(encoding)
-        except (UnicodeError, LookupError):
-            continue
-        return text.replace("\r\n", "\n").replace("\r", "\n")
-    return data.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
+def _decoded(data: bytes, shown: str) -> tuple[str, list[Problem]]:
+    text, note = decode_document(data)
+    fix = "If that is wrong, save it as UTF-8."
+    return text, [Problem(f"{shown}:{note.line}", note.what, fix)] if note is not None else []
+
+
+def _without_controls(text: str, shown: str, warnings: list[Problem]) -> str:
+    """The text with spaces in place of the characters that no XML may hold, and that no word needs."""
+    controls = [match for match in _NO_XML.finditer(text) if match[0] != "\f"]
+    if len(controls) > max(len(text) // 100, 20):  # a few are left over from a conversion
+        what = "this is no text: it is encrypted (DRM), or broken."
+        raise RequestError(Problem(shown, what, "Get it without DRM, or export it again."))
+    if controls:
+        line, code = text.count("\n", 0, controls[0].start()) + 1, ord(controls[0][0])
+        what = f"{counted(len(controls), 'character')} that XML forbids (the first is U+{code:04X}), read as a space."
+        warnings.append(Problem(f"{shown}:{line}", what, "Remove them from the file."))
+    return _NO_XML.sub(" ", text)
 
 
 def _parser(*, recover: bool = False) -> etree.XMLParser:
@@ -157,6 +141,8 @@ def _with_characters(text: str, declared: frozenset[str], shown: str) -> str:
         if match[0] == "&":
             return "&amp;"
         if match[0].startswith("&#"):
+            if code in WINDOWS_CHARACTERS:
+                return WINDOWS_CHARACTERS[code]
             return match[0] if 0 < code < 0x110000 and not _NO_XML.match(chr(code)) else " "
         if name is None or name in _OF_XML:
             return match[0]
@@ -171,15 +157,15 @@ def _with_characters(text: str, declared: frozenset[str], shown: str) -> str:
     return _REFERENCE.sub(character, text)
 
 
-def parse_html(data: bytes, shown: str) -> etree._Element:
-    """The root of an HTML file, read as browsers do. Raises `RequestError` where nothing is in it."""
-    text = decode(data)
+def parse_html(data: bytes, shown: str) -> tuple[etree._Element, list[Problem]]:
+    """The root of an HTML file, read as browsers do, and what to tell. Raises `RequestError` where nothing is in it."""
+    text, warnings = _decoded(data, shown)
     if _DECLARATION.match(text):
-        return parse_markup(data, shown)[0]
-    text, declared = _without_doctype(text)
+        return parse_markup(data, shown)
+    text, declared = _without_doctype(_without_controls(text, shown, warnings))
     if any(f"&{name};" in text for name in declared):
         text = _with_characters(text, declared, shown)  # which refuses it
     root = _mended(text, shown)
     if root is None:
         raise RequestError(Problem(shown, "there is no HTML in it.", "Export it again."))
-    return root
+    return root, warnings

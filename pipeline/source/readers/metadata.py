@@ -66,7 +66,7 @@ _READERS: Mapping[str, Callable[[Path, str], Metadata]] = {
     **dict.fromkeys((".md", ".markdown"), _of_markdown),
     ".txt": _of_text,
     **dict.fromkeys((".fountain", ".spmd"), _of_fountain),
-    ".epub": read_book_metadata,
+    **dict.fromkeys((".epub", ".kepub"), read_book_metadata),
     **dict.fromkeys((".html", ".htm", ".xhtml"), read_html_metadata),
     ".docx": lambda path, shown: docx_tree(read_file_bytes(path, shown), shown)[1],
     **dict.fromkeys((".odt", ".fb2", ".rtf"), read_office_metadata),

@@ -33,7 +33,7 @@ _PARAGRAPHS = frozenset("p h v subtitle text-author td th".split())  # of ODT an
 _INLINE = frozenset("a strong emphasis style sub sup strikethrough code span bookmark em del u".split())
 _UNREAD: Mapping[str, Reason] = {  # what pandoc does not hand on, or what is none of the text
     "annotation": "comment",
-    "tracked-changes": "comment",
+    "tracked-changes": "struck out",
     **dict.fromkeys(
         "table-of-content illustration-index table-index object-index user-index alphabetical-index".split(), "contents"
     ),
@@ -61,11 +61,14 @@ class _Passage:
     reason: Reason | None
 
 
+_Prepared = tuple[bytes, list[_Passage], Metadata, list[Problem]]
+
+
 def office_tree(path: Path, shown: str) -> tuple[etree._Element, Metadata, list[Problem]]:
     """The tree of an `.odt`, `.fb2` or `.rtf` file. Raises `RequestError` for what is none, or has no pandoc."""
-    kind, data, passages, metadata = _prepared(path, shown)
-    tree, warning = parse_markup(convert(data, kind, shown), shown)
-    warnings = [warning] if warning is not None else []
+    kind, data, passages, metadata, warnings = _prepared(path, shown)
+    tree, mended = parse_markup(convert(data, kind, shown), shown)
+    warnings = [*warnings, *mended]
     metadata = _filled(metadata, tree)
     _clean(tree, shown)
     warnings += _add_missing(tree, passages, shown)
@@ -80,10 +83,10 @@ def read_office_metadata(path: Path, shown: str) -> Metadata:
     return _prepared(path, shown)[3]
 
 
-def _prepared(path: Path, shown: str) -> tuple[str, bytes, list[_Passage], Metadata]:
-    """The kind of a file, and what pandoc is to be given of it."""
+def _prepared(path: Path, shown: str) -> tuple[str, bytes, list[_Passage], Metadata, list[Problem]]:
+    """The kind of a file, what pandoc is to be given of it, and what to tell of that."""
     kind = path.suffix.lower().removeprefix(".")
-    prepare: Mapping[str, Callable[[bytes, str], tuple[bytes, list[_Passage], Metadata]]] = {
+    prepare: Mapping[str, Callable[[bytes, str], _Prepared]] = {
         "odt": _prepared_odt,
         "fb2": _prepared_fb2,
         "rtf": _prepared_rtf,
@@ -91,7 +94,7 @@ def _prepared(path: Path, shown: str) -> tuple[str, bytes, list[_Passage], Metad
     return kind, *prepare[kind](read_file_bytes(path, shown), shown)
 
 
-def _prepared_odt(data: bytes, shown: str) -> tuple[bytes, list[_Passage], Metadata]:
+def _prepared_odt(data: bytes, shown: str) -> _Prepared:
     with Package.of_bytes(data, shown, "OpenDocument") as package:
         for name in package.names:  # pandoc unpacks them without a limit
             package.read(name)
@@ -108,16 +111,16 @@ def _prepared_odt(data: bytes, shown: str) -> tuple[bytes, list[_Passage], Metad
         for name, reason in _BESIDE.items():
             if package.find(name) is not None:
                 passages += (_Passage(one.text, reason) for one in _passages(package.parse(name)))
-        return data, passages, Metadata(**values)
+        return data, passages, Metadata(**values), package.warnings
 
 
-def _prepared_fb2(data: bytes, shown: str) -> tuple[bytes, list[_Passage], Metadata]:
+def _prepared_fb2(data: bytes, shown: str) -> _Prepared:
     """In UTF-8, which pandoc wants, whatever the file declares."""
-    root, _warning = parse_markup(data, shown, mend=False)
+    root, warnings = parse_markup(data, shown, mend=False)
     if etree.QName(root).localname != "FictionBook":
         raise RequestError(Problem(shown, "this is no FB2 file.", "Export or save it as FB2."))
     passages = list(_passages(root))
-    return etree.tostring(root, encoding="utf-8"), passages, _metadata_of_fb2(root)
+    return etree.tostring(root, encoding="utf-8"), passages, _metadata_of_fb2(root), warnings
 
 
 def _metadata_of_fb2(root: etree._Element) -> Metadata:
@@ -128,14 +131,14 @@ def _metadata_of_fb2(root: etree._Element) -> Metadata:
     return Metadata(author=", ".join(filter(None, authors)), **texts)
 
 
-def _prepared_rtf(data: bytes, shown: str) -> tuple[bytes, list[_Passage], Metadata]:
+def _prepared_rtf(data: bytes, shown: str) -> _Prepared:
     data = data.removeprefix(codecs.BOM_UTF8).lstrip()
     if not data.startswith(b"{\\rtf"):
         raise RequestError(Problem(shown, "this is no RTF file.", "Export or save it as RTF."))
     if len(data) > MAX_XML_BYTES:
         raise RequestError(Problem(shown, "it is too large to be read.", "Take its pictures out, or save it as DOCX."))
     # Pandoc 3.9 takes the character after a control word with a number for its delimiter, and drops it: `\\b0, and`.
-    return _CONTROL.sub(lambda m: m[0].rstrip(b" ") + b" " if m[1] else m[0], data), [], Metadata()
+    return _CONTROL.sub(lambda m: m[0].rstrip(b" ") + b" " if m[1] else m[0], data), [], Metadata(), []
 
 
 def _passages(root: etree._Element) -> Iterator[_Passage]:

@@ -25,6 +25,7 @@ from lxml import etree
 from pipeline.errors import Problem, RequestError, reason
 from pipeline.files import open_regular
 from pipeline.source.readers.markup import parse_markup
+from pipeline.words import counted
 
 MAX_MEMBERS = 20_000
 MAX_DIRECTORY_BYTES = 8_000_000  # 400 for each member
@@ -35,6 +36,7 @@ FREE_BYTES = 10_000_000
 MAX_TAGS = 2_000_000  # of all that is parsed, as a tag of three bytes takes hundreds in memory
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _END, _END_64 = b"PK\x05\x06", b"PK\x06\x06"  # end of central directory: PKWARE APPNOTE 4.3.16 and 4.3.14
+_QUOTED = re.compile(r"\(\".*\"\)|\d+")  # what differs from one warning to the next
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//|\\\\")
 _DAMAGED = "Download or copy it again, or save it anew in the program that wrote it."
 
@@ -43,11 +45,11 @@ class Package:
     """A zip package, open for reading: `with Package.open(path, "book.epub", "EPUB") as package`.
 
     Raises `RequestError` for what is no such package, is protected, damaged or a zip bomb. Members go by their names
-    within the package, `/` between folders; `warnings` gathers what was mended.
+    within the package, `/` between folders.
     """
 
     def __init__(self, file: BinaryIO, shown: str, kind: str) -> None:
-        self.warnings: list[Problem] = []
+        self._warnings: list[Problem] = []
         self._file = file
         self._shown = shown
         self._kind = kind
@@ -135,10 +137,17 @@ class Package:
         if self._tags > MAX_TAGS:
             what = f"its documents have more than {MAX_TAGS:,} tags, which no {self._kind} needs."
             raise self._refusal(what, "Split it into several files.")
-        root, warning = parse_markup(data, f"{self._shown}:{self.find(name)}", mend=mend)
-        if warning:
-            self.warnings.append(warning)
+        root, warnings = parse_markup(data, f"{self._shown}:{self.find(name)}", mend=mend)
+        self._warnings += warnings
         return root
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """What was mended, and encodings that are guesses: those of one kind are told once, at the first of them."""
+        alike: dict[str, list[Problem]] = {}
+        for warning in dict.fromkeys(self._warnings):
+            alike.setdefault(_QUOTED.sub("", warning.what), []).append(warning)
+        return [_with_others(first, len(others)) for first, *others in alike.values()]
 
     def _check_kind(self) -> None:
         """Tell what is no zip file at all, and a central directory that would not fit into memory."""
@@ -197,6 +206,13 @@ class Package:
 
     def _protected(self) -> RequestError:
         return self._refusal("the file is protected by a password.", "Save it without one.")
+
+
+def _with_others(warning: Problem, others: int) -> Problem:
+    if not others:
+        return warning
+    what = f"{warning.what.rstrip('.')} (and {counted(others, 'document')} more)."
+    return Problem(warning.where, what, warning.next)
 
 
 def resolve(base: str, href: str) -> str | None:

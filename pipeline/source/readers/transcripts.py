@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import Problem, RequestError, raise_if_any
+from pipeline.source.encodings import words_of
 from pipeline.source.ledger import Source
 from pipeline.source.prose.blocks import Block, SourceLine
 from pipeline.source.readers.subtitles import PARAGRAPH_GAP_S, ends_sentence, narrated
@@ -159,7 +160,7 @@ class _Writer:
         name = None if segment.speaker is None else narrated(segment.speaker)
         is_other = name is not None and name != self._speaker
         is_silence = gap_s >= PARAGRAPH_GAP_S and (self._is_bare or ends_sentence(self._last))
-        text = " ".join(segment.text.split())
+        text = " ".join(words_of(segment.text))
         if is_other or is_silence or not self._lines:
             self._begin(segment, self._speaker if name is None else name, named=name is not None)
             self._lines[-1] += text

@@ -264,7 +264,8 @@ def _tell_doubts(
         goes_on = has_plain and (candidate.block, candidate.line, 0) in taken
         if looks and not is_taken and candidate.key not in known and (goes_on or not candidate.start):
             doubts.setdefault(candidate.key, (blocks[candidate.block].lines[candidate.line].number, candidate.name))
-    _tell_of_labels(list(doubts.values()), reading, tell)
+    heads = Counter(candidate.key for candidate in listed if not candidate.start)
+    _tell_of_labels([(*doubt, heads[key] > 1) for key, doubt in doubts.items()], reading, tell)
     if counts:
         _tell_of_form(accepted, reading, tell, blocks)
         _tell_odd_labels(listed, taken, counts, known | set(doubts), tell, blocks)
@@ -328,18 +329,21 @@ def _tell_of_form(accepted: Sequence[Candidate], reading: Reading, tell: Tell, b
     tell(number, what, "If that is wrong, labels: none beside the script's name reads all as text.")
 
 
-def _tell_of_labels(doubts: Sequence[tuple[int, str]], reading: Reading, tell: Tell) -> None:
-    """Labels of names that do not come back, one by one where they are few."""
+def _tell_of_labels(doubts: Sequence[tuple[int, str, bool]], reading: Reading, tell: Tell) -> None:
+    """Labels that are none, one by one where they are few: their lines, names, and whether the names come back."""
     end = " in the manifest, and take labels: out of it." if reading.labels else " in the manifest."
     if len(doubts) < 4:
-        for number, name in doubts:
-            why = f"labels: {reading.labels} allows no others" if reading.labels else "it is no name that comes back"
+        for number, name, comes_back in doubts:
+            why = "too few paragraphs begin with a name" if comes_back else "it is no name that comes back"
+            why = f"labels: {reading.labels} allows no others" if reading.labels else why
             what = f'"{name}:" is read as text, as {why}.'
             tell(number, what, f"If it is a speaker, write speakers: [{name}]{end}")
         return
-    shown = ", ".join(f'"{name}:" (line {number})' for number, name in doubts[:6]) + (" …" if len(doubts) > 6 else "")
-    why = f"labels: {reading.labels} allows no others" if reading.labels else "none is a name that comes back"
-    what = f"{len(doubts)} labels are read as text, as {why}: {shown}."
+    shown = ", ".join(f'"{name}:" (line {number})' for number, name, _comes_back in doubts[:6])
+    some_come_back = any(comes_back for _number, _name, comes_back in doubts)
+    why = "too few paragraphs begin with a name" if some_come_back else "none is a name that comes back"
+    why = f"labels: {reading.labels} allows no others" if reading.labels else why
+    what = f"{len(doubts)} labels are read as text, as {why}: {shown}{' …' if len(doubts) > 6 else ''}."
     tell(doubts[0][0], what, f"If one is a speaker, write speakers: [its name]{end}")
 
 

@@ -17,6 +17,7 @@ from pipeline.source.ledger import Reason
 from pipeline.source.word.names import attribute, child_of, is_on, name_of, value_of
 
 TOGGLES = {"w:b": "bold", "w:i": "italic", "w:vanish": "hidden", "w:strike": "struck", "w:dstrike": "struck"}
+_WORDS_OF_ID = re.compile(r"(?<=[a-z])(?=[A-Z\d])|(?<=[A-Z])(?=\d|[A-Z][a-z])")
 _HEADING = re.compile(r"heading ?([1-9])")
 _CONTENTS = re.compile(r"toc( \d|heading| heading)|index( \d| heading)|table of (figures|authorities)|toa heading")
 _ROLES: Mapping[str, Reason] = {
@@ -53,10 +54,14 @@ class Styles:
     _toggles: dict[tuple[str | None, str], bool] = field(default_factory=dict)
 
     def chain(self, identifier: str | None) -> Iterator[Style]:
-        """A style and those it is based on, each once, even if they go round in a circle."""
+        """A style and those it is based on, each once, even if they go round in a circle.
+
+        One that the document does not define is the built-in style of its id: "Heading1" is "heading 1".
+        """
         seen: set[str] = set()
-        while identifier is not None and identifier not in seen and (style := self.by_id.get(identifier)) is not None:
+        while identifier is not None and identifier not in seen:
             seen.add(identifier)
+            style = self.by_id.get(identifier) or Style(_WORDS_OF_ID.sub(" ", identifier).lower(), None, {})
             yield style
             identifier = style.based_on
 
@@ -75,8 +80,7 @@ class Styles:
                 return style.outline + 1 if style.outline < _BODY_LEVEL else 0
             if match := _HEADING.fullmatch(style.name):
                 return int(match[1])
-        match = _HEADING.fullmatch((identifier or "").lower()) if identifier not in self.by_id else None
-        return int(match[1]) if match else 0
+        return 0
 
     def is_named(self, identifier: str | None, name: str) -> bool:
         """Whether a style bears that name, or is based on one that does."""

@@ -27,7 +27,7 @@ _TEXTS: Mapping[str, Reason | None] = {  # elements whose text counts to the las
     "w:t": None,
     "m:t": None,
     "a:t": "picture",
-    "w:delText": "comment",
+    "w:delText": "struck out",
     "w:instrText": "hidden",
     "w:delInstrText": "hidden",
 }
@@ -158,7 +158,7 @@ class PartWalk:
         """Why nothing within an element is read."""
         match name:
             case "w:del" | "w:moveFrom":
-                return "comment"
+                return "struck out"
             case "w:sdt":
                 return _reason_of_control(element)
             case "w:fldSimple":
@@ -213,7 +213,7 @@ class PartWalk:
 
     def _add(self, text: str, now: _Frame, kind: Reason | None = None) -> None:
         wraps, hidden = self._run
-        reason = now.reason or (kind if kind == "comment" else None) or self._fields.reason or hidden or kind
+        reason = now.reason or (kind if kind == "struck out" else None) or self._fields.reason or hidden or kind
         if reason is not None:
             self._leave_out(text, reason)
         elif self._paragraph is not None:
@@ -269,8 +269,8 @@ class PartWalk:
         )
         block = etree.SubElement(now.container, tag, {PLACE: f"{self.shown}:{self._number + 1}"})
         if is_deleted:
-            block.set(LEFT_OUT, "comment")
-        return now._replace(container=block, reason=now.reason or ("comment" if is_deleted else None))
+            block.set(LEFT_OUT, "struck out")
+        return now._replace(container=block, reason=now.reason or ("struck out" if is_deleted else None))
 
     def _choose(self, element: etree._Element) -> None:
         """Read the first alternative with words; the others have the same."""

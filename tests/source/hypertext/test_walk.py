@@ -24,7 +24,7 @@ PAIRS: list[tuple[str, list[str]]] = [
     ("<div>Bare text <p>and a paragraph</p> and a tail.</div>", ["Bare text", "and a paragraph", "and a tail."]),
     (
         "<p>x<sup>2</sup> and 10<sup>-3</sup> and H<sub>2</sub>O, the 21<sup>st</sup>.</p>",
-        ["x^2 and 10^-3 and H2O, the 21st."],
+        ["x² and 10⁻³ and H2O, the 21st."],
     ),
     ("<p>A fact<sup>1</sup> and another.<sup>[2]</sup></p>", ["A fact and another."]),
     ('<p>A word<a href="#n1" id="r1">1</a>.</p><p id="n1"><a href="#r1">1</a> The note.</p>', ["A word."]),
@@ -283,3 +283,24 @@ def test_the_caption_of_a_picture_in_a_box_is_left_out(tmp_path: Path) -> None:
     box = "<div class='figcenter'><img src='a.jpg' alt='A cat'/><span class='caption'>The cat.</span></div>"
     script = read_html(tmp_path, f"{box}<p>One.</p><div><span class='caption'>Two.</span></div>")
     assert spoken_lines(script) == ["One.", "Two."]
+
+
+def test_a_control_character_that_python_takes_for_white_space_is_accounted_for(tmp_path: Path) -> None:
+    (ledger,) = read_html(tmp_path, "<p>One\x85two</p><p>\x85</p><p hidden=''>\x85</p>").ledgers
+    assert ledger.text.count("\x85") == 3
+    assert [entry.rule for entry in ledger.entries if entry.words == " "] == ["control character"]
+
+
+def test_a_power_is_accounted_for(tmp_path: Path) -> None:
+    script = read_html(tmp_path, "<p>So 10<sup>6</sup>, (a+b)<sup>2</sup>, 2<sup><i>x</i></sup>, 2<sup>n</sup>.</p>")
+    assert spoken_lines(script) == ["So 10⁶, (a+b)², 2^x, 2ⁿ."]
+    (ledger,) = script.ledgers
+    powers = [(ledger.text[one.start : one.end], one.words) for one in ledger.entries if one.rule == "power"]
+    assert powers == [("6", "⁶"), ("2", "²"), ("x", "^x"), ("n", "ⁿ")]
+    assert "^" not in ledger.text
+
+
+def test_what_is_struck_out_and_what_browsers_need_have_reasons_of_their_own(tmp_path: Path) -> None:
+    (ledger,) = read_html(tmp_path, "<p>Yes <del>no</del> <s>nay</s> <strike>nope</strike> indeed.</p>").ledgers
+    reasons = {passage.text: passage.reason for passage in ledger.passages()}
+    assert reasons == {"T": "head", "no nay nope": "struck out"}

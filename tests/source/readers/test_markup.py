@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import RequestError
-from pipeline.source.readers.markup import decode, parse_markup
+from pipeline.source.readers.markup import parse_html, parse_markup
 
 
 def words(data: str | bytes) -> str:
@@ -64,18 +64,31 @@ def test_nothing_that_a_dtd_declares_is_expanded() -> None:
     ],
 )
 def test_what_is_not_well_formed_is_read_as_html(text: str, expected: str) -> None:
-    root, warning = parse_markup(text.encode(), "a.xml")
+    root, (warning,) = parse_markup(text.encode(), "a.xml")
     assert "".join(map(str, root.itertext())) == expected
-    assert warning is not None
     assert warning.where == "a.xml:1"
     assert "not well-formed" in refusal(text, mend=False)
 
 
 def test_small_faults_are_no_reason_to_read_it_as_html() -> None:
-    """A prefix that nothing declares, and control characters."""
-    for text in ("<p><x:b>a b</x:b></p>", "<p>a\x0bb</p>", "<p>a&#0;b</p>", "<p>a&#x1F;b</p>", "<p>a&#xD800;b</p>"):
-        root, warning = parse_markup(text.encode(), "a.xml")
-        assert ("".join(map(str, root.itertext())), warning) == ("a b", None)
+    """A prefix that nothing declares, and references to control characters."""
+    for text in ("<p><x:b>a b</x:b></p>", "<p>a\x0cb</p>", "<p>a&#0;b</p>", "<p>a&#x1F;b</p>", "<p>a&#xD800;b</p>"):
+        root, warnings = parse_markup(text.encode(), "a.xml")
+        assert ("".join(map(str, root.itertext())), warnings) == ("a b", [])
+
+
+def test_characters_that_xml_forbids_are_told_of() -> None:
+    for parse in (parse_markup, parse_html):
+        root, warnings = parse(b"<p>a\0b\n\x01c</p>", "a.xml")
+        assert "".join(map(str, root.itertext())) == "a b\n c"
+        assert [warning.what for warning in warnings] == [
+            "2 characters that XML forbids (the first is U+0000), read as a space."
+        ]
+
+
+def test_numbers_of_windows_characters_are_those_characters() -> None:
+    """As HTML has it: `&#146;` is an apostrophe."""
+    assert words("<p>it&#146;s &#x97; so&#133;</p>") == "it’s — so…"
 
 
 @pytest.mark.parametrize(
@@ -105,20 +118,10 @@ def test_no_text_ends_in_a_traceback(text: str) -> None:
             assert str(error).startswith("a.xml")
 
 
-@given(st.binary(max_size=40))
-def test_any_bytes_decode(data: bytes) -> None:
-    assert "\r" not in decode(data)
-
-
 @pytest.mark.parametrize("encoding", ["undefined", "utf-16", "UTF-32", "idna", "unicode_escape", "utf-7", "nonsense"])
 def test_a_declaration_that_cannot_be_true_is_none(encoding: str) -> None:
     data = f'<?xml version="1.0" encoding="{encoding}"?><p>It was a dark night…</p>'.encode()
     assert words(data) == words(data + b" ") == "It was a dark night…"
-
-
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
-def test_wide_encodings_need_no_byte_order_mark(encoding: str) -> None:
-    assert decode("<p>Night…</p>".encode(encoding)) == "<p>Night…</p>"
 
 
 def test_noise_is_no_text_and_japanese_in_wide_characters_is() -> None:

@@ -71,7 +71,7 @@ def test_odt(tmp_path: Path) -> None:
         "p: Vor nach",
         "li: eins",
         "td: c1",
-        "comment: gestrichen",
+        "struck out: gestrichen",
         "comment: Hallo, ein Kommentar",
         "comment: Bo",
         "hidden: Im Kasten",

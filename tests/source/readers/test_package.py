@@ -62,6 +62,17 @@ def test_what_is_mended_is_told() -> None:
             package.parse("a.xhtml", mend=False)
 
 
+def test_what_is_alike_is_told_once() -> None:
+    parts = {f"{name}.xhtml": f"<p>Na {name}\xefve</p>".encode("latin-1") for name in "abc"}
+    with opened(zipped(parts)) as package:
+        for name in package.names:
+            package.parse(name)
+        assert list(map(str, package.warnings)) == [
+            'b.epub:a.xhtml:1: this is not UTF-8 text, and is read as Windows-1252 ("<p>Na aïve</p>") '
+            "(and 2 documents more). If that is wrong, save it as UTF-8."
+        ]
+
+
 def test_files_of_other_kinds() -> None:
     assert refusal(b"") == "b.epub: the file is empty. Name another one."
     assert refusal(b"%PDF-1.7") == "b.epub: this is no EPUB file. Export or save it as EPUB."

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.deliver.transcript import Cue, to_json, to_srt, to_vtt
 from pipeline.source.readers import load_script
 from pipeline.source.script import Kind, Reading, Script, speakers
+from tests.support.books import read_html
 from tests.support.scene import FORMATS, READING, TURNS, spoken_turns
 
 
@@ -88,3 +89,9 @@ def test_a_scene_that_was_rendered_is_read_again(tmp_path: Path) -> None:
     for name, text in (("a.vtt", to_vtt(cues)), ("a.srt", to_srt(cues)), ("a.json", to_json(cues))):
         (tmp_path / name).write_text(text, encoding="utf-8")
         assert spoken_turns(load_script([(tmp_path / name, name)], [READING], title="Job")) == TURNS, name
+
+
+def test_a_note_is_told_once(tmp_path: Path) -> None:
+    table = "<table><tr><td>a</td><td>b</td></tr></table>"
+    script = read_html(tmp_path, f"<p>One.</p>{table}<p>Two.</p>{table}")
+    assert [note.what for note in script.warnings] == ["a table begins here and is read cell by cell."]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.source.script import Kind
+from tests.support.books import read_html
 from tests.support.readings import notes, read, said
 
 
@@ -291,3 +292,9 @@ def test_every_process_elects_the_same() -> None:
     }
     assert len(readings) == 1
     assert len(readings.pop().splitlines()) > 100
+
+
+def test_the_reason_is_that_of_the_rule_where_a_name_comes_back(tmp_path: Path) -> None:
+    prose = "".join(f"<p>It was the {number}th day, and the sea was calm.</p>" for number in range(40))
+    page = read_html(tmp_path, f"<p>Ann: I am here.</p><p>Ann: I am still here.</p>{prose}", "audiobook")
+    assert [note.what for note in page.warnings] == ['"Ann:" is read as text, as too few paragraphs begin with a name.']

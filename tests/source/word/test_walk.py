@@ -21,10 +21,10 @@ def test_code_is_told_by_its_style() -> None:
 
 def test_tracked_changes_read_as_accepted() -> None:
     assert body_of(paragraph("Sie ", deleted("ging"), inserted("lief"), " los.")) == (
-        "<p>Sie [comment: ging]lief los.</p>"
+        "<p>Sie [struck out: ging]lief los.</p>"
     )
     assert body_of(paragraph(run("Ann", "<w:b/>"), deleted("e"), run(":", "<w:b/>"), " Hallo")) == (
-        "<p><b>Ann[comment: e]:</b> Hallo</p>"
+        "<p><b>Ann[struck out: e]:</b> Hallo</p>"
     )
     assert (
         body_of(
@@ -32,7 +32,7 @@ def test_tracked_changes_read_as_accepted() -> None:
             paragraph(f'<w:moveTo w:id="4">{run("hin")}</w:moveTo>'),
             table((paragraph("weg"),), properties='<w:trPr><w:del w:id="5"/></w:trPr>'),
         )
-        == "<p>[comment: hin]und </p><p>hin</p><table><tr>[comment: weg]</tr></table>"
+        == "<p>[struck out: hin]und </p><p>hin</p><table><tr>[struck out: weg]</tr></table>"
     )
 
 
@@ -45,7 +45,7 @@ def test_a_paragraph_whose_end_is_deleted_goes_on() -> None:
             paragraph("zweite Hälfte."),
             paragraph("Neu."),
         )
-        == "<p>Erste Hälfte, [comment: ganz weg]zweite Hälfte.</p><p>Neu.</p>"
+        == "<p>Erste Hälfte, [struck out: ganz weg]zweite Hälfte.</p><p>Neu.</p>"
     )
     assert body_of(paragraph("Ende", properties=mark)) == "<p>Ende</p>"
 

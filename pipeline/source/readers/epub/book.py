@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from lxml import etree
-
-from pipeline.errors import Problem, did_you_mean
+from pipeline.errors import Problem, RequestError
 from pipeline.source.hypertext.contents import mark_below_titles, mark_lists, mark_runs
 from pipeline.source.hypertext.elements import (
-    EPUB_TYPE,
-    LEFT_OUT,
-    heading_level,
     is_speaker,
     mark_small_capitals,
-    tag_of,
     text_of,
 )
 from pipeline.source.hypertext.notes import is_noted, mark_notes, spoken_text
@@ -31,49 +26,64 @@ from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import DocumentWriter
 from pipeline.source.ledger import Reason
 from pipeline.source.readers.epub.contents import ContentsEntry, chapters, nav_entries, ncx_entries
+from pipeline.source.readers.epub.documents import (
+    BookDocument,
+    is_named,
+    not_read,
+    read_all_of,
+    silent_names,
+    titles_of,
+    unknown_names,
+)
 from pipeline.source.readers.epub.matter import matter_of, stands_at_edge
-from pipeline.source.readers.epub.opf import Opf, landmarks_of, read_opf
+from pipeline.source.readers.epub.opf import TEXTS, Opf, landmarks_of, read_opf
+from pipeline.source.readers.epub.targets import (
+    dead_entries,
+    heading_at_start,
+    mend_documents,
+    mend_fragments,
+)
 from pipeline.source.readers.package import Package, resolve
 from pipeline.source.rendition import Rendition
 from pipeline.source.script import Metadata, Reading
 
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _INLINE = re.compile(r"data:image/[\w.+-]+;base64,")
-_SHOWN = 8  # documents that are not read
-
-
-@dataclass
-class _Document:
-    """A document of the book, and why none of it is read."""
-
-    name: str
-    root: etree._Element
-    is_linear: bool
-    reason: Reason | None = None
-    text: str = ""  # what is read of it
-    titles: list[str] = field(default_factory=list)  # in the contents
 
 
 def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
     """An EPUB. Raises `RequestError` for one that cannot be read whole."""
     with Package.open(path, shown, "EPUB") as package:
         opf = read_opf(package, shown)
-        documents = [_Document(item.name, package.parse(item.name), linear) for item, linear in opf.spine]
-        others = [_Document(name, package.parse(name), False) for name in _others(opf, package)]
+        warnings = list(opf.warnings)
+        documents = [BookDocument(item.name, package.parse(item.name), linear) for item, linear in opf.spine]
+        others = list(_others(opf, package, warnings))
         navs = {item.name for item in opf.items.values() if "nav" in item.properties}
         entries = _entries(opf, [*documents, *others], navs)
+        entries, missing = mend_documents(entries, {one.name: one.root for one in documents}, package.find)
         entries = [entry for entry in entries if not _is_title_beside_others(entry, entries, opf.metadata.title)]
+        for document in (*documents, *others):
+            document.titles = titles_of(document, entries)
+        warnings += unknown_names([*documents, *others], reading, shown)
+        beside = [one for one in others if _is_text(one, navs)]  # texts, and none of them in the book's order
+        asked_for = [one for one in others if is_named(one, reading.read)]
+        documents += (replace(one, is_linear=True) for one in asked_for)
+        others = [one for one in others if one not in asked_for]
         landmarks = dict(opf.landmarks)
         for one in (*documents, *others):
-            landmarks |= dict(landmarks_of(one.root, one.name)) if one.name in navs else {}
-        has_notes = mark_notes([(document.name, document.root) for document in documents], _target)
+            landmarks |= dict(landmarks_of(one.root, one.name, package)) if one.name in navs else {}
+        target = partial(_target, package)
+        has_notes = mark_notes([(document.name, document.root) for document in documents], target)
         _judge(documents, entries, landmarks, opf, navs, reading)
-        rendition = _write(documents, others, entries, opf, shown, reading, has_notes=has_notes)
-        rendition.warnings = [*package.warnings, *opf.warnings, *_not_read(documents, reading, shown)]
-        rendition.warnings += _unknown(documents, reading, shown)
-        missing = [item.name for item in opf.items.values() if item.name in navs and not package.find(item.name)]
+        starts, lost = _starts(documents, entries)
+        rendition = _write(documents, others, starts, entries, opf, shown, reading, has_notes=has_notes)
+        warnings += silent_names(documents, reading, shown)
+        warnings += dead_entries(missing, lost, shown)
+        warnings += not_read(documents, [one for one in beside if one in others], reading, shown)
+        rendition.warnings = [*package.warnings, *warnings]
+        gone = [item.name for item in opf.items.values() if item.name in navs and not package.find(item.name)]
         what = "the contents of the book, {0}, are missing."
-        rendition.warnings += [Problem(shown, what.format(name), "Look at its chapters.") for name in missing]
+        rendition.warnings += [Problem(shown, what.format(name), "Look at its chapters.") for name in gone]
     return rendition
 
 
@@ -96,17 +106,29 @@ def read_book_cover(path: Path, shown: str) -> bytes | None:
         return None if cover is None else package.read(cover)
 
 
-def _others(opf: Opf, package: Package) -> list[str]:
+def _others(opf: Opf, package: Package, warnings: list[Problem]) -> Iterator[BookDocument]:
     """The texts of the package that are not in the order of the book: contents, pictures, what nobody names."""
-    read = {item.name for item, _linear in opf.spine}
-    kinds = ("application/xhtml+xml", "text/html", "image/svg+xml", "application/x-dtbncx+xml")
-    named = [item.name for item in opf.items.values() if item.media_type in kinds and item.name not in read]
+    read = {item.name for item, _linear in opf.spine} | {opf.name}
+    kinds = (*TEXTS, "application/x-dtbncx+xml")
+    named = [item.name for item in opf.items.values() if item.media_type in kinds]
     named += [name for name in package.names if name.lower().endswith((".xhtml", ".html", ".htm", ".ncx", ".opf"))]
-    read.add(opf.name)
-    return [name for name in dict.fromkeys(named) if name not in read and package.find(name)]
+    for name in dict.fromkeys(named):
+        if name in read or not package.find(name) or "__MACOSX/" in name or name.rpartition("/")[2].startswith("._"):
+            continue  # the last two hold what macOS knows of a file
+        try:
+            yield BookDocument(name, package.parse(name), is_linear=False)
+        except RequestError as error:  # nobody reads it in any case
+            warnings += error.problems
 
 
-def _entries(opf: Opf, documents: Sequence[_Document], navs: set[str]) -> list[ContentsEntry]:
+def _is_text(document: BookDocument, navs: set[str]) -> bool:
+    """Whether a document that is not in the order of the book is more than its contents or a drawing."""
+    if document.name in navs or any(True for _nav in document.root.iter("{*}nav")):
+        return False
+    return any(text_of(body).strip() for body in document.root.iter("{*}body"))
+
+
+def _entries(opf: Opf, documents: Sequence[BookDocument], navs: set[str]) -> list[ContentsEntry]:
     """The contents: EPUB 3's, else those of EPUB 2."""
     roots = {document.name: document.root for document in documents}
     for name in sorted(navs & set(roots)):
@@ -122,7 +144,7 @@ def _is_title_beside_others(entry: ContentsEntry, entries: Sequence[ContentsEntr
 
 
 def _judge(
-    documents: list[_Document],
+    documents: list[BookDocument],
     entries: Sequence[ContentsEntry],
     landmarks: Mapping[str, str],
     opf: Opf,
@@ -132,10 +154,8 @@ def _judge(
     """Decide which documents are read, and mark lists of contents in those that are; their notes are marked."""
     names = {document.name for document in documents}
     for document in documents:
-        document.titles = [entry.title for entry in entries if entry.document == document.name and not entry.fragment]
-    for document in documents:
-        if _is_named(document, reading.read):
-            _read_all_of(document.root)
+        if is_named(document, reading.read):
+            read_all_of(document.root)
             document.text = text_of(document.root)
             continue
         mark_lists(document.name, document.root, names)
@@ -143,16 +163,16 @@ def _judge(
         mark_below_titles(document.root, [entry.title for entry in entries])
         document.text = " ".join(" ".join(spoken_text(document.root)).split())
     for index, document in enumerate(documents):
-        if not _is_named(document, reading.read):
+        if not is_named(document, reading.read):
             is_edge = stands_at_edge(index, len(documents))
             landmark = landmarks.get(document.name, "")
             document.reason = _reason(document, landmark, opf, navs, reading, is_edge=is_edge)
 
 
 def _reason(
-    document: _Document, landmark: str, opf: Opf, navs: set[str], reading: Reading, *, is_edge: bool
+    document: BookDocument, landmark: str, opf: Opf, navs: set[str], reading: Reading, *, is_edge: bool
 ) -> Reason | None:
-    if _is_named(document, reading.skip):
+    if is_named(document, reading.skip):
         return "hidden"
     if document.name in navs:
         return "contents"
@@ -166,27 +186,27 @@ def _reason(
     return matter_of(document.root, document.text, landmark, document.titles, book, is_edge=is_edge)
 
 
-def _is_named(document: _Document, names: Sequence[str]) -> bool:
-    own = {title.casefold() for title in document.titles} | {document.name.rpartition("/")[2].casefold()}
-    return not own.isdisjoint(name.casefold() for name in names)
-
-
-def _read_all_of(root: etree._Element) -> None:
-    """Take away what says that a document, or a part of it, is not read; not from the marks of notes."""
-    for element in root.iter("{*}body", "{*}section", "{*}div", "{*}aside", "{*}article", "{*}li", "{*}ol", "{*}p"):
-        for name in (LEFT_OUT, EPUB_TYPE, "role"):
-            element.attrib.pop(name, "")
-
-
-def _target(name: str, href: str) -> tuple[str, str] | None:
+def _target(package: Package, name: str, href: str) -> tuple[str, str] | None:
     path, _, fragment = href.partition("#")
     document = resolve(name, path)
-    return None if document is None else (document, fragment)
+    return None if document is None else (package.find(document) or document, fragment)
+
+
+def _starts(
+    documents: Sequence[BookDocument], entries: Sequence[ContentsEntry]
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Where chapters begin, by document and id, and the titles in the contents for which there is no place."""
+    read = [document for document in documents if document.reason is None]
+    starts = chapters(entries, {document.name: len(document.text.split()) for document in read})
+    lost = mend_fragments(starts, {document.name: document.root for document in read})
+    _add_chapters_of_headings(starts, read, {entry.document for entry in entries})
+    return starts, lost
 
 
 def _write(
-    documents: Sequence[_Document],
-    others: Sequence[_Document],
+    documents: Sequence[BookDocument],
+    others: Sequence[BookDocument],
+    starts: dict[str, dict[str, str]],
     entries: Sequence[ContentsEntry],
     opf: Opf,
     shown: str,
@@ -195,9 +215,6 @@ def _write(
     has_notes: bool,
 ) -> Rendition:
     read = [document for document in documents if document.reason is None]
-    starts = chapters(entries, {document.name: len(document.text.split()) for document in read})
-    _begin_where_ids_are_missing(starts, read)
-    _add_chapters_of_headings(starts, read, {entry.document for entry in entries})
     if reading.chapters_at is not None or (len(read) == 1 and not entries):
         starts = {}
     writer = DocumentWriter(shown, place=f"{shown}:{opf.name}:1", has_chapters=bool(starts), book=opf.metadata.title)
@@ -219,7 +236,7 @@ def _write(
     return writer.rendition()
 
 
-def _walk(walk: Walk, document: _Document, shown: str, starts: dict[str, str], reason: Reason | None) -> None:
+def _walk(walk: Walk, document: BookDocument, shown: str, starts: dict[str, str], reason: Reason | None) -> None:
     place = f"{shown}:{document.name}"
     walk.place = lambda element: f"{place}:{element.sourceline or 1}"
     walk.chapters = {fragment: title for fragment, title in starts.items() if fragment}
@@ -229,53 +246,12 @@ def _walk(walk: Walk, document: _Document, shown: str, starts: dict[str, str], r
     walk.read(document.root, reason)
 
 
-def _begin_where_ids_are_missing(starts: dict[str, dict[str, str]], read: Sequence[_Document]) -> None:
-    """Chapters whose places in a document are not there begin with it, the first of them."""
-    for document in read:
-        begin = starts.get(document.name, {})
-        known = {value for one in document.root.iter("{*}*") for value in (one.get("id"), one.get("name"))} | {""}
-        for fragment in [fragment for fragment in begin if fragment not in known]:
-            begin.setdefault("", begin[fragment])
-            del begin[fragment]
-
-
-def _add_chapters_of_headings(starts: dict[str, dict[str, str]], read: Sequence[_Document], listed: set[str]) -> None:
+def _add_chapters_of_headings(
+    starts: dict[str, dict[str, str]], read: Sequence[BookDocument], listed: set[str]
+) -> None:
     """Chapters that begin documents with headings, where the contents name fewer than half of these."""
-    heads = {document.name: title for document in read if (title := _heading_at_start(document.root))}
+    heads = {document.name: title for document in read if (title := heading_at_start(document.root))}
     unlisted = [name for name in heads if name not in listed]
     if 2 * len(unlisted) >= len(heads):
         for name in unlisted:
             starts.setdefault(name, {}).setdefault("", heads[name])
-
-
-def _heading_at_start(root: etree._Element) -> str:
-    """The heading with which a document begins, "" where it begins with text."""
-    for body in root.iter("{*}body"):
-        for element in body.iter("{*}*"):
-            if heading_level(element) and text_of(element).strip():
-                return " ".join(text_of(element).split())
-            if tag_of(element) == "p" and text_of(element).strip():
-                return ""
-    return ""
-
-
-def _unknown(documents: Sequence[_Document], reading: Reading, shown: str) -> list[Problem]:
-    """Names of documents that are to be read or skipped, and that the book does not have."""
-    names = {name for one in documents for name in (*one.titles, one.name.rpartition("/")[2])}
-    known = {name.casefold() for name in names}
-    unknown = [name for name in (*reading.read, *reading.skip) if name.casefold() not in known]
-    return [
-        Problem(shown, f'no document of the book is called "{name}".', did_you_mean(name, names)) for name in unknown
-    ]
-
-
-def _not_read(documents: Sequence[_Document], reading: Reading, shown: str) -> list[Problem]:
-    """A note of the documents of the book that are not read, but for contents and what the producer skips."""
-    left_out = [one for one in documents if one.reason not in (None, "contents") and not _is_named(one, reading.skip)]
-    left_out = [one for one in left_out if any(text_of(body).strip() for body in one.root.iter("{*}body"))]
-    if not left_out:
-        return []
-    names = [f"{one.name.rpartition('/')[2]} ({one.reason})" for one in left_out[:_SHOWN]]
-    more = " …" if len(left_out) > _SHOWN else ""
-    what = f"these documents of the book are not read: {', '.join(names)}{more}."
-    return [Problem(shown, what, "To read one, write read: [its name] beside the script's name.")]

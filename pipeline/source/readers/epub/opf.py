@@ -20,11 +20,13 @@ from pipeline.source.script import Metadata
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
 _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")  # scrambled fonts: no protection
-_TEXTS = frozenset(
+TEXTS = frozenset(
     """
     application/xhtml+xml text/html application/x-dtbook+xml application/xml text/x-oeb1-document image/svg+xml
     """.split()
 )
+"""The media types of documents."""
+
 _OPF_ROLE = "{http://www.idpf.org/2007/opf}role"
 _EXPORT = "Export or convert the book again, for example with Calibre."
 
@@ -58,7 +60,7 @@ def read_opf(package: Package, shown: str) -> Opf:
     """Raises `RequestError` for a book without a spine, and for one that is protected."""
     name = _find_opf(package, shown)
     root = package.parse(name)
-    items = dict(_items(root, name))
+    items = dict(_items(root, name, package))
     warnings: list[Problem] = []
     spine = tuple(_spine(root, items, package, shown, warnings))
     _refuse_protected(package, shown, [item.name for item, _is_linear in spine])
@@ -73,8 +75,8 @@ def read_opf(package: Package, shown: str) -> Opf:
         items=items,
         spine=spine,
         ncx=ncx if ncx is not None and package.find(ncx) else None,
-        landmarks=dict(_guide(root, name)),
-        cover=_cover(root, items, package),
+        landmarks=dict(_guide(root, name, package)),
+        cover=_cover(root, items, package, shown, warnings),
         warnings=tuple(warnings),
     )
 
@@ -92,13 +94,16 @@ def _find_opf(package: Package, shown: str) -> str:
     raise RequestError(Problem(shown, what, _EXPORT))
 
 
-def _items(root: etree._Element, opf: str) -> Iterator[tuple[str, Item]]:
+def _items(root: etree._Element, opf: str, package: Package) -> Iterator[tuple[str, Item]]:
     for element in root.iter("{*}item"):
         name = resolve(opf, element.get("href") or "")
         if name and name != opf:
             kind = (element.get("media-type") or "").strip().lower()
             properties = frozenset((element.get("properties") or "").split())
-            yield element.get("id") or "", Item(name, kind, properties, element.get("fallback") or "")
+            yield (
+                element.get("id") or "",
+                Item(package.find(name) or name, kind, properties, element.get("fallback") or ""),
+            )
 
 
 def _spine(
@@ -106,12 +111,15 @@ def _spine(
 ) -> Iterator[tuple[Item, bool]]:
     seen: set[str] = set()
     references = list(root.iter("{*}itemref"))
+    hrefs = {element.get("id"): element.get("href") or "" for element in root.iter("{*}item")}
     problems: list[Problem] = []
     for reference in references:
         identifier = reference.get("idref") or ""
         item = _as_text(items.get(identifier), items)
         if item is None:
-            what = f'the order of the book names "{identifier[:60]}", which is no text in it.'
+            href = hrefs.get(identifier, "")
+            where = "is no text in it" if identifier in items or not href else "would lie outside of the book"
+            what = f'the order of the book names "{(href or identifier)[:60]}", which {where}.'
             warnings.append(Problem(shown, what, "Look whether a chapter is missing."))
         elif item.name in seen:
             twice = Problem(shown, f"the order of the book names {item.name} twice.", "It is read once.")
@@ -139,7 +147,7 @@ def _as_text(item: Item | None, items: Mapping[str, Item]) -> Item | None:
 
 
 def _is_text(item: Item) -> bool:
-    return item.media_type in _TEXTS or item.name.lower().endswith((".xhtml", ".html", ".htm"))
+    return item.media_type in TEXTS or item.name.lower().endswith((".xhtml", ".html", ".htm"))
 
 
 def _refuse_protected(package: Package, shown: str, documents: list[str]) -> None:
@@ -186,28 +194,46 @@ def _without_markup(description: str) -> str:
     """A description that holds HTML, as many do, as its words."""
     if not re.search(r"<\w+[^<>]*>", description):
         return description
-    return " ".join(" ".join(map(str, parse_html(description.encode(), "description").itertext())).split())
+    return " ".join(" ".join(map(str, parse_html(description.encode(), "description")[0].itertext())).split())
 
 
-def _guide(root: etree._Element, opf: str) -> Iterator[tuple[str, str]]:
+def _guide(root: etree._Element, opf: str, package: Package) -> Iterator[tuple[str, str]]:
     for reference in root.iter("{*}reference"):
         href = reference.get("href") or ""
         name = resolve(opf, href)
         if name and reference.get("type") and "#" not in href:  # else it is a part of the document
-            yield name, (reference.get("type") or "").lower()
+            yield package.find(name) or name, (reference.get("type") or "").lower()
 
 
-def _cover(root: etree._Element, items: Mapping[str, Item], package: Package) -> str | None:
+def _cover(
+    root: etree._Element, items: Mapping[str, Item], package: Package, shown: str, warnings: list[Problem]
+) -> str | None:
     covers = [item for item in items.values() if "cover-image" in item.properties]
     for meta in root.iter("{*}meta"):
         if meta.get("name") == "cover" and (item := items.get(meta.get("content") or "")):
             covers.append(item)
     covers += [item for item in items.values() if re.search(r"\bcover[^/]*\.(?:jpe?g|png)$", item.name.lower())]
     pictures = [item.name for item in covers if item.media_type.startswith("image/") and package.find(item.name)]
+    if not pictures:
+        warnings += _missing_covers(root, items, package, shown)
     return pictures[0] if pictures else None
 
 
-def landmarks_of(nav: etree._Element, name: str) -> Iterator[tuple[str, str]]:
+def _missing_covers(root: etree._Element, items: Mapping[str, Item], package: Package, shown: str) -> Iterator[Problem]:
+    """What the book names as its cover, and does not hold."""
+    ids = {meta.get("content") for meta in root.iter("{*}meta") if meta.get("name") == "cover"}
+    fix = "Name a picture with cover: in the manifest."
+    for element in root.iter("{*}item"):
+        if element.get("id") in ids or "cover-image" in (element.get("properties") or ""):
+            item = items.get(element.get("id") or "")
+            href = (element.get("href") or "")[:60]
+            if item is None:
+                yield Problem(shown, f'its cover, "{href}", would lie outside of the book.', fix)
+            elif package.find(item.name) is None:
+                yield Problem(shown, f"its cover, {item.name}, is missing.", fix)
+
+
+def landmarks_of(nav: etree._Element, name: str, package: Package) -> Iterator[tuple[str, str]]:
     """What a document is, by its name, as the landmarks of EPUB 3 tell."""
     for one in nav.iter("{*}nav"):
         if "landmarks" in (one.get(EPUB_TYPE) or ""):
@@ -215,4 +241,4 @@ def landmarks_of(nav: etree._Element, name: str) -> Iterator[tuple[str, str]]:
                 href = link.get("href") or ""
                 target = resolve(name, href)
                 if target and link.get(EPUB_TYPE) and "#" not in href:
-                    yield target, (link.get(EPUB_TYPE) or "").lower()
+                    yield package.find(target) or target, (link.get(EPUB_TYPE) or "").lower()

@@ -58,7 +58,7 @@ def test_what_the_book_tells_of_itself(tmp_path: Path) -> None:
     book = Book(
         DOCUMENTS, TOC, description="&lt;p&gt;A &lt;b&gt;storm&lt;/b&gt;.&lt;/p&gt;", cover=PIXEL, language="en-GB"
     )
-    path = book.write(tmp_path / "book.epub")
+    path = book.write(tmp_path / "book.kepub")
     told = read_book_metadata(path, "book.epub")
     assert (told.title, told.author, told.language, told.description) == (
         "The Lighthouse",
