@@ -73,7 +73,7 @@ def _as_dict(request: JobRequest, *, dropped: bool) -> dict[str, Any]:
 
     script = request.script
     passages = [passage for ledger in script.ledgers for passage in ledger.passages()] if script else []
-    silent = unsaid(script, request.speech) if script and request.speech else ()
+    silent = unsaid(script, request.normalizer) if script and request.normalizer else ()
     report: dict[str, Any] = {
         "title": request.manifest.title,
         "speakers": list(_speakers(request, script)) if script else [],
@@ -201,7 +201,7 @@ def _lines(request: JobRequest, script: Script) -> Iterator[str]:
         ]
         yield table([("edits", "", ""), *edits])
         yield from _more(len(script.edits))
-    if request.traits and request.speech and (silent := list(unsaid(script, request.speech))):
+    if request.traits and request.normalizer and (silent := list(unsaid(script, request.normalizer))):
         yield ""
         shown = "; ".join(f"{turn.where}: {_short(text, 30)}" for turn, text in silent[:_PLACES])
         yield f"not said by the engine {request.traits.name} in {counted(len(silent), 'turn')}: {shown}"

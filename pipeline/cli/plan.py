@@ -78,7 +78,7 @@ def _as_dict(job: Job, explained: Sequence[tuple[PlannedTake, str, str]], notes:
         "notes": [note.as_dict() for note in notes],
         "left_out": left_out,
         "replaced": replaced,
-        "unspoken": [{"where": turn.where, "text": text} for turn, text in unsaid(job.script, job.speech)],
+        "unspoken": [{"where": turn.where, "text": text} for turn, text in unsaid(job.script, job.normalizer)],
         "speakers": list(_speakers(job)),
         **_cast(job),
         "chapters": [
@@ -190,7 +190,7 @@ def _unread(job: Job) -> Iterator[str]:
 
     titles = ("left out", "spoken otherwise")
     shown = {title: counts for title, counts in zip(titles, left_out_counts(job.script), strict=True) if counts}
-    silent = sum(1 for _turn in unsaid(job.script, job.speech))
+    silent = sum(1 for _turn in unsaid(job.script, job.normalizer))
     if shown or silent:
         yield ""
     for title, counts in shown.items():

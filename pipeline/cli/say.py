@@ -24,10 +24,10 @@ from pipeline.engines import (
 )
 from pipeline.errors import Problem, RequestError, raise_if_any
 from pipeline.files import atomic_path
-from pipeline.jobs.request import speech_of
+from pipeline.jobs.request import normalizer_of
 from pipeline.source.script import Chapter, Turn
 from pipeline.source.spoken.lexicon import Lexicon
-from pipeline.source.spoken.pairs import Speech, said
+from pipeline.source.spoken.pairs import Normalizer, said
 from pipeline.takes.chunks import pack
 
 # What is said while it takes its time.
@@ -60,7 +60,7 @@ def say(
         raise RequestError(Problem(str(codes), "codes are written as .npy.", "Name the file so."))
     speaker = open_engine(engine, sound, machine)
     raise_if_any([Problem("say", f"{what}.", "Choose another.") for what in speaker.check(language, [voice])])
-    lines = _lines(text, voice, engine, speech_of(TRAITS[engine], language, lexicon))
+    lines = _lines(text, voice, engine, normalizer_of(TRAITS[engine], language, lexicon))
     requests = [Request(str(index), (line,), language, seed) for index, line in enumerate(lines)]
     finished: dict[str, Rendered] = {}
     for result in speaker.render(requests):
@@ -79,17 +79,17 @@ def say(
 def shown(text: str, engine: str, language: str, lexicon: Lexicon | None) -> dict[str, Any]:
     """What is displayed of `text` and what an engine is given for it, whole and in pairs. Loads no engine."""
     text = " ".join(text.split())
-    pairs = speech_of(TRAITS[engine], language, lexicon).pairs(text)
+    pairs = normalizer_of(TRAITS[engine], language, lexicon).pairs(text)
     rows = [{"display": text[pair.start : pair.end], "spoken": pair.spoken} for pair in pairs]
     return {"display": text, "spoken": said(pairs), "pairs": rows}
 
 
-def _lines(text: str, voice: Voice, engine: str, speech: Speech) -> list[Line]:
+def _lines(text: str, voice: Voice, engine: str, normalizer: Normalizer) -> list[Line]:
     """The text in pieces the engine speaks well."""
     if engine == "dia" and text.startswith("[S1]"):
         return [Line(voice, text)]
     turn = Turn(None, " ".join(text.split()), "chapter", "say")
-    chunks = pack(Chapter("", (turn,), turn.where), 0, TRAITS[engine].budget, speech)
+    chunks = pack(Chapter("", (turn,), turn.where), 0, TRAITS[engine].budget, normalizer)
     if not chunks:
         raise RequestError(Problem("say", "there is nothing to say in this text.", "Give some words."))
     return [Line(voice, piece.spoken) for chunk in chunks for piece in chunk.pieces]

@@ -19,7 +19,7 @@ from pipeline.jobs.request import read_request
 from pipeline.settings import Settings, load_settings
 from pipeline.source.manifest import Manifest
 from pipeline.source.script import Script
-from pipeline.source.spoken.pairs import Speech
+from pipeline.source.spoken.pairs import Normalizer
 from pipeline.source.voices import Casting
 from pipeline.takes.auditions import plan_audition
 from pipeline.takes.borders import plan_name, read_borders, repack
@@ -46,7 +46,7 @@ class Job:
     cover: Cover | None
     warnings: tuple[Problem, ...]
     unspoken: int  # turns with words that no voice can say
-    speech: Speech
+    normalizer: Normalizer
     kept_chunks: int  # of the last plan, which a fresh one would cut otherwise
     workspace: Workspace
     owner: Path
@@ -78,7 +78,7 @@ class Job:
 
     @functools.cached_property
     def audio_s(self) -> float:
-        """Seconds of speech to expect of all its takes."""
+        """Seconds of normalizer to expect of all its takes."""
         return sum(plan.estimated_s for plan in self.takes)
 
     @functools.cached_property
@@ -109,10 +109,10 @@ def open_job(
     request = read_request(path, settings, engine=engine, allow_outside=allow_outside)
     raise_if_any(request.problems)
     manifest, script, library, casting = request.manifest, request.script, request.library, request.casting
-    assert script and library and casting and request.engine and request.traits and request.speech
+    assert script and library and casting and request.engine and request.traits and request.normalizer
     traits = request.traits
     workspace = Workspace(settings.output, job_name(path)).of(manifest.production)
-    chunks, kept_chunks = _pack(script, request.speech, traits, None if fresh else workspace)
+    chunks, kept_chunks = _pack(script, request.normalizer, traits, None if fresh else workspace)
     planned = plan_takes(
         script,
         chunks,
@@ -137,7 +137,7 @@ def open_job(
             *traits.unheard((line.voice for take in planned for line in take.request.lines), manifest.where("engine")),
         ),
         unspoken=len(request.unspoken),
-        speech=request.speech,
+        normalizer=request.normalizer,
         kept_chunks=kept_chunks,
         workspace=workspace,
         owner=owner or path,
@@ -159,17 +159,19 @@ def apart(jobs: Iterable[Job]) -> list[Job]:
     return separate
 
 
-def _pack(script: Script, speech: Speech, traits: Traits, workspace: Workspace | None) -> tuple[list[Chunk], int]:
+def _pack(
+    script: Script, normalizer: Normalizer, traits: Traits, workspace: Workspace | None
+) -> tuple[list[Chunk], int]:
     """The script in chunks, and how many of the workspace's last plan it keeps where a fresh one would not.
 
     Raises `RequestError` for chapters that come to none.
     """
-    kept = read_borders(workspace, plan_name(traits, speech.language)) if workspace else []
-    chunks, kept_chunks = repack(script.chapters, traits.budget, speech, kept)
+    kept = read_borders(workspace, plan_name(traits, normalizer.language)) if workspace else []
+    chunks, kept_chunks = repack(script.chapters, traits.budget, normalizer, kept)
     spoken_chapters = {chunk.chapter for chunk in chunks}
     empty = [chapter for index, chapter in enumerate(script.chapters) if index not in spoken_chapters]
     what, hint = (
-        f'nothing that can be spoken in language "{speech.language}".',
+        f'nothing that can be spoken in language "{normalizer.language}".',
         'Set "language:", or take the chapter out.',
     )
     raise_if_any([Problem(chapter.where, f'the chapter "{chapter.title}" has {what}', hint) for chapter in empty])

@@ -29,7 +29,7 @@ from pipeline.source.readers.epub.book import read_book_cover
 from pipeline.source.script import Script, Turn, name_key, speakers
 from pipeline.source.spoken.families import families, unsupported
 from pipeline.source.spoken.lexicon import Lexicon
-from pipeline.source.spoken.pairs import Pair, Speech
+from pipeline.source.spoken.pairs import Normalizer, Pair
 from pipeline.source.spoken.text import (
     NONVERBAL_TAGS,
     has_speech,
@@ -59,14 +59,14 @@ class JobRequest:
     notes: tuple[Problem, ...] = ()  # of what the script's file brings along
 
     @functools.cached_property
-    def speech(self) -> Speech | None:
+    def normalizer(self) -> Normalizer | None:
         """How its text is said by its engine; None where there is no such engine."""
-        return speech_of(self.traits, self.manifest.language, self.lexicon) if self.traits else None
+        return normalizer_of(self.traits, self.manifest.language, self.lexicon) if self.traits else None
 
     @functools.cached_property
     def unspoken(self) -> tuple[Problem, ...]:
         """Turns with words that no voice can say in its language."""
-        return tuple(_unspeakable(self.script, self.speech)) if self.script and self.speech else ()
+        return tuple(_unspeakable(self.script, self.normalizer)) if self.script and self.normalizer else ()
 
     @functools.cached_property
     def warnings(self) -> tuple[Problem, ...]:
@@ -93,10 +93,10 @@ class JobRequest:
             yield from unusable_entries(self.lexicon, self.script, traits.name, language, ipa=traits.speaks_ipa)
 
 
-def speech_of(traits: Traits, language: str, lexicon: Lexicon | None = None) -> Speech:
+def normalizer_of(traits: Traits, language: str, lexicon: Lexicon | None = None) -> Normalizer:
     """How an engine says text of a language, with the entries of a lexicon that it can use."""
     usable = lexicon.for_engine(language, ipa=traits.speaks_ipa) if lexicon is not None else None
-    return Speech(language, traits.speaks_tags, families(language), usable)
+    return Normalizer(language, traits.speaks_tags, families(language), usable)
 
 
 def read_request(
@@ -142,13 +142,13 @@ def read_request(
     )
 
 
-def unsaid(script: Script, speech: Speech) -> Iterator[tuple[Turn, str]]:
+def unsaid(script: Script, normalizer: Normalizer) -> Iterator[tuple[Turn, str]]:
     """The words of each turn that an engine cannot say: its tags, and those in letters of another language."""
-    plain = replace(speech, lexicon=None)
+    plain = replace(normalizer, lexicon=None)
     for chapter, turn in turns_of(script):
         if not turn.text.isascii() or has_tag(turn.text):
-            silent = _silent(speech.pairs(turn.text, speaker=turn.speaker, chapter=chapter), turn.text)
-            if speech.lexicon and silent:  # what a lexicon has silent is meant to be
+            silent = _silent(normalizer.pairs(turn.text, speaker=turn.speaker, chapter=chapter), turn.text)
+            if normalizer.lexicon and silent:  # what a lexicon has silent is meant to be
                 silent = [word for word in silent if word in _silent(plain.pairs(turn.text), turn.text)]
             if silent:
                 yield turn, " ".join(silent)
@@ -310,9 +310,9 @@ def _unknown_tags(script: Script) -> Iterator[Problem]:
                 yield Problem(turn.where, f"{tag} is no tag the engine knows, and is read as words.", next_step)
 
 
-def _unspeakable(script: Script, speech: Speech) -> Iterator[Problem]:
-    for turn, words in unsaid(script, speech):
+def _unspeakable(script: Script, normalizer: Normalizer) -> Iterator[Problem]:
+    for turn, words in unsaid(script, normalizer):
         word = next((word for word in words.split() if has_speech(word)), "")
         if word:
-            what = f'"{word}" cannot be spoken in language "{speech.language}" and is left out of the sound.'
+            what = f'"{word}" cannot be spoken in language "{normalizer.language}" and is left out of the sound.'
             yield Problem(turn.where, what, "Write it in letters the voice can read, or respell it in a lexicon.")

@@ -24,7 +24,7 @@ from itertools import accumulate, pairwise
 from pipeline.engines import Budget, Traits
 from pipeline.files import read_record, write_record
 from pipeline.source.script import Chapter
-from pipeline.source.spoken.pairs import Speech
+from pipeline.source.spoken.pairs import Normalizer
 from pipeline.takes.chunks import (
     MAX_SPEAKERS,
     TOO_SHORT,
@@ -98,12 +98,12 @@ def _lines(chunk: str) -> Iterator[tuple[int, str]]:
 
 
 def repack(
-    chapters: Sequence[Chapter], budget: Budget, speech: Speech, kept: Sequence[KeptChunk]
+    chapters: Sequence[Chapter], budget: Budget, normalizer: Normalizer, kept: Sequence[KeptChunk]
 ) -> tuple[list[Chunk], int]:
     """The chunks of a script after the plan `kept`, and how many of those a fresh plan would cut otherwise."""
     if not kept:
-        return [chunk for index, one in enumerate(chapters) for chunk in pack(one, index, budget, speech)], 0
-    units = [units_of(chapter, index, budget, speech) for index, chapter in enumerate(chapters)]
+        return [chunk for index, one in enumerate(chapters) for chunk in pack(one, index, budget, normalizer)], 0
+    units = [units_of(chapter, index, budget, normalizer) for index, chapter in enumerate(chapters)]
     places = list(places_of(units))
     atoms = [sum(len(unit.atoms) for unit in chapter) for chapter in units]
     firsts = [0, *accumulate(atoms)]

@@ -24,7 +24,7 @@ from itertools import groupby, pairwise
 
 from pipeline.engines import Budget
 from pipeline.source.script import Chapter, Turn
-from pipeline.source.spoken.pairs import Pair, Speech, said
+from pipeline.source.spoken.pairs import Normalizer, Pair, said
 from pipeline.source.spoken.sentences import clause_ends, sentence_ends
 from pipeline.source.spoken.text import has_speech
 
@@ -90,21 +90,21 @@ class Unit:
     hard: bool  # a hard border lies before it
 
 
-def pack(chapter: Chapter, index: int, budget: Budget, speech: Speech) -> list[Chunk]:
+def pack(chapter: Chapter, index: int, budget: Budget, normalizer: Normalizer) -> list[Chunk]:
     """The chunks of the chapter with this index.
 
     Words are never cut, but for a pair that is longer than `budget.max_bytes`: its text goes with its first words.
     """
-    units = units_of(chapter, index, budget, speech)
+    units = units_of(chapter, index, budget, normalizer)
     return list(chunks_between(units, fresh_cuts(units, budget), index))
 
 
-def units_of(chapter: Chapter, index: int, budget: Budget, speech: Speech) -> list[Unit]:
+def units_of(chapter: Chapter, index: int, budget: Budget, normalizer: Normalizer) -> list[Unit]:
     """The turns of the chapter with this index that have something to say."""
     name = (index + 1, chapter.title)
-    pairs = (speech.pairs(turn.text, speaker=turn.speaker, chapter=name) for turn in chapter.turns)
+    pairs = (normalizer.pairs(turn.text, speaker=turn.speaker, chapter=name) for turn in chapter.turns)
     units = (
-        _unit(number, turn, pairs_of_turn, budget, tags=speech.tags)
+        _unit(number, turn, pairs_of_turn, budget, tags=normalizer.tags)
         for number, (turn, pairs_of_turn) in enumerate(zip(chapter.turns, pairs, strict=True))
     )
     return [unit for unit in units if unit]

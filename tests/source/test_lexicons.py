@@ -12,7 +12,7 @@ from pipeline.source.lexicons import load_lexicon, read_lexicon, unusable_entrie
 from pipeline.source.manifest import load_manifest
 from pipeline.source.script import Chapter, Script, Turn
 from pipeline.source.spoken.lexicon import Lexicon
-from pipeline.source.spoken.pairs import Speech, said
+from pipeline.source.spoken.pairs import Normalizer, said
 
 SCRIPT = Script(
     (
@@ -52,9 +52,9 @@ def test_the_nearer_file_goes_first(tmp_path: Path) -> None:
         lexicon__a="{A: folder, B: folder, C: folder, F: {say: f, job: JOB}}",
     )
     lexicon = lexicon_of(manifest, machine)
-    speech = Speech("en", lexicon=lexicon.for_engine("en", ipa=False))
-    assert said(speech.pairs("A B C D E F")) == "manifest beside folder machine E f"
-    assert said(Speech("en", lexicon=lexicon_of(manifest, machine / "all.yaml")).pairs("D")) == "machine"
+    normalizer = Normalizer("en", lexicon=lexicon.for_engine("en", ipa=False))
+    assert said(normalizer.pairs("A B C D E F")) == "manifest beside folder machine E f"
+    assert said(Normalizer("en", lexicon=lexicon_of(manifest, machine / "all.yaml")).pairs("D")) == "machine"
     assert len(lexicon_of(manifest, show / "lexicon").entries) == len(lexicon_of(manifest).entries)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from pipeline.source.spoken.families import families
-from pipeline.source.spoken.pairs import Speech
+from pipeline.source.spoken.pairs import Normalizer
 from pipeline.source.spoken.text import NONVERBAL_TAGS
 
 WORDS = st.one_of(
@@ -34,7 +34,7 @@ WORDS = st.one_of(
 DISPLAY = st.lists(WORDS, max_size=12).map(lambda parts: " ".join(" ".join(parts).split()))
 
 CASES = Path(__file__).parents[1] / "source" / "spoken" / "cases"
-ENGLISH = Speech("en", tags=True, families=families("en"))
+ENGLISH = Normalizer("en", tags=True, families=families("en"))
 
 
 def cases(name: str) -> list[tuple[str, str]]:

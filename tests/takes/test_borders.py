@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.engines import TRAITS, Budget
 from pipeline.files import read_record, write_record
 from pipeline.source.script import Turn
-from pipeline.source.spoken.pairs import Speech
+from pipeline.source.spoken.pairs import Normalizer
 from pipeline.takes.borders import plan_name, read_borders, repack, write_borders
 from pipeline.takes.chunks import MAX_SPEAKERS, Chunk, pack, units_of
 from pipeline.takes.matches import KeptChunk
@@ -22,7 +22,7 @@ from pipeline.workspace import Production, Workspace
 from tests.support.turns import chapter_of, edits, random_text, scripts
 
 BUDGET = Budget()
-SPEECH = Speech("en")
+SPEECH = Normalizer("en")
 NAME = plan_name(TRAITS["tone"], "en")
 SHORT_TURNS = st.integers(1, 14)
 any_script = st.one_of(scripts(), scripts(SHORT_TURNS))

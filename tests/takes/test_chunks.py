@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from pipeline.engines import Budget
 from pipeline.files import content_key
 from pipeline.source.script import Turn
-from pipeline.source.spoken.pairs import Speech
+from pipeline.source.spoken.pairs import Normalizer
 from pipeline.takes.chunks import MAX_SPEAKERS, Chunk, pack
 from tests.support.turns import BORDERS, chapter_of, edits, random_text, scripts
 
 BUDGET = Budget()
-SPEECH = Speech("en")
+SPEECH = Normalizer("en")
 
 
 def _pack(turns: Sequence[Turn], budget: Budget = BUDGET) -> list[Chunk]:
@@ -127,7 +127,7 @@ def test_what_is_said_for_a_word_that_no_chunk_can_hold_is_cut_and_its_text_goes
 @pytest.mark.parametrize(("tags", "expected"), [(True, "Well. (laughs)"), (False, "Well.")])
 def test_tags_are_kept_for_engines_that_speak_them(tags: bool, expected: str) -> None:
     """A tag stays on display either way."""
-    (chunk,) = pack(chapter_of([Turn("A", "Well. (laughs)", "chapter", "s:1")]), 0, BUDGET, Speech("en", tags=tags))
+    (chunk,) = pack(chapter_of([Turn("A", "Well. (laughs)", "chapter", "s:1")]), 0, BUDGET, Normalizer("en", tags=tags))
     assert chunk.pieces[0].spoken == expected
     assert chunk.pieces[0].text == "Well. (laughs)"
 

@@ -31,7 +31,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Speech:
+class Normalizer:
     """How text is said in a language. `tags`: the engine speaks non-verbal tags such as (laughs).
 
     The `lexicon` is one `for_engine`. It goes before the families.

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.source.spoken.families import digits, families, unsupported
-from pipeline.source.spoken.pairs import Speech, said
+from pipeline.source.spoken.pairs import Normalizer, said
 
 CASES = [
     line.split("\t")
     for line in (Path(__file__).parent / "cases" / "numbers.tsv").read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("# ")
 ]
-ENGLISH = Speech("en", families=families("en"))
-DIGITS = Speech("en", families=(digits("en"),))
+ENGLISH = Normalizer("en", families=families("en"))
+DIGITS = Normalizer("en", families=(digits("en"),))
 PIECES = [text for text, _spoken in CASES]
 NUMERIC = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code))[0] == "N"]
 TEXT = st.lists(
@@ -112,13 +112,13 @@ def test_what_belongs_together_is_one_pair(text: str, together: str) -> None:
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_many_digits_cost_no_more_than_so_many(unit: str, language: str) -> None:
     text = (unit * (20_000 // len(unit))).strip()
-    pairs = Speech(language, families=families(language)).pairs(text)
+    pairs = Normalizer(language, families=families(language)).pairs(text)
     assert pairs[0].start == 0
     assert pairs[-1].end == len(text)
 
 
 def test_day_and_month_stand_as_where_the_language_is_spoken() -> None:
-    assert said(Speech("en-GB", families=families("en-GB")).pairs("3/4/2021, 5 km")) == (
+    assert said(Normalizer("en-GB", families=families("en-GB")).pairs("3/4/2021, 5 km")) == (
         "April third, twenty twenty-one, five kilometres"
     )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.source.documents import read_yaml
 from pipeline.source.spoken.entries import LexiconEntry, read_entries
 from pipeline.source.spoken.lexicon import Lexicon
-from pipeline.source.spoken.pairs import Speech, said
+from pipeline.source.spoken.pairs import Normalizer, said
 
 YAML = """\
 Nguyen: {say: win, ipa: wɪn}
@@ -45,7 +45,7 @@ def lexicon_of(text: str, nearness: int = 1) -> Lexicon:
 
 
 def spoken_by(lexicon: Lexicon, text: str, *, ipa: bool = False, language: str = "en") -> str:
-    return said(Speech(language, lexicon=lexicon.for_engine(language, ipa=ipa)).pairs(text))
+    return said(Normalizer(language, lexicon=lexicon.for_engine(language, ipa=ipa)).pairs(text))
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ Bo Peep: five
 """
     far, near = lexicon_of(text, 3), lexicon_of("Bo: six", 0)
     lexicon = Lexicon((*far.entries, *near.entries))
-    speech = Speech("en", lexicon=lexicon)
+    normalizer = Normalizer("en", lexicon=lexicon)
     pairs = [
-        speech.pairs("Bo", speaker="Bob", chapter=(2, "Sheep")),
-        speech.pairs("Bo", speaker="Ann", chapter=(2, "Sheep")),
-        speech.pairs("Bo", speaker=None, chapter=(1, "2")),
-        speech.pairs("Bo Peep", speaker="Ann", chapter=(2, "Sheep")),
-        Speech("en", lexicon=Lexicon(one for one in lexicon.entries if not one.jobs)).pairs("Bo"),
+        normalizer.pairs("Bo", speaker="Bob", chapter=(2, "Sheep")),
+        normalizer.pairs("Bo", speaker="Ann", chapter=(2, "Sheep")),
+        normalizer.pairs("Bo", speaker=None, chapter=(1, "2")),
+        normalizer.pairs("Bo Peep", speaker="Ann", chapter=(2, "Sheep")),
+        Normalizer("en", lexicon=Lexicon(one for one in lexicon.entries if not one.jobs)).pairs("Bo"),
     ]
     assert list(map(said, pairs)) == ["three", "four", "three", "five", "six"]
 
@@ -141,8 +141,8 @@ def lexicons(draw: st.DrawFn) -> list[LexiconEntry]:
 @given(lexicons(), TEXTS)
 def test_a_lexicon_loses_and_doubles_nothing(entries: list[LexiconEntry], text: str) -> None:
     """Pairs cover the text whatever its words; matches do not overlap, and lie within it."""
-    speech = Speech("en", lexicon=Lexicon(entries))
-    pairs = speech.pairs(text)
+    normalizer = Normalizer("en", lexicon=Lexicon(entries))
+    pairs = normalizer.pairs(text)
     assert "".join(text[pair.start : pair.end] for pair in pairs).replace(" ", "") == text.replace(" ", "")
     at = 0
     for match in Lexicon(entries).matches(text, None, (1, "")):
@@ -155,15 +155,17 @@ def test_an_entry_that_is_used_nowhere_changes_nothing(entries: list[LexiconEntr
     lexicon = Lexicon(entries)
     used = {match.entry for match in lexicon.matches(text, None, (1, ""))}
     few = Lexicon(entry for entry in entries if entry in used)
-    assert Speech("en", lexicon=few).pairs(text) == Speech("en", lexicon=lexicon).pairs(text)
+    assert Normalizer("en", lexicon=few).pairs(text) == Normalizer("en", lexicon=lexicon).pairs(text)
     if not used:
-        assert Speech("en").pairs(text) == Speech("en", lexicon=lexicon).pairs(text)
+        assert Normalizer("en").pairs(text) == Normalizer("en", lexicon=lexicon).pairs(text)
 
 
 @given(lexicons(), TEXTS)
 def test_the_order_of_entries_means_nothing(entries: list[LexiconEntry], text: str) -> None:
     shuffled = sorted(entries, key=lambda entry: entry.word[::-1])
-    assert Speech("en", lexicon=Lexicon(shuffled)).pairs(text) == Speech("en", lexicon=Lexicon(entries)).pairs(text)
+    assert Normalizer("en", lexicon=Lexicon(shuffled)).pairs(text) == Normalizer("en", lexicon=Lexicon(entries)).pairs(
+        text
+    )
 
 
 @given(lexicons(), TEXTS)
@@ -182,4 +184,4 @@ def test_accents_are_the_same_however_they_are_written(word: str, form: Form, ot
     located = read_yaml("{}", "x")
     located.data[unicodedata.normalize(form, word)] = {"say": "win", "case": "any"}
     lexicon = Lexicon(read_entries(located, (), 1)[0])
-    assert said(Speech("en", lexicon=lexicon).pairs(unicodedata.normalize(other, word))) == "win"
+    assert said(Normalizer("en", lexicon=lexicon).pairs(unicodedata.normalize(other, word))) == "win"

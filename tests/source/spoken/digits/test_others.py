@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.source.spoken.families import digits
-from pipeline.source.spoken.pairs import Speech, said
+from pipeline.source.spoken.pairs import Normalizer, said
 
 CASES = [
     line.split("\t")
@@ -38,11 +38,11 @@ LANGUAGES = [
 
 @pytest.mark.parametrize(("language", "text", "spoken"), CASES)
 def test_numbers_of_other_languages(language: str, text: str, spoken: str) -> None:
-    assert said(Speech(language, families=(digits(language),)).pairs(text)) == spoken
+    assert said(Normalizer(language, families=(digits(language),)).pairs(text)) == spoken
 
 
 @given(st.sampled_from(LANGUAGES), st.text(st.sampled_from("0123456789.,:/-–€%$° kmxé٣½"), max_size=12))
 def test_no_text_is_lost_in_any_language(language: str, text: str) -> None:
     text = " ".join(text.split())
-    pairs = Speech(language, families=(digits(language),)).pairs(text)
+    pairs = Normalizer(language, families=(digits(language),)).pairs(text)
     assert "".join(text[pair.start : pair.end] for pair in pairs).replace(" ", "") == text.replace(" ", "")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.source.spoken.pairs import Speech, said
+from pipeline.source.spoken.pairs import Normalizer, said
 from pipeline.source.spoken.words.abbreviations import abbreviations
 
 
@@ -28,6 +28,6 @@ from pipeline.source.spoken.words.abbreviations import abbreviations
     ],
 )
 def test_abbreviations_of_other_languages(language: str, display: str, spoken: str) -> None:
-    speech = Speech(language, families=abbreviations(language))
-    assert said(speech.pairs(display)) == spoken
-    assert said(speech.pairs(spoken)) == spoken
+    normalizer = Normalizer(language, families=abbreviations(language))
+    assert said(normalizer.pairs(display)) == spoken
+    assert said(normalizer.pairs(spoken)) == spoken
