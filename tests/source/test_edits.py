@@ -58,7 +58,10 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "taken out": (("and it's mine", ""), "I saw teh cat, the “old” one. It was very big."),
     "a tag": (("It was", "[laughs] It was"), "I saw teh cat, the “old” one. (laughs) It was very big and it's mine."),
     "a bracket": (("It was", "[angry] It was"), "I saw teh cat, the “old” one. It was very big and it's mine."),
-    "an address": (("mine", "https://x.org/a"), "I saw teh cat, the “old” one. It was very big and it's x dot org."),
+    "an address": (
+        ("mine", "https://x.org/a"),
+        "I saw teh cat, the “old” one. It was very big and it's https://x.org/a.",
+    ),
     "words around it": (("cat", "dog", "teh cat"), "I saw teh dog, the “old” one. It was very big and it's mine."),
 }
 

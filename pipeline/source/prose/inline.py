@@ -38,12 +38,6 @@ _SPACED = frozenset(
     figcaption main nav aside pre details summary center
     """.split()
 )
-_BARE_ADDRESS = re.compile(
-    r"(?<![\w@./])(?:(?:(?:https?|ftp)://|www\.)(?:[^\s<>\"“”()\[\]/@]*@)?(?P<site>[\w-]+(?:\.[\w-]+)*)(?::\d+)?"
-    r"(?:[/?#][^\s<>\"“”]*)?"
-    r"|(?P<bare>(?:[a-z0-9-]{1,63}\.){1,4}(?:com|org|net|io|fm|edu|gov|dev|app|tv|info|eu|uk|de|fr|nl|jp|ly|gg|xyz))/[^\s<>\"“”]*)",
-    re.IGNORECASE,
-)
 _WIKI = re.compile(r"(!?)\[\[([^\[\]|\n]*)(?:\|([^\[\]\n]*))?\]\]")
 _STRUCK = re.compile(r"(?<!~)~~(?=[^\s~])[^~\n]{1,400}?(?<=[^\s~])~~(?!~)")
 _HIGHLIGHTED = re.compile(r"(?<![\w=])==(?=[^\s=])[^=\n]{1,400}?(?<=[^\s=])==(?![\w=])")
@@ -189,8 +183,6 @@ def mark_inline(span: Stretch, references: References | None = None, *, only_emp
         for match in _HIGHLIGHTED.finditer(text):
             span.leave_out(match.start(), match.start() + 2, "markup")
             span.leave_out(match.end() - 2, match.end(), "markup")
-    if "://" in text or "www." in text.lower() or "/" in text:
-        _say_addresses(span.rest())
 
 
 def _mark_emphasis(state: _PlacedState, span: Stretch) -> None:
@@ -234,17 +226,6 @@ def _mark_wiki_links(span: Stretch) -> None:
         shown = 3 if match[3] else 2
         span.leave_out(start, match.start(shown), "link target" if shown == 3 else "markup")
         span.leave_out(match.end(shown), end, "markup")
-
-
-def _say_addresses(span: Stretch) -> None:
-    """A bare address is said as the name of its site."""
-    for match in _BARE_ADDRESS.finditer(span.text):
-        address = match[0].rstrip(".,;:!?…'*_")
-        while address.endswith(")") and address.count(")") > address.count("("):
-            address = address[:-1].rstrip(".,;:!?…'*_")
-        site = (match["site"] or match["bare"]).rstrip(".")
-        words = re.sub(r"^www\.", "", site, flags=re.IGNORECASE).replace(".", " dot ")
-        span.replace(match.start(), match.start() + len(address), words, "address")
 
 
 def plain(text: str) -> str:

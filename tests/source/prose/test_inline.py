@@ -30,9 +30,11 @@ def test_what_is_no_markup_stays(text: str) -> None:
         ("[a **b** c](http://x.org 'T') ![p](q.png)", "a b c"),
         ("`a``b` ``c`d``", "a``b c`d"),
         ("&amp; &eacute; \\* \\[x\\]", "& é * [x]"),
-        ("see https://www.stephanlivera.com/episode/12?x=1. Yes", "see stephanlivera dot com. Yes"),
-        ("<https://x.org/a> and www.y.co.uk/b, http://user@z.net", "x dot org and y dot co dot uk, z dot net"),
-        ("[http://x.org](http://x.org)", "x dot org"),
+        (
+            "<https://x.org/a> and www.y.co.uk/b, http://user@z.net",
+            "https://x.org/a and www.y.co.uk/b, http://user@z.net",
+        ),
+        ("[http://x.org](http://x.org)", "http://x.org"),
     ],
 )
 def test_markup_goes(source: str, text: str) -> None:
@@ -42,13 +44,12 @@ def test_markup_goes(source: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("http://localhost:8000/x", "localhost"),
-        ("[https://q.org/s](https://q.org/s)", "q dot org"),
-        ("site.com/x/y", "site dot com"),
-        ("(https://a.com/b)", "(a dot com)"),
-        ("https://en.a.org/wiki/A_(b)", "en dot a dot org"),
+        ("http://localhost:8000/x", "http://localhost:8000/x"),
+        ("[https://q.org/s](https://q.org/s)", "https://q.org/s"),
+        ("(https://a.com/b_c_d)", "(https://a.com/b_c_d)"),
+        ("https://en.a.org/wiki/A_(b)", "https://en.a.org/wiki/A_(b)"),
         ("one/two and 1.5/2", "one/two and 1.5/2"),
     ],
 )
-def test_addresses_are_said_as_the_name_of_their_site(text: str, words: str) -> None:
+def test_addresses_are_displayed_as_they_are(text: str, words: str) -> None:
     assert plain(f"See {text} there.") == f"See {words} there."

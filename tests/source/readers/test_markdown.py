@@ -62,7 +62,7 @@ def test_plain_dialogue_and_prose_with_colons() -> None:
         ("Ann", "Hi there."),
         ("Bob", "Hello."),
         ("Ann", "It is 12:30."),
-        ("Bob", "See x dot org now."),
+        ("Bob", "See http://x.org now."),
         ("Bob", "Note: this is once."),
     ]
     assert said(parse("Note: this is once.", "audiobook")) == [(None, "Note: this is once.")]
@@ -123,7 +123,7 @@ def test_labels(line: str, speaker: str | None, text: str) -> None:
     ("source", "text"),
     [
         ("a **b** _c_ `d` snake_case_word", "a b c d snake_case_word"),
-        ('[text](http://x.y "t") <https://x.org> https://a_b.org', "text x dot org a_b dot org"),
+        ('[text](http://x.y "t") <https://x.org> https://a_b.org', "text https://x.org https://a_b.org"),
         ("see [text][ref] and [ref]\n\n[ref]: https://x.org 'T'", "see text and ref"),
         ("a ![pic](x.png) b", "a b"),
         ("a <b>c</b>d<br>e", "a cd e"),

@@ -18,7 +18,7 @@ _IN_YEARS = frozenset(
 ) | {name.lower() for name in MONTHS}
 _SURELY_YEARS = _IN_YEARS - frozenset("by around before after from between to may".split())
 _COUNTED = frozenset("than nearly almost exactly only least most some roughly over under approximately".split())
-_ON_DATES = frozenset("on by since until till before after from dated date due of".split())
+_ON_DATES = frozenset("on by since until till before after from dated date due".split())
 
 
 def _month(name: str) -> str:

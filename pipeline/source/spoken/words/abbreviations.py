@@ -88,6 +88,9 @@ _TIME_WORDS = _set(
     "in on of by from to since until till every each last next this late early mid for before after and or through"
     " last mon tue wed thu fri sat sun"
 )
+_LETTERED = _set(
+    "Vitamin Plan Type Class Group Grade Section Part Exhibit Appendix Figure Table Hepatitis Room Gate Item"
+)
 _LONG_NAME = 40
 _OPENING_WORDS = _set(
     "the at in on to from near visit see of by for and with a an our my his her this that when where if but"
@@ -117,8 +120,8 @@ def _word(match: re.Match[str]) -> str | None:
     before = word_before(text, match.start())
     if short == "v":
         return said if is_name(before) and is_name(after) else None
-    if short in _BEFORE_NUMBERS and not re.match(r"(?:\d|[IVXLC]+\b|[ivxl]+\b)", after):
-        return None
+    if short in _BEFORE_NUMBERS:
+        return said if re.match(r"(?:\d|[IVXLC]+\b|[ivxl]+\b)", after) else None
     if short in _BEFORE_NAMES and not after[:1].isupper():
         return None
     if short == "est" and not after[:1].isdigit():
@@ -175,7 +178,7 @@ def _initial(match: re.Match[str]) -> str | None:
     text, start, end = match.string, match.start(), match.end()
     begins = start < 3 and not text[:start].strip(" \"'“‘(")
     names = re.match(r" [A-Z][a-z]+ [A-Z][a-z]", text[end : end + _LONG_NAME])
-    if not begins and not names and not is_name(before):
+    if before in _LETTERED or (not begins and not names and not is_name(before)):
         return None
     return None if ends_sentence(match.string, match.end()) else match[1]
 

@@ -44,6 +44,7 @@ _SIGNS = {
     ".": "dot", "-": "dash", "_": "underscore", "+": "plus", "/": "slash", "\\": "backslash", "~": "tilde",
     ":": "colon", "%": "percent", "@": "at", "&": "and", "=": "equals", "#": "hash",
 }  # fmt: skip
+_TYPED = re.compile(r"[\w.-]{1,20}(?:/[\w.-]{1,20})?")
 _TOKEN = re.compile(r"[^\W_]+|[\W_]")
 
 
@@ -80,11 +81,12 @@ def _domain(match: re.Match[str]) -> str | None:
 
 
 def _address(address: str) -> str:
-    """The host and the path; user names, ports, questions and fragments are for machines."""
+    """The host, and a path that a person would type; the rest is for machines."""
     host, slash, path = re.split(r"[?#]", address, maxsplit=1)[0].partition("/")
     host = re.sub(r"^www\.", "", host.rpartition("@")[2], flags=re.IGNORECASE)
     host = re.sub(r":\d+$", "", host)
-    return " ".join(filter(None, (_read(host), _read(slash + path.rstrip("/")) if path.strip("/") else "")))
+    path = path.strip("/")
+    return f"{_read(host)} {_read(slash + path)}" if _TYPED.fullmatch(path) else _read(host)
 
 
 def _hashtag(match: re.Match[str]) -> str | None:
