@@ -20,7 +20,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 
 from pipeline.engines import Budget
 from pipeline.source.script import Chapter, Turn
@@ -148,23 +148,24 @@ def _unit(index: int, turn: Turn, pairs: Sequence[Pair], budget: Budget, *, tags
     )
 
 
-def _parts(text: str, pairs: Sequence[Pair], budget: Budget) -> Iterator[tuple[list[Pair], float]]:
-    """The sentences of a turn, and what a cut after each costs; what is too long for a chunk comes in clauses, else in
-    groups of words.
+def _parts(text: str, pairs: Sequence[Pair], budget: Budget) -> Iterator[tuple[list[Pair], str, float]]:
+    """The sentences of a turn, what is said for each, and what a cut after it costs; what is too long for a chunk comes
+    in clauses, else in groups of words.
     """
     for sentence in _between(pairs, sentence_ends(text)):
-        if _size(sentence) <= budget.max_bytes:
-            yield sentence, _CUT_SENTENCE
+        speech = said(sentence)
+        if len(speech.encode()) <= budget.max_bytes:
+            yield sentence, speech, _CUT_SENTENCE
             continue
         start = sentence[0].start
         ends = [start + end for end in clause_ends(text[start : sentence[-1].end])]
         groups = [
-            (group, _CUT_WORD if more else _CUT_CLAUSE)
+            (group, said(group), _CUT_WORD if more else _CUT_CLAUSE)
             for clause in _between(sentence, ends)
             for group, more in _word_groups(clause, budget)
         ]
         yield from groups[:-1]
-        yield groups[-1][0], _CUT_SENTENCE
+        yield *groups[-1][:2], _CUT_SENTENCE
 
 
 def _between(pairs: Iterable[Pair], ends: Iterable[int]) -> Iterator[list[Pair]]:
@@ -182,7 +183,7 @@ def _between(pairs: Iterable[Pair], ends: Iterable[int]) -> Iterator[list[Pair]]
 
 def _word_groups(clause: list[Pair], budget: Budget) -> Iterator[tuple[list[Pair], bool]]:
     """A clause in groups of pairs that a chunk can hold; with each, whether more follow."""
-    if _size(clause) <= budget.max_bytes:
+    if len(said(clause).encode()) <= budget.max_bytes:
         yield clause, False
         return
     group: list[Pair] = []
@@ -218,12 +219,11 @@ def _cut_word(word: str, most: int) -> Iterator[str]:
         yield word[start : start + room]
 
 
-def _atoms(turn: int, parts: Iterable[tuple[Sequence[Pair], float]], *, tags: bool) -> list[Atom]:
+def _atoms(turn: int, parts: Iterable[tuple[Sequence[Pair], str, float]], *, tags: bool) -> list[Atom]:
     """Parts of a turn that say something; text without goes along with what follows, or else with what came before."""
     atoms: list[Atom] = []
     mute: tuple[Pair, ...] = ()
-    for part, cut_cost in parts:
-        speech = said(part)
+    for part, speech, cut_cost in parts:
         if has_speech(speech) or (tags and "(" in speech):
             atoms.append(Atom(turn, (*mute, *part), speech, len(speech.encode()), cut_cost))
             mute = ()
@@ -233,11 +233,6 @@ def _atoms(turn: int, parts: Iterable[tuple[Sequence[Pair], float]], *, tags: bo
         last = atoms[-1]
         atoms[-1] = Atom(turn, (*last.pairs, *mute), last.spoken, last.size, _CUT_TURN)
     return atoms
-
-
-def _size(pairs: Sequence[Pair]) -> int:
-    """Bytes of UTF-8 that are said for these pairs."""
-    return len(said(pairs).encode())
 
 
 def _segments(units: Sequence[Unit], budget: Budget) -> Iterator[Sequence[Unit]]:
@@ -309,6 +304,6 @@ def _pieces(atoms: Sequence[Atom], units_by_turn: Mapping[int, Unit]) -> Iterato
     for turn, group in groupby(atoms, key=lambda atom: atom.turn):
         run = list(group)
         unit = units_by_turn[turn]
-        pairs = tuple(pair for atom in run for pair in atom.pairs)
+        pairs = run[0].pairs if len(run) == 1 else tuple(chain.from_iterable(atom.pairs for atom in run))
         speech = " ".join(atom.spoken for atom in run)
         yield ChunkPiece(turn, *unit.who, unit.text[pairs[0].start : pairs[-1].end].strip(), speech, pairs)

@@ -91,4 +91,4 @@ def _joined(text: str) -> str:
 
 def said(pairs: Sequence[Pair]) -> str:
     """What an engine is given for these pairs."""
-    return " ".join(pair.spoken for pair in pairs if pair.spoken)
+    return " ".join([pair.spoken for pair in pairs if pair.spoken])

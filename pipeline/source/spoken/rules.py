@@ -41,7 +41,8 @@ def replacements_of(text: str, families: Iterable[Family], taken: Iterable[Repla
     """What is said otherwise, in the order of the text. What is `taken` already, by a lexicon, stays as it is."""
     replacements = sorted(taken)
     for family in families:
-        if windows := _windows(family, text):
+        if family.trigger.search(text):
+            windows = _windows(family, text)
             for rule in family.rules:
                 free = list(_free(_matches(rule, text, windows), replacements))
                 if free:
@@ -52,7 +53,7 @@ def replacements_of(text: str, families: Iterable[Family], taken: Iterable[Repla
 def _windows(family: Family, text: str) -> list[tuple[int, int]]:
     """The parts of a text that a family's rules look at."""
     if family.reach is None:
-        return [(0, len(text))] if family.trigger.search(text) else []
+        return [(0, len(text))]
     windows: list[tuple[int, int]] = []
     for match in family.trigger.finditer(text):
         start, end = max(0, match.start() - family.reach), min(len(text), match.end() + family.reach)
