@@ -17,14 +17,16 @@ its own. A border between two turns is such an *anchor* when
 
 from __future__ import annotations
 
+import re
 import zlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, pairwise
 
 from pipeline.engines import Budget
 from pipeline.source.script import Chapter, Turn
-from pipeline.source.spoken.pairs import Normalizer, Pair, said
+from pipeline.source.spoken.pairs import Normalizer, Pair, cut_at, said
 from pipeline.source.spoken.sentences import clause_ends, sentence_ends
 from pipeline.source.spoken.text import has_speech
 
@@ -152,7 +154,7 @@ def _parts(text: str, pairs: Sequence[Pair], budget: Budget) -> Iterator[tuple[l
     """The sentences of a turn, what is said for each, and what a cut after it costs; what is too long for a chunk comes
     in clauses, else in groups of words.
     """
-    for sentence in _between(pairs, sentence_ends(text)):
+    for sentence in _between(text, pairs, sentence_ends(text)):
         speech = said(sentence)
         if len(speech.encode()) <= budget.max_bytes:
             yield sentence, speech, _CUT_SENTENCE
@@ -161,34 +163,36 @@ def _parts(text: str, pairs: Sequence[Pair], budget: Budget) -> Iterator[tuple[l
         ends = [start + end for end in clause_ends(text[start : sentence[-1].end])]
         groups = [
             (group, said(group), _CUT_WORD if more else _CUT_CLAUSE)
-            for clause in _between(sentence, ends)
-            for group, more in _word_groups(clause, budget)
+            for clause in _between(text, sentence, ends)
+            for group, more in _word_groups(text, clause, budget)
         ]
         yield from groups[:-1]
         yield *groups[-1][:2], _CUT_SENTENCE
 
 
-def _between(pairs: Iterable[Pair], ends: Iterable[int]) -> Iterator[list[Pair]]:
-    """The pairs between these offsets; one within a pair cuts nothing."""
+def _between(text: str, pairs: Iterable[Pair], ends: Sequence[int]) -> Iterator[list[Pair]]:
+    """The pairs between these offsets; one within a pair that may not be cut cuts nothing."""
     offsets = set(ends)
     group: list[Pair] = []
-    for pair in pairs:
-        group.append(pair)
-        if pair.end in offsets:
-            yield group
-            group = []
+    for whole in pairs:
+        for pair in cut_at(text, whole, ends[bisect_right(ends, whole.start) : bisect_left(ends, whole.end)]):
+            group.append(pair)
+            if pair.end in offsets:
+                yield group
+                group = []
     if group:
         yield group
 
 
-def _word_groups(clause: list[Pair], budget: Budget) -> Iterator[tuple[list[Pair], bool]]:
+def _word_groups(text: str, clause: list[Pair], budget: Budget) -> Iterator[tuple[list[Pair], bool]]:
     """A clause in groups of pairs that a chunk can hold; with each, whether more follow."""
     if len(said(clause).encode()) <= budget.max_bytes:
         yield clause, False
         return
     group: list[Pair] = []
     size = 0
-    for pair in (part for whole in clause for part in _cut(whole, budget.max_bytes)):
+    words = (word for pair in clause for word in cut_at(text, pair, _spaces(text, pair)))
+    for pair in (part for word in words for part in _cut(word, budget.max_bytes)):
         more = len(pair.spoken.encode()) + 1
         if group and size + more > budget.max_bytes:
             yield group, True
@@ -196,6 +200,10 @@ def _word_groups(clause: list[Pair], budget: Budget) -> Iterator[tuple[list[Pair
         group.append(pair)
         size += more
     yield group, False
+
+
+def _spaces(text: str, pair: Pair) -> list[int]:
+    return [match.start() for match in re.compile(" ").finditer(text, pair.start, pair.end)]
 
 
 def _cut(pair: Pair, most: int) -> Iterator[Pair]:

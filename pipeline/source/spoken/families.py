@@ -10,7 +10,6 @@ from pipeline.source.spoken.digits.dates import YEARS, dates
 from pipeline.source.spoken.digits.measures import measures
 from pipeline.source.spoken.digits.money import MONEY
 from pipeline.source.spoken.digits.numbers import NUMBERED, ORDINALS, numbers
-from pipeline.source.spoken.digits.others import others
 from pipeline.source.spoken.digits.times import TIMES
 from pipeline.source.spoken.digits.words import converter, locale_of, number_words
 from pipeline.source.spoken.rules import Family
@@ -36,6 +35,8 @@ def digits(language: str) -> Family:
     """The family of all that has digits."""
     base, _, region = language.lower().replace("_", "-").partition("-")
     if base != "en":
+        from pipeline.source.spoken.digits.others import others  # noqa: PLC0415 - its rules take a while to load
+
         return Family(_DIGITS, others(language), _REACH)
     dates_of_region = dates(american=region[:2] in ("", "us", "ph"))
     rules = (

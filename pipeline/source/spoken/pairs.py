@@ -7,9 +7,8 @@ transcripts, the lexicon, checks of words and pages go by these pairs, and there
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import NamedTuple
 
 from pipeline.source.spoken.lexicon import ChapterName, Lexicon
@@ -22,7 +21,8 @@ from pipeline.source.spoken.text import has_speech, is_plain
 class Pair(NamedTuple):
     """The characters `start` to `end` of a turn's text, and the words that are said for them: "" where nothing is.
 
-    Between two pairs lies one space or nothing. Text is never cut within a pair.
+    Between two pairs lies one space or nothing. Words that are said as they are displayed share a pair, which may be
+    cut at its spaces; no other pair is ever cut.
     """
 
     start: int
@@ -46,11 +46,11 @@ class Normalizer:
         """The pairs of a turn's display text, which somebody speaks in a chapter of this number (from 1) and title."""
         taken = self.lexicon.replacements(text, speaker, chapter) if self.lexicon else ()
         replacements = replacements_of(text, self.families, taken)
-        if not replacements and is_plain(text):
-            return _plain_pairs(text)
-        return tuple(self._pairs(text, replacements))
+        if not replacements and is_plain(text) and "  " not in text:
+            return (Pair(0, len(text), text),) if text else ()
+        return tuple(_runs(text, self._words(text, replacements)))
 
-    def _pairs(self, text: str, replacements: Sequence[Replacement]) -> Iterator[Pair]:
+    def _words(self, text: str, replacements: Sequence[Replacement]) -> Iterator[Pair]:
         """Whole words: those that one replacement touches are one pair, with what stands around it."""
         rest = iter(replacements)
         replacement = next(rest, None)
@@ -77,12 +77,32 @@ class Normalizer:
         return f"{' ' * text.startswith(' ')}{said}{' ' * text.endswith(' ')}"
 
 
-def _plain_pairs(text: str) -> tuple[Pair, ...]:
-    words = text.split(" ")
-    if "" in words:
-        return tuple(Pair(start, end, text[start:end]) for start, end in word_spans(text))
-    ends = [end - 1 for end in accumulate(len(word) + 1 for word in words)]
-    return tuple(map(Pair, [0, *(end + 1 for end in ends[:-1])], ends, words))
+def _runs(text: str, words: Iterable[Pair]) -> Iterator[Pair]:
+    """The pairs with those joined that lie beside each other and are said as they are displayed."""
+    run: Pair | None = None
+    for word in words:
+        is_plain_word = word.spoken == text[word.start : word.end]
+        if run is not None and is_plain_word and word.start == run.end + 1:
+            run = Pair(run.start, word.end, text[run.start : word.end])
+            continue
+        if run is not None:
+            yield run
+        run = word if is_plain_word else None
+        if run is None:
+            yield word
+    if run is not None:
+        yield run
+
+
+def cut_at(text: str, pair: Pair, ends: Iterable[int]) -> Iterator[Pair]:
+    """The parts of a pair that end at these offsets in `text`, where it may be cut there; else the pair."""
+    start = pair.start
+    if pair.spoken == text[pair.start : pair.end]:
+        for end in ends:
+            if start < end < pair.end and text[end] == " ":
+                yield Pair(start, end, text[start:end])
+                start = end + 1
+    yield pair if start == pair.start else Pair(start, pair.end, text[start : pair.end])
 
 
 def _joined(text: str) -> str:

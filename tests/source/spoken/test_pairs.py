@@ -26,14 +26,13 @@ def test_pairs_cover_the_text_from_end_to_end(text: str) -> None:
 
 
 def test_words_that_one_rule_joins_are_one_pair() -> None:
+    """So are words beside each other that are said as they are displayed; these may be cut at their spaces."""
     text = "He had “12 million,” she said."
     pairs = SPEECH.pairs(text)
     assert [(text[pair.start : pair.end], pair.spoken) for pair in pairs] == [
-        ("He", "He"),
-        ("had", "had"),
+        ("He had", "He had"),
         ("“12 million,”", '"many (10),"'),
-        ("she", "she"),
-        ("said.", "said."),
+        ("she said.", "she said."),
     ]
     assert said(pairs) == 'He had "many (10)," she said.'
 

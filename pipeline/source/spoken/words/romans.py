@@ -46,19 +46,20 @@ _NOUNS = (
     " stage stanza step table title tome type unit verse volume war"
 ).split()
 _ROMAN = r"(?:[IVXLC]+|[ivxlc]+)"
-_ANY_NAME = "|".join(_NAMES + [name.upper() for name in _NAMES])
+_RULERS = frozenset([*_NAMES, *(name.upper() for name in _NAMES)])
+_A_NAME = r"[A-Z][^\W\d_]+"  # that it is a ruler's is looked up: two hundred names in a pattern are slow to load
 _ANY_NOUN = "|".join([*(f"{noun}s?" for noun in _NOUNS), *_SHORT_NOUNS])
 
 _PART = re.compile(
     rf"\b((?i:{_ANY_NOUN}))(\.?) ({_ROMAN})((?:, {_ROMAN}(?!\w))*,? (?:and|or|to|&|through) {_ROMAN}|[-–]{_ROMAN})?"
     r"(?![\w]|[-–]\w|\.\w)"
 )
-_RULER = re.compile(rf"\b({_ANY_NAME}) (?:[Tt]he )?([IVXL]+)(?![\w]|-\w|\.\w)")
+_RULER = re.compile(rf"\b({_A_NAME}) (?:[Tt]he )?([IVXL]+)(?![\w]|-\w|\.\w)")
 _ORDINAL = re.compile(r"(?<!\w)([IVXL]+)(?:st|nd|rd|th)(?!\w)")
 _AFTER_NAME = re.compile(
     r"\b([A-Z][^\W\d_]+['’]?s?) ([IVX]{2,6}|L[IVX]{1,5}|V)(?![\w]|[-–]\w|\.\w)",
 )
-_FIRST_NAME = re.compile(rf"\b(?:{_ANY_NAME}) (?:[A-Z]\.? |[A-Z][a-z]+ )?$")
+_FIRST_NAME = re.compile(rf"\b({_A_NAME}) (?:[A-Z]\.? |[A-Z][a-z]+ )?$")
 _LISTED = re.compile(
     r"(?<!\w)\((i{1,3}|iv|vi{0,3}|ix|xi{0,3}|xiv|xv)\)(?!\w)|(?<![\w(])(ii|iii|iv|vi{1,3}|ix|xi{1,2})\)"
 )
@@ -77,7 +78,7 @@ _PRONOUN = re.compile(rf" (?:{'|'.join(_VERBS.split())})\b|['’](?:m|d|ll|ve)\b
 _BEFORE_SINGLE = [*_NOUNS, *(f"{noun}s" for noun in _NOUNS), *(f"{short}." for short in _SHORT_NOUNS)]
 _SINGLE = behind(
     " [IVXivx]",
-    [*_ANY_NAME.split("|"), *(case(noun) for noun in _BEFORE_SINGLE for case in (str.lower, str.title, str.upper))],
+    [*_RULERS, *(case(noun) for noun in _BEFORE_SINGLE for case in (str.lower, str.title, str.upper))],
     " [IVXivx]",
 )
 _NO_VERB = re.compile(r"[.,;:)!?]|$| of\b")
@@ -116,7 +117,12 @@ def _is_pronoun(match: re.Match[str], numeral: str) -> bool:
 def _ruler(match: re.Match[str]) -> str | None:
     name, numeral = match.groups()
     value = roman_value(numeral)
-    if not 0 < value < 60 or (name.upper(), numeral) in _NO_RULERS or _is_pronoun(match, numeral):
+    if (
+        name not in _RULERS
+        or not 0 < value < 60
+        or (name.upper(), numeral) in _NO_RULERS
+        or _is_pronoun(match, numeral)
+    ):
         return None
     return f"{name.title()} the {number_words(value, 'ordinal')}"
 
@@ -161,7 +167,8 @@ def _after_name(match: re.Match[str]) -> str | None:
     """Rocky II is two, and the second and third of a family are told by a first name: "John Rockefeller III"."""
     name, numeral = match[1].replace("’", "'"), match[2]
     value = roman_value(numeral)
-    first_name = _FIRST_NAME.search(match.string[max(0, match.start() - 40) : match.start()])
+    before = _FIRST_NAME.search(match.string[max(0, match.start() - 40) : match.start()])
+    first_name = before is not None and before[1] in _RULERS
     if not value or numeral in ("XX", "XXX") or (numeral == "V" and not first_name):
         return None
     if first_name and name.upper() not in _WORKS and 1 < value < 7:
