@@ -22,6 +22,7 @@ from pipeline.source.hypertext.elements import (
     text_of,
 )
 from pipeline.source.hypertext.notes import is_noted, mark_notes, spoken_text
+from pipeline.source.hypertext.raised import mark_raised_numbers
 from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import DocumentWriter
 from pipeline.source.ledger import Reason
@@ -73,10 +74,11 @@ def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
         for one in (*documents, *others):
             landmarks |= dict(landmarks_of(one.root, one.name, package)) if one.name in navs else {}
         target = partial(_target, package)
-        has_notes = mark_notes([(document.name, document.root) for document in documents], target)
+        mark_notes([(document.name, document.root) for document in documents], target)
+        mark_raised_numbers([document.root for document in documents])
         _judge(documents, entries, landmarks, opf, navs, reading)
         starts, lost = _starts(documents, entries)
-        rendition = _write(documents, others, starts, entries, opf, shown, reading, has_notes=has_notes)
+        rendition = _write(documents, others, starts, entries, opf, shown, reading)
         warnings += silent_names(documents, reading, shown)
         warnings += dead_entries(missing, lost, shown)
         warnings += not_read(documents, [one for one in beside if one in others], reading, shown)
@@ -211,8 +213,6 @@ def _write(
     opf: Opf,
     shown: str,
     reading: Reading,
-    *,
-    has_notes: bool,
 ) -> Rendition:
     read = [document for document in documents if document.reason is None]
     if reading.chapters_at is not None or (len(read) == 1 and not entries):
@@ -220,7 +220,7 @@ def _write(
     writer = DocumentWriter(shown, place=f"{shown}:{opf.name}:1", has_chapters=bool(starts), book=opf.metadata.title)
     mark_small_capitals([document.root for document in read])
     speakers = sum(is_speaker(element) for document in read for element in document.root.iter("{*}*"))
-    walk = Walk(writer, has_notes=has_notes, has_speakers=speakers > 2)
+    walk = Walk(writer, has_speakers=speakers > 2)
     walk.read_data(opf.root, "front matter")
     for document in documents:
         begin = starts.get(document.name, {}) if document.reason is None else {}
