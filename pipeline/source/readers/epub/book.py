@@ -166,7 +166,7 @@ def _judge(
         document.text = " ".join(" ".join(spoken_text(document.root)).split())
     for index, document in enumerate(documents):
         if not is_named(document, reading.read):
-            is_edge = stands_at_edge(index, len(documents))
+            is_edge = stands_at_edge(index, len(documents) - index - 1)
             landmark = landmarks.get(document.name, "")
             document.reason = _reason(document, landmark, opf, navs, reading, is_edge=is_edge)
 
