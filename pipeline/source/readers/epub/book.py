@@ -77,7 +77,7 @@ def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
         mark_notes([(document.name, document.root) for document in documents], target)
         mark_raised_numbers([document.root for document in documents])
         _judge(documents, entries, landmarks, opf, navs, reading)
-        starts, lost = _starts(documents, entries)
+        starts, lost = _starts(documents, entries, {one.name for one in asked_for})
         rendition = _write(documents, others, starts, entries, opf, shown, reading)
         warnings += silent_names(documents, reading, shown)
         warnings += dead_entries(missing, lost, shown)
@@ -195,13 +195,16 @@ def _target(package: Package, name: str, href: str) -> tuple[str, str] | None:
 
 
 def _starts(
-    documents: Sequence[BookDocument], entries: Sequence[ContentsEntry]
+    documents: Sequence[BookDocument], entries: Sequence[ContentsEntry], asked_for: set[str]
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Where chapters begin, by document and id, and the titles in the contents for which there is no place."""
+    """Where chapters begin, by document and id, and the titles in the contents for which there is no place.
+
+    Documents that are `asked_for` begin one, too: nothing in the book's order stands before them.
+    """
     read = [document for document in documents if document.reason is None]
     starts = chapters(entries, {document.name: len(document.text.split()) for document in read})
     lost = mend_fragments(starts, {document.name: document.root for document in read})
-    _add_chapters_of_headings(starts, read, {entry.document for entry in entries})
+    _add_chapters_of_headings(starts, read, {entry.document for entry in entries}, asked_for)
     return starts, lost
 
 
@@ -247,11 +250,12 @@ def _walk(walk: Walk, document: BookDocument, shown: str, starts: dict[str, str]
 
 
 def _add_chapters_of_headings(
-    starts: dict[str, dict[str, str]], read: Sequence[BookDocument], listed: set[str]
+    starts: dict[str, dict[str, str]], read: Sequence[BookDocument], listed: set[str], asked_for: set[str]
 ) -> None:
-    """Chapters that begin documents with headings, where the contents name fewer than half of these."""
+    """Chapters that begin documents with headings: those `asked_for`, all where the contents name fewer than half."""
     heads = {document.name: title for document in read if (title := heading_at_start(document.root))}
     unlisted = [name for name in heads if name not in listed]
-    if 2 * len(unlisted) >= len(heads):
-        for name in unlisted:
+    is_most = 2 * len(unlisted) >= len(heads)
+    for name in unlisted:
+        if is_most or name in asked_for:
             starts.setdefault(name, {}).setdefault("", heads[name])
