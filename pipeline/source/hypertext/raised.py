@@ -51,10 +51,9 @@ def mark_raised_numbers(roots: Sequence[etree._Element]) -> None:
     marks = Counter(one.number for listed in by_root for one in listed if one.is_mark)
     for listed in by_root:
         own = {one.number for one in listed if one.is_mark}
-        before = 0
-        for index, one in enumerate(listed):
+        before, following = 0, _next_marks(listed)
+        for one, after in zip(listed, following, strict=True):
             if one.is_mark is None:
-                after = next((other.number for other in listed[index + 1 :] if other.is_mark), 0)
                 is_next = bool(own) and (before == one.number - 1 or after == one.number + 1)
                 is_missing = one.number not in own and not own.isdisjoint((one.number - 1, one.number + 1))
                 one.is_mark = is_next or is_missing or notes[one.number] > marks[one.number]
@@ -63,6 +62,15 @@ def mark_raised_numbers(roots: Sequence[etree._Element]) -> None:
                     own.add(one.number)
                     marks[one.number] += 1
             before = one.number if one.is_mark else before
+
+
+def _next_marks(listed: Sequence[_Raised]) -> list[int]:
+    """The number of the next mark behind each, 0 where there is none."""
+    after, numbers = 0, list[int]()
+    for one in reversed(listed):
+        numbers.append(after)
+        after = one.number if one.is_mark else after
+    return numbers[::-1]
 
 
 def _raised(root: etree._Element) -> Iterator[_Raised]:

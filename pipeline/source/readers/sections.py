@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import accumulate, takewhile
 
 from lxml import etree
 
@@ -46,14 +46,14 @@ def mark_sections(root: etree._Element, shown: str, reading: Reading) -> tuple[l
     read, skipped = ({name.casefold() for name in names} for names in (reading.read, reading.skip))
     sections = list(_sections(root))
     left_out: list[str] = []
-    for index, section in enumerate(sections):
+    for section, is_edge in zip(sections, _at_edge(sections), strict=True):
         reason: Reason | None = "hidden" if section.key in skipped else None
         if section.key in read:
             _read_all_of(section)
         elif reason is None and len(sections) >= _FEWEST:
             words = " ".join(text for one in section.elements[1:] for text in spoken_text(one)).split()
             lines = (line for one in section.elements[1:] for line in lines_of(one))
-            reason = reason_of_title(section.title, words, lines, is_edge=_stands_at_edge(index, sections))
+            reason = reason_of_title(section.title, words, lines, is_edge=is_edge)
             if reason == "footnote" and section.within:
                 reason = None  # chapters below it, each with its notes: their marks tell more
             left_out += [f"{section.title} ({reason})"] if words and reason not in (None, "contents") else []
@@ -74,10 +74,11 @@ def mark_sections(root: etree._Element, shown: str, reading: Reading) -> tuple[l
     return [Problem(shown, what, "To read one, write read: [its title] beside the script's name.")], problems
 
 
-def _stands_at_edge(index: int, sections: Sequence[_Section]) -> bool:
-    """By the sections around it that have text: a title page may be many headings."""
-    before, behind = sections[:index], sections[index + sections[index].within + 1 :]
-    return stands_at_edge(sum(one.has_text for one in before), sum(one.has_text for one in behind))
+def _at_edge(sections: Sequence[_Section]) -> Iterator[bool]:
+    """Whether each is among the first or the last that have text: a title page may be many headings."""
+    texts = [0, *accumulate(section.has_text for section in sections)]
+    for index, section in enumerate(sections):
+        yield stands_at_edge(texts[index], texts[-1] - texts[index + section.within + 1])
 
 
 def _read_all_of(section: _Section) -> None:
@@ -91,11 +92,12 @@ def _sections(root: etree._Element) -> Iterator[_Section]:
     order = [element for body in root.iter("{*}body") for element in body.iter("{*}*")]
     heads = [at for at, element in enumerate(order) if heading_level(element) and text_of(element).strip()]
     heads = [at for at in heads if not any(heading_level(one) for one in order[at].iterancestors())]
+    bounds = [*heads, len(order)]
     for head, at in enumerate(heads):
         level = heading_level(order[at])
         after = range(head + 1, len(heads))
         last = next((other for other in after if heading_level(order[heads[other]]) <= level), len(heads))
-        following, end = ([*heads, len(order)][index] for index in (head + 1, last))
+        following, end = bounds[head + 1], bounds[last]
         around = set(order[end].iterancestors()) if end < len(order) else set()
         below = iter([element for element in order[at:end] if element not in around])
         if end == len(order):
