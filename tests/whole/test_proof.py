@@ -66,7 +66,10 @@ def test_the_chapter_is_long_enough(job: Job) -> None:
 
 @pytest.mark.slow
 def test_the_chapter_is_understood(job: Job, whisper: Path, hama: Path, request: pytest.FixtureRequest) -> None:
-    """At most 3 % of its words are misheard, and 5 % of the phones of its names."""
+    """At most 3 % of its words are misheard, and of the phones of its names no more than of those of other words.
+
+    That is what the recogniser of phones gets wrong itself, as the words are understood.
+    """
     words_wrong = words_count = phones_wrong = phones_count = others_wrong = others_count = 0
     problems = []
     for take in job.takes:
@@ -91,7 +94,7 @@ def test_the_chapter_is_understood(job: Job, whisper: Path, hama: Path, request:
     _tell(request, f"{figures}, of other words {others_wrong}/{others_count}")
     assert words_count >= 300
     assert words_wrong <= 0.03 * words_count, (figures, problems)
-    assert phones_wrong <= 0.05 * phones_count, (figures, problems)
+    assert phones_wrong / phones_count <= others_wrong / others_count, (figures, problems)
 
 
 @pytest.mark.slow
