@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.settings import Settings, bundled_voices
 from tests.support.commands import SCRIPT, MakeJob
-from tests.support.models import KOKORO, MISSING, WHISPER, Model, ModelMissingError, closing_line, model_folder
+from tests.support.models import HAMA, KOKORO, MISSING, WHISPER, Model, ModelMissingError, closing_line, model_folder
 from tests.support.served import Served, serving, write_show
 
 # Tiny models are quicker with one thread, and several wait for one another where tests share the machine.
@@ -39,6 +39,7 @@ LONGEST = (
     "whole/test_docs.py",
     "whole/test_hosts.py",
     "whole/test_kokoro.py",
+    "whole/test_proof.py",
     "whole/test_dia_parity.py",
     "engines/dia/kernels/test_kernels.py",
     "whole/test_networks.py",
@@ -129,6 +130,12 @@ def kokoro_weights() -> Path:
 def whisper() -> Path:
     """A folder with a recogniser of speech in it."""
     return _model_or_skip(WHISPER)
+
+
+@pytest.fixture(scope="session")
+def hama() -> Path:
+    """A folder with a recogniser of phones in it."""
+    return _model_or_skip(HAMA)
 
 
 def _model_or_skip(model: Model) -> Path:

@@ -62,9 +62,9 @@ def check_lexicon(manifest: Path, engine: str | None, as_json: bool, allow_outsi
         script, traits, language = request.script, request.traits, request.manifest.language
         if script is None or traits is None:
             raise RequestError(*request.problems)
-        usable = entries.for_engine(language, ipa=traits.speaks_ipa)
+        usable = entries.for_engine(language, traits.unknown_ipa)
         doubted, used = misreadings(script, usable, language), uses(usable, script)
-    notes = list(unusable_entries(entries, script, traits.name, language, ipa=traits.speaks_ipa))
+    notes = list(unusable_entries(entries, script, traits, language))
     if not is_listed(language):
         what = f'there is no list of words in "{language}": names and unknown words are not looked for.'
         notes.append(Problem(request.manifest.where("language"), what, "Listen to a chapter."))
@@ -218,7 +218,11 @@ def _one_entry(word: str, respelling: str, text: str, traits: Traits, language: 
     entries = lexicon_of_word(word, respelling, "--as")
     if not any(entries.matches(text, None, (1, ""))):
         raise RequestError(Problem("--in", f'"{word}" does not stand in this text.', "Write it there."))
-    if not entries.for_engine(language, ipa=traits.speaks_ipa).entries:
-        what = f'the engine {traits.name} takes no IPA, and cannot say "{respelling}" in language "{language}".'
+    if not entries.for_engine(language, traits.unknown_ipa).entries:
+        what = f'the engine {traits.name} cannot say "{respelling}" in language "{language}".'
+        (entry,) = entries.entries
+        if entry.ipa:
+            lacking = f'has no sound for "{traits.unknown_ipa(entry.ipa)}"' if traits.speaks_ipa else "takes no IPA"
+            what = f"the engine {traits.name} {lacking}."
         raise RequestError(Problem("--as", what, "Give a respelling, such as win."))
     return entries

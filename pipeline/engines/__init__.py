@@ -209,7 +209,7 @@ class Engine(Protocol):
 class Traits:
     """What can be known of an engine without loading it.
 
-    `module` has `open_engine`, and `engine_workers` where not any workers will do.
+    `module` has `open_engine`, `engine_workers` where not any workers will do, and `unknown_ipa` where it `speaks_ipa`.
     """
 
     name: str
@@ -230,6 +230,10 @@ class Traits:
         if self.seconds_per_byte is None or spoken_bytes >= self.budget.min_bytes:
             return None
         return round(BREATH_S + spoken_bytes * self.seconds_per_byte[1], 2)
+
+    def unknown_ipa(self, ipa: str) -> str:
+        """The signs of it for which this engine has no sound: all where it takes no IPA, and often none."""
+        return cast(str, importlib.import_module(self.module).unknown_ipa(ipa)) if self.speaks_ipa else ipa
 
     def unheard(self, voices: Iterable[Voice], where: str) -> Iterator[Problem]:
         """What to say of voices with a recording where this engine makes nothing of it."""

@@ -89,14 +89,12 @@ class JobRequest:
     def _unusable_entries(self) -> Iterator[Problem]:
         assert self.script and self.traits
         if self.lexicon is not None:
-            traits = self.traits
-            language = self.manifest.language
-            yield from unusable_entries(self.lexicon, self.script, traits.name, language, ipa=traits.speaks_ipa)
+            yield from unusable_entries(self.lexicon, self.script, self.traits, self.manifest.language)
 
 
 def normalizer_of(traits: Traits, language: str, lexicon: Lexicon | None = None) -> Normalizer:
     """How an engine says text of a language, with the entries of a lexicon that it can use."""
-    usable = lexicon.for_engine(language, ipa=traits.speaks_ipa) if lexicon is not None else None
+    usable = lexicon.for_engine(language, traits.unknown_ipa) if lexicon is not None else None
     return Normalizer(language, traits.speaks_tags, families(language), usable)
 
 

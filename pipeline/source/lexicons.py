@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.engines import Traits
 from pipeline.errors import Problem, RequestError, raise_if_any
 from pipeline.files import is_inside
 from pipeline.settings import Settings
@@ -94,15 +95,22 @@ def uses(lexicon: Lexicon, script: Script) -> list[LexiconUse]:
     return [LexiconUse(entry, count, first.get(entry, "")) for entry, count in counts.items()]
 
 
-def unusable_entries(lexicon: Lexicon, script: Script, engine: str, language: str, *, ipa: bool) -> Iterator[Problem]:
-    """What to say of entries whose words stand in a script, and which its engine cannot use."""
-    for use in uses(lexicon.unusable(language, ipa=ipa), script):
+def unusable_entries(lexicon: Lexicon, script: Script, engine: Traits, language: str) -> Iterator[Problem]:
+    """What to say of entries whose words stand in a script, and which its engine cannot use, or not their IPA."""
+    unusable = set(lexicon.unusable(language, engine.unknown_ipa).entries)
+    unknown = {entry: engine.unknown_ipa(entry.ipa) for entry in lexicon.entries if engine.speaks_ipa}
+    doubtful = Lexicon(entry for entry in lexicon.entries if entry in unusable or unknown.get(entry))
+    for use in uses(doubtful, script):
         entry = use.entry
-        if use.times and entry.say is None:
-            what = f'"{entry.word}" is said as it is written: the engine {engine} takes no IPA, and there is no say:.'
+        said = "as it is written" if entry in unusable else f'"{entry.say}"'
+        if use.times and (signs := unknown.get(entry)):
+            what = f'the engine {engine.name} has no sound for "{signs}" in the IPA of "{entry.word}", said {said}.'
+            yield Problem(entry.where, what, "Write it with other signs.")
+        elif use.times and entry.say is None:
+            what = f'"{entry.word}" is said {said}: the engine {engine.name} takes no IPA, and there is no say:.'
             yield Problem(entry.where, what, "Add a respelling.")
         elif use.times:
-            what = f'"{entry.word}" is said as it is written: "{entry.say}" cannot be spoken in language "{language}".'
+            what = f'"{entry.word}" is said {said}: "{entry.say}" cannot be spoken in language "{language}".'
             yield Problem(entry.where, what, "Respell it in letters that the voice can read.")
 
 

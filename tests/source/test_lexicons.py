@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.engines import TRAITS
 from pipeline.errors import RequestError
 from pipeline.settings import load_settings
 from pipeline.source.lexicons import load_lexicon, read_lexicon, unusable_entries, uses
@@ -52,7 +53,7 @@ def test_the_nearer_file_goes_first(tmp_path: Path) -> None:
         lexicon__a="{A: folder, B: folder, C: folder, F: {say: f, job: JOB}}",
     )
     lexicon = lexicon_of(manifest, machine)
-    normalizer = Normalizer("en", lexicon=lexicon.for_engine("en", ipa=False))
+    normalizer = Normalizer("en", lexicon=lexicon.for_engine("en", str))
     assert said(normalizer.pairs("A B C D E F")) == "manifest beside folder machine E f"
     assert said(Normalizer("en", lexicon=lexicon_of(manifest, machine / "all.yaml")).pairs("D")) == "machine"
     assert len(lexicon_of(manifest, show / "lexicon").entries) == len(lexicon_of(manifest).entries)
@@ -102,9 +103,25 @@ def test_uses_are_counted(tmp_path: Path) -> None:
         ("foo", 0, ""),
         ("Bo", 1, "s.md:7"),
     ]
-    notes = [note.what for note in unusable_entries(lexicon, SCRIPT, "draft", "en", ipa=False)]
+    notes = [note.what for note in unusable_entries(lexicon, SCRIPT, TRAITS["draft"], "en")]
     assert notes == [
         '"Marx" is said as it is written: the engine draft takes no IPA, and there is no say:.',
         '"Bo" is said as it is written: "Бо" cannot be spoken in language "en".',
     ]
-    assert [note.what for note in unusable_entries(lexicon, SCRIPT, "draft", "ru", ipa=True)] == []
+    assert [note.what for note in unusable_entries(lexicon, SCRIPT, TRAITS["kokoro"], "ru")] == []
+
+
+def test_ipa_that_an_engine_has_no_sound_for_is_told(tmp_path: Path) -> None:
+    """With the place of its entry and what is said for it, before anything is rendered."""
+    path = tmp_path / "words.yaml"
+    path.write_text("Nguyen: {say: win, ipa: ŋwɨnǁ}\nMarx: /mɑːʘʜs/\nBo: {say: Бо, ipa: boʊ}\n")
+    lexicon = read_lexicon(path, "--lexicon")
+    notes = [str(note) for note in unusable_entries(lexicon, SCRIPT, TRAITS["kokoro"], "en")]
+    assert notes == [
+        f'{path}:1: the engine kokoro has no sound for "ǁ" in the IPA of "Nguyen", said "win". '
+        "Write it with other signs.",
+        f'{path}:2: the engine kokoro has no sound for "ʘʜ" in the IPA of "Marx", said as it is written. '
+        "Write it with other signs.",
+    ]
+    normalizer = Normalizer("en", lexicon=lexicon.for_engine("en", TRAITS["kokoro"].unknown_ipa))
+    assert said(normalizer.pairs("Nguyen Marx Bo")) == "win Marx /boʊ/"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +14,15 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from pipeline.source.spoken.families import families
+from pipeline.source.spoken.pairs import Normalizer, said
+
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
-    from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
 RATE_HZ = 16_000
+_NORMALIZER = Normalizer("en", families=families("en"))
+_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
 
 
 @functools.cache
@@ -42,25 +48,46 @@ def transcribe_file(folder: Path, file: Path) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Words without case and punctuation, and numbers in digits, as whisper's makers compare them.
-
-    One word and two, tinfoil and tin foil, differ.
-    """
-    return str(_normalizer()(text)).split()
-
-
-@functools.cache
-def _normalizer() -> EnglishTextNormalizer:
-    from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
-
-    return EnglishTextNormalizer({})  # type: ignore[no-untyped-call]
+    """The words of a text as it is said, without case, accents and punctuation: "9th" and "ninth" are one word."""
+    said_text = said(_NORMALIZER.pairs(" ".join(text.split()))).lower()
+    plain = (char for char in unicodedata.normalize("NFD", said_text) if not unicodedata.combining(char))
+    return _WORD.findall("".join(plain))
 
 
 def word_errors(expected: Sequence[str], recognized: Sequence[str]) -> int:
-    """The fewest words to replace, take out and put in (Levenshtein's distance)."""
-    row = list(range(len(recognized) + 1))
-    for index, word in enumerate(expected, start=1):
-        diagonal, row[0] = row[0], index
-        for place, other in enumerate(recognized, start=1):
-            diagonal, row[place] = row[place], min(diagonal + (word != other), row[place] + 1, row[place - 1] + 1)
-    return row[-1]
+    """The fewest words to replace, take out and put in (Levenshtein's distance); "tin foil" is "tinfoil"."""
+    return len(misheard(expected, recognized))
+
+
+def misheard(expected: Sequence[str], recognized: Sequence[str]) -> list[int]:
+    """Where in `expected` each of these errors lies; what was put in counts where the word before it stands."""
+    rows = [list(range(len(recognized) + 1))]
+    for index in range(1, len(expected) + 1):
+        rows.append([index])
+        for place in range(1, len(recognized) + 1):
+            rows[-1].append(min(cost for _step, cost in _steps(rows, expected, recognized, index, place)))
+    places: list[int] = []
+    index, place = len(expected), len(recognized)
+    while index or place:
+        (back, aside), cost = min(_steps(rows, expected, recognized, index, place), key=lambda step: step[1])
+        if cost > rows[index - back][place - aside]:
+            places.append(max(index - 1, 0))
+        index, place = index - back, place - aside
+    return places
+
+
+def _steps(
+    rows: Sequence[Sequence[int]], expected: Sequence[str], recognized: Sequence[str], index: int, place: int
+) -> Iterator[tuple[tuple[int, int], int]]:
+    """How far back each way to get to these numbers of words begins, and what it costs: the likeliest way first."""
+    if index and place:
+        word, other = expected[index - 1], recognized[place - 1]
+        yield (1, 1), rows[index - 1][place - 1] + (word != other)
+        if place > 1 and word == recognized[place - 2] + other:
+            yield (1, 2), rows[index - 1][place - 2]
+        if index > 1 and expected[index - 2] + word == other:
+            yield (2, 1), rows[index - 2][place - 1]
+    if index:
+        yield (1, 0), rows[index - 1][place] + 1
+    if place:
+        yield (0, 1), rows[index][place - 1] + 1

@@ -99,6 +99,18 @@ WHISPER = Model(
     ),
     {"model.bin": "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"},
 )
+HAMA = Model(
+    "hama",
+    (
+        Package(
+            "hama",
+            "1.7.0",
+            "be48d6379d288fc588ff9a5f609462b2fb81287dd84afaa2dfb1d283cb280c4d",
+            {"hama/": "hama/"},
+        ),
+    ),
+    {"hama/assets/asr_waveform.hama": "a9fcfe73e179ca48e399cd76a90a6b3e1887bf5037ecc52b778d13a149563328"},
+)
 
 
 class ModelMissingError(Exception):
@@ -151,7 +163,7 @@ def _make(folder: Path, model: Model) -> None:
             for wanted, target in package.files.items():
                 if name == wanted or (wanted.endswith("/") and name.startswith(wanted)):
                     path = folder / (target + name.removeprefix(wanted))
-                    path.parent.mkdir(exist_ok=True)
+                    path.parent.mkdir(parents=True, exist_ok=True)
                     with path.open("ab") as file:
                         file.write(content)
     shutil.rmtree(packages)

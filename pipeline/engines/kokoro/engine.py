@@ -18,7 +18,7 @@ from pipeline.audio import Pcm
 from pipeline.audio.edit import silence, trim
 from pipeline.engines import Engine, Failed, Line, Rendered, Request, Span, Voice
 from pipeline.engines.hashes import KnownHashes
-from pipeline.engines.kokoro.phonemes import ESPEAK_VOICES, phonemes
+from pipeline.engines.kokoro.phonemes import ESPEAK_VOICES, phonemes, unknown_signs
 from pipeline.engines.kokoro.weights import KokoroFiles, locate_kokoro
 from pipeline.errors import EngineError, Problem
 from pipeline.files import file_hash
@@ -136,6 +136,15 @@ class KokoroEngine:
         except Exception as error:  # onnxruntime's own errors have no base class but this one
             what = f"is no model that onnxruntime reads: {error}"
             raise EngineError(Problem(str(self._files.model), what, "Run: podcast weights fetch kokoro")) from None
+
+
+def unknown_ipa(ipa: str) -> str:
+    """The signs of it that Kokoro knows no sound for."""
+    try:
+        from kokoro_onnx.config import DEFAULT_VOCAB  # noqa: PLC0415 - an optional extra
+    except ImportError:  # `open_engine` tells of it
+        return ""
+    return unknown_signs(ipa, DEFAULT_VOCAB)
 
 
 def open_engine(weights: str | None) -> Engine:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from ctypes import CDLL
+from itertools import zip_longest
 
 from pipeline.engines.espeak import espeak_phonemes, espeak_with_voice
 from pipeline.errors import EngineError, Problem
@@ -20,7 +22,9 @@ _DASH = re.compile(r"\s*--+\s*|\s+[-–]\s+|–(?!\d)")
 _DOTS = re.compile(r"\.\.+")
 _FLAG = re.compile(r"\([a-z-]+\)")  # espeak-ng's, where it speaks a word in another language
 
-_IPA = re.compile(r"(?<!\w)/([^/\s]+)/(['’]s\b)?(?!\w)")
+# Of several words where no letter stands before it: text has no slashes of its own when it comes here, but may be given
+# to the engine as it stands.
+_IPA = re.compile(r"(?:(?<!\w)/(?! )(?P<words>[^/]+)(?<! )/|/(?P<word>[^/\s]+)/)(?P<ending>['’]?s\b|e?d\b)?")
 # Words that are none, and what espeak-ng makes of them in both accents.
 _STAND_INS = {False: "vozhvog", True: "ovuvog"}  # True: for IPA that begins with a vowel, as "the" before it changes
 _STAND_IN = re.compile(r"v[ˈˌ]?[ɑɒ]ː?ʒv[ˈˌ]?[ɑɒ]ː?ɡ|[ˈˌ]?(?:oʊ|əʊ)vj[ˈˌ]?uːv[ˈˌ]?[ɑɒ]ː?ɡ")
@@ -55,6 +59,8 @@ _SPELLINGS = {
 _SPELLING = re.compile("|".join(map(re.escape, sorted(_SPELLINGS, key=len, reverse=True))))
 _TIE = re.compile("[͜͡]")
 _VOICELESS, _SIBILANTS = "ptkfθ", "szʃʒʧʤ"
+_VOICELESS_BEFORE_D = "pkfθsʃʧ"
+_STRESSES = "ˈˌ'"
 
 
 def phonemes(text: str, espeak_voice: str, vocabulary: Collection[str]) -> str:
@@ -62,24 +68,44 @@ def phonemes(text: str, espeak_voice: str, vocabulary: Collection[str]) -> str:
 
     Raises `EngineError` for IPA with a sound that is not in it, and where nothing is left to be said.
     """
-    sounds = [_ipa(match[1], match[2] or "", vocabulary) for match in _IPA.finditer(text)]
-    plain = _IPA.sub(lambda match: _STAND_INS[match[1].lstrip("ˈˌ'")[:1] in _VOWELS], text)
-    plain = _DOTS.sub("…", _DASH.sub("—", plain))
+    matches = list(_IPA.finditer(text))
+    sounds = [_ipa(match["words"] or match["word"], match["ending"] or "", vocabulary) for match in matches]
     with espeak_with_voice(espeak_voice) as library:
-        parts = [
-            part if index % 2 else _FLAG.sub("", espeak_phonemes(library, part))
-            for index, part in enumerate(_split(plain))
-        ]
-    spoken = "".join(parts)
-    if sounds:
-        if len(_STAND_IN.findall(spoken)) != len(sounds):
-            raise EngineError(Problem("engine kokoro", f'the IPA in "{text}" cannot be put into it.'))
-        remaining = iter(sounds)
-        spoken = _STAND_IN.sub(lambda _match: next(remaining), spoken)
+        spoken = _phonemes_around(library, _IPA.sub(_stand_in, text))
+        if sounds and len(_STAND_IN.findall(spoken)) != len(sounds):  # a word was made of one and what it touches
+            ends = [0, *(match.end() for match in matches)]
+            starts = [*(match.start() for match in matches), len(text)]
+            around = [_phonemes_around(library, text[end:start]) for end, start in zip(ends, starts, strict=True)]
+            spoken = "".join(part for pair in zip_longest(around, sounds, fillvalue="") for part in pair)
+        else:
+            remaining = iter(sounds)
+            spoken = _STAND_IN.sub(lambda _match: next(remaining), spoken)
     known = " ".join("".join(sign for sign in spoken if sign in vocabulary or sign.isspace()).split())
     if not any(sign.isalpha() for sign in known):
         raise EngineError(Problem("engine kokoro", f'there is nothing to say in "{text}".'))
     return known
+
+
+def unknown_signs(ipa: str, vocabulary: Collection[str]) -> str:
+    """The signs of IPA that stand for no sound in a `vocabulary`, each once; often ""."""
+    return "".join(sorted({sign for sign in _respelled(ipa) if sign not in vocabulary}))
+
+
+def _stand_in(match: re.Match[str]) -> str:
+    """A word for IPA, apart from letters that stand against it."""
+    sounds, text = match["words"] or match["word"], match.string
+    before = "-" if text[: match.start()][-1:].isalnum() else ""
+    after = "-" if text[match.end() : match.end() + 1].isalnum() else ""
+    return f"{before}{_STAND_INS[sounds.lstrip(_STRESSES)[:1] in _VOWELS]}{after}"
+
+
+def _phonemes_around(library: CDLL, text: str) -> str:
+    """What espeak-ng makes of a text, and the text's own punctuation and outer spaces."""
+    plain = _DOTS.sub("…", _DASH.sub("—", text))
+    spoken = "".join(
+        part if index % 2 else _FLAG.sub("", espeak_phonemes(library, part)) for index, part in enumerate(_split(plain))
+    )
+    return f"{' ' * text[:1].isspace()}{spoken}{' ' * text[-1:].isspace()}"
 
 
 def _split(text: str) -> Iterator[str]:
@@ -92,14 +118,19 @@ def _split(text: str) -> Iterator[str]:
     yield text[end:]
 
 
-def _ipa(written: str, genitive: str, vocabulary: Collection[str]) -> str:
+def _ipa(written: str, ending: str, vocabulary: Collection[str]) -> str:
     """IPA in Kokoro's spelling: stress stands before its vowel, and a word has some."""
-    ipa = _SPELLING.sub(lambda match: _SPELLINGS[match[0]], _TIE.sub("", written))
-    if unknown := sorted({sign for sign in ipa if sign not in vocabulary}):
-        what = f'the IPA /{written}/ has "{"".join(unknown)}", which Kokoro does not know.'
-        raise EngineError(Problem("engine kokoro", what))
+    if unknown := unknown_signs(written, vocabulary):
+        raise EngineError(Problem("engine kokoro", f'the IPA /{written}/ has "{unknown}", which Kokoro does not know.'))
+    ipa = _respelled(written)
     if "ˈ" not in ipa:
         ipa = f"ˈ{ipa}"
-    if genitive:
+    if ending.endswith("s"):
         ipa += "ᵻz" if ipa[-1] in _SIBILANTS else "s" if ipa[-1] in _VOICELESS else "z"
+    elif ending:
+        ipa += "ᵻd" if ipa[-1] in "td" else "t" if ipa[-1] in _VOICELESS_BEFORE_D else "d"
     return _STRESS.sub(r"\2\1", ipa)
+
+
+def _respelled(ipa: str) -> str:
+    return _SPELLING.sub(lambda match: _SPELLINGS[match[0]], _TIE.sub("", ipa))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ _NUMBER_GOES_BEFORE = re.compile(r"\d[.,:/]")
 _IPA_OF_ENDING = {"'ll": "əl", "'d": "d", "'ve": "əv", "'re": "ər", "'m": "m"}
 
 ChapterName = tuple[int, str]  # number from 1, title
+UnknownIpa = Callable[[str], str]  # the signs of some IPA that an engine has no sounds for
 
 
 class LexiconMatch(NamedTuple):
@@ -69,13 +70,13 @@ class Lexicon:
             index.setdefault(first[0], []).append(key)
         self._keys_of: dict[str, Sequence[_Key]] = {}  # by token, as far as tokens were looked up
 
-    def for_engine(self, language: str, *, ipa: bool) -> Lexicon:
-        """What of it can be said in a language, by an engine that takes IPA or not."""
-        return Lexicon(filter(None, (_usable(entry, language, ipa=ipa) for entry in self.entries)))
+    def for_engine(self, language: str, unknown_ipa: UnknownIpa) -> Lexicon:
+        """What of it can be said in a language, by an engine that does not know some signs of IPA."""
+        return Lexicon(filter(None, (_usable(entry, language, unknown_ipa) for entry in self.entries)))
 
-    def unusable(self, language: str, *, ipa: bool) -> Lexicon:
+    def unusable(self, language: str, unknown_ipa: UnknownIpa) -> Lexicon:
         """What of it cannot."""
-        return Lexicon(entry for entry in self.entries if _usable(entry, language, ipa=ipa) is None)
+        return Lexicon(entry for entry in self.entries if _usable(entry, language, unknown_ipa) is None)
 
     def matches(self, text: str, speaker: str | None, chapter: ChapterName) -> Iterator[LexiconMatch]:
         """Where its words stand in a turn; none within a tag such as (laughs)."""
@@ -121,10 +122,11 @@ class Lexicon:
         return keys
 
 
-def _usable(entry: LexiconEntry, language: str, *, ipa: bool) -> LexiconEntry | None:
+def _usable(entry: LexiconEntry, language: str, unknown_ipa: UnknownIpa) -> LexiconEntry | None:
     """An entry with what can be said of it."""
     say = None if entry.say is None or unspeakable(entry.say, language) else entry.say
-    return replace(entry, say=say, ipa=entry.ipa * ipa) if say is not None or (ipa and entry.ipa) else None
+    ipa = "" if not entry.ipa or unknown_ipa(entry.ipa) else entry.ipa
+    return replace(entry, say=say, ipa=ipa) if say is not None or ipa else None
 
 
 def _rank(key: _Key) -> tuple[object, ...]:

@@ -39,6 +39,9 @@ def test_punctuation_stays_where_it_was(text: str, expected: str) -> None:
         ("/wɪn/'s hat, /kæt/'s hat, /ˈt͡ʃɝt͡ʃ/’s hat", "wˈɪnz hˈæt, kˈæts hˈæt, ʧˈɜɹʧᵻz hˈæt"),
         ("/gri'ɡoːr/ /ˈbʌt.n̩/", "ɡɹiɡˈoːɹ bˈʌtən"),
         ("/ˌæpəˈlætʃə/-like", "ˌæpəlˈæʧəlˈaɪk"),
+        ("/wɪn/esque Ho-/wɪn/-Smith's d'/æpəl/", "wˈɪnˈɛsk hˈoʊwˈɪnsmˈɪθz dˈæpəl"),
+        ("/skaɪp/ed /ˈɡuːɡəl/d /wɪn/s /pæt/ed x/wɪn/y", "skˈaɪpt ɡˈuːɡəld wˈɪnz pˈætᵻd ˈɛkswˈɪnwˈaɪ"),
+        ("/sɛn ˈʒɔn/, /wɪn/ ovuvog", "sɛn ʒˈɔn, wˈɪn ˈoʊvjuːvˌɑːɡ"),
     ],
 )
 def test_ipa_is_spoken_as_it_stands(text: str, expected: str) -> None:
