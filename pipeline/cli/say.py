@@ -90,7 +90,7 @@ def unusable(text: str, engine: str, language: str, lexicon: Lexicon | None) -> 
     if lexicon is None:
         return []
     script = Script((Chapter("", (Turn(None, text, "chapter", "say"),), "say"),))
-    return list(unusable_entries(lexicon, script, engine, language, ipa=TRAITS[engine].speaks_ipa))
+    return list(unusable_entries(lexicon, script, TRAITS[engine], language))
 
 
 def _lines(text: str, voice: Voice, engine: str, normalizer: Normalizer) -> list[Line]:
