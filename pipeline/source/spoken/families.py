@@ -8,7 +8,7 @@ from functools import lru_cache
 from pipeline.source.spoken.digits.codes import CODES, NAMES
 from pipeline.source.spoken.digits.dates import YEARS, dates
 from pipeline.source.spoken.digits.measures import measures
-from pipeline.source.spoken.digits.money import MONEY
+from pipeline.source.spoken.digits.money import MONEY, OLD_MONEY
 from pipeline.source.spoken.digits.numbers import NUMBERED, ORDINALS, numbers
 from pipeline.source.spoken.digits.times import TIMES
 from pipeline.source.spoken.digits.words import converter, locale_of, number_words
@@ -40,6 +40,7 @@ def digits(language: str) -> Family:
         return Family(_DIGITS, others(language), _REACH)
     dates_of_region = dates(american=region[:2] in ("", "us", "ph"))
     rules = (
+        *OLD_MONEY,
         *NUMBERED,
         *dates_of_region,
         *TIMES,

@@ -46,6 +46,8 @@ _STARTERS = _set(
 )
 _INITIALISM = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 
+_COINS = re.compile(r"(?:£|\d+[–-])?\d[\d,]*[¼½¾]?[sdl]|[¼½¾]d|£")
+
 _SPEECH = re.compile(r"[^\W_]")
 
 
@@ -123,6 +125,8 @@ def _ends(word: str, after: str, *, first: bool, before: str) -> bool:
     if stem.isdigit():
         # "3. The third point" is a numbered point, and "3. Juni" a date.
         return not first and not (len(stem) < 3 and (goes_on or after.strip(CLOSERS + ".,;:") in _GERMAN_MONTHS))
+    if _COINS.fullmatch(stem):  # 3s. 6d. for it
+        return not goes_on and not (begin is not None and begin[0].isdigit())
     if stem == "St" and before[:1].isupper() and _starts(after) and not goes_on:  # "on Main St. She"
         return True
     return _ends_after_abbreviation(stem, after, begin[0] if begin else "", goes_on=goes_on)
