@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.source.spoken.digits.context import DASH, MONTH, rule, word_before
+from pipeline.source.spoken.digits.context import DASH, MONTH, ends_too, rule, word_before
 from pipeline.source.spoken.digits.words import cardinal
 from pipeline.source.spoken.rules import Rule
 
@@ -12,7 +12,7 @@ _HALF = r"(?: ?(?P<half>[aApP])(?:\.[mM]\.|[mM]\b))"
 _SINCE = (
     rf"(?:(?P<since>\d{{1,2}})(?:[:.](?P<since_m>[0-5]\d))?(?: ?(?P<since_half>[aApP])\.?[mM]\.?)? ?(?:{DASH}|to) ?)?"
 )
-_GOES_ON = re.compile(rf" (?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|{MONTH}|[A-Z]{{2,4}})\b")
+_GOES_ON = re.compile(rf" (?:\(|(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|{MONTH}|[A-Z]{{2,4}})\b)")
 _BOOKS = frozenset(
     "genesis exodus leviticus numbers deuteronomy joshua judges ruth samuel kings chronicles ezra nehemiah esther job"
     " psalm psalms proverbs ecclesiastes isaiah jeremiah lamentations ezekiel daniel hosea joel amos obadiah jonah"
@@ -37,9 +37,7 @@ def _of_day(match: re.Match[str], half: str) -> str:
     """ "AM" or "PM"; a stop that ends the sentence too stays."""
     if not half:
         return ""
-    after = match.string[match.end() : match.end() + 5].lstrip("\"'”’)]")
-    goes_on = _GOES_ON.match(match.string, match.end()) is not None
-    ends = match[0].endswith(".") and (not after or (after[0] == " " and after[1:2].isupper() and not goes_on))
+    ends = ends_too(match) and not _GOES_ON.match(match.string, match.end())
     return f" {half.upper()}M{'.' * ends}"
 
 
