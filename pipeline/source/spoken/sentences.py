@@ -31,7 +31,11 @@ _TITLES = _set(
     "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt"
     " adm cpl pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e cf viz approx ca"
 )
-_BEFORE_NUMBERS = _set("no nos nr fig figs vol pp p ch art sec op eq")
+_BEFORE_NUMBERS = _set(
+    "no nos nr fig figs vol pp p ch art sec op eq"
+    " ex exod lev num deut josh judg sam kgs chr chron neh esth ps pss prov eccl isa jer lam ezek dan hos mic nah hab"
+    " zeph hag zech mal matt mk lk jn rom cor gal eph phil thess tim tit philem heb jas pet macc"
+)
 _MAYBE_ENDS = _set("etc inc ltd co corp jr sr al a.m p.m ave blvd dept est")
 _SHORT_DATES = _set("Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun")
 _GERMAN_MONTHS = _set("Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember")
