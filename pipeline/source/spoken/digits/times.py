@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pipeline.source.spoken.digits.context import DASH, MONTH, ends_too, rule, word_before
-from pipeline.source.spoken.digits.words import cardinal
+from pipeline.source.spoken.digits.words import cardinal, paired
 from pipeline.source.spoken.rules import Family, Rule
 
 _HALF = r"(?: ?(?P<half>[aApP])(?:\.[mM]\.|[mM]\b))"
@@ -129,7 +129,7 @@ def _verses(match: re.Match[str]) -> str | None:
 
 def _places(written: str) -> str:
     return ", ".join(
-        " to ".join(" ".join(cardinal(number) for number in re.findall(r"\d+", end)) for end in re.split(DASH, place))
+        " to ".join(" ".join(paired(number) for number in re.findall(r"\d+", end)) for end in re.split(DASH, place))
         for place in re.split("[,;]", written)
     )
 
