@@ -281,7 +281,7 @@ def say(
     as_json: bool,
 ) -> int:
     """Speak one line: podcast say "text" --out x.wav."""
-    from pipeline.cli.say import SPEAKING, shown
+    from pipeline.cli.say import SPEAKING, shown, unusable
     from pipeline.cli.say import say as speak
     from pipeline.engines import TRAITS, DiaMachine, DiaSound
     from pipeline.jobs.progress import telling
@@ -292,6 +292,7 @@ def say(
         raise RequestError(Problem("say", "there is neither --out nor --show.", "Name a file, such as --out x.wav."))
     settings = machine_settings(weights=weights, device=device, lexicon=lexicon)
     words = read_lexicon(settings.lexicon, "--lexicon") if settings.lexicon else None
+    warn(unusable(text, engine, language, words))
     report = shown(text, engine, language, words) if show else {}
     if show and not as_json:
         click.echo(f"display  {report['display']}\nspoken   {report['spoken']}")

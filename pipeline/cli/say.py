@@ -25,7 +25,8 @@ from pipeline.engines import (
 from pipeline.errors import Problem, RequestError, raise_if_any
 from pipeline.files import atomic_path
 from pipeline.jobs.request import normalizer_of
-from pipeline.source.script import Chapter, Turn
+from pipeline.source.lexicons import unusable_entries
+from pipeline.source.script import Chapter, Script, Turn
 from pipeline.source.spoken.lexicon import Lexicon
 from pipeline.source.spoken.pairs import Normalizer, said
 from pipeline.takes.chunks import pack
@@ -82,6 +83,14 @@ def shown(text: str, engine: str, language: str, lexicon: Lexicon | None) -> dic
     pairs = normalizer_of(TRAITS[engine], language, lexicon).pairs(text)
     rows = [{"display": text[pair.start : pair.end], "spoken": pair.spoken} for pair in pairs]
     return {"display": text, "spoken": said(pairs), "pairs": rows}
+
+
+def unusable(text: str, engine: str, language: str, lexicon: Lexicon | None) -> list[Problem]:
+    """What to say of entries that stand in `text` and that an engine cannot use."""
+    if lexicon is None:
+        return []
+    script = Script((Chapter("", (Turn(None, text, "chapter", "say"),), "say"),))
+    return list(unusable_entries(lexicon, script, engine, language, ipa=TRAITS[engine].speaks_ipa))
 
 
 def _lines(text: str, voice: Voice, engine: str, normalizer: Normalizer) -> list[Line]:

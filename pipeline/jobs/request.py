@@ -30,6 +30,7 @@ from pipeline.source.script import Script, Turn, name_key, speakers
 from pipeline.source.spoken.families import families, unsupported
 from pipeline.source.spoken.lexicon import Lexicon
 from pipeline.source.spoken.pairs import Normalizer, Pair
+from pipeline.source.spoken.scripts import unspeakable
 from pipeline.source.spoken.text import (
     NONVERBAL_TAGS,
     has_speech,
@@ -314,5 +315,6 @@ def _unspeakable(script: Script, normalizer: Normalizer) -> Iterator[Problem]:
     for turn, words in unsaid(script, normalizer):
         word = next((word for word in words.split() if has_speech(word)), "")
         if word:
-            what = f'"{word}" cannot be spoken in language "{normalizer.language}" and is left out of the sound.'
+            run = unspeakable(word, normalizer.language) or word
+            what = f'"{run}" cannot be spoken in language "{normalizer.language}" and is left out of the sound.'
             yield Problem(turn.where, what, "Write it in letters the voice can read, or respell it in a lexicon.")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from pipeline.source.lexicons import turns_of
 from pipeline.source.script import Script
+from pipeline.source.spoken.families import families
 from pipeline.source.spoken.lexicon import Lexicon
+from pipeline.source.spoken.rules import Family, replacements_of
 from pipeline.source.spoken.sentences import sentence_ends
 from pipeline.source.spoken.text import tag_spans
 from pipeline.source.wordlists import word_counts
@@ -47,6 +49,7 @@ class _Occurrence(NamedTuple):
     word: str
     begins_sentence: bool
     is_shouted: bool  # a neighbour is in capitals, too
+    is_normalized: bool  # a rule says it otherwise
     where: str
 
 
@@ -59,7 +62,7 @@ def misreadings(script: Script, lexicon: Lexicon, language: str) -> list[Misread
     """The words in doubt, by kind, the most frequent first."""
     known = _list_of(language)
     occurrences: dict[str, list[_Occurrence]] = {}
-    for one in _occurrences(script, lexicon):
+    for one in _occurrences(script, lexicon, families(language)):
         occurrences.setdefault(one.word, []).append(one)
     counts = Counter({word: len(all_of) for word, all_of in occurrences.items()})
     doubted = [
@@ -74,12 +77,13 @@ def _list_of(language: str) -> Mapping[str, int]:
     return word_counts(language.partition("-")[0].lower())
 
 
-def _occurrences(script: Script, lexicon: Lexicon) -> Iterator[_Occurrence]:
+def _occurrences(script: Script, lexicon: Lexicon, rules: Sequence[Family]) -> Iterator[_Occurrence]:
     """Every word that no entry covers, without what is contracted to it."""
     for chapter, turn in turns_of(script):
         text = turn.text
         covered = [(match.start, match.end) for match in lexicon.matches(text, turn.speaker, chapter)]
         covered += tag_spans(text)
+        said_otherwise = [(one.start, one.end) for one in replacements_of(text, rules)]
         starts = _sentence_starts(text)
         begins = True  # the first word after a start begins the sentence
         words = list(_WORD.finditer(text))
@@ -90,7 +94,8 @@ def _occurrences(script: Script, lexicon: Lexicon) -> Iterator[_Occurrence]:
                 begins = True
             if not any(start < match.end() and match.start() < end for start, end in covered):
                 near = any(shouted[max(index - 1, 0) : index] + shouted[index + 1 : index + 2])
-                yield _Occurrence(_ENDING.sub("", match[0]), begins, near, turn.where)
+                by_rule = any(start < match.end() and match.start() < end for start, end in said_otherwise)
+                yield _Occurrence(_ENDING.sub("", match[0]), begins, near, by_rule, turn.where)
             begins = False
 
 
@@ -105,7 +110,7 @@ def _doubt(word: str, all_of: list[_Occurrence], known: Mapping[str, int], count
     if len(word) > 1 and word.isupper():
         is_short = len(word) <= _SHORT_CAPS and not all(one.is_shouted for one in all_of)
         return "all caps" if is_short or (lowered not in known and not counts[word.capitalize()]) else None
-    if not known or len(word) == 1:
+    if not known or len(word) == 1 or all(one.is_normalized for one in all_of):
         return None
     is_name = word[0].isupper() and not counts[lowered] and not all(one.begins_sentence for one in all_of)
     if is_name:

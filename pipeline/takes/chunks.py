@@ -64,8 +64,8 @@ class Chunk:
 
     @property
     def text(self) -> str:
-        """What it says, as displayed."""
-        return " ".join(piece.text for piece in self.pieces if piece.text)
+        """What it says, as displayed; of what goes on within a pair that is longer than a chunk, its words."""
+        return " ".join(piece.text for piece in self.pieces if piece.text) or self.pieces[0].spoken
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,9 @@ def test_check_tells_on_one_screen_who_speaks_and_what_is_left_out(tmp_path: Pat
     done = run_podcast("check", "job.yaml", cwd=tmp_path)
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) < 30
-    assert "Ann         2 turns  7 words" in done.stdout
+    assert "Ann         2 turns  5 words" in done.stdout
     assert "cue            1  job.md:7: [door song 00:00:40" in done.stdout
-    assert "https://www.x.org/a → x dot org" in done.stdout
+    assert "[laughs] → (laughs)" in done.stdout
     assert "not said by the engine draft in 1 turn: job.md:9: (laughs) Привет." in done.stdout
     assert 'note: job.md:12: "Tip one:" is read as text' in done.stdout
     assert not (tmp_path / "output").exists()
@@ -66,7 +66,7 @@ def test_check_tells_machines_all_of_it(tmp_path: Path) -> None:
     write(tmp_path)
     report = json.loads(run_podcast("check", "job.yaml", "--json", "--dropped", cwd=tmp_path).stdout)
     ann, bob = report["speakers"]
-    assert (ann["name"], ann["turns"], ann["words"], ann["first"]["where"]) == ("Ann", 2, 7, "job.md:7")
+    assert (ann["name"], ann["turns"], ann["words"], ann["first"]["where"]) == ("Ann", 2, 5, "job.md:7")
     assert (bob["voice"] is not None, bob["default"]) == (True, True)
     assert report["left_out"]["label"]["count"] == 3
     assert report["left_out"]["direction"]["places"] == [{"where": "job.md:10", "text": "[angry]"}]
@@ -82,7 +82,7 @@ def test_dropped_marks_the_source(tmp_path: Path) -> None:
     shown = run_podcast("check", "job.yaml", "--dropped", cwd=tmp_path).stdout
     assert "[-# Maps-]" in shown
     assert "[-**Ann:** -]Hello." in shown
-    assert "[-https://www.x.org/a-]{+x dot org+} now." in shown
+    assert "Hi [-[laughs]-]{+(laughs)+} [-emo--]" in shown
     assert "tional-]{+emotional+} [-[angry]-] yes." in shown
 
 

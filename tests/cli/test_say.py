@@ -49,3 +49,12 @@ def test_say_speaks_with_a_lexicon(tmp_path: Path) -> None:
     assert (tmp_path / "x.wav").read_bytes() == (tmp_path / "y.wav").read_bytes()
     result = run_podcast("say", "Hi.", "--show", "--lexicon", "nowhere.yaml", cwd=tmp_path)
     assert (result.returncode, "there is no file or folder" in result.stderr) == (2, True)
+
+
+def test_an_entry_that_an_engine_cannot_use_is_told_of(tmp_path: Path) -> None:
+    """Its word is shown as it is said, which is not what its lexicon wants."""
+    (tmp_path / "l.yaml").write_text("Dodo: /doʊdoʊ/\nEmu: /imju/\n")
+    shown = run_podcast("say", "The Dodo.", "--show", "--lexicon", "l.yaml", cwd=tmp_path)
+    assert "spoken   The Dodo." in shown.stdout
+    assert 'l.yaml:1: "Dodo" is said as it is written: the engine draft takes no IPA' in shown.stderr
+    assert "Emu" not in shown.stderr

@@ -29,6 +29,7 @@ def script_of(*texts: str) -> Script:
             dict.fromkeys(("8675309", "007", "R2D2"), "odd number"),
         ),
         ("It's o’clock (laughs) I", {}),
+        ("So Mr. Jones, Messrs. Smith and Capt. Lee", {}),
         ("The neighbours’ theatre realised that slates’ll colour.", {}),
     ],
 )

@@ -65,7 +65,7 @@ _BY_CLASS: Mapping[str, Reason] = {
         "transnote transnotes trans-note trans-notes transcribernote transcribernotes".split(), "boilerplate"
     ),
     **dict.fromkeys("transcriber-note transcriber-notes transcriber_note transcriber_notes".split(), "boilerplate"),
-    **dict.fromkeys("transcribers-note transcribers-notes".split(), "boilerplate"),
+    **dict.fromkeys("transcribers-note transcribers-notes mynote".split(), "boilerplate"),
     **dict.fromkeys("mw-editsection sr-only visually-hidden".split(), "hidden"),
 }
 _OF_TRANSCRIBER = frozenset("tn tns tnote tnotes tnbox".split())  # of a box; columns bear such classes, too

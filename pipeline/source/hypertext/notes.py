@@ -24,7 +24,7 @@ from pipeline.source.hypertext.elements import (
 )
 
 _MARK = re.compile(r"[\[({]?(?:\d{1,4}|[*†‡§¶]{1,3}|[a-z]|[ivxlc]{1,6})[\])}]?[.]?", re.IGNORECASE)
-_TITLES = re.compile(
+TITLES_OF_NOTES = re.compile(
     r"(?:foot|end)?notes?|notes and references|references|anmerkungen|fußnoten|notas|notes?", re.IGNORECASE
 )
 _MOST_BESIDE = 3  # paragraphs by which a note goes on
@@ -36,8 +36,8 @@ _CONTAINERS = frozenset("li p div aside dd section tr td".split())
 Target = Callable[[str, str], tuple[str, str] | None]  # a document's name and an href in it: a document and an id
 
 
-def mark_notes(documents: Sequence[tuple[str, etree._Element]], target: Target) -> bool:
-    """Mark them in documents of these names. Returns whether there are any marks."""
+def mark_notes(documents: Sequence[tuple[str, etree._Element]], target: Target) -> None:
+    """Mark them in documents of these names."""
     places = {
         (name, identifier): element
         for name, root in documents
@@ -49,7 +49,6 @@ def mark_notes(documents: Sequence[tuple[str, etree._Element]], target: Target) 
     order = {id(element): index for index, element in enumerate(everything)}
     kept: list[etree._Element] = []
     notes: set[int] = set()
-    has_marks = False
     for name, root in documents:
         for link in root.iter("{*}a"):
             href = link.get("href") or ""
@@ -61,7 +60,6 @@ def mark_notes(documents: Sequence[tuple[str, etree._Element]], target: Target) 
                 continue  # "see page 126", "turn to [3]"
             if note is None or order.get(id(note), -1) < order.get(id(link), 0) or _is_within(link, {id(note)}):
                 continue
-            has_marks = True
             link.set(LEFT_OUT, "footnote")
             note.set(LEFT_OUT, "footnote")
             kept.append(note)
@@ -75,7 +73,6 @@ def mark_notes(documents: Sequence[tuple[str, etree._Element]], target: Target) 
         if parent is not None and id(parent) not in parents:
             parents.add(id(parent))
             _mark_titles(note)
-    return has_marks
 
 
 def _is_mark(link: etree._Element) -> bool:
@@ -194,7 +191,9 @@ def _mark_titles(note: etree._Element) -> None:
     before = holder.getprevious()
     first = next((child for child in holder if tag_of(child)), None) if holder is not note else None
     titles = [
-        one for one in (before, first) if one is not None and heading_level(one) and _TITLES.fullmatch(_shown(one))
+        one
+        for one in (before, first)
+        if one is not None and heading_level(one) and TITLES_OF_NOTES.fullmatch(_shown(one))
     ]
     for title in titles:
         title.set(LEFT_OUT, "footnote")
@@ -210,7 +209,7 @@ def _holds_notes(element: etree._Element) -> bool:
     """Whether most of what stands in an element are notes, and nothing but their title before them."""
     children = [child for child in element if tag_of(child) in BLOCKS and tag_of(child) != "hr"]
     headings = [child for child in children if heading_level(child)]
-    if headings and not (headings == children[:1] and _TITLES.fullmatch(_shown(headings[0]))):
+    if headings and not (headings == children[:1] and TITLES_OF_NOTES.fullmatch(_shown(headings[0]))):
         return False
     blocks = [child for child in children if child not in headings]
     return 2 * sum(child.get(LEFT_OUT) == "footnote" for child in blocks) > len(blocks)

@@ -29,6 +29,7 @@ from pipeline.source.hypertext.elements import (
     text_of,
     types_of,
 )
+from pipeline.source.hypertext.raised import is_numerator
 from pipeline.source.hypertext.writer import DocumentWriter
 from pipeline.source.ledger import Reason
 from pipeline.source.prose.inline import is_note_mark, is_power
@@ -68,7 +69,6 @@ class Walk:
 
     writer: DocumentWriter
     place: Callable[[etree._Element], str] = lambda element: element.get(PLACE) or ""
-    has_notes: bool = False  # a number raised behind a word is the mark of one
     has_speakers: bool = False  # classes tell who speaks
     chapters: Mapping[str, str] = field(default_factory=dict)
     _open: list[_Open] = field(default_factory=lambda: [_ROOT])
@@ -106,6 +106,8 @@ class Walk:
         if above.reason == "front matter" and above.tag and not _READ_ON_TITLE.isdisjoint(types_of(element)):
             reason = None
         is_block = tag in BLOCKS or heading_level(element) > 0
+        if tag == "sup" and reason is None and is_numerator(element) and self.writer.last_written[-1:].isdigit():
+            self.writer.add(" ")  # "3 1/2", and not 31 halves
         now = above._replace(
             tag=tag,
             style=_combined(above.style, _STYLES.get(tag, "")),
@@ -187,16 +189,16 @@ class Walk:
             return None
         inner = text_of(element).strip()
         is_link = next(element.iter("{*}a"), None) is not None
-        if not inner or (inner.isalpha() and not is_link) or (element.tail or "")[:1] in ("/", "⁄"):
-            return None  # "XIXe siècle", "1/2"
+        if not inner or (inner.isalpha() and not is_link) or is_numerator(element):
+            return None  # "XIVe siècle", "1/2"
         return "footnote" if is_note_mark(inner) and not self._is_power(element) else None
 
     def _is_power(self, element: etree._Element) -> bool:
         inner = text_of(element).strip()
         is_link = next(element.iter("{*}a"), None) is not None
         is_ordinal = inner.isalpha() and inner not in ("n", "x")  # "1er", "XIVe"
-        before = self.writer.last_written
-        return not is_link and not is_ordinal and is_power(before, inner, has_notes=self.has_notes)
+        is_other = is_link or is_ordinal or is_numerator(element)
+        return not is_other and is_power(self.writer.last_written, inner)
 
     def _text(self, text: str | None) -> None:
         if not text:

@@ -82,8 +82,8 @@ class DocumentWriter:
 
     @property
     def last_written(self) -> str:
-        """The last two characters of the block that is being written."""
-        return "".join(run.text for run in self._runs[-4:])[-2:]
+        """The last 40 characters of the block that is being written, without what is left out."""
+        return "".join(run.text for run in self._runs[-8:] if run.reason is None)[-40:]
 
     def add(self, text: str, style: str = "", reason: Reason | None = None, *, is_code: bool = False) -> None:
         """Text of a text node; white space in it is a space."""

@@ -48,6 +48,7 @@ _NOTES_TEXT = """|music|music playing|theme music|intro music|outro music|upbeat
 |background noise|blank_audio|no audio|break|ad break|sic|transition|end|intro|outro|music ends|audio|video playing\
 |unclear|indistinct|citation needed|?|??|???"""
 _NOTES = frozenset(_NOTES_TEXT.split("|"))
+_EDITORS = frozenset("|sic|?|??|???|citation needed|unclear|indistinct|inaudible|unintelligible".split("|"))
 _SURE_CUE = re.compile(  # wherever it stands; others are cues between sentences
     r"(?:sfx|fx|sounds?|music|songs?|jingle|noises?|theme|intro|outro|ambien\w+|cut to|fades?|segue|ad break)\b.*"
     r"|.*\b(?:music|song|jingle|noises?|sounds?|sfx|in background|inaudible|unintelligible|crosstalk)"
@@ -214,7 +215,6 @@ class Brackets:
         """Why a bracket is not spoken, or None when its words are."""
         note = " ".join(match[1].split())
         lowered = note.lower().strip(".!…* ")
-        is_within = note[:1].isupper() and not note.isupper() and _around(span.text, match)[1][:1].islower()
         raw = self.source.text[span.place(match.start()) + 1 : span.place(match.start()) + 2]
         if lowered.startswith("^"):
             return "footnote"
@@ -222,7 +222,8 @@ class Brackets:
             return None
         if _CLOCKS.fullmatch(lowered):
             return "time stamp"
-        if lowered in _NOTES or (" " in lowered and _CLOCKS.search(lowered)):
+        is_note_of_time = " " in lowered and _CLOCKS.search(lowered) and not self._is_author_s
+        if lowered in (_EDITORS if self._is_author_s else _NOTES) or is_note_of_time:
             return "cue"
         attached = span.text[match.start() - 1 : match.start()]
         opens = not attached.strip() or attached in "([“\"'"
@@ -237,23 +238,33 @@ class Brackets:
         )  # "He chose [5] apples."
         if (number and not is_word) or sign or (len(note) == 1 and note in "*†‡"):
             return "footnote"
-        if _SOUND_SIGN.match(lowered):
-            return "cue"
-        if self._is_of_another(note.strip(".!…* "), speaker):
+        if _SOUND_SIGN.match(lowered) or self._is_of_another(note.strip(".!…* "), speaker):
             return "cue"
         if texts.nearest_tag(lowered):
             return None
         is_italic = self.source.is_marked(span.place(match.start()) + 1, span.place(match.start()) + 2)
         if raw in ("_", "*") and is_italic and not self.is_prose:
             return "direction"
-        first = lowered.split()[0].rstrip(",;") if lowered else ""
-        if is_within:
+        return self._by_words(span.text, match, note, lowered)
+
+    @property
+    def _is_author_s(self) -> bool:
+        """Whether brackets are those of a book in which nobody is named: an editor has put in what stands there."""
+        return self.is_prose and self.is_book
+
+    def _by_words(self, text: str, match: re.Match[str], note: str, lowered: str) -> Reason | None:
+        """What a note that is none of the known ones tells: a manner, a sound, or what stands around it."""
+        if note[:1].isupper() and not note.isupper() and _around(text, match)[1][:1].islower():
             return None  # "[Theme parks] are fun."
+        if self._is_author_s:
+            is_sound = lowered in _NOTES or _SOUND.fullmatch(lowered) is not None
+            return self._by_place(text, match, note, is_sound=is_sound)
+        first = lowered.split(maxsplit=1)[0].rstrip(",;") if lowered else ""
         if lowered in _MANNER or (first in _MANNER and len(lowered.split()) < 6):
             return "direction"
         if _SURE_CUE.fullmatch(lowered.replace("_", " ")):
             return "cue"
-        return self._by_place(span.text, match, note)
+        return self._by_place(text, match, note)
 
     def _is_of_another(self, note: str, speaker: str | None) -> bool:
         """Whether a note tells what somebody does who is not speaking: "[Brian laughs]" in Erik's turn."""
@@ -265,17 +276,20 @@ class Brackets:
         third = _THIRD.fullmatch(note)  # somebody who never speaks
         return third is not None and third[1].lower() not in _ANYBODY and not own.startswith(third[1].lower())
 
-    def _by_place(self, text: str, match: re.Match[str], note: str) -> Reason | None:
-        """A bracket that stands between sentences is a direction, one within a sentence is text."""
+    def _by_place(self, text: str, match: re.Match[str], note: str, *, is_sound: bool = False) -> Reason | None:
+        """A bracket that stands between sentences is a direction, one within a sentence is text.
+
+        Of a book in which nobody speaks it is text there, too, but for a sound and for a letter alone.
+        """
         before, after = _around(text, match)
         opens = not before or before[-1] in '.!?…:"”’)]—'
         closes = not after or not (after[0].islower() or after[0] in ",;")
         if not note or not (opens and closes) or not texts.has_speech(note):
             return None
-        if self.is_prose and (len(note.split()) > 2 or (self.is_book and len(note.rstrip(".")) > 1)):
+        if self.is_prose and not is_sound and (len(note.split()) > 2 or (self.is_book and len(note.rstrip(".")) > 1)):
             return None  # but no "[K.]"
         alone = not before and not after
-        if not alone and note[0].isupper() and " " not in note and not self.is_play:
+        if not (alone or is_sound) and note[0].isupper() and " " not in note and not self.is_play:
             return None  # "[Ann] Left."
         self._doubt(match[0])
         return "cue"

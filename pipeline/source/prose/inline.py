@@ -45,19 +45,31 @@ _MOST_BRACKETS = 5000  # in one paragraph; one with more has no links, which tak
 _SUPERSCRIPTS = str.maketrans("0123456789+-−in", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁱⁿ")
 _RAISED_SIGNS = frozenset(map(chr, _SUPERSCRIPTS))
 _RAISED = re.compile(r"(?:\d|(?<![^\W_])[^\W\d_])$")  # a number, or a letter alone
-_ENDS_TERM = re.compile(r"[^\W\d_]$|[\w²³][)\]]$")  # a word, or a bracket around one
+_SQUARED = re.compile(  # a unit, a term of letters, a function, a bracket around terms
+    r"(?:(?<![^\W_])(?:[kcdmnµμ]m|yd|ft|sq|sin|cos|tan|log|ln)|\d[a-z]{2,3}|(?<!\w)[xyz]{2,3}"
+    r"|\d[  ]?(?:in|mi|ha|feet|foot|inch(?:es)?|yards?|miles?|\w{0,5}met(?:re|er)s?)|[\w²³][)\]])$"
+)
+_WORDS_IN_BRACKETS = re.compile(r"[^\W\d_]{3}[^()\[\]]*[)\]]$")
+_EXPONENT = re.compile(r"[-+−]?\d+|[a-z]|[-+−]\d{0,3}[a-z]|[-+−]?[\da-z]{1,3}(?:[-+−·/*][\da-z]{1,3})+")
 _FOOTNOTE_MARK = re.compile(r"[\[(]?(?:\d{1,3}|[a-z*†‡])[\])]?", re.IGNORECASE)
 
 
-def is_power(before: str, raised: str, *, has_notes: bool) -> bool:
-    """Whether what is `raised` after a text is no mark of a note: "x²", "10⁻³", "square metres²"."""
-    is_bare = _RAISED.search(before) is not None and re.fullmatch(r"[-+−]?\d+|[a-z]", raised) is not None
-    return is_bare or (raised in ("2", "3") and _ENDS_TERM.search(before) is not None and not has_notes)
+def is_power(before: str, raised: str) -> bool:
+    """Whether what is `raised` after a text (its last 40 characters do) is no mark of a note: "x²", "10⁻³", "km²".
+
+    A number behind a word is the mark of one: "it²".
+    """
+    if _RAISED.search(before) is not None and _EXPONENT.fullmatch(raised) is not None:
+        return True
+    is_term = _SQUARED.search(before) is not None and _WORDS_IN_BRACKETS.search(before) is None
+    return raised in ("2", "3") and is_term
 
 
 def power(raised: str) -> str:
-    """What is `raised`, as it stands in a plain text: "²", "⁻³"; "^x" where there are no such characters."""
-    return raised.translate(_SUPERSCRIPTS) if _RAISED_SIGNS.issuperset(raised) else f"^{raised}"
+    """What is `raised`, as it stands in a plain text: "²", "⁻³"; "^x", "^(x+1)" where there are no such characters."""
+    if _RAISED_SIGNS.issuperset(raised) and (len(raised) == 1 or raised.lstrip("+-−").isdigit()):
+        return raised.translate(_SUPERSCRIPTS)
+    return f"^{raised}" if raised.isalnum() else f"^({raised})"
 
 
 def is_note_mark(raised: str) -> bool:
@@ -121,7 +133,7 @@ class _PlacedState(StateInline):
         name, closes = match[1].lower(), self.src[start + 1] == "/"
         if name == "sup" and not closes and (close := self.src.find("</sup>", end, end + 40)) > 0:
             inner = self.src[end:close]
-            raised = is_power(self.src[max(start - 2, 0) : start], inner, has_notes="<sup>1</sup>" in self.src)
+            raised = is_power(self.src[max(start - 40, 0) : start], inner)
             if not raised and is_note_mark(inner):
                 self.replaced.append((start, close + 6, "", "footnote"))
             elif raised:

@@ -32,14 +32,22 @@ YAML_SUFFIXES = (".yaml", ".yml", ".json")
 EPUB_SUFFIXES = (".epub", ".kepub")  # the second is Kobo's name of the same
 BOOK_SUFFIXES = (*EPUB_SUFFIXES, ".fb2")  # a file alone of these is an audiobook
 _TO_EPUB = "Make an EPUB of it, for example: ebook-convert {0}{1} {0}.epub (Calibre)"
+_SLIDES = "Make text of it: soffice --convert-to pdf {0}{1}, then pdftotext -layout {0}.pdf {0}.txt"
 _UNPACK = "Unpack it, and name the file in it."
 _CONVERSIONS = {  # what to do with what nothing here can read, by its suffix
     ".pdf": "Make text of it, for example: pdftotext -layout {0}.pdf {0}.txt",
     ".djvu": "Make text of it, for example: djvutxt {0}.djvu {0}.txt",
     **dict.fromkeys((".doc", ".wpd", ".wps"), "Make a DOCX of it, for example: soffice --convert-to docx {0}{1}"),
     ".pages": "Make an EPUB or DOCX of it: File, Export To, in Pages.",
-    **dict.fromkeys((".mobi", ".azw", ".azw3", ".kfx", ".prc", ".pdb", ".lit", ".lrf", ".chm"), _TO_EPUB),
+    **dict.fromkeys((".mobi", ".azw", ".azw3", ".kfx", ".azw4", ".prc", ".pdb", ".lit", ".lrf", ".chm"), _TO_EPUB),
     **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".gz", ".xz", ".bz2"), _UNPACK),
+    **dict.fromkeys((".ass", ".ssa", ".sub", ".lrc"), "Make an SRT of it, for example: ffmpeg -i {0}{1} {0}.srt"),
+    **dict.fromkeys((".sbv", ".ttml", ".dfxp"), "Make an SRT of it: Save as, in Subtitle Edit."),
+    ".fdx": "Make a Fountain file of it in Highland or Fade In, or export it as text from Final Draft.",
+    **dict.fromkeys((".ppt", ".pptx", ".odp"), _SLIDES),
+    **dict.fromkeys((".mhtml", ".mht"), "Open it in a browser and save it as HTML."),
+    **dict.fromkeys((".tex", ".rst"), "Make HTML of it, for example: pandoc --standalone {0}{1} -o {0}.html"),
+    **dict.fromkeys((".adoc", ".asciidoc"), "Make HTML of it, for example: asciidoctor {0}{1}"),
     **dict.fromkeys((".cbz", ".cbr"), "It holds pictures of pages: have their text recognised, and name that."),
 }
 

@@ -25,6 +25,7 @@ from pipeline.source.hypertext.elements import (
     types_of,
 )
 from pipeline.source.hypertext.notes import mark_notes
+from pipeline.source.hypertext.raised import mark_raised_numbers
 from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import DocumentWriter
 from pipeline.source.readers.docx import docx_tree
@@ -71,9 +72,10 @@ def tree_rendition(root: etree._Element, shown: str, reading: Reading | None = N
     mark_runs(shown, root, (shown,))
     mark_below_titles(root)
     warnings, problems = mark_sections(root, shown, reading) if reading is not None else ([], [])
-    has_notes = mark_notes([(shown, root)], lambda name, href: (name, href[1:]) if href[:1] == "#" else None)
+    mark_notes([(shown, root)], lambda name, href: (name, href[1:]) if href[:1] == "#" else None)
+    mark_raised_numbers([root])
     writer = DocumentWriter(shown, place=f"{shown}:1")
-    walk = Walk(writer, place=lambda element: _place(element, shown), has_notes=has_notes)
+    walk = Walk(writer, place=lambda element: _place(element, shown))
     mark_small_capitals([root])
     walk.has_speakers = sum(map(is_speaker, root.iter("{*}*"))) > 2
     walk.read(root)

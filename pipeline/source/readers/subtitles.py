@@ -26,6 +26,7 @@ from pipeline.words import counted
 PARAGRAPH_GAP_S = 2.0  # of silence after the end of a sentence: a new paragraph begins
 
 _CLOCK = r"(?:(\d{1,3}):)?(\d{1,3}):(\d{1,2})(?:[.,:](\d{1,3}))?"
+_SHOWN = 8  # names in a note
 _MOST_ROLLED = 20  # lines of a cue; nobody shows more
 _SILENCE_S = 1.0  # after which a line that comes again is said again
 _TIMES = re.compile(rf"\s*(?:\d+\s+)?{_CLOCK}\s*-{{1,2}}>\s*{_CLOCK}(?:\s.*)?")
@@ -212,7 +213,10 @@ class _Paragraphs:
         dashed = self._mark_speakers()
         if self._reading.labels in (None, "plain") and "<v" not in self._source.text:
             shown = [next((line.text for line in cue.lines if self._see(line)), "") for cue in self._cues]
-            self._names = cue_names([text for text in shown if text], set(map(name_key, self._reading.not_speakers)))
+            known = {*map(name_key, self._reading.cast), *self._reading.aliases}
+            excluded = set(map(name_key, self._reading.not_speakers))
+            self._names = cue_names([text for text in shown if text], excluded, known)
+            self._warn_of_doubts(lines)
         end_s: float | None = None
         for cue in self._cues:
             gap_s = 0.0 if end_s is None or cue.start_s is None else cue.start_s - end_s
@@ -225,12 +229,21 @@ class _Paragraphs:
                 is_label = begins_as_label(line.text, after_end=not last or ends_sentence(last))
                 if is_silence or is_other or self._is_of_another(line) or (is_label and not self._is_named(line)):
                     self._flush()
+                self._named = "" if is_label else self._named  # whom `_take_label` knows, or somebody else
                 self._take_label(line)
                 self._add(line)
         self._flush()
 
     def _warn(self, number: int, what: str, fix: str) -> None:
         self.warnings.append(Problem(f"{self._shown}:{number}", what, fix))
+
+    def _warn_of_doubts(self, lines: Sequence[_Shown]) -> None:
+        doubtful = self._names.doubtful
+        if doubtful:
+            number = next((line.number for line in lines if doubtful[0] in line.text), 1)
+            more = " …" if len(doubtful) > _SHOWN else ""
+            what = f"these stand once before a colon, as names do, and are read: {', '.join(doubtful[:_SHOWN])}{more}."
+            self._warn(number, what, "Who speaks is named in speakers: of the manifest.")
 
     def _see(self, line: _Shown) -> str:
         """What is still to be seen of a line."""

@@ -97,6 +97,8 @@ def find_labels(
     certain = {(one.block, one.line): one for one in _as_candidates(sure, blocks)}
     if certain:  # the format has told all that stand within paragraphs
         listed = [one for one in listed if one.start or not (one.line or (one.block, 0) in certain)]
+        ends = {at: one.end for at, one in certain.items()}
+        listed = [one for one in listed if one.start >= ends.get((one.block, one.line), 0)]  # “Doc” Brown: is one
         listed += certain.values()
     excluded = set(map(name_key, reading.not_speakers))
     election = Election(blocks, reading, _known(reading) | {one.key for one in certain.values()})

@@ -17,6 +17,8 @@ from pipeline.source.spoken.scripts import plain
 from pipeline.source.spoken.sentences import word_spans
 from pipeline.source.spoken.text import has_speech, is_plain
 
+_SPACE_BEFORE, _SPACE_AFTER = re.compile(" |[—―]|--"), re.compile("(?: |[—―]|--)$")
+
 
 class Pair(NamedTuple):
     """The characters `start` to `end` of a turn's text, and the words that are said for them: "" where nothing is.
@@ -72,9 +74,10 @@ class Normalizer:
             yield Pair(start, end, words if "" not in parts[1::2] or has_speech(words) else "")  # no comma of silence
 
     def _plain(self, text: str) -> str:
-        """Text that no rule has a word for; the space at its ends stays, as a replacement may stand beside it."""
+        """Text that no rule has a word for, with a space at its ends where it has one, or a dash that makes one."""
         said = plain(text, self.language, self.tags)
-        return f"{' ' * text.startswith(' ')}{said}{' ' * text.endswith(' ')}"
+        before, after = _SPACE_BEFORE.match(text), _SPACE_AFTER.search(text)
+        return f"{' ' * (before is not None)}{said}{' ' * (after is not None)}"
 
 
 def _runs(text: str, words: Iterable[Pair]) -> Iterator[Pair]:

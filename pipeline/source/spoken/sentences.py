@@ -53,6 +53,7 @@ _INITIALISM = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _COINS = re.compile(r"(?:£|\d+[–-])?\d[\d,]*[¼½¾]?[sdl]|[¼½¾]d|£")
 
 _SPEECH = re.compile(r"[^\W_]")
+_DASH = re.compile("[—―]|--")
 
 
 def word_spans(text: str) -> Iterator[tuple[int, int]]:
@@ -123,7 +124,7 @@ def _ends(word: str, after: str, *, first: bool, before: str) -> bool:
         return False  # "Stop!" he said; and so ... it went
     if core[-1] != "." or core.endswith(".."):
         return True
-    stem = core[:-1].lstrip(_OPENERS)
+    stem = _DASH.split(core[:-1])[-1].lstrip(_OPENERS)  # "come—Mr. Bingley"
     if len(stem) > 24:
         return True
     if stem.isdigit():

@@ -155,7 +155,7 @@ PAIRS: list[tuple[str, list[str]]] = [
     ("<p>Text.</p><footer>© The site</footer>", ["Text."]),
     ("<header>Site</header><main><p>Text.</p></main><aside>Ads</aside>", ["Text."]),
     ("<div><p>Menu</p></div><article><h1>T</h1><p>Text.</p></article>", ["Text."]),
-    ("<p>Call <a href='https://x.org/a'>us</a> at https://x.org/a now.</p>", ["Call us at x dot org now."]),
+    ("<p>Call <a href='https://x.org/a'>us</a> at https://x.org/a now.</p>", ["Call us at https://x.org/a now."]),
     ("<p>He waits. [door slams] (whispering) So. <i>sighs</i> Yes.</p>", ["He waits. (whispering) So. (sighs) Yes."]),
     ("<p>one<p>two<p>three", ["one", "two", "three"]),
     ("<p>a &unknown; b</p>", ["a &unknown; b"]),

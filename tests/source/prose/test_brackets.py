@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.source.script import Turn
-from tests.support.readings import parse_markdown, read, said
+from tests.support.readings import notes, parse_markdown, read, said
 
 
 def turns(text: str) -> list[Turn]:
@@ -179,3 +179,18 @@ def test_words_in_brackets_are_the_author_s_in_a_book_in_which_nobody_speaks() -
     assert [text for _who, text in said(read(AUTHORS, "podcast"))] == ['He bowed. "Tom!" It was illegible there. Yes.']
     play = f"**Ann:** {AUTHORS}\n\n**Bob:** So.\n\n**Ann:** Yes.\n\n**Bob:** No."
     assert said(read(play, "audiobook"))[0] == ("Ann", 'He bowed. "Tom!" It was illegible there. Yes.')
+
+
+def test_music_in_a_book_is_a_word_but_for_a_sound_alone() -> None:
+    """What an editor has put in is read, a sound between sentences is told of, `[sic]` is neither."""
+    text = "To Steiner [music publisher in Vienna] I wrote. [Music Director at Graz.] So.\n\n[Music Director]\n\n"
+    text += "Then [music] began at [about 10:30 a.m.], they sayed [sic]. [excited] [door slams] So.\n\n[music]\n\nOn."
+    script = read(text, "audiobook")
+    assert [line for _who, line in said(script)] == [
+        "To Steiner music publisher in Vienna I wrote. Music Director at Graz. So.",
+        "Music Director",
+        "Then music began at about 10:30 a.m., they sayed. excited So.",
+        "On.",
+    ]
+    (note,) = notes(script)
+    assert "2 brackets between sentences, taken for cues and not read: [door slams], [music]." in note

@@ -82,6 +82,30 @@ def test_a_word_and_a_stop_name_nobody_in_captions(word: str) -> None:
     assert notes(script) == []
 
 
+NAMES = ["@pari", "0xTylerHolmes", "+1 555-0101", "3Blue1Brown", "“Doc” Brown", '"Doc" Smith', "Ann Lee / EF"]
+NAMES += ["Speaker 1, Host", "tim.beiko", "Mega | Lambda"]
+
+
+def test_names_of_meetings_begin_as_they_like() -> None:
+    """What programs for meetings call people: numbers of telephones, handles, names with quotes and signs."""
+    spoken = ["pari", "0xTylerHolmes", "1 555-0101", *NAMES[3:]]
+    script = read_subtitles(cues(*(f"{name}: so we look," for name in (*NAMES, *NAMES))), "m.vtt")
+    assert said(script) == [(name, "so we look,") for name in (*spoken, *spoken)]
+
+
+def test_where_half_of_the_cues_bear_names_they_look_as_they_like_too() -> None:
+    """The next cue goes on with the sentence; what stands once is read and told of, and so is no name at all."""
+    talk = [line for name in NAMES[:5] for line in (f"{name}: here is a thing,", "and so on.") * 2]
+    script = read_subtitles(cues(*talk, "0xBob: hello.", "And so on."), "m.vtt")
+    spoken = ["pari", "0xTylerHolmes", "1 555-0101", *NAMES[3:5]]
+    twice = "here is a thing, and so on. here is a thing, and so on."
+    assert said(script) == [*((name, twice) for name in spoken[:4]), (spoken[4], f"{twice} 0xBob: hello. And so on.")]
+    (note,) = [one for one in notes(script) if "0xBob" in one]
+    assert "stand once before a colon" in note
+    named = read_subtitles(cues(*talk, "0xBob: hello.", "And so on."), "m.vtt", cast=("0xBob",))
+    assert said(named)[-1] == ("0xBob", "hello. And so on.")
+
+
 def test_what_is_no_label_of_a_cue() -> None:
     assert cue_label("Ann (laughs): Hi.") == ("Ann", 14)
     assert cue_label("12:30 is fine: so we go.") is None

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.deliver.transcript import Cue, to_json, to_srt, to_vtt
+from pipeline.errors import RequestError
+from pipeline.source.keys import read_keys
 from pipeline.source.readers import load_script
 from pipeline.source.script import Kind, Reading, Script, speakers
 from tests.support.books import read_html
@@ -95,3 +97,33 @@ def test_a_note_is_told_once(tmp_path: Path) -> None:
     table = "<table><tr><td>a</td><td>b</td></tr></table>"
     script = read_html(tmp_path, f"<p>One.</p>{table}<p>Two.</p>{table}")
     assert [note.what for note in script.warnings] == ["a table begins here and is read cell by cell."]
+
+
+CONVERTED = {
+    "fdx": "Fountain",
+    "tex": "pandoc --standalone 'My file'.tex -o 'My file'.html",
+    "rst": "pandoc",
+    "adoc": "asciidoctor",
+    "mhtml": "browser",
+    "azw4": "ebook-convert",
+    "pptx": "pdftotext",
+    "odp": "soffice",
+    "ass": "ffmpeg -i 'My file'.ass 'My file'.srt",
+    "sub": "ffmpeg",
+    "lrc": "ffmpeg",
+    "sbv": "Subtitle Edit",
+    "ttml": "Subtitle Edit",
+}
+
+
+@pytest.mark.parametrize("suffix", CONVERTED)
+def test_what_cannot_be_read_is_refused_with_what_makes_it_readable(suffix: str, tmp_path: Path) -> None:
+    """As a script that a manifest names, and as a job of its own."""
+    path = tmp_path / f"My file.{suffix}"
+    path.write_text("[Script Info]\nTitle: A file\n", encoding="utf-8")
+    (problem,) = load_script([(path, path.name)], [Reading()], title="Job").problems
+    assert problem.what == f'a ".{suffix}" file cannot be read.'
+    assert CONVERTED[suffix] in problem.next
+    with pytest.raises(RequestError) as refused:
+        read_keys(path)
+    assert [one.next for one in refused.value.problems] == [problem.next]

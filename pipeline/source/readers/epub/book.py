@@ -22,6 +22,7 @@ from pipeline.source.hypertext.elements import (
     text_of,
 )
 from pipeline.source.hypertext.notes import is_noted, mark_notes, spoken_text
+from pipeline.source.hypertext.raised import mark_raised_numbers
 from pipeline.source.hypertext.walk import Walk
 from pipeline.source.hypertext.writer import DocumentWriter
 from pipeline.source.ledger import Reason
@@ -73,10 +74,11 @@ def read_book(path: Path, shown: str, reading: Reading) -> Rendition:
         for one in (*documents, *others):
             landmarks |= dict(landmarks_of(one.root, one.name, package)) if one.name in navs else {}
         target = partial(_target, package)
-        has_notes = mark_notes([(document.name, document.root) for document in documents], target)
+        mark_notes([(document.name, document.root) for document in documents], target)
+        mark_raised_numbers([document.root for document in documents])
         _judge(documents, entries, landmarks, opf, navs, reading)
-        starts, lost = _starts(documents, entries)
-        rendition = _write(documents, others, starts, entries, opf, shown, reading, has_notes=has_notes)
+        starts, lost = _starts(documents, entries, {one.name for one in asked_for})
+        rendition = _write(documents, others, starts, entries, opf, shown, reading)
         warnings += silent_names(documents, reading, shown)
         warnings += dead_entries(missing, lost, shown)
         warnings += not_read(documents, [one for one in beside if one in others], reading, shown)
@@ -164,7 +166,7 @@ def _judge(
         document.text = " ".join(" ".join(spoken_text(document.root)).split())
     for index, document in enumerate(documents):
         if not is_named(document, reading.read):
-            is_edge = stands_at_edge(index, len(documents))
+            is_edge = stands_at_edge(index, len(documents) - index - 1)
             landmark = landmarks.get(document.name, "")
             document.reason = _reason(document, landmark, opf, navs, reading, is_edge=is_edge)
 
@@ -193,13 +195,16 @@ def _target(package: Package, name: str, href: str) -> tuple[str, str] | None:
 
 
 def _starts(
-    documents: Sequence[BookDocument], entries: Sequence[ContentsEntry]
+    documents: Sequence[BookDocument], entries: Sequence[ContentsEntry], asked_for: set[str]
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Where chapters begin, by document and id, and the titles in the contents for which there is no place."""
+    """Where chapters begin, by document and id, and the titles in the contents for which there is no place.
+
+    Documents that are `asked_for` begin one, too: nothing in the book's order stands before them.
+    """
     read = [document for document in documents if document.reason is None]
     starts = chapters(entries, {document.name: len(document.text.split()) for document in read})
     lost = mend_fragments(starts, {document.name: document.root for document in read})
-    _add_chapters_of_headings(starts, read, {entry.document for entry in entries})
+    _add_chapters_of_headings(starts, read, {entry.document for entry in entries}, asked_for)
     return starts, lost
 
 
@@ -211,8 +216,6 @@ def _write(
     opf: Opf,
     shown: str,
     reading: Reading,
-    *,
-    has_notes: bool,
 ) -> Rendition:
     read = [document for document in documents if document.reason is None]
     if reading.chapters_at is not None or (len(read) == 1 and not entries):
@@ -220,7 +223,7 @@ def _write(
     writer = DocumentWriter(shown, place=f"{shown}:{opf.name}:1", has_chapters=bool(starts), book=opf.metadata.title)
     mark_small_capitals([document.root for document in read])
     speakers = sum(is_speaker(element) for document in read for element in document.root.iter("{*}*"))
-    walk = Walk(writer, has_notes=has_notes, has_speakers=speakers > 2)
+    walk = Walk(writer, has_speakers=speakers > 2)
     walk.read_data(opf.root, "front matter")
     for document in documents:
         begin = starts.get(document.name, {}) if document.reason is None else {}
@@ -247,11 +250,12 @@ def _walk(walk: Walk, document: BookDocument, shown: str, starts: dict[str, str]
 
 
 def _add_chapters_of_headings(
-    starts: dict[str, dict[str, str]], read: Sequence[BookDocument], listed: set[str]
+    starts: dict[str, dict[str, str]], read: Sequence[BookDocument], listed: set[str], asked_for: set[str]
 ) -> None:
-    """Chapters that begin documents with headings, where the contents name fewer than half of these."""
+    """Chapters that begin documents with headings: those `asked_for`, all where the contents name fewer than half."""
     heads = {document.name: title for document in read if (title := heading_at_start(document.root))}
     unlisted = [name for name in heads if name not in listed]
-    if 2 * len(unlisted) >= len(heads):
-        for name in unlisted:
+    is_most = 2 * len(unlisted) >= len(heads)
+    for name in unlisted:
+        if is_most or name in asked_for:
             starts.setdefault(name, {}).setdefault("", heads[name])

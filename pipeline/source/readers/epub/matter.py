@@ -6,7 +6,9 @@ In: a document, what landmarks say of it, and its title. Out: the reason for whi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from lxml import etree
 
@@ -23,7 +25,9 @@ _LANDMARKS: Mapping[str, Reason] = {
 }
 _TITLES: Mapping[Reason, Sequence[str]] = {
     "contents": (
-        "(?:table of )?contents|index|(?:list|table) of (?:illustrations|figures|maps|tables|plates|abbreviations)",
+        "(?:table of )?contents(?: and (?:list of )?illustrations)?|illustrations",
+        "(?:list|table) of (?:illustrations|figures|maps|tables|plates|abbreviations)(?: and .{1,30})?",
+        "(?:(?:general|subject|alphabetical|name|author|title|topical) )?index|index (?:of|to) .{1,60}",
         "bibliography|works cited|inhalt(?:sverzeichnis)?|abbildungsverzeichnis|literaturverzeichnis|bibliographie",
         "table des mati[èe]res|sommaire|[íi]ndice|inhoud|bibliograf[íi]a.{0,30}|referencias(?: y bibliograf[íi]a)?",
         "目次|もくじ|目录|目錄|תוכן(?: העניינים)?|содержание|оглавление|spis treści",
@@ -36,7 +40,8 @@ _TITLES: Mapping[Reason, Sequence[str]] = {
         "mentions l[ée]gales|colofon|奥付|版权.{0,10}|זכויות יוצרים",
     ),
     "boilerplate": (
-        "colophon|uncopyright|about the (?:authors?|publisher|translators?|illustrator)|transcriber['’]?s['’]? notes?",
+        "colophon|uncopyright|about the (?:authors?|publisher|translators?|illustrator)",
+        "(?:transcriber['’]?s?['’]?|transcription) (?:end)?(?:notes?|amendments?|corrections?)(?: and .{1,30})?",
         "errata|corrigenda|addenda et corrigenda|errata et corrigenda",
         "(?:the full )?project gutenberg(?:™|-tm)? licen[sc]e|newsletter.{0,40}|advertisements?|backads",
         "excerpt from .{1,80}|über (?:den autor|die autorin|den verlag)|sobre (?:el autor|la autora)",
@@ -45,6 +50,7 @@ _TITLES: Mapping[Reason, Sequence[str]] = {
     "footnote": ("(?:foot|end)?notes|anmerkungen|fußnoten|endnoten|notas(?: al pie)?|примечания|note al testo",),
 }
 _PATTERNS = {reason: re.compile("|".join(titles), re.IGNORECASE) for reason, titles in _TITLES.items()}
+_LETTER = re.compile(r"[^\W\d_]")
 _RIGHTS = re.compile(
     r"©|\bcopyright\b|all rights reserved|\bISBN\b|alle rechte vorbehalten|no part of this|published by|printed in"
     r"|first (?:published|edition)|library of congress|cover design|tous droits réservés",
@@ -54,6 +60,7 @@ _EDGE = 8  # documents at both ends of a book, among which are those that are no
 _MOST_RIGHTS_WORDS = 700
 _MOST_TITLE_WORDS = 40
 _MOST_LISTED_WORDS = 400  # of what its title alone tells not to be read, but for lists and notes
+_FEWEST_IN_ORDER, _FEWEST_LETTERS = 20, 5  # lines of a list that is known by its order alone, and what they begin with
 
 
 def matter_of(
@@ -70,7 +77,7 @@ def matter_of(
     if (reason := _LANDMARKS.get(landmark)) is not None and (len(words) < _MOST_RIGHTS_WORDS or _is_listed(words)):
         return reason
     for title in titles or [_first_heading(root)]:
-        if (reason := reason_of_title(title, words, is_edge=is_edge)) is not None:
+        if (reason := reason_of_title(title, words, lines_of(root), is_edge=is_edge)) is not None:
             return reason
     if not is_edge:
         return None
@@ -81,19 +88,36 @@ def matter_of(
     return "front matter" if not _has_chapter(titles, book) and _is_title_page(words, book) else None
 
 
-def stands_at_edge(index: int, count: int) -> bool:
-    """Whether a document is one of the first or the last of so many."""
-    edge = max(_EDGE, count // 6)
-    return index < edge or index >= count - edge
+def stands_at_edge(before: int, behind: int) -> bool:
+    """Whether what so many documents (or chapters) stand before and behind of is one of the first or the last."""
+    return min(before, behind) < max(_EDGE, (before + behind + 1) // 6)
 
 
-def reason_of_title(title: str, words: Sequence[str], *, is_edge: bool) -> Reason | None:
-    """Why what bears a title is not read; `words` are all that stands below it, `is_edge` as for `matter_of`."""
+def reason_of_title(title: str, words: Sequence[str], lines: Iterable[str], *, is_edge: bool) -> Reason | None:
+    """Why what bears a title is not read; `words` and `lines` stand below it, `is_edge` as for `matter_of`."""
     for reason, pattern in _PATTERNS.items():
+        if not pattern.fullmatch(title.strip(" .:\n\t")):
+            continue
         is_sure = len(words) < _MOST_LISTED_WORDS if is_edge else reason in ("contents", "footnote") and not words
-        if pattern.fullmatch(title.strip(" .:\n\t")) and (is_sure or (is_edge and _is_listed(words))):
+        if is_sure or (is_edge and (_is_listed(words) or (reason == "contents" and _are_in_order(lines)))):
             return reason
     return None
+
+
+def lines_of(root: etree._Element) -> Iterator[str]:
+    """The texts of the paragraphs, of the items of lists, of the rows of tables."""
+    return (text_of(one) for one in root.iter("{*}p", "{*}li", "{*}dt", "{*}tr"))
+
+
+def _are_in_order(lines: Iterable[str]) -> bool:
+    """Whether lines are those of an index: in the order of the alphabet by their first letters, but for a few."""
+    letters = [
+        letter[0] for line in lines if (letter := _LETTER.search(unicodedata.normalize("NFKD", line.casefold())))
+    ]
+    in_order = sum(before <= after for before, after in pairwise(letters))
+    return (
+        len(letters) >= _FEWEST_IN_ORDER and in_order > 0.9 * (len(letters) - 1) and len(set(letters)) > _FEWEST_LETTERS
+    )
 
 
 def _is_listed(words: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?:[\u00a0\u2009\u202f '’]\d{3})+
 NUMBER = rf"(?:{WHOLE}(?:\.\d+)?|\.\d+)"
 ALONE = r"(?<![\w.])"  # before a number that may begin with a point
 DASH = r"[-‐‑‒–—−]"
-SIGN = rf"(?:(?<![\w)\]%])[-+−±])?{ALONE}"
+SIGN = rf"(?:(?<![\w)\]%-])[-+−±])?{ALONE}"
 
 MONTHS = {
     short: index

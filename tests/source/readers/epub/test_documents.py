@@ -50,6 +50,15 @@ def test_documents_that_the_order_does_not_name_are_told_of_and_read_at_the_end(
         assert lost_nodes(path, script.ledgers[0]) == []
 
 
+def test_a_document_outside_of_order_and_contents_is_a_chapter_of_its_own(tmp_path: Path) -> None:
+    chapters = {f"{name}.xhtml": f"<h2>{name}</h2><p>Text of {name}.</p>" for name in ("One", "Two", "Three")}
+    extra = {"OEBPS/lost.xhtml": document("<h2>A Lost Chapter</h2><p>Nobody names me.</p>")}
+    contents = [(name.partition(".")[0], name) for name in chapters]
+    path = Book(chapters, contents, extra=extra).write(tmp_path / "b.epub")
+    script = read_file(path, read=("A Lost Chapter",))
+    assert [chapter.title for chapter in script.chapters] == ["One", "Two", "Three", "A Lost Chapter"]
+
+
 def test_a_file_that_nobody_names_and_nobody_can_read_stops_nothing(tmp_path: Path) -> None:
     noise = bytes(range(1, 9)) * 99
     extra = {"OEBPS/noise.html": noise, "__MACOSX/OEBPS/._one.xhtml": noise}
