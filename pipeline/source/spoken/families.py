@@ -8,11 +8,12 @@ from functools import lru_cache
 from pipeline.source.spoken.digits.codes import CODES, NAMES
 from pipeline.source.spoken.digits.dates import YEARS, dates
 from pipeline.source.spoken.digits.measures import measures
-from pipeline.source.spoken.digits.money import MONEY
+from pipeline.source.spoken.digits.money import MONEY, OLD_MONEY
 from pipeline.source.spoken.digits.numbers import NUMBERED, ORDINALS, numbers
-from pipeline.source.spoken.digits.times import TIMES
+from pipeline.source.spoken.digits.times import BOOKS, TIMES
 from pipeline.source.spoken.digits.words import converter, locale_of, number_words
 from pipeline.source.spoken.rules import Family
+from pipeline.source.spoken.scripts import base_language
 from pipeline.source.spoken.words.families import word_families
 
 # Digits, and signs that are numbers or stand among such: prose in Latin, Greek or Cyrillic letters has none.
@@ -28,7 +29,9 @@ def families(language: str) -> tuple[Family, ...]:
     Addresses come before digits, which would take theirs apart; other words and signs come after them.
     """
     before, after = word_families(language)  # an address may hold digits, and signs know less of a place than money
-    return (*before, digits(language), *after)
+    if base_language(language) != "en":
+        return (*before, digits(language), *after)
+    return (*before, digits(language), BOOKS, *after)
 
 
 def digits(language: str) -> Family:
@@ -40,6 +43,7 @@ def digits(language: str) -> Family:
         return Family(_DIGITS, others(language), _REACH)
     dates_of_region = dates(american=region[:2] in ("", "us", "ph"))
     rules = (
+        *OLD_MONEY,
         *NUMBERED,
         *dates_of_region,
         *TIMES,

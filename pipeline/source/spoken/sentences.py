@@ -31,7 +31,11 @@ _TITLES = _set(
     "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt"
     " adm cpl pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e cf viz approx ca"
 )
-_BEFORE_NUMBERS = _set("no nos nr fig figs vol pp p ch art sec op eq")
+_BEFORE_NUMBERS = _set(
+    "no nos nr fig figs vol pp p ch art sec op eq"
+    " ex exod lev num deut josh judg sam kgs chr chron neh esth ps pss prov eccl isa jer lam ezek dan hos mic nah hab"
+    " zeph hag zech mal matt mk lk jn rom cor gal eph phil thess tim tit philem heb jas pet macc"
+)
 _MAYBE_ENDS = _set("etc inc ltd co corp jr sr al a.m p.m ave blvd dept est")
 _SHORT_DATES = _set("Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun")
 _GERMAN_MONTHS = _set("Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember")
@@ -45,6 +49,8 @@ _STARTERS = _set(
     " you your"
 )
 _INITIALISM = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
+
+_COINS = re.compile(r"(?:£|\d+[–-])?\d[\d,]*[¼½¾]?[sdl]|[¼½¾]d|£")
 
 _SPEECH = re.compile(r"[^\W_]")
 _DASH = re.compile("[—―]|--")
@@ -124,6 +130,8 @@ def _ends(word: str, after: str, *, first: bool, before: str) -> bool:
     if stem.isdigit():
         # "3. The third point" is a numbered point, and "3. Juni" a date.
         return not first and not (len(stem) < 3 and (goes_on or after.strip(CLOSERS + ".,;:") in _GERMAN_MONTHS))
+    if _COINS.fullmatch(stem):  # 3s. 6d. for it
+        return not goes_on and not (begin is not None and begin[0].isdigit())
     if stem == "St" and before[:1].isupper() and _starts(after) and not goes_on:  # "on Main St. She"
         return True
     return _ends_after_abbreviation(stem, after, begin[0] if begin else "", goes_on=goes_on)

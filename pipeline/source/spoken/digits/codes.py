@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pipeline.source.spoken.digits.context import DASH, rule, word_before
+from pipeline.source.spoken.digits.context import DASH, counts, rule, word_before
+from pipeline.source.spoken.digits.measures import UNIT
 from pipeline.source.spoken.digits.words import cardinal, one_by_one, paired, plain
 from pipeline.source.spoken.rules import Rule
 
@@ -16,6 +17,10 @@ _SOFTWARE = frozenset(
 )
 _CALLS = frozenset(
     "call calls called calling dial dials dialed dialled dialling dialing ring rang phone phoned".split()
+)
+_SAID_IN_PAIRS = frozenset(
+    "room rooms suite suites flight flights apartment apartments apt route routes rte highway highways hwy interstate"
+    " boeing airbus cessna studio studios bus unit gate xbox porsche peugeot autobahn fahrenheit area exit".split()
 )
 _ELEMENT = re.compile(r"[A-Z][a-z]?|[₀-₉]+|\d+")
 
@@ -36,6 +41,14 @@ def _zip(match: re.Match[str]) -> str | None:
         if re.search(r"(?i)\bzip(?: code)?:? $", match.string[max(0, match.start() - 10) : match.start()])
         else None
     )
+
+
+def _in_pairs(match: re.Match[str]) -> str | None:
+    """Room 101, Boeing 747, Flight 221; but "a route 300 miles long"."""
+    if word_before(match) not in _SAID_IN_PAIRS or counts(match):
+        return None
+    words = paired(match[1])
+    return f"{words} to {paired(match[2])}" if match[2] else words
 
 
 def _isbn(match: re.Match[str]) -> str:
@@ -107,6 +120,8 @@ CODES: tuple[Rule, ...] = (
     rule(r"(?<![\w.,-])\d{5}(?![\w-])", _zip),
     rule(r"(?<![\w.])\d{4}(?: \d{4}){2,}(?!\w)", _digits),
     rule(rf"(?<![\w.])\d+(?:{DASH}\d+){{2,}}(?!\w)", _digits),
+    rule(r"(?<=_)\d{5,}(?!\d)|(?<![\w.,])(?:\d{5,}(?=_)|97[89]\d{10}(?!\w))", _digits),
+    rule(rf"(?<= )(\d{{3,4}})(?:{DASH}(\d{{3,4}}))?(?![\w%°]|[.,:/]\d|{DASH}\d| ?(?:{UNIT})(?!\w))", _in_pairs),
     rule(r"(?<![\w.,-])(?:911|999|112|411|311|101)(?!\w|[.,]\d)", _called),
     rule(r"(?<![\w.])(?P<v>v(?:er\.? ?|\.)?|V(?:er\.? ?|\.))(?P<parts>\d+(?:\.\d+)*)(?![\w])", _version),
     rule(r"(?<![\w.])(?P<v>(?!))?(?P<parts>\d+(?:\.\d+){2,})(?!\w)", _version),

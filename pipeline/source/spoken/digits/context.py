@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from pipeline.source.spoken.rules import Rule
+from pipeline.source.spoken.sentences import ends_sentence
 
 WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?:[\u00a0\u2009\u202f '’]\d{3})+(?!\d)|\d+)"
 NUMBER = rf"(?:{WHOLE}(?:\.\d+)?|\.\d+)"
@@ -83,3 +84,14 @@ def counts(match: re.Match[str]) -> bool:
     if not word.islower():
         return False
     return word in _PLURALS or (len(word) > 3 and word.endswith("s") and word not in _NO_PLURALS and word[-2] != "s")
+
+
+_ON_DASH = re.compile(r"[-–—]+ ?[\"“‘']?[A-Z]")
+
+
+def ends_too(match: re.Match[str]) -> bool:
+    """Whether the stop at the end of a match, that of an abbreviation, ends a sentence too: "May 4, 9 p.m. Then"."""
+    if not match[0].endswith("."):
+        return False
+    end = match.end()
+    return ends_sentence(match.string, end) or _ON_DASH.match(match.string, end) is not None

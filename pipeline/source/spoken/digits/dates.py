@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from pipeline.source.spoken.digits.context import DASH, MONTH, MONTHS, counts, rule, word_before
+from pipeline.source.spoken.digits.context import DASH, MONTH, MONTHS, counts, ends_too, rule, word_before
 from pipeline.source.spoken.digits.words import cardinal, ordinal, plain, plural, year
 from pipeline.source.spoken.rules import Rule
 
 _NAMES = [name for name in MONTHS if len(name) > 4 or name in ("May", "June", "July")]
-_ORDINAL = r"(?:st|nd|rd|th)"
+_ORDINAL = r"(?:st|nd|rd|th|(?<=[23])d)"
 _DAY = r"(3[01]|[12]\d|0?[1-9])"
 _YEAR = r"(1[0-9]\d\d|20\d\d)(?![\w]|[.,:/]\d)"
 _IN_YEARS = frozenset(
@@ -18,6 +18,9 @@ _IN_YEARS = frozenset(
 ) | {name.lower() for name in MONTHS}
 _SURELY_YEARS = _IN_YEARS - frozenset("by around before after from between to may".split())
 _COUNTED = frozenset("than nearly almost exactly only least most some roughly over under approximately".split())
+_HIDDEN = _IN_YEARS - frozenset("between from to after before around about".split()) | frozenset(["year", "anno"])
+_CLOSED = frozenset(".,;:)”")
+_CLOSES = re.compile(r"['’](?!\w)")
 _ON_DATES = frozenset("on by since until till before after from dated date due".split())
 
 
@@ -43,7 +46,7 @@ def _day_first(match: re.Match[str]) -> str:
     words = f"{the}{ordinal(int(match['day']))} of {_month(match['month'])}"
     if match["to"]:
         words = f"{the}{ordinal(int(match['day']))} to {the}{ordinal(int(match['to']))} of {_month(match['month'])}"
-    return f"{words} {_years(match['year'])}" if match["year"] else words
+    return f"{words} {_years(match['year'])}" if match["year"] else f"{words}{'.' * ends_too(match)}"
 
 
 def _month_first(match: re.Match[str]) -> str:
@@ -86,20 +89,22 @@ def _decade(match: re.Match[str]) -> str:
 
 
 def _span(match: re.Match[str]) -> str | None:
-    """1990-95, 1939-1945, 2021/22."""
+    """1990-95, 1939-1945, 2021/22, 1861–2, 1863–'64–'65."""
     first, last = plain(match[1]), plain(match[2])
-    whole = last if len(last) == 4 else first[:2] + last
+    whole = first[: -len(last)] + last
     if not first < whole or int(whole) > 2199:
         return None
     if counts(match) and len(last) == 4:
         return f"{cardinal(first)} to {cardinal(last)}"
-    return f"{_years(first)} to {_years(last)}"
+    tens_are_said = len(last) < 4 and first[:3] != "200"  # else "two thousand and one to oh three"
+    further = "".join(f" to {_years(digits)}" for digits in re.findall(r"\d\d", match["further"]))
+    return f"{_years(first)} to {_years(whole[2:] if tens_are_said else whole)}{further}"
 
 
 def _bare(match: re.Match[str]) -> str | None:
     """A number from 1100 to 2099 is a year unless something is counted; one from 1000 on after "in" and the like."""
     before, value = word_before(match), int(match[1])
-    if value < 1100 and before not in _IN_YEARS:
+    if value < 1100 and not (value == 1066 and not before) and before not in _IN_YEARS:
         return None
     if (counts(match) and before not in _SURELY_YEARS) or before in _COUNTED:
         return None
@@ -111,8 +116,23 @@ def _era(match: re.Match[str]) -> str:
 
 
 def _short(match: re.Match[str]) -> str | None:
-    """'99, where a word stands before it: otherwise the apostrophe may open a quotation."""
-    return _years(match[1]) if word_before(match) and not counts(match) else None
+    """'99, where the apostrophe opens no quotation: a word before it, or no other that would close one."""
+    if counts(match):
+        return None
+    text, end = match.string, match.end()
+    closes = match[0][0] != "’" and _CLOSES.search(text, end, end + 200) is not None
+    return _years(match[1]) if word_before(match) or not closes else None
+
+
+def _blank(match: re.Match[str]) -> str | None:
+    """17—, as novels hide a year; "He was 18— I think" is an age."""
+    behind = match.string[match.end() : match.end() + 1]
+    if word_before(match) not in _HIDDEN and (behind not in _CLOSED or len(match[0].rstrip("—–-_")) > 3):
+        return None
+    decade = match[2]
+    if not decade:
+        return f"{cardinal(match[1])} hundred and something"
+    return f"{cardinal(match[1])} {'oh' if decade == '0' else cardinal(f'{decade}0')} something"
 
 
 def dates(*, american: bool) -> tuple[Rule, ...]:
@@ -133,9 +153,14 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
         rule(rf"\b(?P<month>{MONTH})\.? (?P<day>{_DAY}){_ORDINAL}?(?![\w]|[.,:/]\d){to}{of_year}", _month_first),
         rule(rf"\b(?P<month>{MONTH})\.? (?P<year>{_YEAR})(?!-\d)", _month_of_year),
         rule(r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?![\w]|[./-]\d)", _month_and_day),
-        rule(rf"(?<![\w.,$£€])(1[0-9]\d\d|20\d\d)(?:{DASH}|/)(\d{{4}}|\d\d)(?![\w]|[.,:/-]\d)", _span),
+        rule(
+            rf"(?<![\w.,$£€/-])(1[0-9]\d\d|20\d\d)(?:{DASH}|/)['’]?(\d{{4}}|\d\d?)"
+            rf"(?P<further>(?:{DASH}['’]\d\d)*)(?![\w]|[.,:/-]\d|{DASH}\d)",
+            _span,
+        ),
+        rule(r"(?<![\w.,$£€-])(1[0-9])(\d?)(?:[—–]{1,3}|-{2,4}|_{2,4})(?![\w$£€'’])", _blank),
         rule(r"(?:(?<![\w])['’])?(?<![\w.,$£€])(?P<decade>1\d\d0|20\d0|[1-9]0)['’]?s(?!\w)", _decade),
-        rule(r"(?:(?<=\s)|^)['’](\d\d)(?![\w]|['’]|[.,:/]\d)", _short),
+        rule(r"(?:(?<=[\s(—–-])|^)['’](\d\d)(?![\w]|['’]|[.,:/]\d)", _short),
         rule(r"(?<![\w.,:/])(\d{1,4})(?= ?(?:B\.?C\.?(?:E\.?)?|C\.?E\.?|A\.?D\.?)(?!\w))", _era),
         rule(r"(?<=\bAD )(\d{1,4})(?![\w]|[.,:/]\d)", _era),
     )

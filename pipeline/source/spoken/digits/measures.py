@@ -66,6 +66,7 @@ _NEVER_APART = frozenset("t K W V h s t lm MP".split())  # "5 in. he said", "the
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉"
 _MIXED = r"(?:(?P<whole>\d+)[ -](?P<n>\d{1,2})[/⁄](?P<d>\d{1,3})(?!\d))"
+_RACES = frozenset("hurdles sprint dash freestyle butterfly backstroke breaststroke".split())
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _PREFIXES = frozenset("sin cos tan log sec cot".split())
 
@@ -110,7 +111,7 @@ def _of_unit(match: re.Match[str], words: str, value: Decimal, language: str) ->
     if name[0] == "=":
         one = value == 1 and " " not in name
         return f"{words} {name[1:].removesuffix('s') if one else name[1:]}"
-    singular = match["gap"] == "-"  # "a 5-km run"
+    singular = match["gap"] == "-" or word_after(match) in _RACES  # "a 5-km run"
     if (
         re.fullmatch(rf" ?[{_VULGAR}]|\d+[/⁄]\d+", match["amount"]) and not match["since"] and not match["sides"]
     ):  # "half a mile"

@@ -1,4 +1,7 @@
-"""Money in English: signs and codes of currencies with what belongs to the amount, such as "$15 million"."""
+"""Money in English: signs and codes of currencies with what belongs to the amount, such as "$15 million".
+
+Pounds, shillings and pence, as Britain wrote them until 1971, are rules of their own: their "s." may mean seconds.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
-from pipeline.source.spoken.digits.context import DASH, NUMBER, WHOLE, rule, sign, word_before
-from pipeline.source.spoken.digits.words import cardinal, currency, plain
+from pipeline.source.spoken.digits.context import DASH, NUMBER, WHOLE, ends_too, rule, sign, word_before
+from pipeline.source.spoken.digits.words import cardinal, currency, numeral, plain
 from pipeline.source.spoken.rules import Rule
 
 
@@ -70,7 +73,7 @@ def _coin(written: str, count: Decimal) -> _Coin:
     if code in _COINS:
         return _COINS[code]
     one, many = (currency(code, amount, "en") or code for amount in (Decimal(1), count))
-    return _Coin(one, many)
+    return _Coin(one, many, "cent", "cents") if one.endswith("dollar") else _Coin(one, many)
 
 
 def _amount(match: re.Match[str]) -> str | None:
@@ -118,4 +121,99 @@ MONEY: tuple[Rule, ...] = (
         _amount,
     ),
     rule(rf"(?<![\w.])({WHOLE})[ \u00a0]?[¢￠]", _cents),
+)
+
+_PARTS = "¼½¾"
+_PENCE = rf"\d{{0,2}}[{_PARTS}]|\d{{1,3}}"
+_NEAR = 60  # characters in which other words of money tell shillings from seconds
+_OLD_COINS = rf"£|\b(?:shilling|pence|penny|guinea)|\d[{_PARTS}]?[sdl]\.(?: [a-z\d(&]|[,;:)\]?!—–-])|[{_PARTS}]d\."
+_OF_OLD_COINS = re.compile(rf"{_OLD_COINS}|\d/-")
+_OF_MONEY = re.compile(
+    rf"{_OLD_COINS}|\b(?:pound|cost|pa(?:y|id)\b|price|worth|spen[dt]|lent|lend|g[ia]ve|debt|wage|fare|fee|sold|sell"
+    rf"|bought|buy|charge|bill)"
+)
+_DECADE_OF = frozenset("in the his her their my our your its early mid late".split())
+
+
+def _near(match: re.Match[str], words: re.Pattern[str]) -> bool:
+    return words.search(match.string, max(0, match.start() - _NEAR), match.end() + _NEAR) is not None
+
+
+def _pounds(written: str) -> str:
+    return f"{cardinal(written)} {'pound' if written == '1' else 'pounds'}"
+
+
+def _pence(written: str) -> str:
+    if written[-1] not in _PARTS:
+        number = int(plain(written))
+        return f"{cardinal(str(number))} {'penny' if number == 1 else 'pence'}"
+    if len(written) == 1:
+        return {"½": "a halfpenny", "¼": "a farthing", "¾": "three farthings"}[written]
+    return f"{cardinal(written[:-1])} and {numeral(written[-1]).replace('one ', 'a ')} pence"
+
+
+def _old_money(match: re.Match[str]) -> str | None:
+    """£1 10s. 6d., 3s. 6d., £1-10-0, 8/6"""
+    parts = []
+    if (pounds := match["pounds"]) and re.search(r"[1-9]", pounds):
+        parts.append(_pounds(pounds))
+    if (shillings := match["shillings"]) and int(shillings):
+        parts.append(f"{cardinal(str(int(shillings)))} {'shilling' if int(shillings) == 1 else 'shillings'}")
+    if (pence := match["pence"]) and pence.strip("0-–—"):
+        parts.append(_pence(pence))
+    words = " and ".join(parts[-2:]) if pence and pence.strip("0-–—") else " ".join(parts)
+    if len(parts) == 3:
+        words = f"{parts[0]} {words}"
+    return f"{words}{'.' * ends_too(match)}" if words else None
+
+
+def _by_slash(match: re.Match[str]) -> str | None:
+    """8/6 near other coins; 3/4 stays a fraction."""
+    pence = int(match["pence"])
+    if pence > 11 or (pence in (2, 3, 4, 8) and int(match["shillings"]) < pence):
+        return None
+    return _old_money(match) if _near(match, _OF_OLD_COINS) else None
+
+
+def _one_coin(match: re.Match[str]) -> str | None:
+    """12s., 6d., 100l.; but "in his 30s." and "It took 5s." are of time, and "the 3d." may be a day."""
+    what, written = match["coin"], match["count"]
+    before = word_before(match)
+    if what == "s" and before in _DECADE_OF and written[-1] == "0" and len(written) == 2 and ends_too(match):
+        return None
+    if not _near(match, _OF_MONEY):
+        return None
+    if what == "d":
+        words = _pence(written)
+    elif written[-1] in _PARTS:
+        words = f"{cardinal(written[:-1])} and {numeral(written[-1]).replace('one ', 'a ')} {_COIN[what]}s"
+    else:
+        attributive = before in ("a", "an") and re.match(r" [a-z]", match.string[match.end() : match.end() + 2])
+        words = f"{cardinal(written)} {_COIN[what]}{'' if written == '1' or attributive else 's'}"
+    if match["since"]:
+        words = f"{cardinal(match['since'])} to {words}"
+    return f"{words}{'.' * ends_too(match)}"
+
+
+_COIN = {"s": "shilling", "l": "pound"}
+_NO_POUNDS = r"(?<![\w.,/£])(?P<pounds>(?!))?"
+
+OLD_MONEY: tuple[Rule, ...] = (
+    rule(
+        rf"(?:(?<!\w)£ ?(?P<pounds>{WHOLE})\.?,? |(?<![\w.,/£]))"
+        rf"(?P<shillings>\d{{1,3}}) ?s\.?,? ?(?P<pence>{_PENCE}) ?d\b\.?",
+        _old_money,
+    ),
+    rule(rf"(?<!\w)£ ?(?P<pounds>{WHOLE})\.?,? (?P<shillings>\d{{1,2}}) ?s\b\.?(?P<pence>(?!))?", _old_money),
+    rule(
+        rf"(?<!\w)£ ?(?P<pounds>{WHOLE})([-–./:])(?P<shillings>\d{{1,2}})\2(?P<pence>{_PENCE}|[-–—])(?![\w/]|[.,:-]\d)",
+        _old_money,
+    ),
+    rule(rf"{_NO_POUNDS}(?P<shillings>\d{{1,3}})/(?P<pence>[-–—])(?![\w-])", _old_money),
+    rule(rf"{_NO_POUNDS}(?P<shillings>\d{{1,2}})/(?P<pence>{_PENCE}) ?d\b\.?", _old_money),
+    rule(rf"{_NO_POUNDS}(?P<shillings>\d{{1,2}})/(?P<pence>\d{{1,2}})(?![\w/]|[.,:-]\d)", _by_slash),
+    rule(
+        rf"(?<![\w.,/£])(?:(?P<since>\d{{1,3}}){DASH})?(?P<count>(?:{WHOLE})?[{_PARTS}]|{WHOLE})(?P<coin>[sdl])\.(?!\w)",
+        _one_coin,
+    ),
 )

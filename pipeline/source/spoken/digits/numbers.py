@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 
 from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after
-from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, plain, plural
+from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, paired, plain, plural
 from pipeline.source.spoken.rules import Rule
 
 _NUMBERED = {
@@ -97,7 +97,7 @@ def _so_many(match: re.Match[str]) -> str | None:
 
 def _plural(match: re.Match[str]) -> str:
     """747s; the seconds of 5s are a unit."""
-    return plural(cardinal(match[1]))
+    return plural(paired(match[1]) if len(match[1]) == 3 else cardinal(match[1]))
 
 
 def _listed(match: re.Match[str]) -> str:
@@ -130,7 +130,7 @@ ORDINALS: tuple[Rule, ...] = (
 def numbers() -> tuple[Rule, ...]:
     """The last of the rules for English: no digit is left after them."""
     return (
-        rule(rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–−—] )(?P<number>{NUMBER}){_SCALE}(?![\d])", _range),
+        rule(rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–−—] |\.\.(?=\d))(?P<number>{NUMBER}){_SCALE}(?![\d])", _range),
         rule(rf"{SIGN}(?P<number>{NUMBER}){_SCALE}", _number),
         rule(r"(?<!\d)(\d+),(?=\d)", _listed),
         rule(r"\d+", lambda match: cardinal(match[0])),

@@ -29,8 +29,12 @@ from pipeline.source.spoken.rules import Rule
 _TO = {"de": "bis", "fr": "à", "es": "a", "it": "a", "pt": "a", "nl": "tot", "sv": "till", "da": "til"}
 _TO |= {"no": "til", "nb": "til", "nn": "til", "ca": "a", "ro": "la", "id": "sampai"}
 _MINUS = {"pl": "minus", "cs": "minus", "sk": "minus"}  # num2words fails there
+# Where num2words says "punto" for a comma, or has no word for it.
+_POINT = {("es", ","): "coma", ("ca", ","): "coma", ("it", ","): "virgola", ("it", "."): "punto"}
+_POINT |= {("ar", "."): "فاصلة", ("cy", "."): "pwynt"}
 _OF = {"es": "de ", "pt": "de ", "ca": "de ", "it": "di ", "fr": "de "}  # millions of
 _CLOCK = {"de": "Uhr", "fr": "heures", "nl": "uur", "es": "y", "it": "e", "pt": "e", "pl": "", "ru": "", "sv": ""}
+_CLOCK_SIGNS = {"ja": ("時", "分"), "ko": ("시", "분")}
 _HOURS_ALONE = frozenset("de fr nl".split())  # "fifteen o'clock" is the hour with that word
 _IN_HUNDREDS = frozenset("de nl da no nb nn".split())  # 1984 as a year is nineteen hundreds
 _ORDINAL_DAYS = frozenset("de da no nb nn fi ru".split())
@@ -76,6 +80,9 @@ class _Numbers:
         if (len(whole) > 1 and whole[0] == "0") or len(whole) > 15:
             return one_by_one(whole, self.language) if written.isdecimal() else None
         value = self.value(written)
+        if (point := _POINT.get((self.base, self.point))) and self.point in written:
+            decimals = one_by_one(plain(written).partition(self.point)[2], self.language)
+            return f"{self.say(int(value))} {point} {decimals}"
         return self.say(int(value) if value == value.to_integral() and self.point not in written else value)
 
     def say(self, number: int | Decimal, to: str = "cardinal") -> str | None:
@@ -94,6 +101,8 @@ def others(language: str) -> tuple[Rule, ...]:
 
 def _rule(numbers: _Numbers, pattern: str, say: Callable[[re.Match[str]], str | None], flags: int = 0) -> Rule:
     """A rule; where words are not parted by spaces, nothing is."""
+    if numbers.base == "ko":  # particles stand against words
+        return Rule(re.compile(pattern, flags), say)
     if numbers.base not in UNSPACED:
         return rule(pattern, say, flags)
 
@@ -172,6 +181,9 @@ def _times(numbers: _Numbers) -> tuple[Rule, ...]:
         hours, minutes = (numbers.say(int(part)) for part in (match[1], match[2]))
         if hours is None or int(match[1]) > 24:
             return None
+        if numbers.base in _CLOCK_SIGNS:
+            hour, minute = _CLOCK_SIGNS[numbers.base]
+            return f"{hours}{hour}" + (f" {minutes}{minute}" if int(match[2]) else "")
         if numbers.base == "de" and int(match[1]) == 1:
             hours = "ein"
         if not int(match[2]):
@@ -179,7 +191,8 @@ def _times(numbers: _Numbers) -> tuple[Rule, ...]:
         return " ".join(f"{hours} {between} {minutes}".split())
 
     suffix = rf"(?: ?(?:{between}|h))?" if numbers.base in _HOURS_ALONE else ""
-    rules = [_rule(numbers, rf"(?<![\w.:,])(\d{{1,2}}):([0-5]\d)(?![\w:]){suffix}(?!\w)", time)]
+    letter = r"\d" if numbers.base in _CLOCK_SIGNS else r"\w"  # no spaces part words there
+    rules = [_rule(numbers, rf"(?<![{letter}.:,])(\d{{1,2}}):([0-5]\d)(?![{letter}:]){suffix}(?!{letter})", time)]
     if numbers.base in _HOURS_ALONE:
         rules.append(_rule(numbers, rf"(?<![\w.:,])(\d{{1,2}})[.](0\d|[1-5]\d) (?:{between})\b", time))
         rules.append(_rule(numbers, r"(?<![\w.:,])(\d{1,2}) ?h ?([0-5]\d)(?!\w)", time))

@@ -4,22 +4,53 @@ from __future__ import annotations
 
 import re
 
-from pipeline.source.spoken.digits.context import DASH, MONTH, rule, word_before
-from pipeline.source.spoken.digits.words import cardinal
-from pipeline.source.spoken.rules import Rule
+from pipeline.source.spoken.digits.context import DASH, MONTH, ends_too, rule, word_before
+from pipeline.source.spoken.digits.words import cardinal, paired
+from pipeline.source.spoken.rules import Family, Rule
 
 _HALF = r"(?: ?(?P<half>[aApP])(?:\.[mM]\.|[mM]\b))"
 _SINCE = (
     rf"(?:(?P<since>\d{{1,2}})(?:[:.](?P<since_m>[0-5]\d))?(?: ?(?P<since_half>[aApP])\.?[mM]\.?)? ?(?:{DASH}|to) ?)?"
 )
-_GOES_ON = re.compile(rf" (?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|{MONTH}|[A-Z]{{2,4}})\b")
+_GOES_ON = re.compile(rf" (?:\(|(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|{MONTH}|[A-Z]{{2,4}})\b)")
 _BOOKS = frozenset(
     "genesis exodus leviticus numbers deuteronomy joshua judges ruth samuel kings chronicles ezra nehemiah esther job"
-    " psalm psalms proverbs ecclesiastes isaiah jeremiah lamentations ezekiel daniel hosea joel amos obadiah jonah"
-    " micah nahum habakkuk zephaniah haggai zechariah malachi matthew mark luke john acts romans corinthians galatians"
-    " ephesians philippians colossians thessalonians timothy titus philemon hebrews james peter jude revelation quran"
-    " surah".split()
+    " psalm psalms proverbs ecclesiastes songs solomon isaiah jeremiah lamentations ezekiel daniel hosea joel amos"
+    " obadiah jonah micah nahum habakkuk zephaniah haggai zechariah malachi matthew mark luke john acts romans"
+    " corinthians galatians ephesians philippians colossians thessalonians timothy titus philemon hebrews james peter"
+    " jude revelation maccabees tobit sirach quran koran surah sura".split()
 )
+_SHORT_BOOKS = dict(
+    pair.split("=")
+    for pair in (
+        "Gen=Genesis Ex=Exodus Exod=Exodus Lev=Leviticus Num=Numbers Deut=Deuteronomy Josh=Joshua Judg=Judges"
+        " Sam=Samuel Kgs=Kings Chr=Chronicles Chron=Chronicles Neh=Nehemiah Esth=Esther Ps=Psalm Pss=Psalms"
+        " Prov=Proverbs Eccl=Ecclesiastes Isa=Isaiah Jer=Jeremiah Lam=Lamentations Ezek=Ezekiel Dan=Daniel Hos=Hosea"
+        " Mic=Micah Nah=Nahum Hab=Habakkuk Zeph=Zephaniah Hag=Haggai Zech=Zechariah Mal=Malachi Matt=Matthew Mt=Matthew"
+        " Mk=Mark Lk=Luke Jn=John Rom=Romans Cor=Corinthians Gal=Galatians Eph=Ephesians Phil=Philippians"
+        " Col=Colossians Thess=Thessalonians Tim=Timothy Tit=Titus Philem=Philemon Heb=Hebrews Jas=James Pet=Peter"
+        " Rev=Revelation Macc=Maccabees"
+    ).split()
+)
+_LIKE_NAMES = frozenset(
+    "Sam Dan Hag Josh Mal Matt Phil Col Tim Rev".split()
+)  # "Tim 5:30" has a stop where it is a book
+_SECOND_BOOKS = frozenset(
+    "Samuel Kings Chronicles Corinthians Thessalonians Timothy Peter John Maccabees Esdras".split()
+)
+_NAME_BEFORE = re.compile(r"[A-Z][\w'’]* $")
+_WORD = re.compile("[A-Za-z]+")
+_WHICH = {"1": "First", "2": "Second", "3": "Third", "I": "First", "II": "Second", "III": "Third"}
+_BY_DAYTIME = re.compile(
+    r" (?:o['’]?clock|in the (?:morning|afternoon|evening)|at night|(?:this|that|tomorrow|yesterday|next|every) "
+    r"(?:morning|afternoon|evening|night)|tonight|tomorrow|sharp"
+    r"|(?:\w+ )?(?:train|bus|coach|ferry|boat|express|flight))\b"
+)
+_BEFORE_TIMES = re.compile(
+    r"(?<!\w)(?!(?:clos|pric|valu|rat|trad|stand|st[oa]y|remain|averag|open|sold|bought|set|put|end|stood|estimat)\w* )"
+    r"\w+ at (?:about |around |exactly |precisely )?$",
+)
+_GOES_ON_AS_TIME = re.compile(r"[\"'”’)]*(?:[.,;!?](?!\d)|$| (?:and|on|to|but|the|he|she|they|we|I|for|from|sharp)\b)")
 
 
 def _clock(hours: int, minutes: str, *, half: str = "") -> str:
@@ -37,9 +68,7 @@ def _of_day(match: re.Match[str], half: str) -> str:
     """ "AM" or "PM"; a stop that ends the sentence too stays."""
     if not half:
         return ""
-    after = match.string[match.end() : match.end() + 5].lstrip("\"'”’)]")
-    goes_on = _GOES_ON.match(match.string, match.end()) is not None
-    ends = match[0].endswith(".") and (not after or (after[0] == " " and after[1:2].isupper() and not goes_on))
+    ends = ends_too(match) and not _GOES_ON.match(match.string, match.end())
     return f" {half.upper()}M{'.' * ends}"
 
 
@@ -66,11 +95,61 @@ def _hour(match: re.Match[str]) -> str | None:
     return words + _of_day(match, half)
 
 
-def _verse(match: re.Match[str]) -> str | None:
-    if word_before(match) not in _BOOKS:
+def _dotted_time(match: re.Match[str]) -> str | None:
+    """7.30 in the morning, the 5.15 train; "They met at 9.15." has minutes of five and nothing that could be dear."""
+    text, start, end = match.string, match.start(), match.end()
+    hours, minutes = int(match[1]), match[2]
+    if not 0 < hours < 25:
         return None
-    words = f"{cardinal(match[1])} {cardinal(match[2])}"
-    return f"{words} to {cardinal(match[3])}" if match[3] else words
+    if not _BY_DAYTIME.match(text, end):
+        at = _BEFORE_TIMES.search(text[max(0, start - 32) : start])
+        if not at or minutes[1] not in "05" or not _GOES_ON_AS_TIME.match(text, end):
+            return None
+    return _clock(hours, minutes, half="")
+
+
+def _book(match: re.Match[str]) -> str | None:
+    """The name of a book of the Bible as it is said: "First Corinthians"; None where it is none."""
+    written, which = match["book"], match["which"]
+    name = written if written.lower() in _BOOKS else _SHORT_BOOKS.get(written)
+    if name is None or (written in _LIKE_NAMES and not match["stop"] and not which):
+        return None
+    if not which:
+        return name
+    return f"{_WHICH[which] if name in _SECOND_BOOKS else cardinal(which) if which.isdigit() else which} {name}"
+
+
+def _verses(match: re.Match[str]) -> str | None:
+    """1 Cor. 13:4–7, Psalms 17:1, 19:1"""
+    book = _book(match)
+    if book is None or ("." in match["places"] and not match["stop"]):  # "John 3.5 kg"
+        return None
+    return f"{book} {_places(match['places'])}"
+
+
+def _places(written: str) -> str:
+    return ", ".join(
+        " to ".join(" ".join(paired(number) for number in re.findall(r"\d+", end)) for end in re.split(DASH, place))
+        for place in re.split("[,;]", written)
+    )
+
+
+def _chapter(match: re.Match[str]) -> str | None:
+    """1 Cor. 13, Ps. 23: only where it can be nothing else."""
+    name = _SHORT_BOOKS.get(match["book"], match["book"])
+    if match["which"] and name not in _SECOND_BOOKS:
+        return None
+    book = _book(match)
+    return book and f"{book} {cardinal(match['places'])}"
+
+
+def _numbered_book(match: re.Match[str]) -> str | None:
+    """II Kings; but not where a name stands before the number: "Charles II Samuel liked"."""
+    word = _WORD.match(match.string, match.end())
+    name = _SHORT_BOOKS.get(word[0], word[0]) if word else ""
+    sure = name in ("Corinthians", "Thessalonians", "Chronicles", "Maccabees")
+    named = _NAME_BEFORE.search(match.string, max(0, match.start() - 24), match.start())
+    return f"{_WHICH[match[1]]} " if sure or (name in ("Samuel", "Kings", "Timothy") and not named) else None
 
 
 def _proportion(match: re.Match[str]) -> str:
@@ -96,11 +175,35 @@ def _from_to(match: re.Match[str]) -> str | None:
     return f"{_clock(hours[0], parts[1])} to {_clock(hours[1], parts[3])}"
 
 
+_PLACE = rf"\d{{1,3}}[:.]\d{{1,3}}(?:{DASH}(?:\d{{1,3}}:)?\d{{1,3}})?"
+_WHICH_BOOK = r"(?<!\w)(?:(?P<which>[123]|I{1,3}) )?"
+_WHOLE = r"(?![\w:]|[.,]\d)"
+
+BOOKS = Family(
+    re.compile("I (?=Cor|Thess|Chron|Kings|Sam|Tim|Pet|Macc)"),
+    (
+        Rule(
+            re.compile(r"(?<!\w)(III?|I(?= Cor| Thess| Chron| Macc)) (?=[A-Z][a-z]+)"),
+            _numbered_book,
+        ),
+    ),
+)
+"""Books of the Bible whose Roman number says which; "I Peter" may be a speaker."""
+
 TIMES: tuple[Rule, ...] = (
-    rule(rf"(?<![\w.:])(\d{{1,3}}):(\d{{1,3}})(?:{DASH}(\d{{1,3}}))?(?![\w:])", _verse),
+    rule(
+        rf"{_WHICH_BOOK}(?P<book>[A-Za-z]{{2,14}})(?P<stop>\.?) (?P<places>{_PLACE}(?:[,;] ?{_PLACE})*){_WHOLE}",
+        _verses,
+    ),
+    rule(
+        rf"(?<!\w)(?P<which>[123]|I{{1,3}}) (?P<book>[A-Z][a-z]{{2,12}})(?P<stop>\.?) (?P<places>\d{{1,3}}){_WHOLE}",
+        _chapter,
+    ),
+    rule(rf"(?<!\w)(?P<which>(?!))?(?P<book>Pss?|Isa|Deut)(?P<stop>\.) (?P<places>\d{{1,3}}){_WHOLE}", _chapter),
     rule(rf"(?<![\w.,:/]){_SINCE}(?P<h>\d{{1,2}})(?:[:.](?P<m>[0-5]\d))?{_HALF}", _hour),
     rule(rf"(?<![\w.:])(\d{{1,2}}):([0-5]\d) ?{DASH} ?(\d{{1,2}}):([0-5]\d)(?![\w:])", _from_to),
     rule(r"(?<![\w.:])(?P<h>\d{1,2}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?(?P<half>(?!))?(?![\w:])", _time),
+    rule(r"(?<![\w.,:/$£€+-])(\d{1,2})\.([0-5]\d)(?![\w%]|[.,:/-]\d)", _dotted_time),
     rule(r"(?<![\w.,:-])([01][0-9]|2[0-4])([0-5][0-9])(?= hours?\b)", _military),
     rule(r"(?<![\w.:])(\d{1,2})[hH]([0-5]\d)(?!\w)", _hours_and),
     rule(r"(?<![\w.])\d+(?:\.\d+)?(?::\d+(?:\.\d+)?)+(?!\w)", _proportion),

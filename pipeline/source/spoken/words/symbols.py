@@ -65,6 +65,7 @@ def _ampersand(match: re.Match[str]) -> str:
 
 _RULES = (
     Rule(re.compile(r"(?<![^\W_])([A-Z])&A(?![^\W_])(?=( \w))?"), _ampersand),
+    Rule(re.compile(r"£\.? ?s\.,? ?d\b\.?"), lambda match: "pounds, shillings and pence"),
     Rule(re.compile(r"&c\."), _sign("et cetera")),
     Rule(re.compile(r"(?<=[A-Za-z])\$(?=[A-Za-z])"), lambda match: "s"),  # Ke$ha
     Rule(re.compile(r"\$(?=[A-Za-z_])"), _sign("dollar")),
