@@ -6,9 +6,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after
+from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after, word_before
 from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, plain, plural
 from pipeline.source.spoken.rules import Rule
+from pipeline.source.spoken.sentences import BEFORE_A_NO
 
 _NUMBERED = {
     "no": "number",
@@ -70,7 +71,9 @@ def _range(match: re.Match[str]) -> str:
     return f"{sign(match[0])}{cardinal(first)} to {cardinal(last)}{_scale(match)}"
 
 
-def _numbered(match: re.Match[str]) -> str:
+def _numbered(match: re.Match[str]) -> str | None:
+    if match[1] == "no." and word_before(match) in BEFORE_A_NO:
+        return None  # "The answer is no. 7 men died."
     what = _NUMBERED[match[1].rstrip(".").lower()]
     words = f"{what} {cardinal(match[2])}"
     return f"{words} to {cardinal(match[3])}" if match[3] else words

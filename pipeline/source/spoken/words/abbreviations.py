@@ -121,7 +121,7 @@ def _word(match: re.Match[str]) -> str | None:
     if short == "v":
         return said if is_name(before) and is_name(after) else None
     if short in _BEFORE_NUMBERS:
-        return said if re.match(r"(?:\d|[IVXLC]+\b|[ivxl]+\b)", after) else None
+        return said if re.match(r"(?:\d|[IVXLC]{2,}\b|[ivxl]+\b)", after) else None
     if short in _BEFORE_NAMES and not after[:1].isupper():
         return None
     if short == "est" and not after[:1].isdigit():
@@ -193,7 +193,10 @@ _ENGLISH = (
                 lambda match: _ending(match, _DEGREES[match[0].rstrip(".")]),
             ),
             Rule(re.compile(r"(?<![\w.])[A-Z]\.(?: [A-Z]\.){1,6}(?= [A-Z][a-z])"), _initials),
-            Rule(re.compile(r"(?<![\w.@/-])[A-Za-z](?:\. ?[A-Za-z](?![^\W_])){1,8}(?:\.|(?![\w.]))"), _dotted),
+            Rule(
+                re.compile(r"(?<![\w.@/-])[A-Za-z](?:\.(?: (?![AI](?!\.)))?[A-Za-z](?![^\W_])){1,8}(?:\.|(?![\w.]))"),
+                _dotted,
+            ),
             Rule(re.compile(r"(?<![\w.@/-])([A-Za-z]{1,7}+)\.(?!\w)"), _word),
             Rule(re.compile(r"(?<![\w.])([B-HJ-Z])\.(?= [A-Z][a-z])"), _initial),
         ),
