@@ -30,11 +30,11 @@ _CLAUSE_ENDS = frozenset(",;:—–،؛、，；：")
 _TITLES = _set(
     "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt"
     " adm cpl pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e cf viz approx ca"
-    " lieut wm chas geo jas thos jos robt bp abp rt apt pt"
+    " lieut wm chas geo jas thos jos robt bp abp rt apt pt op loc"
 )
 _TITLES_ALONE = _set("Mr Mrs Dr")
-_BEFORE_NUMBERS = _set("no nos nr fig figs vol vols pp p ch chap bk sc art sec op eq")
-_MAYBE_ENDS = _set("etc inc ltd co corp jr sr al a.m p.m ave blvd dept est lb lbs oz cwt doz yds pts mos inst ult")
+_BEFORE_NUMBERS = _set("no nos nr fig figs vol vols pp p ch chap bk sc art sec eq")
+_MAYBE_ENDS = _set("etc inc ltd co corp jr sr al a.m p.m ave blvd dept est lb lbs oz cwt doz yds pts mos inst ult cit")
 _SHORT_DATES = _set("Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun")
 _GERMAN_MONTHS = _set("Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember")
 _AFTER_CLOCKS = _set(
@@ -137,6 +137,8 @@ def _ends(word: str, after: str, *, first: bool, before: str) -> bool:
         return not first and not (len(stem) < 3 and (goes_on or after.strip(CLOSERS + ".,;:") in _GERMAN_MONTHS))
     if stem == "St" and before[:1].isupper() and starts(after) and not goes_on:  # "on Main St. She"
         return True
+    if stem == "I" and before in ("met", "by", "of", "with", "to", "from", "for") and not starts(after):
+        return False  # "She met I. Newton"
     if stem in _TITLES_ALONE and before.lower() in ("to", "the", "a", "with") and after in ("He", "She", "They", "We"):
         return True  # "I spoke to Mr. He left."
     if stem == "no" and before.lower().strip(CLOSERS + ",") in BEFORE_A_NO:

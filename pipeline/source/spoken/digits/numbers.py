@@ -79,6 +79,11 @@ def _numbered(match: re.Match[str]) -> str | None:
     return f"{words} to {cardinal(match[3])}" if match[3] else words
 
 
+def _without_stop(match: re.Match[str]) -> str | None:
+    """Chanel No 5; "No 10 men" could lift it, and "No 3 of them" came."""
+    return None if counts(match) or word_after(match) == "of" else f"Number {cardinal(match[1])}"
+
+
 def _per(match: re.Match[str]) -> str:
     return f"per {_PER.get(match[1], match[1])}"
 
@@ -111,6 +116,7 @@ _WHAT = "|".join(re.escape(name) for name in sorted(_NUMBERED, key=len, reverse=
 
 NUMBERED: tuple[Rule, ...] = (
     rule(r"(?<=\w)/(second|minute|hour|day|week|month|year|night|person|mo|yr|hr|wk|min|sec)(?!\w)", _per),
+    rule(r"(?<!\w)No (\d+)(?![\w:]|[.,]\d)", _without_stop),
     rule(
         rf"((?:(?<!\w)(?:{_WHAT})\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)(?:{DASH}(\d+))?(?![\w]|[.,]\d)",
         _numbered,

@@ -73,6 +73,7 @@ _SLASHED = {
     "n/a": "not applicable",
 }
 _PARTICLES = _set("von van de der den du la le di da del della ter ten zu al el bin ibn")
+_LATIN = _set("id hoc non nihil quid quod qui quae et ut sed in nec si que ita sic")  # "id est"
 _TIME_WORDS = _set(
     "in on of by from to since until till every each last next this late early mid for before after and or through"
     " last mon tue wed thu fri sat sun"
@@ -116,6 +117,8 @@ def _word(match: re.Match[str]) -> str | None:
     if short in _BEFORE_NAMES and not after[:1].isupper():
         return None
     if short == "est" and not after[:1].isdigit():
+        if not after.islower() or before.lower() in _LATIN:
+            return None
         said = "estimated"
     if short in ("St", "Dr"):
         said = _saint_or_street(match, said)
@@ -164,6 +167,11 @@ def _dotted(match: re.Match[str]) -> str | None:
     return _ending(match, said_initials(joined) if " " in letters else said_initialism(joined))
 
 
+def _cited(match: re.Match[str]) -> str:
+    """op. cit., loc. cit."""
+    return _ending(match, {"op": "opus citatum", "loc": "loco citato"}[match[1].lower()])
+
+
 def _initials(match: re.Match[str]) -> str | None:
     return _ending(match, said_initials(re.sub(r"[. ]", "", match[0])))
 
@@ -182,7 +190,7 @@ def _initial(match: re.Match[str]) -> str | None:
 _SIMPLE: Callable[[re.Match[str]], str | None] = lambda match: _SLASHED[match[0].lower()]  # noqa: E731
 _ENGLISH = (
     Family(
-        behind(r"\.", [*_WORDS, *_DATES, *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
+        behind(r"\.", [*_WORDS, *_DATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
         (
             Rule(
                 re.compile(r"\b(?:Ph\. ?D|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?"),
@@ -196,6 +204,7 @@ _ENGLISH = (
                 _dotted,
             ),
             Rule(re.compile(r"(?<![\w.@/-])([A-Za-z]{1,7}+)\.(?!\w)"), _word),
+            Rule(re.compile(r"\b([Oo]p|[Ll]oc)\. cit\.", re.ASCII), _cited),
             Rule(re.compile(r"(?<![\w.])([B-HJ-Z])\.(?= [A-Z][a-z])"), _initial),
         ),
     ),
