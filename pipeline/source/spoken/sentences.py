@@ -50,6 +50,7 @@ BEFORE_A_NO = _set("is was be been said says say saying answered answer replied 
 """Words before "no." that make it the answer, not a number."""
 
 _NUMERAL = re.compile(r"[IVXLC]{2,}(?!\w)")
+_LETTER = re.compile(r"[IVX][.,;:]?")
 _INITIALISM = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 
 _SPEECH = re.compile(r"[^\W_]")
@@ -152,7 +153,8 @@ def _ends_after_abbreviation(stem: str, after: str, begin: str, *, goes_on: bool
     if lowered in _TITLES:
         return False
     if lowered in _BEFORE_NUMBERS:
-        return not begin.isdigit() and not _NUMERAL.match(after)
+        is_numbered = begin.isdigit() or _NUMERAL.match(after) or (lowered != "no" and _LETTER.fullmatch(after))
+        return not is_numbered and (lowered == "no" or not goes_on)
     if goes_on and _NUMERAL.fullmatch(stem):
         return False  # "George V. and Edward VII. were"
     if lowered in ("a.m", "p.m") and after.strip(CLOSERS + ".,;:").lower() in _AFTER_CLOCKS:
