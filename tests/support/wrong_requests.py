@@ -172,7 +172,6 @@ WRONG = [
         ("job.md:5", 'nothing that can be spoken in language "en"'),
         script=f"{SPEECH}\n# Two\n\n你好，世界。\n",
     ),
-    wrong("long word", HEAD, ("job.md:3", "301 bytes long"), script=f"# One\n\nHello {'x' * 301} there.\n"),
     # voices
     wrong("voice in cast", f"{HEAD}cast:\n  Ann: adda\n", ("job.yaml:4", 'Did you mean "ada"?')),
     wrong("voice empty", f'{HEAD}cast:\n  Ann: ""\n', ("job.yaml:4", 'no voice ""')),

@@ -30,13 +30,15 @@ _CLAUSE_ENDS = frozenset(",;:—–،؛、，；：")
 _TITLES = _set(
     "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt"
     " adm cpl pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e cf viz approx ca"
+    " lieut wm chas geo jas thos jos robt bp abp rt pt op loc"
 )
+_TITLES_ALONE = _set("Mr Mrs Dr")
 _BEFORE_NUMBERS = _set(
-    "no nos nr fig figs vol pp p ch art sec op eq"
+    "no nos nr fig figs vol vols pp p ch chap bk sc art sec eq apt"
     " ex exod lev num deut josh judg sam kgs chr chron neh esth ps pss prov eccl isa jer lam ezek dan hos mic nah hab"
     " zeph hag zech mal matt mk lk jn rom cor gal eph phil thess tim tit philem heb jas pet macc"
 )
-_MAYBE_ENDS = _set("etc inc ltd co corp jr sr al a.m p.m ave blvd dept est")
+_MAYBE_ENDS = _set("etc inc ltd co corp jr sr al a.m p.m ave blvd dept est lb lbs oz cwt doz yds pts mos inst ult cit")
 _SHORT_DATES = _set("Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun")
 _GERMAN_MONTHS = _set("Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember")
 _AFTER_CLOCKS = _set(
@@ -48,6 +50,11 @@ _STARTERS = _set(
     " so some that the their then there these they this those to we well what when where who why with yes yet"
     " you your"
 )
+BEFORE_A_NO = _set("is was be been said says say saying answered answer replied whispered means meant but oh thought")
+"""Words before "no." that make it the answer, not a number."""
+
+_NUMERAL = re.compile(r"[IVXLC]{2,}(?!\w)")
+_LETTER = re.compile(r"[IVX][.,;:]?")
 _INITIALISM = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 
 _COINS = re.compile(r"(?:£|\d+[–-])?\d[\d,]*[¼½¾]?[sdl]|[¼½¾]d|£")
@@ -106,6 +113,12 @@ def ends_sentence(text: str, stop: int) -> bool:
     return not following or _ends(text[start:word_end], following, first=False, before=text[before : max(start - 1, 0)])
 
 
+def starts(word: str) -> bool:
+    """Whether this is a word that often begins a sentence and seldom a name."""
+    opening_word = re.match(r"[^\W\d_]{2,}|[^\W\d_](?!\.)", word.lstrip(_OPENERS))
+    return opening_word is not None and opening_word[0].lower() in _STARTERS
+
+
 def _clings(word: str) -> bool:
     return not has_speech(word) and bool(word.strip(_OPENERS_ALONE))
 
@@ -132,34 +145,37 @@ def _ends(word: str, after: str, *, first: bool, before: str) -> bool:
         return not first and not (len(stem) < 3 and (goes_on or after.strip(CLOSERS + ".,;:") in _GERMAN_MONTHS))
     if _COINS.fullmatch(stem):  # 3s. 6d. for it
         return not goes_on and not (begin is not None and begin[0].isdigit())
-    if stem == "St" and before[:1].isupper() and _starts(after) and not goes_on:  # "on Main St. She"
+    if stem == "St" and before[:1].isupper() and starts(after) and not goes_on:  # "on Main St. She"
+        return True
+    if stem == "I" and before in ("met", "by", "of", "with", "to", "from", "for") and not starts(after):
+        return False  # "She met I. Newton"
+    if stem in _TITLES_ALONE and before.lower() in ("to", "the", "a", "with") and after in ("He", "She", "They", "We"):
+        return True  # "I spoke to Mr. He left."
+    if stem == "no" and before.lower().strip(CLOSERS + ",") in BEFORE_A_NO:
         return True
     return _ends_after_abbreviation(stem, after, begin[0] if begin else "", goes_on=goes_on)
 
 
-def _starts(word: str) -> bool:
-    """Whether this is a word that often begins a sentence and seldom a name."""
-    opening_word = re.match(r"[^\W\d_]+", word.lstrip(_OPENERS))
-    return opening_word is not None and opening_word[0].lower() in _STARTERS
-
-
 def _ends_after_abbreviation(stem: str, after: str, begin: str, *, goes_on: bool) -> bool:
     lowered = stem.lower()
-    starts = _starts(after)
+    opens = starts(after)
     if lowered in _TITLES:
         return False
     if lowered in _BEFORE_NUMBERS:
-        return not begin.isdigit()
+        is_numbered = begin.isdigit() or _NUMERAL.match(after) or (lowered != "no" and _LETTER.fullmatch(after))
+        return not is_numbered and (lowered == "no" or not goes_on)
+    if goes_on and _NUMERAL.fullmatch(stem):
+        return False  # "George V. and Edward VII. were"
     if lowered in ("a.m", "p.m") and after.strip(CLOSERS + ".,;:").lower() in _AFTER_CLOCKS:
         return False
     if lowered in _MAYBE_ENDS or stem in _SHORT_DATES:
         return not goes_on and not begin.isdigit()
     if lowered in ("ph.d", "bros", "esq", "assn", "univ"):
-        return starts and not goes_on
+        return opens and not goes_on
     if stem == "I":
         return len(after.rstrip(CLOSERS)) != 2 or not after.rstrip(CLOSERS).endswith(".")
     if _INITIALISM.fullmatch(stem):  # U.S., J. R. R.: only a word that seldom is a name begins a sentence
-        return starts and not goes_on
+        return opens and not goes_on
     return True
 
 

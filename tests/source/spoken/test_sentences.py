@@ -37,6 +37,9 @@ def _parts(text: str, ends: Callable[[str], list[int]]) -> list[str]:
         ["The train left at 9 a.m. Tuesday with him.", "At 5 p.m.", "Bob left."],
         ["Am 3. Juni, dem 4. nach Ostern, kam er.", "Dann nicht."],
         ["He lives on Main St.", "She does not."],
+        ["Ch. I.", "Of Kings.", "There are 2 vols. of it, and 6 lbs. 4 oz. of tea."],
+        ["George V. and Edward VII. were kings.", "By G. A. Henty.", "They met I. Newton."],
+        ["Lieut. Smith met Wm. Pitt.", "I spoke to Mr.", "He left.", "The answer is no.", "7 men died."],
         ["No stop at all"],
     ],
 )

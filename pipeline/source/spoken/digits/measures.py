@@ -253,7 +253,7 @@ _DEGREES = rf"{ALONE}(\d+)°{_SPACE}(?:(\d+)[′'’]{_SPACE})?(?:({_DECIMAL}){_
 _SINCE = rf"(?:(?P<since>{_AMOUNT})(?:%|°)? ?{DASH} ?)?(?P<sides>(?:{_AMOUNT} ?[x×] ?)+)?"
 _WITH_UNIT = (
     rf"{SIGN}{_SINCE}(?P<amount>{_AMOUNT})(?P<gap>[ \u00a0-]?)(?P<unit>{UNIT})"
-    r"(?![\w]|(?<![%.])[/^²³*])(?:(?<=\w)\.(?= [a-z]))?"
+    r"(?![\w]|(?<![%.])[/^²³*])(?:(?<=\w)\.(?= [a-z]|[,;:]| \d+ ?oz))?"
 )
 _CARET = rf"{ALONE}({_DECIMAL}){_SPACE}(?:\^|\*\*){_SPACE}([-−]?\d+)(?!\w)"
 _TEN = rf"(?=10(?:\^|\*\*|[⁻{_SUPERSCRIPTS}]))"

@@ -6,9 +6,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after
+from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after, word_before
 from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, paired, plain, plural
 from pipeline.source.spoken.rules import Rule
+from pipeline.source.spoken.sentences import BEFORE_A_NO
 
 _NUMBERED = {
     "no": "number",
@@ -70,10 +71,17 @@ def _range(match: re.Match[str]) -> str:
     return f"{sign(match[0])}{cardinal(first)} to {cardinal(last)}{_scale(match)}"
 
 
-def _numbered(match: re.Match[str]) -> str:
+def _numbered(match: re.Match[str]) -> str | None:
+    if match[1] == "no." and word_before(match) in BEFORE_A_NO:
+        return None  # "The answer is no. 7 men died."
     what = _NUMBERED[match[1].rstrip(".").lower()]
     words = f"{what} {cardinal(match[2])}"
     return f"{words} to {cardinal(match[3])}" if match[3] else words
+
+
+def _without_stop(match: re.Match[str]) -> str | None:
+    """Chanel No 5; "No 10 men" could lift it, and "No 3 of them" came."""
+    return None if counts(match) or word_after(match) == "of" else f"Number {cardinal(match[1])}"
 
 
 def _per(match: re.Match[str]) -> str:
@@ -108,6 +116,7 @@ _WHAT = "|".join(re.escape(name) for name in sorted(_NUMBERED, key=len, reverse=
 
 NUMBERED: tuple[Rule, ...] = (
     rule(r"(?<=\w)/(second|minute|hour|day|week|month|year|night|person|mo|yr|hr|wk|min|sec)(?!\w)", _per),
+    rule(r"(?<!\w)No (\d+)(?![\w:]|[.,]\d)", _without_stop),
     rule(
         rf"((?:(?<!\w)(?:{_WHAT})\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)(?:{DASH}(\d+))?(?![\w]|[.,]\d)",
         _numbered,

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.scripts import base_language
-from pipeline.source.spoken.sentences import ends_sentence
+from pipeline.source.spoken.sentences import ends_sentence, starts
 from pipeline.source.spoken.words.context import behind, is_name, word_after, word_before
-from pipeline.source.spoken.words.initialisms import said_initialism
+from pipeline.source.spoken.words.initialisms import said_initialism, said_initials
 from pipeline.source.spoken.words.phrases import phrases
 
 
@@ -42,7 +42,9 @@ _WORDS = _table(
     ", yrs=years, Vol=Volume, Vols=Volumes, Fig=Figure, Figs=Figures, Ch=Chapter, ch=chapter, Sec=Section"
     ", sec=section"
     ", p=page, pp=pages, P=Page, Pp=Pages, Art=Article, ca=circa, c=circa, Ca=Circa, v=versus, Ft=Fort"
-    ", para=paragraph"
+    ", para=paragraph, Lieut=Lieutenant, Wm=William, Chas=Charles, Geo=George, Jas=James, Thos=Thomas, Jos=Joseph"
+    ", Robt=Robert, Bp=Bishop, Abp=Archbishop, Pt=Point, Rt=Right, Apt=Apartment, doz=dozen, cwt=hundredweight"
+    ", yds=yards, pts=pints, mos=months, inst=instant, ult=ultimo"
 )
 _DATES = _table(
     "Jan=January, Feb=February, Mar=March, Apr=April, Jun=June, Jul=July, Aug=August, Sep=September, Sept=September"
@@ -50,9 +52,10 @@ _DATES = _table(
     ", Thur=Thursday, Thurs=Thursday, Fri=Friday, Sat=Saturday, Sun=Sunday"
 )
 _BEFORE_NUMBERS = _set(
-    "vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel para"
+    "Apt vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel para"
 )
-_BEFORE_NAMES = _set("Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste")
+_BEHIND_NUMBERS = _set("doz cwt yds pts mos inst ult")
+_BEFORE_NAMES = _set("Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste")
 _NEED_NO_STOP = _set("Mr Mrs Dr Messrs vs Prof St Mme Mlle Jr Sr Ltd Inc")
 _DOTTED = {
     "e.g": "for example", "i.e": "that is", "a.k.a": "also known as", "n.b": "NB", "q.v": "which see", "et.al": "et al",
@@ -69,21 +72,8 @@ _SLASHED = {
     "b/w": "between",
     "n/a": "not applicable",
 }
-_SAINTS = _set(
-    "Agnes Albans Ambrose Andrew Andrews Anne Anselm Anthony Augustine Barbara Bartholomew Bartholomew's Basil"
-    " Benedict"
-    " Bernard Bonaventure Boniface Brigid Catharines Catherine Cecilia Charles Christopher Clair Clement Cloud"
-    " Croix Cuthbert"
-    " David Denis Dominic Dunstan Elizabeth Elmo Francis Gall Gallen George Germain Giles Gregory Helena Helens"
-    " Helier Hilda"
-    " Ignatius Ives James Jerome Joan John John's Johns Joseph Jude Kilda Kitts Lawrence Leonard Louis Lucia Lucy"
-    " Luke"
-    " Margaret Mark Mark's Martin Mary Mary's Marys Matthew Maximilian Michael Moritz Nicholas Olaf Pancras"
-    " Patrick Patrick's"
-    " Paul Paul's Peter Peter's Petersburg Pierre Sebastian Stephen Stephen's Swithin Teresa Thomas Tropez Ursula"
-    " Valentine"
-    " Valentine's Vincent Vitus"
-)
+_PARTICLES = _set("von van de der den du la le di da del della ter ten zu al el bin ibn")
+_LATIN = _set("id hoc non nihil quid quod qui quae et ut sed in nec si que ita sic")  # "id est"
 _TIME_WORDS = _set(
     "in on of by from to since until till every each last next this late early mid for before after and or through"
     " last mon tue wed thu fri sat sun"
@@ -121,24 +111,33 @@ def _word(match: re.Match[str]) -> str | None:
     if short == "v":
         return said if is_name(before) and is_name(after) else None
     if short in _BEFORE_NUMBERS:
-        return said if re.match(r"(?:\d|[IVXLC]+\b|[ivxl]+\b)", after) else None
+        return said if re.match(r"(?:\d|[IVXLC]{2,}\b|[ivxl]+\b)", after) else None
+    if short in _BEHIND_NUMBERS and not re.search(r"\d(?:st|nd|rd|th)?$", before):
+        return None
     if short in _BEFORE_NAMES and not after[:1].isupper():
         return None
     if short == "est" and not after[:1].isdigit():
+        if not after.islower() or before.lower() in _LATIN:
+            return None
         said = "estimated"
     if short in ("St", "Dr"):
-        said = _saint_or_street(short, before, after, said)
+        said = _saint_or_street(match, said)
     return _ending(match, said)
 
 
-def _saint_or_street(short: str, before: str, after: str, said: str) -> str:
-    """ "Wall St." and "Maple Dr." stand after a name, and no name of a saint or a doctor follows."""
-    is_street = (is_name(before) and before.lower() not in _OPENING_WORDS) or bool(
-        re.fullmatch(r"\d+(?:st|nd|rd|th)", before)
-    )
-    if not is_street or (after in _SAINTS and short == "St") or (short == "Dr" and is_name(after)):
-        return said if is_name(after) or after.isupper() or short == "Dr" else "Street"
-    return "Street" if short == "St" else "Drive"
+def _saint_or_street(match: re.Match[str], said: str) -> str:
+    """ "Wall St." and "Maple Dr." stand right behind a name, and before none unless a sentence begins there."""
+    text, start, end = match.string, match.start(), match.end()
+    before, after = word_before(text, start), word_after(text, end)
+    if re.fullmatch(r"\d+(?:st|nd|rd|th)", before):
+        return "Street" if said == "Saint" else "Drive"
+    touches = text[max(0, start - 2) : start - 1].isalpha()  # no comma: "Serpentine Avenue, St. John's Wood"
+    follows = touches and is_name(before) and before.lower() not in _OPENING_WORDS
+    opens = follows and text[start:end].endswith(".") and starts(after)
+    names = (is_name(after) or after.isupper() or after in _PARTICLES) and not opens
+    if said == "Saint":
+        return "Saint" if names or (not follows and text[end : end + 1] == "-") else "Street"
+    return "Drive" if follows and not names else "Doctor"
 
 
 def _date(match: re.Match[str]) -> str | None:
@@ -151,8 +150,7 @@ def _date(match: re.Match[str]) -> str | None:
 def _bare(match: re.Match[str]) -> str | None:
     short = match[1]
     if short in ("St", "Dr"):
-        after = word_after(match.string, match.end())
-        return _saint_or_street(short, word_before(match.string, match.start()), after, _WORDS[short])
+        return _saint_or_street(match, _WORDS[short])
     return _WORDS[short]
 
 
@@ -165,11 +163,17 @@ def _dotted(match: re.Match[str]) -> str | None:
         return said.capitalize() if letters[0].isupper() and letters[-1].islower() else said
     if not letters.replace(".", "").isupper():
         return None
-    return _ending(match, said_initialism(letters.replace(".", "")))
+    joined = re.sub(r"[. ]", "", letters)
+    return _ending(match, said_initials(joined) if " " in letters else said_initialism(joined))
+
+
+def _cited(match: re.Match[str]) -> str:
+    """op. cit., loc. cit."""
+    return _ending(match, {"op": "opus citatum", "loc": "loco citato"}[match[1].lower()])
 
 
 def _initials(match: re.Match[str]) -> str | None:
-    return re.sub(r"[. ]", "", match[0])
+    return _ending(match, said_initials(re.sub(r"[. ]", "", match[0])))
 
 
 def _initial(match: re.Match[str]) -> str | None:
@@ -186,15 +190,21 @@ def _initial(match: re.Match[str]) -> str | None:
 _SIMPLE: Callable[[re.Match[str]], str | None] = lambda match: _SLASHED[match[0].lower()]  # noqa: E731
 _ENGLISH = (
     Family(
-        behind(r"\.", [*_WORDS, *_DATES, *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
+        behind(r"\.", [*_WORDS, *_DATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
         (
             Rule(
                 re.compile(r"\b(?:Ph\. ?D|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?"),
                 lambda match: _ending(match, _DEGREES[match[0].rstrip(".")]),
             ),
             Rule(re.compile(r"(?<![\w.])[A-Z]\.(?: [A-Z]\.){1,6}(?= [A-Z][a-z])"), _initials),
-            Rule(re.compile(r"(?<![\w.@/-])[A-Za-z](?:\. ?[A-Za-z](?![^\W_])){1,8}(?:\.|(?![\w.]))"), _dotted),
+            Rule(
+                re.compile(
+                    r"(?<![\w.@/-])[A-Za-z](?:\.(?: (?![AI](?!\.)))?[A-Za-z](?![^\W_]|['’][A-Z])){1,8}(?:\.|(?![\w.]))"
+                ),
+                _dotted,
+            ),
             Rule(re.compile(r"(?<![\w.@/-])([A-Za-z]{1,7}+)\.(?!\w)"), _word),
+            Rule(re.compile(r"\b([Oo]p|[Ll]oc)\. cit\.", re.ASCII), _cited),
             Rule(re.compile(r"(?<![\w.])([B-HJ-Z])\.(?= [A-Z][a-z])"), _initial),
         ),
     ),

@@ -1,14 +1,16 @@
 """Initialisms: how capitals that stand for words are said, as letters or as a word.
 
 In: capitals such as "FBI". Out: the same where voices read them as letters, which espeak-ng (and Kokoro, which speaks
-its phonemes) does with two or three capitals; "ACL U" where it would read a word, "Nasa" where a word is meant. Single
-letters with spaces between are not used: the "A" of "C I A said" would be the article.
+its phonemes) does with two or three capitals; "A-C L U" where it would read a word, "Nasa" where a word is meant. Where
+letters stand apart an "A" is joined to the next by a hyphen, or a last one to the one before: alone it is the article.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+
+from pipeline.source.wordlists import word_counts
 
 
 def _set(names: str) -> frozenset[str]:
@@ -28,6 +30,7 @@ _SPELT = _set(
 )
 _SAID = {
     "AIDS": "Aids",
+    "YAML": "Yaml",
     "AKA": "also known as",
     "ETA": "E TA",
     "ID": "ID",
@@ -39,13 +42,20 @@ _SAID = {
     "WWI": "World War One",
     "WWII": "World War Two",
 }
+# Two capitals that espeak-ng says as a word, or as a Roman numeral.
+_LIKE_WORDS = _set(
+    "AM AN AS AT AU BE BY DI DO EH EL FI GO HE II IN IS IT IV IX LE ME MR MY NO OF ON OR RE SI SO TO UL UP US WE XI XV"
+    " XX YA YE"
+)
+_COMMON = 3000  # a word of three letters that stands less often in the list is none
 _VOWEL = re.compile(r"[AEIOUYÀ-ÆÈ-ÏÒ-ÖØ-Ý]")
 _THREE_CONSONANTS = re.compile(r"[^AEIOUYÀ-Ý]{3}")
+_SAYABLE_THREE = re.compile(r"[LMNR][BCDFGKPST][HLRST]|S[CPT][LR]|[TS]CH|GHT")
 _FIRST_TWO = _set("BL BR CH CL CR CZ DR FL FR GL GR KN KR PH PL PR PS QU RH SC SH SK SL SM SN SP ST SW TH TR TW WH WR")
 _LAST_TWO = _set(
     "CH CK CT FF FT GH LD LF LK LL LM LP LS LT MP NC ND NG NK NS NT PS PT RC RD RK RL RM RN RP RS RT RB SH SK SP"
     " SS ST"
-    " TH TS TT TZ WN WS XT CS DS GS KS MS BS"
+    " TH TS TT TZ WN WS XT CS DS GS KS MS BS LG LZ RG RF WG"
 )
 
 
@@ -61,21 +71,25 @@ def said_initialism(letters: str) -> str:
         return _SAID[letters]
     if len(letters) < 4 or letters in _AS_WRITTEN or not _VOWEL.search(letters):
         return letters
-    return _in_groups(letters) if letters in _SPELT or not _is_pronounceable(letters) else as_word(letters)
+    return spelt(letters) if letters in _SPELT or not _is_pronounceable(letters) else as_word(letters)
 
 
 def _is_pronounceable(letters: str) -> bool:
     if len(letters) > 5:
         return True
-    if _THREE_CONSONANTS.search(letters):
+    if _THREE_CONSONANTS.search(letters) and not _SAYABLE_THREE.search(letters):
         return False
     first, last = letters[:2], letters[-2:]
     return (bool(_VOWEL.search(first)) or first in _FIRST_TWO) and (bool(_VOWEL.search(last)) or last in _LAST_TWO)
 
 
-def _in_groups(letters: str) -> str:
-    """Two or three letters in each group, and no "A" alone, which would be the article."""
-    if len(letters) == 4:
-        cut = 1 if letters[-1] == "A" else 3
-        return f"{letters[:cut]} {letters[cut:]}"
-    return f"{letters[:2]} {letters[2:]}" if len(letters) == 5 else f"{letters[:3]} {_in_groups(letters[3:])}"
+def spelt(letters: str) -> str:
+    """The letters apart, as voices read them: "V S C O", "A-C L U", "Y M CA"."""
+    parts = re.findall(r"[^A]A+$|A{2,}|.", letters)
+    return re.sub(r"\bA (?=.)", "A-", " ".join(parts))
+
+
+def said_initials(letters: str) -> str:
+    """How the initials of a name are said: "JRR", but "W E" where together they are a word."""
+    is_word = letters in _LIKE_WORDS or (len(letters) == 3 and word_counts("en").get(letters.lower(), 0) >= _COMMON)
+    return spelt(letters) if is_word or len(letters) > 3 else letters

@@ -1,7 +1,7 @@
-"""Romans: Roman numerals of rulers, of parts of works, and of years.
+"""Romans: Roman numerals of rulers, of parts of works, of headings, and of years.
 
-In: display text. Out: rules for "Henry IV" (Henry the fourth), "Act I" (Act one), "World War II", "MCMXCIX" (nineteen
-ninety-nine). "I" the pronoun, "Malcolm X", "Vitamin C", "MIX" are none. English.
+In: display text. Out: rules for "Henry IV" (Henry the fourth), "Act I" (Act one), "XVII. The End" (seventeen), "World
+War II", "MCMXCIX" (nineteen ninety-nine). "I" the pronoun, "George V. Higgins", "Vitamin C", "MIX" are none. English.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 from pipeline.source.spoken.rules import Family, Rule
-from pipeline.source.spoken.words.context import behind
+from pipeline.source.spoken.sentences import starts
+from pipeline.source.spoken.words.context import behind, starts_sentence
 from pipeline.source.spoken.words.numerals import number_words, roman_value
 
 _NAMES = (
@@ -50,16 +51,26 @@ _RULERS = frozenset([*_NAMES, *(name.upper() for name in _NAMES)])
 _A_NAME = r"[A-Z][^\W\d_]+"  # that it is a ruler's is looked up: two hundred names in a pattern are slow to load
 _ANY_NOUN = "|".join([*(f"{noun}s?" for noun in _NOUNS), *_SHORT_NOUNS])
 
+_UNFINISHED = r"(?:\.(?=[,;:]| [a-z]))?"  # the stop of a numeral where the sentence goes on
 _PART = re.compile(
     rf"\b((?i:{_ANY_NOUN}))(\.?) ({_ROMAN})((?:, {_ROMAN}(?!\w))*,? (?:and|or|to|&|through) {_ROMAN}|[-–]{_ROMAN})?"
-    r"(?![\w]|[-–]\w|\.\w)"
+    r"(?![\w]|[-–]\w|\.\w)" + _UNFINISHED
 )
-_RULER = re.compile(rf"\b({_A_NAME}) (?:[Tt]he )?([IVXL]+)(?![\w]|-\w|\.\w)")
+_RULER = re.compile(rf"\b({_A_NAME}) ([Tt]he )?([IVXL]+)(?![\w]|-\w|\.\w){_UNFINISHED}")
 _ORDINAL = re.compile(r"(?<!\w)([IVXL]+)(?:st|nd|rd|th)(?!\w)")
 _AFTER_NAME = re.compile(
     r"\b([A-Z][^\W\d_]+['’]?s?) ([IVX]{2,6}|L[IVX]{1,5}|V)(?![\w]|[-–]\w|\.\w)",
 )
 _FIRST_NAME = re.compile(rf"\b({_A_NAME}) (?:[A-Z]\.? |[A-Z][a-z]+ )?$")
+# Of two letters only those that are seldom initials; "XXX", "LIV" and "XL" are words or sizes in prose.
+_BARE = re.compile(
+    r"(?<![\w.&'’-])(?:(?!XXX\b|LIV\b)[IVXLC]{3,9}|II|IX|X[IV])(?![\w]|[-–&]\w|\.\w|['’]\w)" + _UNFINISHED
+)
+_HEADING = re.compile(r"(?<![^\s—*_])(?!C[CLVI]\b)(?:[IVX]|[IVXLC]{2,9})(?=(\.?)(?=[ :—–*_]|$))")
+_NAME_BEHIND = re.compile(r"\.? ([A-Z][^\W\d_]*\.?)")
+_INITIAL = re.compile(r"\b[A-Z]\. $")
+_CAPITALS = re.compile(r"[\s\"'“‘—–:*_-]*[A-Z]{2}")
+_SMALL_WORDS = frozenset("of the and in to a an at on for with by from or".split())
 _LISTED = re.compile(
     r"(?<!\w)\((i{1,3}|iv|vi{0,3}|ix|xi{0,3}|xiv|xv)\)(?!\w)|(?<![\w(])(ii|iii|iv|vi{1,3}|ix|xi{1,2})\)"
 )
@@ -82,6 +93,16 @@ _SINGLE = behind(
     " [IVXivx]",
 )
 _NO_VERB = re.compile(r"[.,;:)!?]|$| of\b")
+_TITLED = re.compile(
+    r"\b(?:King|Queen|Pope|Emperor|Empress|[TC]s?z?ar|Kaiser|Sultan|Shah|Duke|Prince|under|against|by|(?:reign|time|days"
+    r"|son|daughter|court|death) of) $",
+    re.IGNORECASE,
+)
+_NO_PRONOUN = re.compile(  # what follows "Henry I" and does not follow the pronoun
+    r"[.,;:)!?(—–-]|['’]s\b|$| (?:[(“—–]|(?:of|and|or|in|at|to|by|for|from|with|on|as|who|whose|until|against|during"
+    r"|while|whilst|into|upon|(?!alway|perhap|wa)[a-z]+[^\Ws]s|[a-z]+ing|reigned|ruled|died|became|succeeded|himself|herself)(?!\w))"
+)
+_THIRD_PERSON = re.compile(r" (?:was|had|[a-z]+ed)(?!\w)")
 _NO_RULERS = frozenset({("MALCOLM", "X")})
 _WORKS = frozenset("APOLLO SATURN WAR".split())
 
@@ -95,12 +116,15 @@ def romans() -> tuple[Family, ...]:
                 Rule(_RULER, _ruler),
                 Rule(_PART, _part),
                 Rule(_ORDINAL, lambda match: _value_words(match[1], "ordinal")),
+                Rule(_HEADING, _heading),
                 Rule(_AFTER_NAME, _after_name),
                 Rule(_YEAR, _year),
+                Rule(_BARE, lambda match: _value_words(match[0].rstrip("."))),
             ),
         ),
         Family(re.compile(r" [ivxlc]{2,7}(?!\w)"), (Rule(_PART, _part),)),
         Family(_SINGLE, (Rule(_RULER, _ruler), Rule(_PART, _part))),
+        Family(re.compile(r"[IVX](?=[.:]|$)(?<![^\s—*_][IVX])"), (Rule(_HEADING, _heading),)),
         Family(re.compile(r"[ivx]\)"), (Rule(_LISTED, _listed),)),
     )
 
@@ -115,23 +139,67 @@ def _is_pronoun(match: re.Match[str], numeral: str) -> bool:
 
 
 def _ruler(match: re.Match[str]) -> str | None:
-    name, numeral = match.groups()
+    name, the, numeral = match.groups()
     value = roman_value(numeral)
-    if (
-        name not in _RULERS
-        or not 0 < value < 60
-        or (name.upper(), numeral) in _NO_RULERS
-        or _is_pronoun(match, numeral)
-    ):
+    if name not in _RULERS or not 0 < value < 60 or (name.upper(), numeral) in _NO_RULERS:
+        return None
+    if len(numeral) == 1 and not the and not _is_ruler(match):
         return None
     return f"{name.title()} the {number_words(value, 'ordinal')}"
+
+
+def _is_ruler(match: re.Match[str]) -> bool:
+    """Whether the letter behind a name is a numeral, no pronoun ("With Henry I had") and no initial."""
+    text, end = match.string, match.end()
+    is_titled = _TITLED.search(text, max(0, match.start() - 14), match.start()) is not None
+    name = _NAME_BEHIND.match(text, end)
+    if name is not None and not is_titled and not starts(name[1]):
+        return False  # "George V. Higgins", "Joseph I. C. Clarke"
+    if match[3] != "I" or match[0].endswith("."):
+        return True
+    if is_titled:
+        return not _is_pronoun(match, "I")
+    opens = (
+        starts_sentence(text, match.start())
+        and not _is_pronoun(match, "I")
+        and _THIRD_PERSON.match(text, end) is not None
+    )
+    return opens or _NO_PRONOUN.match(text, end) is not None
+
+
+def _heading(match: re.Match[str]) -> str | None:
+    """A numeral that is all there is of a text, or comes before the title of a chapter."""
+    text, numeral = match.string, match[0]
+    value, begins = roman_value(numeral), starts_sentence(text, match.start())
+    title = text[match.end(1) :].lstrip(" :—–*_")
+    if not value or not begins or _INITIAL.search(text, max(0, match.start() - 4), match.start()):
+        return None
+    if title:
+        is_first = not text[: match.start()].strip(" —*_")
+        is_capitals = _CAPITALS.match(title) is not None and title[:2] not in ("I ", "I'", "I’")
+        is_title = is_capitals or (
+            match[1] and (title[0].isupper() if len(numeral) > 1 else is_first and _is_title(title))
+        )
+        if not is_title or not (is_first or match[1]):
+            return None
+    elif text[: match.start()].strip(" —*_") and len(numeral) < 3:
+        return None
+    return number_words(value)
+
+
+def _is_title(text: str) -> bool:
+    """Whether the words begin with capitals, but for small ones; one that opens with an initial is a name."""
+    words = re.findall(r"[^\W\d_]+(?:['’.][^\W\d_]+)*\.?", text[:80])
+    if not words or re.fullmatch(r"I|[A-Z]\.", words[0]):
+        return False
+    return starts(words[0]) or all(word[0].isupper() or word in _SMALL_WORDS for word in words)
 
 
 def _part(match: re.Match[str]) -> str | None:
     noun, dot, first, rest = match.groups()
     short = _SHORT_NOUNS.get(noun.lower())
-    if _is_pronoun(match, first) or bool(dot) != bool(short):
-        return None
+    if _is_pronoun(match, first) or bool(dot) != bool(short) or (noun.lower() == "no" and len(first) == 1):
+        return None  # "No. I cannot"
     lower = noun[0].islower()
     if lower and first == "I" and not rest and not _NO_VERB.match(match.string, match.end()):
         return None  # "the part I liked"
@@ -169,7 +237,7 @@ def _after_name(match: re.Match[str]) -> str | None:
     value = roman_value(numeral)
     before = _FIRST_NAME.search(match.string[max(0, match.start() - 40) : match.start()])
     first_name = before is not None and before[1] in _RULERS
-    if not value or numeral in ("XX", "XXX") or (numeral == "V" and not first_name):
+    if not value or starts(name) or numeral in ("XX", "XXX") or (numeral == "V" and not first_name):
         return None
     if first_name and name.upper() not in _WORKS and 1 < value < 7:
         return f"{name} the {number_words(value, 'ordinal')}"

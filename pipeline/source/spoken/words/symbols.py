@@ -71,6 +71,7 @@ _RULES = (
     Rule(re.compile(r"\$(?=[A-Za-z_])"), _sign("dollar")),
     Rule(re.compile(r"\$"), _sign("dollars")),
     Rule(re.compile(r"<->|<-(?!\d)"), lambda match: " "),
+    Rule(re.compile(r"<([A-Za-z][\w-]*)>"), lambda match: _apart(match, match[1])),
     Rule(re.compile(rf"<(?!=)(?={_AMOUNT})|(?<= )<(?= )"), _sign("less than")),
     Rule(re.compile(rf"(?<!-)(?<!=)>(?!=)(?={_AMOUNT})|(?<=\S )>(?= )"), _sign("greater than")),
     Rule(re.compile(rf"(?<!\w)~(?={_AMOUNT}|[A-Za-z]+\b(?!~))"), _sign("about")),
@@ -83,7 +84,7 @@ _RULES = (
     Rule(re.compile(r"(?<=\S )[/|](?= \S)"), lambda match: "-"),
     Rule(re.compile(r"[™®℠]"), lambda match: ""),
     Rule(
-        re.compile("(?<![α-ωΑ-Ω])[α-ωΑ-ΡΣ-Ω](?![α-ωΑ-Ω])"),
+        re.compile("(?<![\u0370-\u03ff\u1f00-\u1fff])[α-ωΑ-ΡΣ-Ω](?![\u0370-\u03ff\u1f00-\u1fff\u0300-\u036f])"),
         lambda match: _apart(match, _GREEK.get(match[0].lower(), "sigma")),
     ),
     Rule(_SIGN, lambda match: _apart(match, _SIGNS[match[0]])),
