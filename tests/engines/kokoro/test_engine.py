@@ -120,11 +120,11 @@ def test_speech_is_understood_and_ipa_is_said(engine: KokoroEngine, whisper: Pat
 def test_a_line_that_is_too_long_for_the_network_loses_nothing(engine: KokoroEngine, whisper: Path) -> None:
     """It is spoken in parts: its first, middle and last words are heard."""
     names = "apples, oranges, lemons, bananas, cherries, onions, carrots, potatoes"
-    text = f"Zebra crossing. {' '.join(f'We have {names}.' for _ in range(9))} Monday morning."
+    text = f"Zebra crossing. {' '.join(f'We have {names}.' for _ in range(7))} Monday morning."
     recognized = words(transcribe(whisper, _spoken(engine, _request("k", (ANN, text))).pcm, engine.sample_rate_hz))
     assert recognized[:2] == ["zebra", "crossing"]
     assert recognized[-2:] == ["monday", "morning"]
-    assert recognized.count("lemons") == 9
+    assert recognized.count("lemons") == 7
 
 
 def test_what_cannot_be_said_fails_alone(engine: KokoroEngine) -> None:
