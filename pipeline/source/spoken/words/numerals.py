@@ -1,20 +1,18 @@
-"""Numerals: a number in words, by num2words, which is loaded when the first is asked for."""
+"""Numerals: Roman numerals, and digits in words."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+
+from pipeline.source.spoken.digits import words
 
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 
 
-@lru_cache(maxsize=4096)
 def number_words(number: int, kind: str = "cardinal") -> str:
     """English words for a number; `kind` is "cardinal", "ordinal" or "year"."""
-    from num2words import num2words  # noqa: PLC0415 - few texts need it
-
-    return str(num2words(number, lang="en", to=kind))
+    return words.number_words(number, kind, "en") or str(number)
 
 
 def digit_words(text: str) -> str:
