@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 from pipeline.engines import Budget
 from pipeline.files import content_key
 from pipeline.source.script import Turn
-from pipeline.source.spoken.pairs import Normalizer
+from pipeline.source.spoken.pairs import Normalizer, said
 from pipeline.takes.chunks import MAX_SPEAKERS, Chunk, pack
+from tests.support.spoken_words import ENGLISH, cases
 from tests.support.turns import BORDERS, chapter_of, edits, random_text, scripts
 
 BUDGET = Budget()
+SAID_OTHERWISE = [
+    display for name in ("abbreviations", "romans", "symbols", "web", "numbers") for display, _ in cases(name)
+]
 SPEECH = Normalizer("en")
 
 
@@ -122,6 +126,25 @@ def test_what_is_said_for_a_word_that_no_chunk_can_hold_is_cut_and_its_text_goes
     pieces = [piece for chunk in _pack([Turn("A", text, "chapter", "s.md:3")]) for piece in chunk.pieces]
     assert "".join(piece.spoken for piece in pieces).replace(" ", "") == text.replace(" ", "")
     assert [piece.text for piece in pieces] == ["short", "x" * 700, "", "end."]
+
+
+@given(st.lists(st.sampled_from(SAID_OTHERWISE), min_size=1, max_size=40), st.integers(10, 60))
+def test_no_character_is_lost_between_display_spoken_text_and_chunks(texts: list[str], min_bytes: int) -> None:
+    """Chunks are cut between pairs alone, or within what is said as it is displayed."""
+    text = " ".join(" ".join(texts).split())
+    budget = Budget(min_bytes, 2 * min_bytes)
+    pairs = ENGLISH.pairs(text)
+    chunks = pack(chapter_of([Turn("A", text, "chapter", "s.md:3")]), 0, budget, ENGLISH)
+    pieces = [piece for chunk in chunks for piece in chunk.pieces]
+    assert all(chunk.spoken_bytes <= budget.max_bytes for chunk in chunks)
+    assert " ".join(piece.text for piece in pieces if piece.text) == text
+    assert "".join(piece.spoken for piece in pieces).replace(" ", "") == said(pairs).replace(" ", "")
+    borders = {offset for pair in pairs for offset in (pair.start, pair.end)}
+    plain = [pair for pair in pairs if pair.spoken == text[pair.start : pair.end]]
+    for piece in pieces:
+        for pair in piece.pairs:
+            ends = {pair.start, pair.end} - borders
+            assert not ends or any(one.start <= pair.start and pair.end <= one.end for one in plain)
 
 
 @pytest.mark.parametrize(("tags", "expected"), [(True, "Well. (laughs)"), (False, "Well.")])
