@@ -91,6 +91,7 @@ def _as_dict(job: Job, explained: Sequence[tuple[PlannedTake, str, str]], notes:
                 "chapter": take.chunk.chapter + 1,
                 "speakers": _names(take.chunk.pieces),
                 "text": take.text,
+                "spoken": " ".join(piece.spoken for piece in take.chunk.pieces),
                 "action": action,
                 "reason": reason,
             }
