@@ -77,8 +77,8 @@ def _time(match: re.Match[str]) -> str | None:
     if hours > 24 or int(minutes) > 59 or word_before(match) in _BOOKS:
         return None
     words = _clock(hours, minutes, half=half)
-    if seconds:
-        words = f"{cardinal(str(hours))} {cardinal(str(int(minutes)))} and {cardinal(str(int(seconds)))} seconds"
+    if seconds and int(seconds):
+        words = f"{words} and {cardinal(str(int(seconds)))} seconds"
     return words + _of_day(match, half)
 
 
