@@ -6,7 +6,7 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after
+from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after, word_before
 from pipeline.source.spoken.digits.words import (
     cardinal,
     fraction,
@@ -111,7 +111,8 @@ def _of_unit(match: re.Match[str], words: str, value: Decimal, language: str) ->
     if name[0] == "=":
         one = value == 1 and " " not in name
         return f"{words} {name[1:].removesuffix('s') if one else name[1:]}"
-    singular = match["gap"] == "-" or word_after(match) in _RACES  # "a 5-km run"
+    of_one = word_before(match) in ("a", "an") and word_after(match) not in ("", "of")  # "a 9 mm gun"
+    singular = match["gap"] == "-" or of_one or word_after(match) in _RACES  # "a 5-km run"
     if (
         re.fullmatch(rf" ?[{_VULGAR}]|\d+[/⁄]\d+", match["amount"]) and not match["since"] and not match["sides"]
     ):  # "half a mile"
