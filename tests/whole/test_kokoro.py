@@ -22,6 +22,7 @@ _SAME_NAME = {"eduard": "edouard"}  # said alike
 
 
 @pytest.mark.slow
+@pytest.mark.speech
 def test_readmes_commands_make_a_quickstart_that_is_understood(
     tmp_path: Path, kokoro_weights: Path, whisper: Path
 ) -> None:

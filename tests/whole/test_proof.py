@@ -63,6 +63,7 @@ def test_the_chapter_is_long_enough(job: Job) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.speech
 def test_the_chapter_is_understood(job: Job, whisper: Path, hama: Path, request: pytest.FixtureRequest) -> None:
     """At most 3 % of its words are misheard, and of the phones of its names no more than of those of other words.
 

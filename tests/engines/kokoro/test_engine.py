@@ -117,6 +117,7 @@ def test_speech_is_understood_and_ipa_is_said(engine: KokoroEngine, whisper: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.speech
 def test_a_line_that_is_too_long_for_the_network_loses_nothing(engine: KokoroEngine, whisper: Path) -> None:
     """It is spoken in parts: its first, middle and last words are heard."""
     names = "apples, oranges, lemons, bananas, cherries, onions, carrots, potatoes"
