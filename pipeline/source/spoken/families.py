@@ -9,7 +9,7 @@ from pipeline.source.spoken.digits.codes import CODES, NAMES
 from pipeline.source.spoken.digits.dates import YEARS, dates
 from pipeline.source.spoken.digits.measures import measures
 from pipeline.source.spoken.digits.money import MONEY, OLD_MONEY
-from pipeline.source.spoken.digits.numbers import NUMBERED, ORDINALS, numbers
+from pipeline.source.spoken.digits.numbers import NUMBERED, NUMBERS, ORDINALS
 from pipeline.source.spoken.digits.times import BOOKS, TIMES
 from pipeline.source.spoken.digits.words import converter, locale_of, number_words
 from pipeline.source.spoken.rules import Family
@@ -53,7 +53,7 @@ def digits(language: str) -> Family:
         *measures(language),
         *YEARS,
         *NAMES,
-        *numbers(),
+        *NUMBERS,
     )
     return Family(_DIGITS, rules, _REACH)
 

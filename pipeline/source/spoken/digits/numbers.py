@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 
 from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after, word_before
 from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, paired, plain, plural
@@ -40,20 +39,12 @@ _PER = {"mo": "month", "yr": "year", "hr": "hour", "wk": "week", "min": "minute"
 _SHORT = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "tn": "trillion", "mn": "million"}
 
 
-NUMBER_SIGN = "(?=[²³¹¼-¾\u0600-\u1dff\u2070-\u2189\u2460-\u2bff\u2cfd-\U0001ffff])"  # rules others out quickly
+NUMBER_SIGN = "[²³¹¼-¾\u0600-\u1dff\u2070-\u2189\u2460-\u2bff\u2cfd-\U0001ffff]"  # and letters that are none
 
 
-@lru_cache(maxsize=1)
-def number_signs() -> str:
-    """The signs that are numbers and no decimal digits, as the inside of a character class: ², ½, ①, Ⅳ and 700 more."""
-    signs = (code for code in range(0x80, 0x1FFFF) if unicodedata.category(chr(code)) in ("No", "Nl"))
-    runs: list[list[int]] = []
-    for code in signs:
-        if runs and runs[-1][1] == code - 1:
-            runs[-1][1] = code
-        else:
-            runs.append([code, code])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in runs)
+def _signs(match: re.Match[str]) -> str | None:
+    """²³, ½, ①, Ⅳ and 700 more; None where there is something else among them."""
+    return numerals(match[0]) if all(unicodedata.category(char) in ("No", "Nl") for char in match[0]) else None
 
 
 def _scale(match: re.Match[str]) -> str:
@@ -135,15 +126,13 @@ ORDINALS: tuple[Rule, ...] = (
 )
 
 
-@lru_cache(maxsize=1)
-def numbers() -> tuple[Rule, ...]:
-    """The last of the rules for English: no digit is left after them."""
-    return (
-        rule(rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–−—] |\.\.(?=\d))(?P<number>{NUMBER}){_SCALE}(?![\d])", _range),
-        rule(rf"{SIGN}(?P<number>{NUMBER}){_SCALE}", _number),
-        rule(r"(?<!\d)(\d+),(?=\d)", _listed),
-        rule(r"\d+", lambda match: cardinal(match[0])),
-        rule(r"\d", lambda match: cardinal(match[0])),
-        rule(f"(?:{NUMBER_SIGN}[{number_signs()}])+", lambda match: numerals(match[0])),
-        rule(f"{NUMBER_SIGN}[{number_signs()}]", lambda match: numerals(match[0])),
-    )
+# The last of the rules for English: no digit is left after them.
+NUMBERS: tuple[Rule, ...] = (
+    rule(rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–−—] |\.\.(?=\d))(?P<number>{NUMBER}){_SCALE}(?![\d])", _range),
+    rule(rf"{SIGN}(?P<number>{NUMBER}){_SCALE}", _number),
+    rule(r"(?<!\d)(\d+),(?=\d)", _listed),
+    rule(r"\d+", lambda match: cardinal(match[0])),
+    rule(r"\d", lambda match: cardinal(match[0])),
+    rule(f"{NUMBER_SIGN}+", _signs),
+    rule(NUMBER_SIGN, _signs),
+)
