@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.metadata
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.audio import Pcm
-from pipeline.engines import Engine, Failed, Line, Rendered, Request, Span, Voice
+from pipeline.engines import Engine, Failed, Line, Rendered, Request, Voice
 from pipeline.engines.espeak import SAMPLE_RATE_HZ, espeak_with_voice
+from pipeline.engines.lines import render_lines
 from pipeline.errors import EngineError, Problem
 
 _VERSION = 1  # raised whenever this file changes what a line sounds like
@@ -55,22 +55,9 @@ class DraftEngine:
 
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
         """Speak each request in turn."""
-        gap = np.zeros(round(_GAP_S * SAMPLE_RATE_HZ), np.float32)
-        for request in requests:
-            started = time.perf_counter()
-            parts: list[Pcm] = []
-            spans: list[Span] = []
-            frames = 0
-            try:
-                for line in request.lines:
-                    sound = _speak(line, request.language, request.seed)
-                    spans.append(Span(frames / SAMPLE_RATE_HZ, (frames + len(sound)) / SAMPLE_RATE_HZ))
-                    parts += [sound, gap]
-                    frames += len(sound) + len(gap)
-            except EngineError as error:
-                yield Failed(request, error.problems[0].what)
-                continue
-            yield Rendered(request, np.concatenate(parts[:-1]), tuple(spans), time.perf_counter() - started)
+        return render_lines(
+            requests, lambda request, line: _speak(line, request.language, request.seed), SAMPLE_RATE_HZ, _GAP_S
+        )
 
 
 def open_engine() -> Engine:

@@ -148,7 +148,8 @@ def unsaid(script: Script, normalizer: Normalizer) -> Iterator[tuple[Turn, str]]
         if not turn.text.isascii() or has_tag(turn.text):
             silent = _silent(normalizer.pairs(turn.text, speaker=turn.speaker, chapter=chapter), turn.text)
             if normalizer.lexicon and silent:  # what a lexicon has silent is meant to be
-                silent = [word for word in silent if word in _silent(plain.pairs(turn.text), turn.text)]
+                unspeakable_words = _silent(plain.pairs(turn.text), turn.text)
+                silent = [word for word in silent if word in unspeakable_words]
             if silent:
                 yield turn, " ".join(silent)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,11 @@ import numpy as np
 
 from pipeline.audio import Pcm
 from pipeline.audio.edit import silence, trim
-from pipeline.engines import Engine, Failed, Line, Rendered, Request, Span, Voice
+from pipeline.engines import Engine, Failed, Line, Rendered, Request, Voice
 from pipeline.engines.hashes import KnownHashes
 from pipeline.engines.kokoro.phonemes import ESPEAK_VOICES, phonemes, unknown_signs
 from pipeline.engines.kokoro.weights import KokoroFiles, locate_kokoro
+from pipeline.engines.lines import render_lines
 from pipeline.errors import EngineError, Problem
 from pipeline.files import file_hash
 
@@ -77,22 +77,7 @@ class KokoroEngine:
 
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
         """Speak each request in turn."""
-        gap = silence(_GAP_S, self.sample_rate_hz)
-        for request in requests:
-            started = time.perf_counter()
-            parts: list[Pcm] = []
-            spans: list[Span] = []
-            frames = 0
-            try:
-                for line in request.lines:
-                    sound = self._speak(line)
-                    spans.append(Span(frames / self.sample_rate_hz, (frames + len(sound)) / self.sample_rate_hz))
-                    parts += [sound, gap]
-                    frames += len(sound) + len(gap)
-            except EngineError as error:
-                yield Failed(request, error.problems[0].what)
-                continue
-            yield Rendered(request, np.concatenate(parts[:-1]), tuple(spans), time.perf_counter() - started)
+        return render_lines(requests, lambda _request, line: self._speak(line), self.sample_rate_hz, _GAP_S)
 
     def _speak(self, line: Line) -> Pcm:
         """One line as mono PCM `[T]`. Raises `EngineError` where there is nothing to say in it."""
