@@ -110,7 +110,7 @@ def _cents(match: re.Match[str]) -> str:
     return f"{cardinal(match[1])} {'cent' if match[1] == '1' else 'cents'}"
 
 
-_MINUS = r"(?P<minus>(?<![\w)\]])[-−+]\s?)?"
+_MINUS = r"(?P<minus>(?<![\w)\]])[-−+])?"
 _LAST = rf"(?:{DASH}(?:{MONEY_SIGN})?\s?(?P<last>{NUMBER}))?"
 
 MONEY: tuple[Rule, ...] = (

@@ -109,7 +109,8 @@ NUMBERED: tuple[Rule, ...] = (
     rule(r"(?<=\w)/(second|minute|hour|day|week|month|year|night|person|mo|yr|hr|wk|min|sec)(?!\w)", _per),
     rule(r"(?<!\w)No (\d+)(?![\w:]|[.,]\d)", _without_stop),
     rule(
-        rf"((?:(?<!\w)(?:{_WHAT})\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)(?:{DASH}(\d+))?(?![\w]|[.,]\d)",
+        rf"((?:(?<!\w)(?:{_WHAT})\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)(?:{DASH}(\d+))?"
+        r"(?![\w]|[.,]\d|\([a-z]\))",
         _numbered,
         re.IGNORECASE,
     ),

@@ -81,6 +81,7 @@ _RULES = (
     Rule(re.compile(r"(?<![\w#])#(?![\w#])"), lambda match: "hash"),
     Rule(re.compile(rf"(?<![\w/])(?:{_CHOICES})(?![\w/])", re.IGNORECASE), lambda match: match[0].replace("/", " or ")),
     Rule(re.compile(r"(?<![\w/])([Ss])/he(?![\w/])"), lambda match: "She or he" if match[1] == "S" else "she or he"),
+    Rule(re.compile(r"(?<=[a-z][a-z]s)/(?=(?:second|minute|hour|day|week|month|year)s?\b)"), lambda match: " per "),
     Rule(re.compile(r"(?<=\S )[/|](?= \S)"), lambda match: "-"),
     Rule(re.compile(r"[™®℠]"), lambda match: ""),
     Rule(
