@@ -38,7 +38,9 @@ _BEFORE_NUMBERS = _set(
     " ex exod lev num deut josh judg sam kgs chr chron neh esth ps pss prov eccl isa jer lam ezek dan hos mic nah hab"
     " zeph hag zech mal matt mk lk jn rom cor gal eph phil thess tim tit philem heb jas pet macc"
 )
-_MAYBE_ENDS = _set("etc inc ltd co corp jr sr al a.m p.m ave blvd dept est lb lbs oz cwt doz yds pts mos inst ult cit")
+_MAYBE_ENDS = _set(
+    "etc &c inc ltd co corp jr sr al a.m p.m ave blvd dept est lb lbs oz cwt doz yds pts mos inst ult cit"
+)
 _SHORT_DATES = _set("Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun")
 _GERMAN_MONTHS = _set("Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember")
 _AFTER_CLOCKS = _set(
