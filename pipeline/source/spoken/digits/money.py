@@ -181,7 +181,8 @@ def _one_coin(match: re.Match[str]) -> str | None:
     before = word_before(match)
     if what == "s" and before in _DECADE_OF and written[-1] == "0" and len(written) == 2 and ends_too(match):
         return None
-    if not _near(match, _OF_MONEY):
+    is_decade = what == "s" and re.fullmatch(r"1\d\d0|20\d0", written)
+    if is_decade or not _near(match, _OF_MONEY):
         return None
     if what == "d":
         words = _pence(written)

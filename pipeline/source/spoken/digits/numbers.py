@@ -121,6 +121,7 @@ ORDINALS: tuple[Rule, ...] = (
     rule(
         r"(?<![\w.])(?<!\d/)(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?!\w)", _ordinal, re.IGNORECASE
     ),
+    rule(r"(?<=[Tt]he )(\d{0,2}[23])d(?= (?:day|of|inst|ult|[A-Z]))", _ordinal),
     rule(r"(?<![\w.,])(\d{2,}(?=s)|\d{2,3}(?=['’]s))['’]?s(?!\w)", _plural),
     rule(rf"{ALONE}({NUMBER}) ?(bn|tn|mn)(?!\w)", _so_many),
     rule(rf"{ALONE}({NUMBER})([kKmMbB])(?=[ \u00a0])", _so_many),
