@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -33,51 +34,48 @@ _QUOTED = r"""(?:"(?:\\.|[^"\\\n])*+"|'(?:\\.|[^'\\\n])*+')"""
 _VALUE = r"""(?:"(?:\\.|[^"\\\n])*+"|'(?:\\.|[^'\\\n])*+'|\S+)"""
 _QUOTED_OR_LONG = r"""(?:[|>][+-]?(?:\n[ \t]++[^\n]++)++|"(?:\\.|[^"\\\n])*+"|'(?:\\.|[^'\\\n])*+'|\S{8,})"""
 _Instead = str | Callable[[re.Match[str]], str]
-_SECRETS: tuple[tuple[re.Pattern[str], _Instead], ...] = tuple(
-    (re.compile(pattern), instead)
-    for pattern, instead in (
-        (r"(?s)(-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----).*?(?=-----END |\Z)", rf"\1{HIDDEN}"),
-        # Headers, to the end of the line: their values have many forms.
-        (
-            r"(?i)(?<!\w)((?:proxy-)?authorization|(?:set-)?cookies?|x-auth)"
-            r"([\"']?\s*+(?:[=:]|, b?(?=[\"']))\s*+)\S[^\n]*+(?:\n[ \t]++[^\n]++)*+",
-            rf"\1\2{HIDDEN}",
-        ),
-        (r"\b((?i:bearer)\s++|Basic\s++(?=[A-Za-z0-9+/]+[0-9A-Z+/=]))[\w.~+/=-]{8,}+\S*+", rf"\1{HIDDEN}"),
-        # <password>…</password>, `login me password …` of .netrc, and `-u me:…` of curl
-        (rf"(?i)(<(?:[\w.:-]{{0,40}}{_PRIVATE})(?:\s[^<>]{{0,200}})?>)[^<]++", rf"\1{HIDDEN}"),
-        (r"(?im)(\blogin\s++\S++\s++password\s++|^[ \t]*+password[ \t]++)(?![=:])\S++", rf"\1{HIDDEN}"),
-        (r"(?<!\S)((?:-u\s*+|--(?:proxy-)?user[\s=]++)[^\s:]++:)\S++", rf"\1{HIDDEN}"),
-        (r"(?<!\S)(sshpass\s++-p\s*+)\S++", rf"\1{HIDDEN}"),
-        # An address within another, and those whose path is the secret
-        (r"(?i)(%3A%2F%2F)(?:(?!%40)\S){1,300}+(%40)", rf"\1{HIDDEN}\2"),
-        (r"(?i)(//hooks\.slack\.com/services/|/webhooks?(?:b2)?/)\S++", rf"\1{HIDDEN}"),
-        (r"(?i)(/bot\d{4,12}:)[\w-]++", rf"\1{HIDDEN}"),
-        # ?X-Amz-Signature=…&sig=… of a signed address
-        (rf"(?i)([?&]{_IN_QUERY}=)[^\s&]++", rf"\1{HIDDEN}"),
-        (rf"(?i)(?<![\w-])({_NAME}%3D)[^\s&%]++", rf"\1{HIDDEN}"),
-        # {{'name': 'PASSWORD', 'value': '…'}}, (b'x-api-key', b'…'), auth=('me', '…'), input_value='…' of pydantic
-        (rf"(?i)(?<![\w-])({_NAME}[\"'],\s*+(?:[\"']value[\"']:\s*+)?b?){_QUOTED}", rf"\1{HIDDEN}"),
-        (rf"(?i)(\bauth=\({_QUOTED}, ?){_QUOTED}", rf"\1{HIDDEN}"),
-        (rf"(\binput_value=|\bSecretStr\(){_QUOTED}", rf"\1{HIDDEN}"),
-        # `Incorrect API key provided: …`, `token '…' is not valid`
-        (r"(?i)(\bapi key(?: provided)?: )\S++", rf"\1{HIDDEN}"),
-        (rf"(?i)(\b(?:token|key|password) )(?={_QUOTED} is )\S++", rf"\1{HIDDEN}"),
-        # AWS_SECRET_ACCESS_KEY=…, password='…', {{"secret": "…"}}, --password …, ['--token', '…']
-        (rf"(?i)(?<![\w?&-])({_NAME}[\\\"'\]]*+\s*+(?::?=>?)\s*+)(?!(?<=tokens=)\d+\b){_VALUE}", rf"\1{HIDDEN}"),
-        # After a colon stands what is no secret, too ("secret-garden: done"): there the name must end in the word.
-        (rf"(?i)(?<![\w?&-])((?=[\w-]*{_PRIVATE}(?![\w-]))[\w-]++[\\\"']*+\s*+:\s*+){_QUOTED_OR_LONG}", rf"\1{HIDDEN}"),
-        (rf"(?i)(?<![\w-])(--{_NAME}[\"']?,?\s++){_VALUE}", rf"\1{HIDDEN}"),
-        # Tokens that tell by themselves what they are: of Prefect, Hugging Face, GitHub, Slack, Stripe, AWS, JWT, ….
-        (r"\b(pn[ub]_|gh[oprsu]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|[sr]k_live_|whsec_)[\w-]{8,}+", rf"\1{HIDDEN}"),
-        (
-            r"\b(npm_|pypi-|dop_v1_|AIza|ya29\.|hvs\.|dckr_pat_|shpat_|AGE-SECRET-KEY-1|1//0)[\w.-]{20,}+",
-            rf"\1{HIDDEN}",
-        ),
-        (r"\b(podcast:)[\w-]{32}", rf"\1{HIDDEN}"),  # the password of our own Prefect server
-        (r"\b(sk-|SG\.)([\w.-]{20,}+)", lambda key: key[1] + HIDDEN if re.search(r"\d", key[2]) else key[0]),
-        (r"\b(hf_|AKIA|ASIA)[A-Za-z0-9]{10,}+|\b(eyJ)[\w-]{8,}+\.[\w.-]++", rf"\1\2{HIDDEN}"),
-    )
+_SECRETS: tuple[tuple[str, _Instead], ...] = (
+    (r"(?s)(-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----).*?(?=-----END |\Z)", rf"\1{HIDDEN}"),
+    # Headers, to the end of the line: their values have many forms.
+    (
+        r"(?i)(?<!\w)((?:proxy-)?authorization|(?:set-)?cookies?|x-auth)"
+        r"([\"']?\s*+(?:[=:]|, b?(?=[\"']))\s*+)\S[^\n]*+(?:\n[ \t]++[^\n]++)*+",
+        rf"\1\2{HIDDEN}",
+    ),
+    (r"\b((?i:bearer)\s++|Basic\s++(?=[A-Za-z0-9+/]+[0-9A-Z+/=]))[\w.~+/=-]{8,}+\S*+", rf"\1{HIDDEN}"),
+    # <password>…</password>, `login me password …` of .netrc, and `-u me:…` of curl
+    (rf"(?i)(<(?:[\w.:-]{{0,40}}{_PRIVATE})(?:\s[^<>]{{0,200}})?>)[^<]++", rf"\1{HIDDEN}"),
+    (r"(?im)(\blogin\s++\S++\s++password\s++|^[ \t]*+password[ \t]++)(?![=:])\S++", rf"\1{HIDDEN}"),
+    (r"(?<!\S)((?:-u\s*+|--(?:proxy-)?user[\s=]++)[^\s:]++:)\S++", rf"\1{HIDDEN}"),
+    (r"(?<!\S)(sshpass\s++-p\s*+)\S++", rf"\1{HIDDEN}"),
+    # An address within another, and those whose path is the secret
+    (r"(?i)(%3A%2F%2F)(?:(?!%40)\S){1,300}+(%40)", rf"\1{HIDDEN}\2"),
+    (r"(?i)(//hooks\.slack\.com/services/|/webhooks?(?:b2)?/)\S++", rf"\1{HIDDEN}"),
+    (r"(?i)(/bot\d{4,12}:)[\w-]++", rf"\1{HIDDEN}"),
+    # ?X-Amz-Signature=…&sig=… of a signed address
+    (rf"(?i)([?&]{_IN_QUERY}=)[^\s&]++", rf"\1{HIDDEN}"),
+    (rf"(?i)(?<![\w-])({_NAME}%3D)[^\s&%]++", rf"\1{HIDDEN}"),
+    # {{'name': 'PASSWORD', 'value': '…'}}, (b'x-api-key', b'…'), auth=('me', '…'), input_value='…' of pydantic
+    (rf"(?i)(?<![\w-])({_NAME}[\"'],\s*+(?:[\"']value[\"']:\s*+)?b?){_QUOTED}", rf"\1{HIDDEN}"),
+    (rf"(?i)(\bauth=\({_QUOTED}, ?){_QUOTED}", rf"\1{HIDDEN}"),
+    (rf"(\binput_value=|\bSecretStr\(){_QUOTED}", rf"\1{HIDDEN}"),
+    # `Incorrect API key provided: …`, `token '…' is not valid`
+    (r"(?i)(\bapi key(?: provided)?: )\S++", rf"\1{HIDDEN}"),
+    (rf"(?i)(\b(?:token|key|password) )(?={_QUOTED} is )\S++", rf"\1{HIDDEN}"),
+    # AWS_SECRET_ACCESS_KEY=…, password='…', {{"secret": "…"}}, --password …, ['--token', '…']
+    (rf"(?i)(?<![\w?&-])({_NAME}[\\\"'\]]*+\s*+(?::?=>?)\s*+)(?!(?<=tokens=)\d+\b){_VALUE}", rf"\1{HIDDEN}"),
+    # After a colon stands what is no secret, too ("secret-garden: done"): there the name must end in the word.
+    (rf"(?i)(?<![\w?&-])((?=[\w-]*{_PRIVATE}(?![\w-]))[\w-]++[\\\"']*+\s*+:\s*+){_QUOTED_OR_LONG}", rf"\1{HIDDEN}"),
+    (rf"(?i)(?<![\w-])(--{_NAME}[\"']?,?\s++){_VALUE}", rf"\1{HIDDEN}"),
+    # Tokens that tell by themselves what they are: of Prefect, Hugging Face, GitHub, Slack, Stripe, AWS, JWT, ….
+    (r"\b(pn[ub]_|gh[oprsu]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|[sr]k_live_|whsec_)[\w-]{8,}+", rf"\1{HIDDEN}"),
+    (
+        r"\b(npm_|pypi-|dop_v1_|AIza|ya29\.|hvs\.|dckr_pat_|shpat_|AGE-SECRET-KEY-1|1//0)[\w.-]{20,}+",
+        rf"\1{HIDDEN}",
+    ),
+    (r"\b(podcast:)[\w-]{32}", rf"\1{HIDDEN}"),  # the password of our own Prefect server
+    (r"\b(sk-|SG\.)([\w.-]{20,}+)", lambda key: key[1] + HIDDEN if re.search(r"\d", key[2]) else key[0]),
+    (r"\b(hf_|AKIA|ASIA)[A-Za-z0-9]{10,}+|\b(eyJ)[\w-]{8,}+\.[\w.-]++", rf"\1\2{HIDDEN}"),
 )
 _notes = logging.getLogger("podcast")  # apart from others, whose records may be shown on a terminal too
 _notes.propagate = False
@@ -92,9 +90,15 @@ def redact(text: str) -> str:
     given to a name that speaks of a key, secret, token or password, private keys, and well-known kinds of tokens.
     """
     text = re.sub(r"\S++", lambda word: _without_user(word[0]) if "@" in word[0] else word[0], text)
-    for pattern, instead in _SECRETS:
+    for pattern, instead in _secrets():
         text = pattern.sub(instead, text)
     return text
+
+
+@cache
+def _secrets() -> tuple[tuple[re.Pattern[str], _Instead], ...]:
+    """Compiled when something is first redacted: most commands have nothing to say."""
+    return tuple((re.compile(pattern), instead) for pattern, instead in _SECRETS)
 
 
 def _without_user(word: str) -> str:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal, NamedTuple, get_args
 
 from pipeline.source.ledger import Stretch
@@ -55,47 +55,47 @@ _CAPITALS = r"[A-Z][A-Z0-9 .,'’&-]{0,38}[A-Z0-9]"
 
 _TITLED = r"(?:(?:Mr|Mrs|Ms|Dr|St)\. )?[A-Z][a-zà-ÿ]+(?: (?:[A-Z][a-zà-ÿ]+|de|la|von|van|of|the)){0,3}"
 
-_LINES: dict[Form, re.Pattern[str]] = {
-    "bold": re.compile(
+_LINES: dict[Form, str] = {
+    "bold": (
         rf"{_BEFORE}(?P<mark>\*\*\*|\*\*|__)(?P<name>(?:(?!(?P=mark)).){{1,120}}?)"
         rf"(?:\s*[:：]\s*(?P=mark)|(?P=mark){_AFTER}\s*[:：]){_SAID}"
     ),
-    "italic": re.compile(
+    "italic": (
         rf"{_BEFORE}(?P<mark>[*_])(?![*_\s])(?P<name>(?:[^*_]|(?<=\w)_(?=\w)){{1,60}}?)"
         rf"(?:\s*[:：]\s*(?P=mark)|(?P=mark){_AFTER}\s*[:：])(?=\s|$){_SAID}"
     ),
-    "html": re.compile(
+    "html": (
         rf"(?:<(?:p|div|li|dd|td)\b[^<>\n]{{0,80}}>\s*)?{_BEFORE}<(?P<mark>b|strong|em|i|u|cite|dt)>(?P<name>[^<>]{{1,60}}?)"
         rf"(?:\s*[:：]\s*</(?P=mark)>|</(?P=mark)>{_AFTER}\s*[:：]){_SAID}"
     ),
-    "plain": re.compile(
+    "plain": (
         rf"{_BEFORE}(?P<name>(?:[^:：\n*_<>|\[\]]|(?<=\w)_(?=\w)){{1,60}}?){_AFTER}\s*{_COLON}{_SAID}"
         rf"|(?P<bare>[^\w\s:]{{1,6}})\s*{_COLON}{_SAID}"
     ),
-    "bracket": re.compile(rf"{_BEFORE}\\?\[(?P<name>[^\[\]\n\\]{{1,40}})\\?\]{_AFTER}\s*{_COLON}{_SAID}"),
-    "bare-bracket": re.compile(
+    "bracket": (rf"{_BEFORE}\\?\[(?P<name>[^\[\]\n\\]{{1,40}})\\?\]{_AFTER}\s*{_COLON}{_SAID}"),
+    "bare-bracket": (
         rf"(?:{ANY_STAMP}\s*)?\\?\[(?P<name>[^\[\]\n\\]{{1,40}})\\?\](?![(\[:])(?:\s+{ANY_STAMP}(?=\s+[-–—]))?(?:\s+[-–—]+)?\s*(?=\S)"
     ),
-    "dash": re.compile(
+    "dash": (
         rf"{_BEFORE}(?:(?P<mark>\*\*|__|\*|_)(?P<name>(?:[^*_\n]|(?<=\w)_(?=\w)){{1,40}}?)(?P=mark)"
         rf"|(?P<bare>[^\W\d_](?:[^:\n*_,!?\"“”()\[\]]|(?<=\w)_(?=\w)){{0,39}}?))(?:\s+{ANY_STAMP})?\s+[-–—]{{1,2}}\s+(?=\S)"
         r"|(?P<sign>\*\*|__)(?P<inside>[^*_\n]{1,60}?)\s*[-–—]\s*(?P=sign)\s*(?=\S)"
     ),
-    "clock": re.compile(
+    "clock": (
         rf"(?P<mark>\*\*|__)?(?P<name>[^\W_](?:[^:\n*_]|(?<=\w)_(?=\w)){{0,59}}?)(?(mark)(?P=mark)){_DIRECTION}?\s*+(?:[-–|,]\s*+)?{ANY_STAMP}\s*+:?\s*+$"
         rf"|(?P<sign>\*\*|__)(?P<inside>[^:\n*_]{{1,60}}?)(?P=sign)\s*+{ANY_STAMP}\s++(?:[-–—]\s+)?(?=\S)"
         rf"|{ANY_STAMP}\s+(?P<open>\*\*|__)(?P<named>[^:\n*_]{{1,60}}?)(?P=open)(?:\s+(?=\S)|\s*$)"
         rf"|{ANY_STAMP}\s*[-–|]?\s+(?P<bare>[^\W\d_][^:\n*_]{{0,59}}?)\s*$"
     ),
-    "alone": re.compile(
+    "alone": (
         rf"{_BEFORE}(?P<mark>\*\*\*|\*\*|__|\*|_)(?P<name>(?:[^*_\n]|(?<=\w)_(?=\w)){{1,60}}?)(?P=mark){_AFTER}\s*$"
     ),
-    "capitals": re.compile(rf"(?P<mark>_?)(?P<name>{_CAPITALS})\.?(?P=mark)[.:]?\s*(?:_?{_DIRECTION}_?)?\.?\s*$"),
-    "chat": re.compile(
+    "capitals": (rf"(?P<mark>_?)(?P<name>{_CAPITALS})\.?(?P=mark)[.:]?\s*(?:_?{_DIRECTION}_?)?\.?\s*$"),
+    "chat": (
         rf"{_BEFORE}(?P<mark>\*\*|__|)\\?<(?P<name>[@+ ]?[^\W\d_][^<>\n]{{0,39}})\\?>(?P=mark)\s+(?=\S)"
         rf"|{ANY_STAMP}\t(?P<bare>[^\t\n:]{{1,40}})\t\s*(?=\S)"
     ),
-    "stop": re.compile(
+    "stop": (
         rf"(?P<name>{_CAPITALS}|{_TITLED}|[QA](?=\.))(?:\.|(?=\s*_?{_DIRECTION}))(?:\s*_?{_DIRECTION}_?\.?)?\s+(?=\S)"
         rf"|_(?P<bare>[^_\n]{{1,40}}?)\.?_(?:\s*_?{_DIRECTION}_?)?[.:]?\s+(?=\S)"
         rf"|(?P<sign>\*\*|__)(?P<inside>{_CAPITALS}|{_TITLED})(?:\.(?P=sign)|(?P=sign)\.)(?:\s*[*_]?{_DIRECTION}[*_]?\.?)?\s+(?=\S)"
@@ -243,14 +243,20 @@ def candidates(index: int, block: Block) -> Iterator[Candidate]:
             yield from _of_line(index, number, line.span)
 
 
+@cache
+def _line(form: Form) -> re.Pattern[str]:
+    """The pattern of a form, which takes long to compile: few files have lines that need all of them."""
+    return re.compile(_LINES[form])
+
+
 def _of_line(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
     text = span.text
     signs = set(text)
     listed = _LISTED.match(text)
-    for form, pattern in _LINES.items():
+    for form in _LINES:
         if signs.isdisjoint(_SIGNS[form]):
             continue
-        match = pattern.match(text, listed.end() if listed else 0)
+        match = _line(form).match(text, listed.end() if listed else 0)
         if match is None or ("bracket" in form and is_note(match["name"])):
             continue
         if form == "chat" and (match["name"] or "").lower().split(" ")[0] in ELEMENTS:
@@ -260,7 +266,7 @@ def _of_line(index: int, number: int, span: Stretch) -> Iterator[Candidate]:
             yield Candidate(form, name, index, number, 0, match.end())
     if "<" in text:
         yield from _tags(index, number, span)
-    head = _LINES["plain"].match(text) if ":" in text else None
+    head = _line("plain").match(text) if ":" in text else None
     begin = head.end() if head and looks_like_name(clean_name(_written(head))) else 0  # "Dr. Smith:" is one label
     begin = max(begin, listed.end() + 1 if listed else 0)
     for form, pattern in _IN_MID_LINE.items() if ":" in text else ():

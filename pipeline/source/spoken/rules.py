@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 
@@ -19,16 +21,24 @@ class Replacement(NamedTuple):
     spoken: str
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True)
+class Rule:
     """A form and what is said for it. `say` returns None where this match is not such a thing after all."""
 
-    pattern: re.Pattern[str]
+    form: str  # a regular expression
     say: Callable[[re.Match[str]], str | None]
+    flags: int = 0
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The form, compiled at the first text that has the family's trigger: most texts have few of them."""
+        return re.compile(self.form, self.flags)
 
 
 class Family(NamedTuple):
     """Rules of one kind, in the order in which they are tried; the first that fits a place has it.
 
+    Each text is searched for the `trigger`, which is quick where it begins with a character or one of a set.
     `reach`: no rule looks further than so many characters from a place of the trigger; None where one may.
     """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import accumulate
 
 from pipeline.source.spoken.text import CLOSERS, TAG_SOURCE, WORD, has_speech
 
@@ -67,8 +68,13 @@ _DASH = re.compile("[—―]|--")
 
 def word_spans(text: str) -> Iterator[tuple[int, int]]:
     """Where each of `words` stands; one that goes on after a stop such as "。" is cut there."""
-    pattern = _WIDE_WORD if not text.isascii() and _WIDE_STOP.search(text) else WORD if "(" in text else _PLAIN_WORD
-    return (match.span() for match in pattern.finditer(text))
+    return (match.span() for match in _word_pattern(text).finditer(text))
+
+
+def _word_pattern(text: str) -> re.Pattern[str]:
+    if not text.isascii() and _WIDE_STOP.search(text):
+        return _WIDE_WORD
+    return WORD if "(" in text else _PLAIN_WORD
 
 
 def sentence_ends(text: str) -> list[int]:
@@ -76,8 +82,17 @@ def sentence_ends(text: str) -> list[int]:
 
     A tag, dash or other word without letters that follows a stop stays with the sentence before it.
     """
+    parts, ends = _words(text)
+    return [ends[after - 1] for after in _sentence_stops(parts)] + [len(text)]
+
+
+def _words(text: str) -> tuple[list[str], list[int]]:
+    """The words of `word_spans`, and where each ends."""
+    parts = text.split() if _word_pattern(text) is _PLAIN_WORD else []
+    if " ".join(parts) == text:  # as nearly always, and then this is quicker than spans
+        return parts, [length + spaces for spaces, length in enumerate(accumulate(map(len, parts)))]
     spans = list(word_spans(text))
-    return [spans[after - 1][1] for after in _sentence_stops([text[start:end] for start, end in spans])] + [len(text)]
+    return [text[start:end] for start, end in spans], [end for _start, end in spans]
 
 
 def _sentence_stops(parts: list[str]) -> list[int]:
@@ -183,8 +198,8 @@ def _ends_after_abbreviation(stem: str, after: str, begin: str, *, goes_on: bool
 
 def clause_ends(text: str) -> list[int]:
     """The offsets after commas, semicolons, colons and dashes, in order; the last is the end of the text."""
-    spans = list(word_spans(text))
-    return [spans[after - 1][1] for after in _clause_stops([text[start:end] for start, end in spans])] + [len(text)]
+    parts, ends = _words(text)
+    return [ends[after - 1] for after in _clause_stops(parts)] + [len(text)]
 
 
 def _clause_stops(parts: list[str]) -> list[int]:

@@ -4,8 +4,8 @@ import re
 
 from pipeline.source.spoken.rules import Family, Replacement, Rule, replacements_of
 
-DIGITS = Rule(re.compile(r"\d+"), lambda match: None if match[0] == "7" else "number")
-MONEY = Rule(re.compile(r"\$\d+"), lambda match: "money")
+DIGITS = Rule(r"\d+", lambda match: None if match[0] == "7" else "number")
+MONEY = Rule(r"\$\d+", lambda match: "money")
 FAMILY = Family(re.compile(r"\d"), (MONEY, DIGITS))
 
 
@@ -21,6 +21,6 @@ def test_what_is_taken_stays() -> None:
 
 
 def test_a_family_with_a_reach_looks_only_near_its_trigger() -> None:
-    words = Family(re.compile(r"\d"), (Rule(re.compile(r"(?<=b)a|\d"), lambda match: "said"),), reach=3)
+    words = Family(re.compile(r"\d"), (Rule(r"(?<=b)a|\d", lambda match: "said"),), reach=3)
     text = "ba ba 1 ba ba ba 2"
     assert [one.start for one in replacements_of(text, [words])] == [4, 6, 9, 15, 17]

@@ -58,7 +58,7 @@ def rule(pattern: str, say: Callable[[re.Match[str]], str | None], flags: int = 
         after = end < len(text) and not text[end].isspace() and text[end] not in _CLINGS_BEFORE
         return f"{' ' * bool(before)}{words}{' ' * after}"
 
-    return Rule(re.compile(pattern, flags), parted)
+    return Rule(pattern, parted, flags)
 
 
 def sign(text: str) -> str:

@@ -102,7 +102,7 @@ def others(language: str) -> tuple[Rule, ...]:
 def _rule(numbers: _Numbers, pattern: str, say: Callable[[re.Match[str]], str | None], flags: int = 0) -> Rule:
     """A rule; where words are not parted by spaces, nothing is."""
     if numbers.base == "ko":  # particles stand against words
-        return Rule(re.compile(pattern, flags), say)
+        return Rule(pattern, say, flags)
     if numbers.base not in UNSPACED:
         return rule(pattern, say, flags)
 
@@ -110,7 +110,7 @@ def _rule(numbers: _Numbers, pattern: str, say: Callable[[re.Match[str]], str | 
         words = say(match)
         return words and words.replace(" ", "")
 
-    return Rule(re.compile(pattern, flags), unspaced)
+    return Rule(pattern, unspaced, flags)
 
 
 def _dates(numbers: _Numbers) -> tuple[Rule, ...]:

@@ -183,7 +183,7 @@ BOOKS = Family(
     re.compile("I (?=Cor|Thess|Chron|Kings|Sam|Tim|Pet|Macc)"),
     (
         Rule(
-            re.compile(r"(?<!\w)(III?|I(?= Cor| Thess| Chron| Macc)) (?=[A-Z][a-z]+)"),
+            r"(?<!\w)(III?|I(?= Cor| Thess| Chron| Macc)) (?=[A-Z][a-z]+)",
             _numbered_book,
         ),
     ),

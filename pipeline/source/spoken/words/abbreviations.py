@@ -57,6 +57,7 @@ _BEFORE_NUMBERS = _set(
 _BEHIND_NUMBERS = _set("doz cwt yds pts mos inst ult")
 _BEFORE_NAMES = _set("Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste")
 _NEED_NO_STOP = _set("Mr Mrs Dr Messrs vs Prof St Mme Mlle Jr Sr Ltd Inc")
+_ANY_WITHOUT_STOP = "|".join(sorted(_NEED_NO_STOP))
 _DOTTED = {
     "e.g": "for example", "i.e": "that is", "a.k.a": "also known as", "n.b": "NB", "q.v": "which see", "et.al": "et al",
     "a.m": "AM", "p.m": "PM", "o.k": "OK", "r.i.p": "RIP", "p.s": "PS", "r.s.v.p": "RSVP", "w.r.t": "with respect to",
@@ -193,31 +194,30 @@ _ENGLISH = (
         behind(r"\.", [*_WORDS, *_DATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
         (
             Rule(
-                re.compile(r"\b(?:Ph\. ?D|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?"),
+                r"\b(?:Ph\. ?D|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?",
                 lambda match: _ending(match, _DEGREES[match[0].rstrip(".")]),
             ),
-            Rule(re.compile(r"(?<![\w.])[A-Z]\.(?: [A-Z]\.){1,6}(?= [A-Z][a-z])"), _initials),
+            Rule(r"(?<![\w.])[A-Z]\.(?: [A-Z]\.){1,6}(?= [A-Z][a-z])", _initials),
             Rule(
-                re.compile(
-                    r"(?<![\w.@/-])[A-Za-z](?:\.(?: (?![AI](?!\.)))?[A-Za-z](?![^\W_]|['’][A-Z])){1,8}(?:\.|(?![\w.]))"
-                ),
+                r"(?<![\w.@/-])[A-Za-z](?:\.(?: (?![AI](?!\.)))?[A-Za-z](?![^\W_]|['’][A-Z])){1,8}(?:\.|(?![\w.]))",
                 _dotted,
             ),
-            Rule(re.compile(r"(?<![\w.@/-])([A-Za-z]{1,7}+)\.(?!\w)"), _word),
-            Rule(re.compile(r"\b([Oo]p|[Ll]oc)\. cit\.", re.ASCII), _cited),
-            Rule(re.compile(r"(?<![\w.])([B-HJ-Z])\.(?= [A-Z][a-z])"), _initial),
+            Rule(r"(?<![\w.@/-])([A-Za-z]{1,7}+)\.(?!\w)", _word),
+            Rule(r"\b([Oo]p|[Ll]oc)\. cit\.", _cited, re.ASCII),
+            Rule(r"(?<![\w.])([B-HJ-Z])\.(?= [A-Z][a-z])", _initial),
         ),
     ),
     Family(
-        re.compile(r"(?:[MDJS][rt]s?|vs|Prof|Messrs|Mme|Mlle|Ltd|Inc)\b"),
-        (Rule(re.compile(rf"\b({'|'.join(sorted(_NEED_NO_STOP))})\b(?!\.)"), _bare),),
+        re.compile(rf"(?:{_ANY_WITHOUT_STOP})\b"),
+        (Rule(rf"\b({_ANY_WITHOUT_STOP})\b(?!\.)", _bare),),
     ),
     Family(
         re.compile(r"/(?<=[wcbn]/)", re.IGNORECASE),
         (
             Rule(
-                re.compile(r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)", re.IGNORECASE),
+                r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)",
                 _SIMPLE,
+                re.IGNORECASE,
             ),
         ),
     ),

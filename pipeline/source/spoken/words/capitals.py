@@ -20,7 +20,7 @@ def _set(names: str) -> frozenset[str]:
 
 
 _UPPER = "A-ZÀ-ÖØ-Þ"
-_CAPITALS = re.compile(
+_CAPITALS = (
     rf"(?<![^\W_])(?<![^\W_][.&])(?P<capitals>[{_UPPER}]{{2,}}|[AI])"
     rf"(?:['’](?P<suffix>S|T|RE|LL|VE|D|M|s)|(?P<plural>s))?(?![^\W_])(?![.&][^\W_])"
 )
@@ -29,7 +29,7 @@ _LETTERS_WHEN_ALONE = _set("AM ARM AT HI IT LED OR PA SAT US WHO")
 _COMMON = 3000  # a word of three letters that stands less often in the list is no word, or rather an initialism
 _TITLES = {"DR": "Doctor", "MR": "Mister", "MRS": "Missus"}
 
-_LETTER_A = re.compile(
+_LETTER_A = (
     r"\b((?i:appendix|category|class|division|exhibit|figure|grade|group|hepatitis|influenza|level|option|part|plan|point"
     r"|section|side|team|type|vitamin)) A(?= [^\W_])"
 )
@@ -39,7 +39,7 @@ def capitals() -> tuple[Family, ...]:
     """The families of English capitals."""
     return (
         Family(re.compile(r" A "), (Rule(_LETTER_A, lambda match: f'{match[1]} "A"'),)),
-        Family(re.compile(rf"[{_UPPER}]{{2}}|I['’][A-Z]"), (Rule(_CAPITALS, _say),)),
+        Family(re.compile(rf"[{_UPPER}](?:[{_UPPER}]|(?<=I)['’][A-Z])"), (Rule(_CAPITALS, _say),)),
     )
 
 

@@ -45,19 +45,17 @@ _TITLES = frozenset("Dr. Dra. Prof. Hr. Fr. St. M. MM. Sr. Sra. Srta. Sig. Dott.
 
 def phrases(language: str) -> tuple[Family, ...]:
     """The family of a language's abbreviations; () where it has no table."""
-    return _FAMILIES.get(language, ())
+    table = _TABLES.get(language)
+    return () if table is None else (_family(table),)
 
 
 def _family(table: str) -> Family:
     words = dict(pair.split("=") for pair in table.split(", "))
     longest_first = sorted(words, key=len, reverse=True)
-    pattern = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, longest_first))})(?!(?<=\w)\w|\.\w)")
+    form = rf"(?<![\w.])(?:{'|'.join(map(re.escape, longest_first))})(?!(?<=\w)\w|\.\w)"
 
     def say(match: re.Match[str]) -> str:
         ends = match[0].endswith(".") and match[0] not in _TITLES and ends_sentence(match.string, match.end())
         return words[match[0]] + "." * ends
 
-    return Family(pattern, (Rule(pattern, say),))
-
-
-_FAMILIES = {language: (_family(table),) for language, table in _TABLES.items()}
+    return Family(re.compile(form), (Rule(form, say),))

@@ -52,30 +52,24 @@ _A_NAME = r"[A-Z][^\W\d_]+"  # that it is a ruler's is looked up: two hundred na
 _ANY_NOUN = "|".join([*(f"{noun}s?" for noun in _NOUNS), *_SHORT_NOUNS])
 
 _UNFINISHED = r"(?:\.(?=[,;:]| [a-z]))?"  # the stop of a numeral where the sentence goes on
-_PART = re.compile(
+_PART = (
     rf"\b((?i:{_ANY_NOUN}))(\.?) ({_ROMAN})((?:, {_ROMAN}(?!\w))*,? (?:and|or|to|&|through) {_ROMAN}|[-–]{_ROMAN})?"
     r"(?![\w]|[-–]\w|\.\w)" + _UNFINISHED
 )
-_RULER = re.compile(rf"\b({_A_NAME}) ([Tt]he )?([IVXL]+)(?![\w]|-\w|\.\w){_UNFINISHED}")
-_ORDINAL = re.compile(r"(?<!\w)([IVXL]+)(?:st|nd|rd|th)(?!\w)")
-_AFTER_NAME = re.compile(
-    r"\b([A-Z][^\W\d_]+['’]?s?) ([IVX]{2,6}|L[IVX]{1,5}|V)(?![\w]|[-–]\w|\.\w)",
-)
+_RULER = rf"\b({_A_NAME}) ([Tt]he )?([IVXL]+)(?![\w]|-\w|\.\w){_UNFINISHED}"
+_ORDINAL = r"(?<!\w)([IVXL]+)(?:st|nd|rd|th)(?!\w)"
+_AFTER_NAME = r"\b([A-Z][^\W\d_]+['’]?s?) ([IVX]{2,6}|L[IVX]{1,5}|V)(?![\w]|[-–]\w|\.\w)"
 _FIRST_NAME = re.compile(rf"\b({_A_NAME}) (?:[A-Z]\.? |[A-Z][a-z]+ )?$")
 # Of two letters only those that are seldom initials; "XXX", "LIV" and "XL" are words or sizes in prose, and three
 # letters from C on are initials more often than numerals ("the CLI").
-_BARE = re.compile(
-    r"(?<![\w.&'’-])(?:(?!XXX\b|LIV\b|C..\b)[IVXLC]{3,9}|II|IX|X[IV])(?![\w]|[-–&]\w|\.\w|['’]\w)" + _UNFINISHED
-)
-_HEADING = re.compile(r"(?<![^\s—*_])(?!C[CLVI]\b|CLI\b)(?:[IVX]|[IVXLC]{2,9})(?=(\.?)(?=[ :—–*_]|$))")
+_BARE = r"(?<![\w.&'’-])(?:(?!XXX\b|LIV\b|C..\b)[IVXLC]{3,9}|II|IX|X[IV])(?![\w]|[-–&]\w|\.\w|['’]\w)" + _UNFINISHED
+_HEADING = r"(?<![^\s—*_])(?!C[CLVI]\b|CLI\b)(?:[IVX]|[IVXLC]{2,9})(?=(\.?)(?=[ :—–*_]|$))"
 _NAME_BEHIND = re.compile(r"\.? ([A-Z][^\W\d_]*\.?)")
 _INITIAL = re.compile(r"\b[A-Z]\. $")
 _CAPITALS = re.compile(r"[\s\"'“‘—–:*_-]*[A-Z]{2}")
 _SMALL_WORDS = frozenset("of the and in to a an at on for with by from or".split())
-_LISTED = re.compile(
-    r"(?<!\w)\((i{1,3}|iv|vi{0,3}|ix|xi{0,3}|xiv|xv)\)(?!\w)|(?<![\w(])(ii|iii|iv|vi{1,3}|ix|xi{1,2})\)"
-)
-_YEAR = re.compile(r"(?<![\w.])(M[CDMLXVI]{3,})(?![\w]|\.\w)")
+_LISTED = r"(?<!\w)\((i{1,3}|iv|vi{0,3}|ix|xi{0,3}|xiv|xv)\)(?!\w)|(?<![\w(])(ii|iii|iv|vi{1,3}|ix|xi{1,2})\)"
+_YEAR = r"(?<![\w.])(M[CDMLXVI]{3,})(?![\w]|\.\w)"
 # After "Henry I" and "chapter I" these make "I" the pronoun.
 _VERBS = (
     "am do don't did didn't have haven't think thought know knew believe believed suppose guess mean meant say"
@@ -89,7 +83,7 @@ _VERBS = (
 _PRONOUN = re.compile(rf" (?:{'|'.join(_VERBS.split())})\b|['’](?:m|d|ll|ve)\b")
 _BEFORE_SINGLE = [*_NOUNS, *(f"{noun}s" for noun in _NOUNS), *(f"{short}." for short in _SHORT_NOUNS)]
 _SINGLE = behind(
-    " [IVXivx]",
+    r" [IVXivx](?!\w)",
     [*_RULERS, *(case(noun) for noun in _BEFORE_SINGLE for case in (str.lower, str.title, str.upper))],
     " [IVXivx]",
 )
@@ -112,7 +106,7 @@ def romans() -> tuple[Family, ...]:
     """The families of English Roman numerals."""
     return (
         Family(
-            re.compile("[IVXLCM]{2}"),
+            re.compile("[IVXLCM][IVXLCM]"),
             (
                 Rule(_RULER, _ruler),
                 Rule(_PART, _part),
@@ -126,7 +120,7 @@ def romans() -> tuple[Family, ...]:
         Family(re.compile(r" [ivxlc]{2,7}(?!\w)"), (Rule(_PART, _part),)),
         Family(_SINGLE, (Rule(_RULER, _ruler), Rule(_PART, _part))),
         Family(re.compile(r"[IVX](?=[.:]|$)(?<![^\s—*_][IVX])"), (Rule(_HEADING, _heading),)),
-        Family(re.compile(r"[ivx]\)"), (Rule(_LISTED, _listed),)),
+        Family(re.compile(r"\)(?<=[ivx]\))"), (Rule(_LISTED, _listed),)),
     )
 
 

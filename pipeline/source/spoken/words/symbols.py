@@ -33,7 +33,7 @@ _GREEK = dict(
         strict=True,
     )
 )
-_SIGN = re.compile("|".join(sorted(map(re.escape, _SIGNS), key=len, reverse=True)))
+_SIGN = "|".join(sorted(map(re.escape, _SIGNS), key=len, reverse=True))
 _AMOUNT = r"[$€£¥₹]?\s?[\d.]*\d"
 _ODD = r"[^A-Za-z0-9\s.,;:!?'\"()“”‘’—–…À-ÖØ-öø-ž-]"
 _TOUCH_BEFORE = frozenset("\"'“‘(- ") | {""}
@@ -69,28 +69,28 @@ def _ampersand(match: re.Match[str]) -> str:
 
 
 _RULES = (
-    Rule(re.compile(r"(?<![^\W_])([A-Z])&A(?![^\W_])(?=( \w))?"), _ampersand),
-    Rule(re.compile(r"£\.? ?s\.,? ?d\b\.?"), lambda match: "pounds, shillings and pence"),
-    Rule(re.compile(r"&c(?!\w)\.?"), _et_cetera),
-    Rule(re.compile(r"(?<=[A-Za-z])\$(?=[A-Za-z])"), lambda match: "s"),  # Ke$ha
-    Rule(re.compile(r"\$(?=[A-Za-z_])"), _sign("dollar")),
-    Rule(re.compile(r"\$"), _sign("dollars")),
-    Rule(re.compile(r"<->|<-(?!\d)"), lambda match: " "),
-    Rule(re.compile(r"<([A-Za-z][\w-]*)>"), lambda match: _apart(match, match[1])),
-    Rule(re.compile(rf"<(?!=)(?={_AMOUNT})|(?<= )<(?= )|(?<=[^\W_])<(?=[^\W_])(?!\w+>)"), _sign("less than")),
-    Rule(re.compile(rf"(?<!-)(?<!=)>(?!=)(?={_AMOUNT})|(?<=\S )>(?= )|(?<=[^\W_])>(?=[^\W_])"), _sign("greater than")),
-    Rule(re.compile(rf"(?<!\w)~(?={_AMOUNT}|[A-Za-z]+\b(?!~))"), _sign("about")),
-    Rule(re.compile(r"(?<=\d)(?: ?)[*⋅·](?: ?)(?=\d)"), _sign("times")),
-    Rule(re.compile(r"(?<=[^\W_])\^(?=[^\W_])"), _sign("to the power of")),
-    Rule(re.compile(r"(?<![\d#])#(?=\d)"), _sign("number")),
-    Rule(re.compile(r"(?<![\w#])#(?![\w#])"), lambda match: "hash"),
-    Rule(re.compile(rf"(?<![\w/])(?:{_CHOICES})(?![\w/])", re.IGNORECASE), lambda match: match[0].replace("/", " or ")),
-    Rule(re.compile(r"(?<![\w/])([Ss])/he(?![\w/])"), lambda match: "She or he" if match[1] == "S" else "she or he"),
-    Rule(re.compile(r"(?<=[a-z][a-z]s)/(?=(?:second|minute|hour|day|week|month|year)s?\b)"), lambda match: " per "),
-    Rule(re.compile(r"(?<=\S )[/|](?= \S)"), lambda match: "-"),
-    Rule(re.compile(r"[™®℠]"), lambda match: ""),
+    Rule(r"(?<![^\W_])([A-Z])&A(?![^\W_])(?=( \w))?", _ampersand),
+    Rule(r"£\.? ?s\.,? ?d\b\.?", lambda match: "pounds, shillings and pence"),
+    Rule(r"&c(?!\w)\.?", _et_cetera),
+    Rule(r"(?<=[A-Za-z])\$(?=[A-Za-z])", lambda match: "s"),  # Ke$ha
+    Rule(r"\$(?=[A-Za-z_])", _sign("dollar")),
+    Rule(r"\$", _sign("dollars")),
+    Rule(r"<->|<-(?!\d)", lambda match: " "),
+    Rule(r"<([A-Za-z][\w-]*)>", lambda match: _apart(match, match[1])),
+    Rule(rf"<(?!=)(?={_AMOUNT})|(?<= )<(?= )|(?<=[^\W_])<(?=[^\W_])(?!\w+>)", _sign("less than")),
+    Rule(rf"(?<!-)(?<!=)>(?!=)(?={_AMOUNT})|(?<=\S )>(?= )|(?<=[^\W_])>(?=[^\W_])", _sign("greater than")),
+    Rule(rf"(?<!\w)~(?={_AMOUNT}|[A-Za-z]+\b(?!~))", _sign("about")),
+    Rule(r"(?<=\d)(?: ?)[*⋅·](?: ?)(?=\d)", _sign("times")),
+    Rule(r"(?<=[^\W_])\^(?=[^\W_])", _sign("to the power of")),
+    Rule(r"(?<![\d#])#(?=\d)", _sign("number")),
+    Rule(r"(?<![\w#])#(?![\w#])", lambda match: "hash"),
+    Rule(rf"(?<![\w/])(?:{_CHOICES})(?![\w/])", lambda match: match[0].replace("/", " or "), re.IGNORECASE),
+    Rule(r"(?<![\w/])([Ss])/he(?![\w/])", lambda match: "She or he" if match[1] == "S" else "she or he"),
+    Rule(r"(?<=[a-z][a-z]s)/(?=(?:second|minute|hour|day|week|month|year)s?\b)", lambda match: " per "),
+    Rule(r"(?<=\S )[/|](?= \S)", lambda match: "-"),
+    Rule(r"[™®℠]", lambda match: ""),
     Rule(
-        re.compile("(?<![\u0370-\u03ff\u1f00-\u1fff])[α-ωΑ-ΡΣ-Ω](?![\u0370-\u03ff\u1f00-\u1fff\u0300-\u036f])"),
+        "(?<![\u0370-\u03ff\u1f00-\u1fff])[α-ωΑ-ΡΣ-Ω](?![\u0370-\u03ff\u1f00-\u1fff\u0300-\u036f])",
         lambda match: _apart(match, _GREEK.get(match[0].lower(), "sigma")),
     ),
     Rule(_SIGN, lambda match: _apart(match, _SIGNS[match[0]])),

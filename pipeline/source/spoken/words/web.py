@@ -27,21 +27,18 @@ _FILE = (
 )
 _AFTER = r"(?![^\W_])"
 _BEFORE = r"(?<![\w@./\\-])"
-_MAIL = re.compile(rf"(?:mailto:)?(?<![\w.+-])([\w.+-]{{1,64}})@({_HOST}){_AFTER}", re.IGNORECASE)
-_URL = re.compile(r"(?<![^\W_])(?:(?:https?|ftp)://|www\.(?=[^\W_]))([^\s<>\"“”]+)", re.IGNORECASE)
-_DOMAIN = re.compile(
-    rf"{_BEFORE}(?:{_LABEL}\.)+(?:{_TOP})(?![\w@]|\.[^\W_])(?:/[\w./~%-]*(?:\?[^\s\"”]*)?)?", re.IGNORECASE
-)
-_FILE_NAME = re.compile(rf"{_BEFORE}\w[\w-]*(?:\.[\w-]+)*\.(?:{_FILE})(?![\w/\\])(?!\.\w)")
-_HANDLE = re.compile(r"(?<![\w@./])@([A-Za-z_](?:[\w.-]*[A-Za-z0-9_])?)")
-_HASHTAG = re.compile(r"(?<![\w&#/])#([^\W\d]\w*)")
-_PATH = re.compile(
-    r"(?<![\w./\\~])(?:~|\.{1,2})?(?:/[\w.-]*[\w]){2,}/?(?!\w)"
+_MAIL = rf"(?:mailto:)?(?<![\w.+-])([\w.+-]{{1,64}})@({_HOST}){_AFTER}"
+_URL = r"(?<![^\W_])(?:(?:https?|ftp)://|www\.(?=[^\W_]))([^\s<>\"“”]+)"
+_DOMAIN = rf"{_BEFORE}(?:{_LABEL}\.)+(?:{_TOP})(?![\w@]|\.[^\W_])(?:/[\w./~%-]*(?:\?[^\s\"”]*)?)?"
+_FILE_NAME = rf"{_BEFORE}\w[\w-]*(?:\.[\w-]+)*\.(?:{_FILE})(?![\w/\\])(?!\.\w)"
+_HANDLE = r"(?<![\w@./])@([A-Za-z_](?:[\w.-]*[A-Za-z0-9_])?)"
+_HASHTAG = r"(?<![\w&#/])#([^\W\d]\w*)"
+_PATH = (
+    r"(?<![\w./\\~])(?:~|\.{1,2})?(?:/[\w.-]*[\w]){2,}/?(?!\w)|(?<![\w./\\])(?:~|\.{1,2})/[\w./-]*[\w/]"
     r"|(?<=[a-z] )/[a-z][\w-]+(?![\w/])"
-    r"|(?<![\w./\\])(?:~|\.{1,2})/[\w./-]*[\w/]"
     r"|(?<![\w./\\])[A-Za-z]:\\[\w.\\-]*"
 )
-_PROGRAM = re.compile(r"(?<![\w.])(?:([A-Z])(\+\+|#)|\.NET\b)")
+_PROGRAM = r"(?<![\w.])(?:([A-Z])(\+\+|#)|\.NET\b)"
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SIGNS = {
     ".": "dot", "-": "dash", "_": "underscore", "+": "plus", "/": "slash", "\\": "backslash", "~": "tilde",
@@ -55,10 +52,13 @@ def web() -> tuple[Family, ...]:
     """The families of English for what is written for machines."""
     return (
         Family(
-            re.compile(r"@\w|://|www\.", re.IGNORECASE),
-            (Rule(_MAIL, _mail), Rule(_URL, _url)),
+            re.compile(r"@\w|://|\.(?<=www\.)", re.IGNORECASE),
+            (Rule(_MAIL, _mail, re.IGNORECASE), Rule(_URL, _url, re.IGNORECASE)),
         ),
-        Family(re.compile(r"\.[^\W_]"), (Rule(_DOMAIN, _domain), Rule(_FILE_NAME, lambda match: _read(match[0])))),
+        Family(
+            re.compile(r"\.[^\W_]"),
+            (Rule(_DOMAIN, _domain, re.IGNORECASE), Rule(_FILE_NAME, lambda match: _read(match[0]))),
+        ),
         Family(re.compile(r"@\w"), (Rule(_HANDLE, lambda match: f"at {_words(match[1])}"),)),
         Family(re.compile(r"#|\+\+|\.NET"), (Rule(_PROGRAM, _program), Rule(_HASHTAG, _hashtag))),
         Family(re.compile(r"[/\\]"), (Rule(_PATH, _path),)),
