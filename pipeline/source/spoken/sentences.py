@@ -29,7 +29,7 @@ _CLAUSE_ENDS = frozenset(",;:—–،؛、，；：")
 
 _TITLES = _set(
     "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt"
-    " adm cpl pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e cf viz approx ca"
+    " adm cpl pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e a.k.a w.r.t cf viz approx ca"
     " lieut wm chas geo jas thos jos robt bp abp rt pt op loc"
 )
 _TITLES_ALONE = _set("Mr Mrs Dr")

@@ -71,6 +71,7 @@ _SLASHED = {
     "b/c": "because",
     "b/w": "between",
     "n/a": "not applicable",
+    "a/k/a": "also known as",
 }
 _PARTICLES = _set("von van de der den du la le di da del della ter ten zu al el bin ibn")
 _LATIN = _set("id hoc non nihil quid quod qui quae et ut sed in nec si que ita sic")  # "id est"
@@ -157,6 +158,8 @@ def _bare(match: re.Match[str]) -> str | None:
 def _dotted(match: re.Match[str]) -> str | None:
     letters = match[0].rstrip(".")
     said = _DOTTED.get(letters.lower().replace(" ", ""))
+    if letters in ("p.c", "p. c") and word_before(match.string, match.start())[-1:].isdigit():
+        said = "percent"
     if said and letters.lower() not in ("e.g", "i.e"):
         return _ending(match, said)
     if said:
@@ -213,10 +216,10 @@ _ENGLISH = (
         (Rule(re.compile(rf"\b({'|'.join(sorted(_NEED_NO_STOP))})\b(?!\.)"), _bare),),
     ),
     Family(
-        re.compile(r"/(?<=[wcbn]/)", re.IGNORECASE),
+        re.compile(r"/(?<=[wcbnk]/)", re.IGNORECASE),
         (
             Rule(
-                re.compile(r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)", re.IGNORECASE),
+                re.compile(r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a|a/k/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)", re.IGNORECASE),
                 _SIMPLE,
             ),
         ),

@@ -29,18 +29,36 @@ _LETTERS_WHEN_ALONE = _set("AM ARM AT HI IT LED OR PA SAT US WHO")
 _COMMON = 3000  # a word of three letters that stands less often in the list is no word, or rather an initialism
 _TITLES = {"DR": "Doctor", "MR": "Mister", "MRS": "Missus"}
 
-_LETTER_A = re.compile(
-    r"\b((?i:appendix|category|class|division|exhibit|figure|grade|group|hepatitis|influenza|level|option|part|plan|point"
-    r"|section|side|team|type|vitamin)) A(?= [^\W_])"
+# The letter A where voices would read the article: behind what is told by letters, as a key in music, and before words
+# that no article stands before.
+_LETTERED = re.compile(
+    r"\b(?:(?i:appendix|category|class|division|exhibit|figure|grade|group|hepatitis|influenza|level|option|part|plan|point"
+    r"|schedule|section|side|team|type|vitamin)s?|Block|Building|Gate|Room|[Ll]etter|[Aa]n) A(?= [^\W_])"
+)
+_KEY = re.compile(r"\b(?:in|the) A(?= (?:flat |sharp )?(?:major|minor)\b)|\bin A(?= (?:flat|sharp)\b)")
+_NO_ARTICLE = re.compile(
+    r"(?<![\w.&'’-])(of )?A(?:(?= (?:and|are|equals|for|in|is|of|or|plus|to|versus|vs|was)(?![\w'’-])| ?[&+=→])"
+    r"|/(?=[B-HJ-Z](?!\w)))",
+    re.IGNORECASE,
 )
 
 
 def capitals() -> tuple[Family, ...]:
     """The families of English capitals."""
     return (
-        Family(re.compile(r" A "), (Rule(_LETTER_A, lambda match: f'{match[1]} "A"'),)),
+        Family(
+            re.compile(r"(?<!\w)A[ &+=/→]"),
+            (*(Rule(form, lambda match: f"{match[0]}-") for form in (_LETTERED, _KEY)), Rule(_NO_ARTICLE, _letter)),
+        ),
         Family(re.compile(rf"[{_UPPER}]{{2}}|I['’][A-Z]"), (Rule(_CAPITALS, _say),)),
     )
+
+
+def _letter(match: re.Match[str]) -> str | None:
+    """ "of A" is said in one by espeak-ng, but for quotes."""
+    if "A" not in match[0]:
+        return None
+    return f'{match[1]}"A-"' if match[1] else "A-"
 
 
 def _say(match: re.Match[str]) -> str | None:

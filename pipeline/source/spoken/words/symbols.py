@@ -60,7 +60,7 @@ def symbols() -> tuple[Family, ...]:
 
 
 def _ampersand(match: re.Match[str]) -> str:
-    return f' {match[1]} and "A"' if match[2] else f" {match[1]} and A"
+    return f" {match[1]} and A-" if match[2] else f" {match[1]} and A"
 
 
 _RULES = (
