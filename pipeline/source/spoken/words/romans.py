@@ -70,6 +70,7 @@ _HEADING = re.compile(r"(?<![^\s—*_])(?!C[CLVI]\b)(?:[IVX]|[IVXLC]{2,9})(?=(\.
 _NAME_BEHIND = re.compile(r"\.? ([A-Z][^\W\d_]*\.?)")
 _INITIAL = re.compile(r"\b[A-Z]\. $")
 _CAPITALS = re.compile(r"[\s\"'“‘—–:*_-]*[A-Z]{2}")
+_SHOUTED = re.compile(r" (?!(?:THE|AN?|OF) )\w")  # "I AM", not "I THE PERIOD"
 _SMALL_WORDS = frozenset("of the and in to a an at on for with by from or".split())
 _LISTED = re.compile(
     r"(?<!\w)\((i{1,3}|iv|vi{0,3}|ix|xi{0,3}|xiv|xv)\)(?!\w)|(?<![\w(])(ii|iii|iv|vi{1,3}|ix|xi{1,2})\)"
@@ -177,6 +178,7 @@ def _heading(match: re.Match[str]) -> str | None:
     if title:
         is_first = not text[: match.start()].strip(" —*_")
         is_capitals = _CAPITALS.match(title) is not None and title[:2] not in ("I ", "I'", "I’")
+        is_capitals = is_capitals and (len(numeral) > 1 or _SHOUTED.match(text, match.end()) is None)
         is_title = is_capitals or (
             match[1] and (title[0].isupper() if len(numeral) > 1 else is_first and _is_title(title))
         )
