@@ -14,7 +14,9 @@ from tests.support.spoken_words import ENGLISH, cases
 NUMBERS = Family(re.compile(r"\d"), (Rule(re.compile(r"\d+(?: million)?"), lambda match: f"many ({len(match[0])})"),))
 SPEECH = Normalizer("en", families=(NUMBERS,))
 DISPLAY = st.lists(
-    st.one_of(st.sampled_from(["12", "million", "“3", "million,”", "(laughs)", "(sighs).", "(LAUGHS),”"]), st.text(max_size=5))
+    st.one_of(
+        st.sampled_from(["12", "million", "“3", "million,”", "(laughs)", "(sighs).", "(LAUGHS),”"]), st.text(max_size=5)
+    )
 ).map(lambda parts: " ".join(" ".join(parts).split()))
 
 

@@ -219,7 +219,9 @@ _ENGLISH = (
         re.compile(r"/(?<=[wcbnk]/)", re.IGNORECASE),
         (
             Rule(
-                re.compile(r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a|a/k/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)", re.IGNORECASE),
+                re.compile(
+                    r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a|a/k/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)", re.IGNORECASE
+                ),
                 _SIMPLE,
             ),
         ),
