@@ -12,6 +12,7 @@ from pipeline.source.spoken.digits.context import rule
 from pipeline.source.spoken.digits.words import number_words
 from pipeline.source.spoken.rules import Rule
 from pipeline.source.spoken.scripts import base_language
+from pipeline.source.spoken.sentences import ends_sentence
 
 
 def _set(names: str) -> frozenset[str]:
@@ -137,8 +138,21 @@ def ordinals(language: str) -> tuple[Rule, ...]:
             return words and f"{words}."
         return german_ordinal(int(match[1]), match, noun)
 
+    def german_date(match: re.Match[str]) -> str | None:
+        """der 31.12.: behind a word that asks for an ending alone."""
+        day, month = int(match[1]), int(match[2])
+        words = german_ordinal(day, match) if 0 < day < 32 and 0 < month < 13 else None
+        if words is None:
+            return None
+        ending = words[len(number_words(day, "ordinal", "de") or "") - 1 :]
+        stop = "." * ends_sentence(match.string, match.end())
+        return f"{words} {(number_words(month, 'ordinal', 'de') or '').removesuffix('e')}{ending}{stop}"
+
     if base == "de":
-        return (rule(r"(?<![\w.,])(\d{1,4})\.(?= [^\W\d])", german),)
+        return (
+            rule(r"(?<![\w.,])(\d{1,2})\.(\d{1,2})\.(?![\w])", german_date),
+            rule(r"(?<![\w.,])(\d{1,4})\.(?= [^\W\d])", german),
+        )
     if base in _SIGNS:
         return (rule(rf"(?<![\w.,])(\d{{1,9}})(?:{_SIGNS[base]})(?!\w)", signed),)
     if base in _STOPPED:

@@ -37,7 +37,7 @@ _OF = {"es": "de ", "pt": "de ", "ca": "de ", "it": "di ", "fr": "de "}  # milli
 _CLOCK = {"de": "Uhr", "fr": "heures", "nl": "uur", "es": "y", "it": "e", "pt": "e", "pl": "", "ru": "", "sv": ""}
 _CLOCK_SIGNS = {"ja": ("時", "分"), "ko": ("시", "분")}
 _HOURS_ALONE = frozenset("de fr nl".split())  # "fifteen o'clock" is the hour with that word
-_IN_HUNDREDS = frozenset("de nl da no nb nn".split())  # 1984 as a year is nineteen hundreds
+_IN_HUNDREDS = frozenset("de nl da no nb nn sv".split())  # 1984 as a year is nineteen hundreds
 _ORDINAL_DAYS = frozenset("de da no nb nn fi ru".split())
 UNSPACED = frozenset("ja zh yue th lo km my".split())
 
@@ -159,6 +159,8 @@ def _ordinal(numbers: _Numbers, number: int, match: re.Match[str]) -> str | None
 
 
 def _year(numbers: _Numbers, number: int) -> str | None:
+    if numbers.base == "sv" and 1100 <= number < 2000:
+        return f"{numbers.say(number // 100)}hundra{numbers.say(number % 100) if number % 100 else ''}"
     if numbers.base in _IN_HUNDREDS and 1100 <= number < 2000:
         return numbers.say(number, "year")
     return numbers.say(number)
@@ -239,14 +241,20 @@ def _decades(numbers: _Numbers) -> tuple[Rule, ...]:
 
     def german(match: re.Match[str]) -> str | None:
         words = _year(numbers, int(match[1]))
-        return words and f"{words}er"
+        return words and f"{words}er{match[2] or ''}"
+
+    def swedish(match: re.Match[str]) -> str | None:
+        words = _year(numbers, int(match[1]))
+        return words and f"{words}tal{match[2]}"
 
     def short(match: re.Match[str]) -> str | None:
         return numbers.say(int(match[1]))
 
     rules = [_rule(numbers, r"(?<!\w)['’](\d\d)(?![\w'’]|[.,]\d)", short)]
     if numbers.base == "de":
-        rules.append(_rule(numbers, r"(?<![\w.,])['’]?(\d{1,4})er(?!\w)", german))
+        rules.append(_rule(numbers, r"(?<![\w.,])['’]?(\d{1,4})er(n|s)?(?!\w)", german))
+    if numbers.base == "sv":
+        rules.append(_rule(numbers, r"(?<![\w.,])(\d{1,4})-?tal(\w{0,4})(?!\w)", swedish))
     return tuple(rules)
 
 
@@ -260,17 +268,18 @@ def _plain(numbers: _Numbers) -> tuple[Rule, ...]:
         return f"{minus} {words}" if minus else None
 
     def span(match: re.Match[str]) -> str | None:
-        first, last = numbers.words(match[1]), numbers.words(match[2])
+        are_years = numbers.base in _IN_HUNDREDS and all(re.fullmatch(r"1[1-9]\d\d", one) for one in match.groups())
+        first, last = (_year(numbers, int(one)) if are_years else numbers.words(one) for one in match.groups())
         return f"{first} {_TO[numbers.base]} {last}" if first and last else None
 
     def bare_year(match: re.Match[str]) -> str | None:
         return _year(numbers, int(match[0]))
 
     rules: list[Rule] = []
-    if numbers.base in _IN_HUNDREDS:
-        rules.append(_rule(numbers, r"(?<![\w.,:/-])1[1-9]\d\d(?!\w|[.,:/-]\d)", bare_year))
     if numbers.base in _TO:
         rules.append(_rule(numbers, rf"(?<![\w.,])({numbers.number}){DASH}({numbers.number})(?![\w])", span))
+    if numbers.base in _IN_HUNDREDS:
+        rules.append(_rule(numbers, r"(?<![\w.,:/-])1[1-9]\d\d(?!\w|[.,:/-]\d)", bare_year))
     return (
         *rules,
         _rule(numbers, rf"(?:(?<![\w)\]])[-−])?(?<![\d.,]){numbers.number}", number),

@@ -148,7 +148,13 @@ _A_NAME = r"(?<![^\W_])[^\W\d_a-z]+[^\W\d_]*(?:-[^\W\d_]+)*"
 _NUMERAL = r"[IVXL]+"
 _SEVERAL = r"(?:[IVX]{2,6}|L[IVX]{1,5})"
 _END = r"(?![^\W_]|[-–’'][^\W_]|\.[^\W_])"
-_TRIGGER = re.compile(r"(?<![^\W_])[IVXL]+(?![^\W_a-zè])")
+_SMALL = r"(?:i{2,3}|iv|vi{2,3}|ix|xi{2,3}|xi?v)"  # no "vi", "xi" and "li", which are words
+_TRIGGER = re.compile(rf"(?<![^\W_])(?:[IVXL]+(?:ers?|res?|[eè]mes?|es?|ste|de)?|{_SMALL})(?![^\W_])")
+
+
+def has_romans(language: str) -> bool:
+    """Whether Roman numerals of a language are said in words, English aside."""
+    return base_language(language) in _FORMS
 
 
 def other_romans(language: str) -> tuple[Family, ...]:
@@ -168,12 +174,12 @@ class _Romans:
 
     def rules(self) -> tuple[Rule, ...]:
         nouns = [*self.forms.parts.split(), *self.ordered]
-        shorts = "|".join(re.escape(short) for short in self.shorts)
+        shorts = "|".join(map(re.escape, self.shorts))
         joined = "|".join(self.forms.joined.split())
         more = rf"(?:(?:[-–]|(?:, ?| (?:{joined}) )){_NUMERAL}(?![^\W_]))*"
         rules: list[tuple[str, Callable[[re.Match[str]], str | None]]] = [
             (
-                rf"(?<![\w.])(?P<noun>(?i:{'|'.join(nouns)})|{shorts}) (?P<numerals>{_NUMERAL}(?![^\W_]){more}){_END}",
+                rf"(?<![\w.])(?P<noun>(?i:{'|'.join(nouns)}|{shorts})) (?P<numerals>(?:{_NUMERAL}|{_SMALL})(?![^\W_]){more}){_END}",
                 self.part,
             ),
             (rf"(?P<name>{_A_NAME}) (?P<numeral>{_NUMERAL})(?P<ending>er|re)?{_END}(?P<dot>\.?)", self.ruler),
@@ -183,14 +189,17 @@ class _Romans:
             ),
             (rf"(?<![\w.])(?P<numeral>[IVX]+)(?P<dot>\.?) (?=(?P<noun>[^\W\d_]+))", self.counted),
             (rf"(?P<name>{_A_NAME}) (?P<numeral>{_SEVERAL}){_END}", self.after_name),
-            (r"^(?:[IVX]|[IVXLC]{2,9})(?=\.?$)", self.heading),
+            (r"^(?:[IVX]|[IVXLC]{2,9})(?=\.?$)", self.cardinal),
+            (rf"(?<![\w.&'’-])(?:II|(?!XXX)[IVX]{{3,9}}){_END}", self.cardinal),
         ]
         return tuple(Rule(re.compile(pattern), say) for pattern, say in rules)
 
     def part(self, match: re.Match[str]) -> str | None:
-        noun = self.shorts.get(match["noun"], match["noun"])
+        noun = match["noun"]
+        if short := self.shorts.get(noun.lower()) or self.shorts.get(noun):
+            noun = short.capitalize() if noun[0].isupper() else short
         key = noun.lower()
-        numerals = re.split(rf"({_NUMERAL})(?![^\W_])", match["numerals"])
+        numerals = re.split(rf"({_NUMERAL}|{_SMALL})(?![^\W_])", match["numerals"])
         values = [roman_value(numeral) for numeral in numerals[1::2]]
         if not all(values) or any(numeral in ("L", "XL") for numeral in numerals[1::2]):
             return None
@@ -292,6 +301,6 @@ class _Romans:
             return None
         return f"{match['name']} {number_words(value, 'cardinal', self.language)}"
 
-    def heading(self, match: re.Match[str]) -> str | None:
+    def cardinal(self, match: re.Match[str]) -> str | None:
         value = roman_value(match[0])
         return number_words(value, "cardinal", self.language) if value else None
