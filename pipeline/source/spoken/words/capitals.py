@@ -35,9 +35,10 @@ _LETTERED = re.compile(
     r"\b(?:(?i:appendix|category|class|division|exhibit|figure|grade|group|hepatitis|influenza|level|option|part|plan|point"
     r"|schedule|section|side|team|type|vitamin)s?|Block|Building|Gate|Room|[Ll]etter|[Aa]n) A(?= [^\W_])"
 )
+_GRADES = re.compile(r"\b((?i:straight|two|three|four|five|all)) As(?![\w'’])")
 _KEY = re.compile(r"\b(?:in|the) A(?= (?:flat |sharp )?(?:major|minor)\b)|\bin A(?= (?:flat|sharp)\b)")
 _NO_ARTICLE = re.compile(
-    r"(?<![\w.&'’-])(of )?A(?:(?= (?:and|are|equals|for|in|is|of|or|plus|to|versus|vs|was)(?![\w'’-])| ?[&+=→])"
+    r"(?<![\w.&'’-])(of )?A(?:(?= (?:and|are|equals|for|in|is|of|or|plus|to|versus|vs|was)(?![\w'’-])| ?[&+=→^<>])"
     r"|/(?=[B-HJ-Z](?!\w)))",
     re.IGNORECASE,
 )
@@ -50,6 +51,7 @@ def capitals() -> tuple[Family, ...]:
             re.compile(r"(?<!\w)A[ &+=/→]"),
             (*(Rule(form, lambda match: f"{match[0]}-") for form in (_LETTERED, _KEY)), Rule(_NO_ARTICLE, _letter)),
         ),
+        Family(re.compile(r" As\b"), (Rule(_GRADES, lambda match: f"{match[1]} A's"),)),
         Family(re.compile(rf"[{_UPPER}]{{2}}|I['’][A-Z]"), (Rule(_CAPITALS, _say),)),
     )
 
