@@ -82,7 +82,7 @@ def _without_tags(word: str) -> list[str]:
 
 
 def signs_behind_tag(word: str) -> str:
-    """What ends a sentence or clause behind the tag that a word is, with quotes it closes: "," of "(laughs),"; or ""."""
+    """What ends a sentence or clause behind a tag, with quotes it closes: "," of the word "(laughs),"; else ""."""
     parts = _TAG.split(fold(word))
     signs = _signs(parts[-1]) if len(parts) > 1 and not any(map(_SPEECH.search, parts)) else ""
     return signs.rstrip(CLOSERS) if parts[0] else signs

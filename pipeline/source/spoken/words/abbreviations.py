@@ -46,7 +46,7 @@ _WORDS = _table(
     ", Robt=Robert, Bp=Bishop, Abp=Archbishop, Pt=Point, Rt=Right, Apt=Apartment, doz=dozen, cwt=hundredweight"
     ", yds=yards, pts=pints, mos=months, inst=instant, ult=ultimo, Rte=Route, Brig=Brigadier, Pfc=Private First Class"
     ", Attn=Attention, esp=especially, Div=Division, Regt=Regiment, wks=weeks, Calif=California, Mmes=Mesdames"
-    ", edn=edition, fol=folio, ll=lines, Eq=Equation, App=Appendix, Cl=Clause, feat=featuring"
+    ", edn=edition, fol=folio, ll=lines, Eq=Equation, App=Appendix, Cl=Clause"
 )
 _DATES = _table(
     "Jan=January, Feb=February, Mar=March, Apr=April, Jun=June, Jul=July, Aug=August, Sep=September, Sept=September"
@@ -54,17 +54,22 @@ _DATES = _table(
     ", Thur=Thursday, Thurs=Thursday, Fri=Friday, Sat=Saturday, Sun=Sunday"
 )
 _BEFORE_NUMBERS = _set(
-    "Apt vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel para fol ll Eq App Cl Rte"
+    "Apt vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel"
+    " para fol ll Eq App Cl Rte"
 )
 _BEHIND_NUMBERS = _set("doz cwt yds pts mos inst ult wks edn")
-_BEFORE_NAMES = _set("Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste feat Mmes Brig Pfc")
+_BEFORE_NAMES = _set(
+    "Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste Mmes Brig Pfc"
+)
 _NEED_NO_STOP = _set("Mr Mrs Dr Messrs vs Prof St Mme Mlle Jr Sr Ltd Inc")
 _DOTTED = {
-    "e.g": "for example", "i.e": "that is", "a.k.a": "also known as", "n.b": "NB", "q.v": "which see", "et.al": "et al",
+    "e.g": "for example", "i.e": "that is", "a.k.a": "also known as", "n.b": "NB", "q.v": "which see",
+    "et.al": "et al",
     "a.m": "AM", "p.m": "PM", "o.k": "OK", "r.i.p": "RIP", "p.s": "PS", "r.s.v.p": "RSVP", "w.r.t": "with respect to",
 }  # fmt: skip
 _DEGREES = _table(
-    "Ph.D=PhD, Ph. D=PhD, LL.B=LLB, LL.M=LLM, LL.D=LLD, D.Phil=DPhil, M.Sc=MSc, B.Sc=BSc, Sc.D=ScD, Ed.D=EdD, Psy.D=PsyD, Litt.D=LittD, M.Phil=MPhil"
+    "Ph.D=PhD, Ph. D=PhD, LL.B=LLB, LL.M=LLM, LL.D=LLD, D.Phil=DPhil, M.Sc=MSc, B.Sc=BSc, Sc.D=ScD, Ed.D=EdD,"
+    " Psy.D=PsyD, Litt.D=LittD, M.Phil=MPhil"
 )
 _SLASHED = {
     "w/": "with",
@@ -83,7 +88,8 @@ _TIME_WORDS = _set(
     " last mon tue wed thu fri sat sun"
 )
 _LETTERED = _set(
-    "Vitamin Plan Type Class Group Grade Section Part Exhibit Appendix Figure Table Hepatitis Room Gate Item Side Team"
+    "Vitamin Plan Type Class Group Grade Section Part Exhibit Appendix Figure Table Hepatitis Room Gate Item"
+    " Side Team"
     " Option Level Point Answer Schedule Block Building Category Division Column Unit Form"
 )
 _YEARLY = re.compile(r"\d$|^(?:per|a|an|each|every|last|next|this|one|two|three|four|five|ten|twenty|of)$")
@@ -185,7 +191,8 @@ def _dotted(match: re.Match[str]) -> str | None:
     if not letters.replace(".", "").isupper():
         return None
     joined = re.sub(r"[. ]", "", letters)
-    return _ending(match, said_initials(joined) if " " in letters else said_initialism(joined))
+    apart = " " in letters or set(joined) <= set("IVX")  # I.I. Rabi is no second
+    return _ending(match, said_initials(joined) if apart else said_initialism(joined))
 
 
 def _cited(match: re.Match[str]) -> str:
@@ -194,7 +201,8 @@ def _cited(match: re.Match[str]) -> str:
 
 
 def _initials(match: re.Match[str]) -> str | None:
-    return _ending(match, said_initials(re.sub(r"[. ]", "", match[0])))
+    said = said_initials(re.sub(r"[. ]", "", match[0]))
+    return _ending(match, said) if starts(word_after(match.string, match.end())) else said
 
 
 def _initial(match: re.Match[str]) -> str | None:
@@ -241,7 +249,8 @@ _ENGLISH = (
         (
             Rule(
                 re.compile(
-                    r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a|a/k/a|d/b/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)", re.IGNORECASE
+                    r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a|a/k/a|d/b/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)",
+                    re.IGNORECASE,
                 ),
                 _SIMPLE,
             ),

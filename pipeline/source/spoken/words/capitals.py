@@ -35,7 +35,9 @@ _LETTERED = re.compile(
     r"\b(?:(?i:appendix|category|class|division|exhibit|figure|grade|group|hepatitis|influenza|level|option|part|plan|point"
     r"|schedule|section|side|team|type|vitamin)s?|Block|Building|Gate|Room|[Ll]etter|[Aa]n) A(?= [^\W_])"
 )
-_GRADES = re.compile(r"\b((?i:straight|two|three|four|five|all)) As(?![\w'’])")
+_GRADES = re.compile(
+    r"(?:(?<=\b[Ss]traight )|(?<=\btwo )|(?<=\bthree )|(?<=\bfour )|(?<=\bfive )|(?<=\d ))As(?![\w'’])"
+)
 _KEY = re.compile(r"\b(?:in|the) A(?= (?:flat |sharp )?(?:major|minor)\b)|\bin A(?= (?:flat|sharp)\b)")
 _NO_ARTICLE = re.compile(
     r"(?<![\w.&'’-])(of )?A(?:(?= (?:and|are|equals|for|in|is|of|or|plus|to|versus|vs|was)(?![\w'’-])| ?[&+=→^<>])"
@@ -51,7 +53,7 @@ def capitals() -> tuple[Family, ...]:
             re.compile(r"(?<!\w)A[ &+=/→]"),
             (*(Rule(form, lambda match: f"{match[0]}-") for form in (_LETTERED, _KEY)), Rule(_NO_ARTICLE, _letter)),
         ),
-        Family(re.compile(r" As\b"), (Rule(_GRADES, lambda match: f"{match[1]} A's"),)),
+        Family(re.compile(r" As\b"), (Rule(_GRADES, lambda match: "A's"),)),
         Family(re.compile(rf"[{_UPPER}]{{2}}|I['’][A-Z]"), (Rule(_CAPITALS, _say),)),
     )
 
@@ -117,7 +119,7 @@ def _word(letters: str, *, shouted: bool, before: str) -> str | None:
         return None
     alone_as_letters = letters in _LETTERS_WHEN_ALONE and not (letters == "AM" and before == "I")
     if before in _TITLES:
-        return as_word(letters)
+        return _TITLES.get(letters) or as_word(letters)
     if _is_word(letters) and (shouted or not alone_as_letters):
         return letters.lower()
     return said_initialism(letters)

@@ -1,4 +1,5 @@
-"""Phrases: abbreviations of German, French, Spanish, Italian, Portuguese and Dutch, each of which stands for the same words everywhere.
+"""Phrases: abbreviations of German, French, Spanish, Italian, Portuguese and Dutch, each of which stands for"
+" the same words everywhere.
 
 In: a language. Out: one rule for its table. What depends on gender or number is left as it is.
 """
@@ -18,8 +19,10 @@ _TABLES = {
         ", ggf.=gegebenenfalls, inkl.=inklusive, vgl.=vergleiche, Dr.=Doktor, Prof.=Professor, Hr.=Herr, Fr.=Frau"
         ", St.=Sankt, Str.=Straße, Jh.=Jahrhundert, Abb.=Abbildung, Bd.=Band, Kap.=Kapitel, Mio.=Millionen"
         ", Mrd.=Milliarden, i. d. R.=in der Regel, o. ä.=oder ähnlich, s. o.=siehe oben, s. u.=siehe unten"
-        ", Hrn.=Herrn, h. c.=honoris causa, ff.=folgende, Nr.=Nummer, Abs.=Absatz, Jhs.=Jahrhunderts, Jhd.=Jahrhundert"
-        ", Mwst.=Mehrwertsteuer, v. Chr.=vor Christus, n. Chr.=nach Christus, v. a.=vor allem, z. T.=zum Teil, etc.=et cetera, geb.=geboren"
+        ", Hrn.=Herrn, h. c.=honoris causa, ff.=folgende, Nr.=Nummer, Abs.=Absatz, Jhs.=Jahrhunderts,"
+        " Jhd.=Jahrhundert"
+        ", Mwst.=Mehrwertsteuer, v. Chr.=vor Christus, n. Chr.=nach Christus, v. a.=vor allem, z. T.=zum Teil,"
+        " etc.=et cetera, geb.=geboren"
     ),
     "fr": (
         "M.=Monsieur, MM.=Messieurs, Mme=Madame, Mmes=Mesdames, Mlle=Mademoiselle, Dr=Docteur, Dr.=Docteur"
@@ -42,12 +45,14 @@ _TABLES = {
     "pt": (
         "Sr.=senhor, Sra.=senhora, Srta.=senhorita, Dr.=doutor, Dra.=doutora, Prof.=professor, Profa.=professora"
         ", p. ex.=por exemplo, etc.=et cetera, a.C.=antes de Cristo, a. C.=antes de Cristo, d.C.=depois de Cristo"
-        ", d. C.=depois de Cristo, EUA=Estados Unidos, aprox.=aproximadamente, Av.=avenida, cap.=capítulo, vol.=volume"
+        ", d. C.=depois de Cristo, EUA=Estados Unidos, aprox.=aproximadamente, Av.=avenida, cap.=capítulo,"
+        " vol.=volume"
     ),
     "nl": (
         "dhr.=de heer, Dhr.=De heer, mevr.=mevrouw, Mevr.=Mevrouw, dr.=doctor, Dr.=Doctor, prof.=professor"
         ", Prof.=Professor"
-        ", bijv.=bijvoorbeeld, bv.=bijvoorbeeld, d.w.z.=dat wil zeggen, enz.=enzovoort, etc.=et cetera, o.a.=onder andere"
+        ", bijv.=bijvoorbeeld, bv.=bijvoorbeeld, d.w.z.=dat wil zeggen, enz.=enzovoort, etc.=et cetera,"
+        " o.a.=onder andere"
         ", i.p.v.=in plaats van, m.a.w.=met andere woorden, v.Chr.=voor Christus, n.Chr.=na Christus, ca.=circa"
         ", St.=Sint"
     ),

@@ -63,7 +63,7 @@ _ITS_NAME = re.compile(r"\b([A-Z][^\W\d_]+['’]?s?) $")
 _FIRST_NAME = re.compile(rf"\b({_A_NAME}) (?:[A-Z]\.? |[A-Z][a-z]+ )?$")
 # Of two letters only those that are seldom initials; "XXX", "LIV" and "XL" are words or sizes in prose.
 _BARE = re.compile(
-    r"(?<![\w.&'’-])(?:(?!XXX\b|LIV\b)[IVXLC]{3,9}|II|IX|X[IV])(?![\w]|[-–&]\w|\.\w|['’]\w)" + _UNFINISHED
+    r"(?<![\w.'’-])(?<!\w&)(?:(?!XXX\b|LIV\b)[IVXLC]{3,9}|II|IX|X[IV])(?![\w]|[-–&]\w|\.\w|['’]\w)" + _UNFINISHED
 )
 _HEADING = re.compile(r"(?<![^\s—*_])(?!C[CLVI]\b)(?:[IVX]|[IVXLC]{2,9})(?=(\.?)(?=[ :—–*_]|$))")
 _NAME_BEHIND = re.compile(r"\.? ([A-Z][^\W\d_]*\.?)")
