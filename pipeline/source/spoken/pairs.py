@@ -17,7 +17,7 @@ from pipeline.source.spoken.scripts import plain
 from pipeline.source.spoken.sentences import word_spans
 from pipeline.source.spoken.text import CLOSERS, has_speech, is_plain, signs_behind_tag, tag_spans
 
-_SPACE_BEFORE, _SPACE_AFTER = re.compile(" |[—―]|--"), re.compile("(?: |[—―]|--)$")
+_SPACE_BEFORE, _SPACE_AFTER = re.compile(r"[ —―/|\\]|--"), re.compile(r"(?:[ —―/|\\]|--)$")
 
 
 class Pair(NamedTuple):
@@ -80,7 +80,7 @@ class Normalizer:
             yield Pair(start, end, words if "" not in parts[1::2] or has_speech(words) else "")  # no comma of silence
 
     def _plain(self, text: str) -> str:
-        """Text that no rule has a word for, with a space at its ends where it has one, or a dash that makes one."""
+        """Text that no rule has a word for, with a space at its ends where it has one, or a sign that makes one."""
         said = plain(text, self.language, self.tags)
         before, after = _SPACE_BEFORE.match(text), _SPACE_AFTER.search(text)
         return f"{' ' * (before is not None)}{said}{' ' * (after is not None)}"

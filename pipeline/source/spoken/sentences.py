@@ -40,7 +40,7 @@ _BEFORE_NUMBERS = _set(
     " zeph hag zech mal matt mk lk jn rom cor gal eph phil thess tim tit philem heb jas pet macc"
 )
 _MAYBE_ENDS = _set(
-    "etc inc ltd co corp jr sr al a.m p.m ave blvd hwy rte rd sq pkwy dept est lb lbs oz cwt doz yds pts mos"
+    "etc &c inc ltd co corp jr sr al a.m p.m ave blvd hwy rte rd sq pkwy dept est lb lbs oz cwt doz yds pts mos"
     " inst ult cit"
 )
 _SHORT_DATES = _set("Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun")

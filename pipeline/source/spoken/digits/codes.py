@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from pipeline.source.spoken.digits.context import DASH, counts, rule, word_before
 from pipeline.source.spoken.digits.measures import UNIT
-from pipeline.source.spoken.digits.words import cardinal, one_by_one, paired, plain
+from pipeline.source.spoken.digits.words import cardinal, one_by_one, paired, plain, plural
 from pipeline.source.spoken.rules import Rule
+from pipeline.source.spoken.words.numerals import roman_value
 
 _SOFTWARE = frozenset(
     "python java javascript php ruby go rust perl node ios ipados macos android windows ubuntu debian fedora linux"
@@ -75,8 +76,22 @@ def _of_software(match: re.Match[str]) -> str | None:
 
 
 def _name(match: re.Match[str]) -> str:
-    """MP3, 4K, R2D2, x86: short capitals are spelled, digits read as in names."""
-    return spelled(_part(part) for part in re.findall(r"[A-Za-z]+|\d+", match[0]))
+    """MP3, 4K, R2D2, x86: short capitals are spelled, digits read as in names. MP3s are "threes"."""
+    *parts, last = re.findall(r"[A-Za-z]+|\d+", match[0])
+    if last == "s" and len(parts) > 1:
+        *parts, last = parts
+        return spelled([*map(_part, parts), plural(paired(last))])
+    return spelled(map(_part, [*parts, last]))
+
+
+def _clause(match: re.Match[str]) -> str:
+    """501(c)(3), 401(k), § 12(b)(iv)"""
+    parts = re.findall(r"\w+", match[2])
+    return spelled([paired(match[1]), *(_value(part) if len(part) > 1 else _part(part) for part in parts)])
+
+
+def _value(part: str) -> str:
+    return cardinal(part if part.isdecimal() else str(roman_value(part)))
 
 
 def _part(part: str) -> str:
@@ -122,6 +137,7 @@ CODES: tuple[Rule, ...] = (
     rule(rf"(?<![\w.])\d+(?:{DASH}\d+){{2,}}(?!\w)", _digits),
     rule(r"(?<=_)\d{5,}(?!\d)|(?<![\w.,])(?:\d{5,}(?=_)|97[89]\d{10}(?!\w))", _digits),
     rule(rf"(?<= )(\d{{3,4}})(?:{DASH}(\d{{3,4}}))?(?![\w%°]|[.,:/]\d|{DASH}\d| ?(?:{UNIT})(?!\w))", _in_pairs),
+    rule(r"(?<![\w.,-])(\d{1,4})(\([a-z]\)(?:\((?:[a-z]|[ivx]{1,4}|\d{1,2})\))*|-K)(?![\w(])", _clause),
     rule(r"(?<![\w.,-])(?:911|999|112|411|311|101)(?!\w|[.,]\d)", _called),
     rule(r"(?<![\w.])(?P<v>v(?:er\.? ?|\.)?|V(?:er\.? ?|\.))(?P<parts>\d+(?:\.\d+)*)(?![\w])", _version),
     rule(r"(?<![\w.])(?P<v>(?!))?(?P<parts>\d+(?:\.\d+){2,})(?!\w)", _version),

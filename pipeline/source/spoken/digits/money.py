@@ -110,7 +110,7 @@ def _cents(match: re.Match[str]) -> str:
     return f"{cardinal(match[1])} {'cent' if match[1] == '1' else 'cents'}"
 
 
-_MINUS = r"(?P<minus>(?<![\w)\]])[-−+]\s?)?"
+_MINUS = r"(?P<minus>(?<![\w)\]])[-−+])?"
 _LAST = rf"(?:{DASH}(?:{MONEY_SIGN})?\s?(?P<last>{NUMBER}))?"
 
 MONEY: tuple[Rule, ...] = (
@@ -181,7 +181,8 @@ def _one_coin(match: re.Match[str]) -> str | None:
     before = word_before(match)
     if what == "s" and before in _DECADE_OF and written[-1] == "0" and len(written) == 2 and ends_too(match):
         return None
-    if not _near(match, _OF_MONEY):
+    is_decade = what == "s" and re.fullmatch(r"1\d\d0|20\d0", written)
+    if is_decade or not _near(match, _OF_MONEY):
         return None
     if what == "d":
         words = _pence(written)

@@ -109,7 +109,8 @@ NUMBERED: tuple[Rule, ...] = (
     rule(r"(?<=\w)/(second|minute|hour|day|week|month|year|night|person|mo|yr|hr|wk|min|sec)(?!\w)", _per),
     rule(r"(?<!\w)No (\d+)(?![\w:]|[.,]\d)", _without_stop),
     rule(
-        rf"((?:(?<!\w)(?:{_WHAT})\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)(?:{DASH}(\d+))?(?![\w]|[.,]\d)",
+        rf"((?:(?<!\w)(?:{_WHAT})\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)(?:{DASH}(\d+))?"
+        r"(?![\w]|[.,]\d|\([a-z]\))",
         _numbered,
         re.IGNORECASE,
     ),
@@ -120,6 +121,7 @@ ORDINALS: tuple[Rule, ...] = (
     rule(
         r"(?<![\w.])(?<!\d/)(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?!\w)", _ordinal, re.IGNORECASE
     ),
+    rule(r"(?<=[Tt]he )(\d{0,2}[23])d(?= (?:day|of|inst|ult|[A-Z]))", _ordinal),
     rule(r"(?<![\w.,])(\d{2,}(?=s)|\d{2,3}(?=['’]s))['’]?s(?!\w)", _plural),
     rule(rf"{ALONE}({NUMBER}) ?(bn|tn|mn)(?!\w)", _so_many),
     rule(rf"{ALONE}({NUMBER})([kKmMbB])(?=[ \u00a0])", _so_many),

@@ -61,11 +61,12 @@ _ORDINAL = re.compile(r"(?<!\w)([IVXL]+)(?:st|nd|rd|th)(?!\w)")
 _AFTER_NAME = re.compile(r"(?<=\w )([IVX]{2,6}|L[IVX]{1,5}|V)(?![\w]|[-–]\w|\.\w)")
 _ITS_NAME = re.compile(r"\b([A-Z][^\W\d_]+['’]?s?) $")
 _FIRST_NAME = re.compile(rf"\b({_A_NAME}) (?:[A-Z]\.? |[A-Z][a-z]+ )?$")
-# Of two letters only those that are seldom initials; "XXX", "LIV" and "XL" are words or sizes in prose.
+# Of two letters only those that are seldom initials; "XXX", "LIV" and "XL" are words or sizes in prose, and three
+# letters from C on are initials more often than numerals ("the CLI").
 _BARE = re.compile(
-    r"(?<![\w.'’-])(?<!\w&)(?:(?!XXX\b|LIV\b)[IVXLC]{3,9}|II|IX|X[IV])(?![\w]|[-–&]\w|\.\w|['’]\w)" + _UNFINISHED
+    r"(?<![\w.'’-])(?<!\w&)(?:(?!XXX\b|LIV\b|C..\b)[IVXLC]{3,9}|II|IX|X[IV])(?![\w]|[-–&]\w|\.\w|['’]\w)" + _UNFINISHED
 )
-_HEADING = re.compile(r"(?<![^\s—*_])(?!C[CLVI]\b)(?:[IVX]|[IVXLC]{2,9})(?=(\.?)(?=[ :—–*_]|$))")
+_HEADING = re.compile(r"(?<![^\s—*_])(?!C[CLVI]\b|CLI\b)(?:[IVX]|[IVXLC]{2,9})(?=(\.?)(?=[ :—–*_]|$))")
 _NAME_BEHIND = re.compile(r"\.? ([A-Z][^\W\d_]*\.?)")
 _INITIAL = re.compile(r"\b[A-Z]\. $")
 _CAPITALS = re.compile(r"[\s\"'“‘—–:*_-]*[A-Z]{2}")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from pipeline.source.spoken.rules import Family, Rule
+from pipeline.source.spoken.sentences import ends_sentence
 
 _SIGNS = {
     "<=": "less than or equal to", "≤": "less than or equal to", "⩽": "less than or equal to",
@@ -59,6 +60,10 @@ def symbols() -> tuple[Family, ...]:
     return (Family(re.compile(_ODD), _RULES),)
 
 
+def _et_cetera(match: re.Match[str]) -> str:
+    return _apart(match, "et cetera" + "." * (match[0].endswith(".") and ends_sentence(match.string, match.end())))
+
+
 def _ampersand(match: re.Match[str]) -> str:
     return f" {match[1]} and A-" if match[2] else f" {match[1]} and A"
 
@@ -66,7 +71,7 @@ def _ampersand(match: re.Match[str]) -> str:
 _RULES = (
     Rule(re.compile(r"(?<![^\W_])([A-Z])&A(?![^\W_])(?=( \w))?"), _ampersand),
     Rule(re.compile(r"£\.? ?s\.,? ?d\b\.?"), lambda match: "pounds, shillings and pence"),
-    Rule(re.compile(r"&c\."), _sign("et cetera")),
+    Rule(re.compile(r"&c(?!\w)\.?"), _et_cetera),
     Rule(re.compile(r"(?<=[A-Za-z])\$(?=[A-Za-z])"), lambda match: "s"),  # Ke$ha
     Rule(re.compile(r"\$(?=[A-Za-z_])"), _sign("dollar")),
     Rule(re.compile(r"\$"), _sign("dollars")),
@@ -81,6 +86,7 @@ _RULES = (
     Rule(re.compile(r"(?<![\w#])#(?![\w#])"), lambda match: "hash"),
     Rule(re.compile(rf"(?<![\w/])(?:{_CHOICES})(?![\w/])", re.IGNORECASE), lambda match: match[0].replace("/", " or ")),
     Rule(re.compile(r"(?<![\w/])([Ss])/he(?![\w/])"), lambda match: "She or he" if match[1] == "S" else "she or he"),
+    Rule(re.compile(r"(?<=[a-z][a-z]s)/(?=(?:second|minute|hour|day|week|month|year)s?\b)"), lambda match: " per "),
     Rule(re.compile(r"(?<=\S )[/|](?= \S)"), lambda match: "-"),
     Rule(re.compile(r"[™®℠]"), lambda match: ""),
     Rule(
