@@ -27,7 +27,7 @@ from pipeline.source.prompts import prompt_problems
 from pipeline.source.readers import EPUB_SUFFIXES, is_script, load_script
 from pipeline.source.readers.epub.book import read_book_cover
 from pipeline.source.script import Script, Turn, name_key, speakers
-from pipeline.source.spoken.families import families, unsupported
+from pipeline.source.spoken.families import families, says_romans, unsupported
 from pipeline.source.spoken.lexicon import Lexicon
 from pipeline.source.spoken.pairs import Normalizer, Pair
 from pipeline.source.spoken.scripts import unspeakable
@@ -286,11 +286,17 @@ def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
         yield Problem(manifest.where("language"), f"{what}.", "Listen before you render a whole book.")
 
 
+_ROMAN = re.compile(r"(?<![\w.])(?:(?!XX\b|XXX)[IVX]{2,9})(?!\w)")
+
+
 def _numbers(manifest: Manifest, script: Script) -> Iterator[Problem]:
     """That the numbers of a script are not all said in words."""
-    turns = (turn for chapter in script.chapters for turn in chapter.turns)
-    if any(re.search(r"\d", turn.text) for turn in turns) and (what := unsupported(manifest.language)):
-        what = f'numbers in "{manifest.language}": {what}.'
+    texts = [turn.text for chapter in script.chapters for turn in chapter.turns]
+    whats = [unsupported(manifest.language)] if any(re.search(r"\d", text) for text in texts) else []
+    if not says_romans(manifest.language) and any(_ROMAN.search(text) for text in texts):
+        whats.append("Roman numerals have no words")
+    if any(whats):
+        what = f'numbers in "{manifest.language}": {"; ".join(filter(None, whats))}.'
         yield Problem(manifest.where("language"), what, "Write them in words, or listen to how the engine reads them.")
 
 

@@ -58,6 +58,15 @@ def digits(language: str) -> Family:
     return Family(_DIGITS, rules, _REACH)
 
 
+def says_romans(language: str) -> bool:
+    """Whether Roman numerals such as "Henry IV" have words in a language."""
+    if base_language(language) == "en":
+        return True
+    from pipeline.source.spoken.words.other_romans import has_romans  # noqa: PLC0415 - as `digits.others`
+
+    return has_romans(language)
+
+
 def unsupported(language: str) -> str | None:
     """What of the numbers of a language is not said in words, in plain words, or None where all is."""
     base = language.lower().replace("_", "-").partition("-")[0]

@@ -15,7 +15,7 @@ from pipeline.source.spoken.lexicon import ChapterName, Lexicon
 from pipeline.source.spoken.rules import Family, Replacement, replacements_of
 from pipeline.source.spoken.scripts import plain
 from pipeline.source.spoken.sentences import word_spans
-from pipeline.source.spoken.text import has_speech, is_plain
+from pipeline.source.spoken.text import CLOSERS, has_speech, is_plain, signs_behind_tag, tag_spans
 
 _SPACE_BEFORE, _SPACE_AFTER = re.compile(r"[ —―/|\\]|--"), re.compile(r"(?:[ —―/|\\]|--)$")
 
@@ -48,9 +48,15 @@ class Normalizer:
         """The pairs of a turn's display text, which somebody speaks in a chapter of this number (from 1) and title."""
         taken = self.lexicon.replacements(text, speaker, chapter) if self.lexicon else ()
         replacements = replacements_of(text, self.families, taken)
+        tags = tag_spans(text) if "(" in text else []
+        if tags:  # "(LAUGHS)" is no shout
+            replacements = [one for one in replacements if not any(one.start < b and a < one.end for a, b in tags)]
         if not replacements and is_plain(text) and "  " not in text:
             return (Pair(0, len(text), text),) if text else ()
-        return tuple(_runs(text, self._words(text, replacements)))
+        words: Iterable[Pair] = self._words(text, replacements)
+        if tags and not self.tags:
+            words = _with_signs_of_tags(text, words)
+        return tuple(_runs(text, words))
 
     def _words(self, text: str, replacements: Sequence[Replacement]) -> Iterator[Pair]:
         """Whole words: those that one replacement touches are one pair, with what stands around it."""
@@ -78,6 +84,26 @@ class Normalizer:
         said = plain(text, self.language, self.tags)
         before, after = _SPACE_BEFORE.match(text), _SPACE_AFTER.search(text)
         return f"{' ' * (before is not None)}{said}{' ' * (after is not None)}"
+
+
+def _with_signs_of_tags(text: str, words: Iterable[Pair]) -> list[Pair]:
+    """The pairs with the signs behind a tag that is not said at the word before it: "Hello (laughs)." is "Hello."."""
+    pairs: list[Pair] = []
+    for word in words:
+        signs = "" if word.spoken else signs_behind_tag(text[word.start : word.end])
+        last = next((at for at in reversed(range(len(pairs))) if pairs[at].spoken), None) if signs else None
+        if last is None:
+            pairs.append(word)
+        else:
+            pairs[last:] = [Pair(pairs[last].start, word.end, _ended(pairs[last].spoken, signs))]
+    return pairs
+
+
+def _ended(words: str, signs: str) -> str:
+    """Words with the signs at their end; what ends a sentence there already, or in the signs, is enough."""
+    if words.rstrip(CLOSERS)[-1:] in tuple(".!?"):
+        return words if words[-1] in CLOSERS else words + signs.lstrip(".,;:!?- ")
+    return words.rstrip(",;:- " if signs[0] in ".!?,;:-" else "") + signs
 
 
 def _runs(text: str, words: Iterable[Pair]) -> Iterator[Pair]:

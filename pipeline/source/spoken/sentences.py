@@ -30,8 +30,9 @@ _CLAUSE_ENDS = frozenset(",;:—–،؛、，；：")
 
 _TITLES = _set(
     "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt"
-    " adm cpl pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e cf viz approx ca"
-    " lieut wm chas geo jas thos jos robt bp abp rt pt op loc"
+    " adm cpl pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e a.k.a w.r.t"
+    " cf viz approx ca"
+    " lieut brig pfc wm chas geo jas thos jos robt bp abp rt pt op loc"
 )
 _TITLES_ALONE = _set("Mr Mrs Dr")
 _BEFORE_NUMBERS = _set(
@@ -40,7 +41,8 @@ _BEFORE_NUMBERS = _set(
     " zeph hag zech mal matt mk lk jn rom cor gal eph phil thess tim tit philem heb jas pet macc"
 )
 _MAYBE_ENDS = _set(
-    "etc &c inc ltd co corp jr sr al a.m p.m ave blvd dept est lb lbs oz cwt doz yds pts mos inst ult cit"
+    "etc &c inc ltd co corp jr sr al a.m p.m ave blvd hwy rte rd sq pkwy dept est lb lbs oz cwt doz yds pts mos"
+    " inst ult cit"
 )
 _SHORT_DATES = _set("Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun")
 _GERMAN_MONTHS = _set("Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember")
@@ -58,6 +60,7 @@ BEFORE_A_NO = _set("is was be been said says say saying answered answer replied 
 
 _NUMERAL = re.compile(r"[IVXLC]{2,}(?!\w)")
 _LETTER = re.compile(r"[IVX][.,;:]?")
+_QUARTER = re.compile(r"(?:[NS]\.?[EW]?|[B-HJ-Z])[.,;]*")
 _INITIALISM = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 
 _COINS = re.compile(r"(?:£|\d+[–-])?\d[\d,]*[¼½¾]?[sdl]|[¼½¾]d|£")
@@ -121,6 +124,8 @@ def ends_sentence(text: str, stop: int) -> bool:
         if text[word_end] not in CLOSERS:
             return False  # another sign takes over: "etc.,"
         word_end += 1
+    if text.startswith(" & ", word_end):
+        return False
     start = text.rfind(" ", 0, stop) + 1
     before = text.rfind(" ", 0, max(start - 1, 0)) + 1
     following = next((word for word in _PLAIN_WORD.findall(text[word_end : word_end + 80]) if not _clings(word)), "")
@@ -185,6 +190,8 @@ def _ends_after_abbreviation(stem: str, after: str, begin: str, *, goes_on: bool
         return False  # "George V. and Edward VII. were"
     if lowered in ("a.m", "p.m") and after.strip(CLOSERS + ".,;:").lower() in _AFTER_CLOCKS:
         return False
+    if lowered in ("ave", "blvd", "co", "rd") and _QUARTER.fullmatch(after):
+        return False  # Park Ave. NW, Co. B
     if lowered in _MAYBE_ENDS or stem in _SHORT_DATES:
         return not goes_on and not begin.isdigit()
     if lowered in ("ph.d", "bros", "esq", "assn", "univ"):

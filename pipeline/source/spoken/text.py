@@ -42,6 +42,7 @@ _TAG = re.compile(TAG_SOURCE)
 WORD = re.compile(rf"(?:{TAG_SOURCE}|\S)+")
 CLOSERS = "\"'”’»›)]}」』）》〉*"
 _SPEECH = re.compile(r"[^\W_]")
+_SIGNS = re.compile(r"[.,;:!?]+[\"')]*|[\"')]+[.,;:!?]*(?![^\W_])")
 _LIKE_A_TAG = re.compile(r"\((?:[a-z]+ )?[a-z]+(?:s|ing)\)")  # (whispers), (quietly crying); not (maybe)
 
 _NOT_AS_IT_STANDS = re.compile(r"[^ -~]|[(\[\]{}`/\\]|--|  ")
@@ -57,8 +58,8 @@ def spoken(display: str, *, tags: bool) -> str:
     """The text for an engine: plain punctuation, no pictographs, tags in lower case or (tags=False) dropped.
 
     Word by word: cutting the display text at any space outside a tag and joining the spoken pieces gives what
-    the whole gives, so chunks can be cut before or after. That is why punctuation that stood against a
-    dropped tag goes with it instead of moving to the word before.
+    the whole gives, so chunks can be cut before or after. That is why punctuation behind a dropped tag that stood
+    apart goes with it; `pairs` has it back at the word before.
     """
     if _NOT_AS_IT_STANDS.search(display) is None:
         return display.strip(" ")
@@ -72,7 +73,24 @@ def spoken(display: str, *, tags: bool) -> str:
 
 def _without_tags(word: str) -> list[str]:
     parts = _TAG.split(word)
-    return [part for part in parts if _SPEECH.search(part)] if len(parts) > 1 else parts
+    if len(parts) == 1:
+        return parts
+    said = [part for part in parts if _SPEECH.search(part)]
+    if said and parts[0] == said[-1] and (signs := _signs(parts[-1])):  # "Hello(laughs)."
+        said[-1] += signs
+    return said
+
+
+def signs_behind_tag(word: str) -> str:
+    """What ends a sentence or clause behind a tag, with quotes it closes: "," of the word "(laughs),"; else ""."""
+    parts = _TAG.split(fold(word))
+    signs = _signs(parts[-1]) if len(parts) > 1 and not any(map(_SPEECH.search, parts)) else ""
+    return signs.rstrip(CLOSERS) if parts[0] else signs
+
+
+def _signs(text: str) -> str:
+    signs = _SIGNS.match(text.strip())
+    return signs[0] if signs else ""
 
 
 def has_tag(text: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source.spoken.families import digits, families, unsupported
+from pipeline.source.spoken.families import digits, families, says_romans, unsupported
 from pipeline.source.spoken.pairs import Normalizer, said
 
 CASES = [
@@ -131,3 +131,8 @@ def test_languages_whose_numbers_are_said(language: str) -> None:
 @pytest.mark.parametrize(("language", "what"), [("zh", "digits stay"), ("xx", "digits stay"), ("cs", "ordinals")])
 def test_what_is_not_said_is_told(language: str, what: str) -> None:
     assert what in (unsupported(language) or "")
+
+
+@pytest.mark.parametrize(("language", "says"), [("en-GB", True), ("de", True), ("pt-BR", True), ("ru", False)])
+def test_languages_whose_roman_numerals_are_said(language: str, says: bool) -> None:
+    assert says_romans(language) is says

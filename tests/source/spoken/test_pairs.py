@@ -14,7 +14,9 @@ from tests.support.spoken_words import ENGLISH, cases
 NUMBERS = Family(re.compile(r"\d"), (Rule(r"\d+(?: million)?", lambda match: f"many ({len(match[0])})"),))
 SPEECH = Normalizer("en", families=(NUMBERS,))
 DISPLAY = st.lists(
-    st.one_of(st.sampled_from(["12", "million", "“3", "million,”", "(laughs)"]), st.text(max_size=5))
+    st.one_of(
+        st.sampled_from(["12", "million", "“3", "million,”", "(laughs)", "(sighs).", "(LAUGHS),”"]), st.text(max_size=5)
+    )
 ).map(lambda parts: " ".join(" ".join(parts).split()))
 
 
@@ -59,6 +61,18 @@ def test_what_is_said_stays_as_it_is(rows: list[tuple[str, str]]) -> None:
     assert said(ENGLISH.pairs(text)) == text
 
 
+# A letter alone, letters of Roman numerals, or a stop behind a word: these are read by what stands beside them, and
+# that has become something else. docs/spoken.md says so.
+UNSETTLED = re.compile(r"(?<![^\W_])(?:[^\W\d_]|[IVXLCDM]+)(?![^\W_])|[^\W_]\.")
+
+
+@given(ODD)
+def test_what_is_said_of_any_text_stays_but_for_letters_and_stops(text: str) -> None:
+    spoken = said(ENGLISH.pairs(text))
+    if not UNSETTLED.search(spoken):
+        assert said(ENGLISH.pairs(spoken)) == spoken
+
+
 @pytest.mark.parametrize(
     ("text", "cut"),
     [
@@ -70,3 +84,36 @@ def test_what_is_said_stays_as_it_is(rows: list[tuple[str, str]]) -> None:
 )
 def test_a_pair_holds_what_must_not_be_cut_apart_and_no_more(text: str, cut: list[str]) -> None:
     assert [text[pair.start : pair.end] for pair in ENGLISH.pairs(text)] == cut
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("Hello (laughs).", "Hello."),
+        ("Hello (laughs) (sighs).", "Hello."),
+        ("Hello(laughs).", "Hello."),
+        ("Hello. (laughs).", "Hello."),
+        ("Hello, (laughs).", "Hello."),
+        ("What? (laughs).", "What?"),
+        ("Well (clears throat), yes", "Well, yes"),
+        ("“Yes (laughs),” she said.", '"Yes," she said.'),
+        ("He said “Hello. (laughs).” Then", 'He said "Hello." Then'),
+        ("So (laughs) yes", "So yes"),
+        ("He said “(laughs)” and", "He said and"),
+        ("It cost $5 (laughs). Next", "It cost five dollars. Next"),
+        ("(laughs), yes", "yes"),
+        ("(laughs).", ""),
+        ("STOP (LAUGHS).", "Stop."),
+    ],
+)
+def test_the_sign_behind_a_tag_that_is_not_said_stays(text: str, spoken: str) -> None:
+    silent = Normalizer("en", families=ENGLISH.families)
+    assert said(silent.pairs(text)) == spoken
+
+
+@given(DISPLAY)
+def test_pairs_without_tags_cover_the_text_too(text: str) -> None:
+    pairs = Normalizer("en", families=ENGLISH.families).pairs(text)
+    assert "".join(text[pair.start : pair.end] for pair in pairs).replace(" ", "") == text.replace(" ", "")
+    assert all(before.end <= after.start <= before.end + 1 for before, after in pairwise(pairs))
+    assert all(pair.spoken == " ".join(pair.spoken.split()) for pair in pairs)

@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 
-from pipeline.source.spoken.digits.context import DASH, rule, word_before
+from pipeline.source.spoken.digits.context import DASH, rule
 from pipeline.source.spoken.digits.measures import UNIT, UNITS
 from pipeline.source.spoken.digits.money import CODE_OF_SIGN, MONEY_SIGN
+from pipeline.source.spoken.digits.ordinals import german_ordinal, ordinals
 from pipeline.source.spoken.digits.words import (
     converter,
     currency,
@@ -36,19 +37,8 @@ _OF = {"es": "de ", "pt": "de ", "ca": "de ", "it": "di ", "fr": "de "}  # milli
 _CLOCK = {"de": "Uhr", "fr": "heures", "nl": "uur", "es": "y", "it": "e", "pt": "e", "pl": "", "ru": "", "sv": ""}
 _CLOCK_SIGNS = {"ja": ("時", "分"), "ko": ("시", "분")}
 _HOURS_ALONE = frozenset("de fr nl".split())  # "fifteen o'clock" is the hour with that word
-_IN_HUNDREDS = frozenset("de nl da no nb nn".split())  # 1984 as a year is nineteen hundreds
+_IN_HUNDREDS = frozenset("de nl da no nb nn sv".split())  # 1984 as a year is nineteen hundreds
 _ORDINAL_DAYS = frozenset("de da no nb nn fi ru".split())
-_ORDINAL_ENDINGS = {
-    "fr": "ers?|re|ère|nd|nde|es?|ème|èmes",
-    "es": r"\.?º|\.?ª|\.er",
-    "it": "º|ª",
-    "pt": r"\.?º|\.?ª",
-    "nl": "e|de|ste",
-    "sv": ":a|:e",
-}
-_GERMAN = {"der": "e", "die": "e", "das": "e"} | dict.fromkeys(
-    "am vom zum im dem den des beim zur ab bis seit ersten".split(), "en"
-)
 UNSPACED = frozenset("ja zh yue th lo km my".split())
 
 
@@ -96,7 +86,7 @@ def others(language: str) -> tuple[Rule, ...]:
     numbers = _Numbers(language)
     dates = _dates(numbers) if numbers.locale else ()
     counted = (*_money(numbers), *_measures(numbers)) if numbers.locale else ()
-    return (*dates, *_times(numbers), *_ordinals(numbers), *counted, *_plain(numbers))
+    return (*dates, *_times(numbers), *_decades(numbers), *ordinals(language), *counted, *_plain(numbers))
 
 
 def _rule(numbers: _Numbers, pattern: str, say: Callable[[re.Match[str]], str | None], flags: int = 0) -> Rule:
@@ -120,7 +110,8 @@ def _dates(numbers: _Numbers) -> tuple[Rule, ...]:
     names = {name for name in get_month_names("wide", locale=numbers.locale).values() if not re.search(r"\d", name)}
 
     def day(match: re.Match[str]) -> str | None:
-        ordinal = numbers.base in _ORDINAL_DAYS or (numbers.base == "fr" and match["day"] == "1")
+        is_first = match["day"] == "1" and (numbers.base in ("fr", "it") or match["dot"] in ("º", "°", ".º"))
+        ordinal = numbers.base in _ORDINAL_DAYS or is_first
         number = int(match["day"])
         words = _ordinal(numbers, number, match) if ordinal else numbers.say(number)
         year = _year(numbers, int(match["year"])) if match["year"] else ""
@@ -128,7 +119,7 @@ def _dates(numbers: _Numbers) -> tuple[Rule, ...]:
         return None if words is None or year is None else f"{words} {match['month']}{of} {year}".strip()
 
     written = re.compile(
-        rf"(?P<day>\d{{1,2}})(?P<dot>\.|º|er)?(?P<month>(?: d[ei])? (?:{'|'.join(sorted(names)) or '(?!)'}))"
+        rf"(?P<day>\d{{1,2}})(?P<dot>\.?[º°]|\.|er)?(?P<month>(?: d[ei])? (?:{'|'.join(sorted(names)) or '(?!)'}))"
         rf"(?:(?P<of> del?)? (?P<year>[12]\d{{3}})(?!\w))?",
         re.IGNORECASE,
     )
@@ -162,13 +153,14 @@ def _ordinal(numbers: _Numbers, number: int, match: re.Match[str]) -> str | None
         from num2words import num2words
 
         return str(num2words(number, lang="ru", to="ordinal", case="g", gender="n"))
-    words = numbers.say(number, "ordinal")
-    if numbers.base == "de" and words:  # dritter Juni, der dritte Juni, am dritten Juni
-        return words.removesuffix("e") + _GERMAN.get(word_before(match), "er")
-    return words
+    if numbers.base == "de":  # dritter Juni, der dritte Juni, am dritten Juni
+        return german_ordinal(number, match, "Juni")
+    return numbers.say(number, "ordinal")
 
 
 def _year(numbers: _Numbers, number: int) -> str | None:
+    if numbers.base == "sv" and 1100 <= number < 2000:
+        return f"{numbers.say(number // 100)}hundra{numbers.say(number % 100) if number % 100 else ''}"
     if numbers.base in _IN_HUNDREDS and 1100 <= number < 2000:
         return numbers.say(number, "year")
     return numbers.say(number)
@@ -244,19 +236,25 @@ def _measures(numbers: _Numbers) -> tuple[Rule, ...]:
     return (_rule(numbers, pattern, unit),)
 
 
-def _ordinals(numbers: _Numbers) -> tuple[Rule, ...]:
-    def ordinal(match: re.Match[str]) -> str | None:
-        return _ordinal(numbers, int(match[1]), match)
+def _decades(numbers: _Numbers) -> tuple[Rule, ...]:
+    """die 1920er Jahre, anni '90."""
 
-    def german_ordinal(match: re.Match[str]) -> str | None:
-        """Only behind an article: "3." may also end a sentence."""
-        return ordinal(match) if word_before(match) in _GERMAN else None
+    def german(match: re.Match[str]) -> str | None:
+        words = _year(numbers, int(match[1]))
+        return words and f"{words}er{match[2] or ''}"
 
-    rules: list[Rule] = []
-    if endings := _ORDINAL_ENDINGS.get(numbers.base):
-        rules.append(_rule(numbers, rf"(?<![\w.,])(\d{{1,9}})(?:{endings})(?!\w)", ordinal))
+    def swedish(match: re.Match[str]) -> str | None:
+        words = _year(numbers, int(match[1]))
+        return words and f"{words}tal{match[2]}"
+
+    def short(match: re.Match[str]) -> str | None:
+        return numbers.say(int(match[1]))
+
+    rules = [_rule(numbers, r"(?<!\w)['’](\d\d)(?![\w'’]|[.,]\d)", short)]
     if numbers.base == "de":
-        rules.append(_rule(numbers, r"(?<![\w.,])(\d{1,4})\.(?= [^\W\d])", german_ordinal))
+        rules.append(_rule(numbers, r"(?<![\w.,])['’]?(\d{1,4})er(n|s)?(?!\w)", german))
+    if numbers.base == "sv":
+        rules.append(_rule(numbers, r"(?<![\w.,])(\d{1,4})-?tal(\w{0,4})(?!\w)", swedish))
     return tuple(rules)
 
 
@@ -270,17 +268,18 @@ def _plain(numbers: _Numbers) -> tuple[Rule, ...]:
         return f"{minus} {words}" if minus else None
 
     def span(match: re.Match[str]) -> str | None:
-        first, last = numbers.words(match[1]), numbers.words(match[2])
+        are_years = numbers.base in _IN_HUNDREDS and all(re.fullmatch(r"1[1-9]\d\d", one) for one in match.groups())
+        first, last = (_year(numbers, int(one)) if are_years else numbers.words(one) for one in match.groups())
         return f"{first} {_TO[numbers.base]} {last}" if first and last else None
 
     def bare_year(match: re.Match[str]) -> str | None:
         return _year(numbers, int(match[0]))
 
     rules: list[Rule] = []
-    if numbers.base in _IN_HUNDREDS:
-        rules.append(_rule(numbers, r"(?<![\w.,:/-])1[1-9]\d\d(?!\w|[.,:/-]\d)", bare_year))
     if numbers.base in _TO:
         rules.append(_rule(numbers, rf"(?<![\w.,])({numbers.number}){DASH}({numbers.number})(?![\w])", span))
+    if numbers.base in _IN_HUNDREDS:
+        rules.append(_rule(numbers, r"(?<![\w.,:/-])1[1-9]\d\d(?!\w|[.,:/-]\d)", bare_year))
     return (
         *rules,
         _rule(numbers, rf"(?:(?<![\w)\]])[-−])?(?<![\d.,]){numbers.number}", number),

@@ -44,7 +44,9 @@ _WORDS = _table(
     ", p=page, pp=pages, P=Page, Pp=Pages, Art=Article, ca=circa, c=circa, Ca=Circa, v=versus, Ft=Fort"
     ", para=paragraph, Lieut=Lieutenant, Wm=William, Chas=Charles, Geo=George, Jas=James, Thos=Thomas, Jos=Joseph"
     ", Robt=Robert, Bp=Bishop, Abp=Archbishop, Pt=Point, Rt=Right, Apt=Apartment, doz=dozen, cwt=hundredweight"
-    ", yds=yards, pts=pints, mos=months, inst=instant, ult=ultimo"
+    ", yds=yards, pts=pints, mos=months, inst=instant, ult=ultimo, Rte=Route, Brig=Brigadier, Pfc=Private First Class"
+    ", Attn=Attention, esp=especially, Div=Division, Regt=Regiment, wks=weeks, Calif=California, Mmes=Mesdames"
+    ", edn=edition, fol=folio, ll=lines, Eq=Equation, App=Appendix, Cl=Clause"
 )
 _DATES = _table(
     "Jan=January, Feb=February, Mar=March, Apr=April, Jun=June, Jul=July, Aug=August, Sep=September, Sept=September"
@@ -52,18 +54,23 @@ _DATES = _table(
     ", Thur=Thursday, Thurs=Thursday, Fri=Friday, Sat=Saturday, Sun=Sunday"
 )
 _BEFORE_NUMBERS = _set(
-    "Apt vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel para"
+    "Apt vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel"
+    " para fol ll Eq App Cl Rte"
 )
-_BEHIND_NUMBERS = _set("doz cwt yds pts mos inst ult")
-_BEFORE_NAMES = _set("Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste")
+_BEHIND_NUMBERS = _set("doz cwt yds pts mos inst ult wks edn")
+_BEFORE_NAMES = _set(
+    "Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste Mmes Brig Pfc"
+)
 _NEED_NO_STOP = _set("Mr Mrs Dr Messrs vs Prof St Mme Mlle Jr Sr Ltd Inc")
 _ANY_WITHOUT_STOP = "|".join(sorted(_NEED_NO_STOP))
 _DOTTED = {
-    "e.g": "for example", "i.e": "that is", "a.k.a": "also known as", "n.b": "NB", "q.v": "which see", "et.al": "et al",
+    "e.g": "for example", "i.e": "that is", "a.k.a": "also known as", "n.b": "NB", "q.v": "which see",
+    "et.al": "et al",
     "a.m": "AM", "p.m": "PM", "o.k": "OK", "r.i.p": "RIP", "p.s": "PS", "r.s.v.p": "RSVP", "w.r.t": "with respect to",
 }  # fmt: skip
 _DEGREES = _table(
-    "Ph.D=PhD, Ph. D=PhD, D.Phil=DPhil, M.Sc=MSc, B.Sc=BSc, Sc.D=ScD, Ed.D=EdD, Psy.D=PsyD, Litt.D=LittD, M.Phil=MPhil"
+    "Ph.D=PhD, Ph. D=PhD, LL.B=LLB, LL.M=LLM, LL.D=LLD, D.Phil=DPhil, M.Sc=MSc, B.Sc=BSc, Sc.D=ScD, Ed.D=EdD,"
+    " Psy.D=PsyD, Litt.D=LittD, M.Phil=MPhil"
 )
 _SLASHED = {
     "w/": "with",
@@ -72,6 +79,8 @@ _SLASHED = {
     "b/c": "because",
     "b/w": "between",
     "n/a": "not applicable",
+    "a/k/a": "also known as",
+    "d/b/a": "doing business as",
 }
 _PARTICLES = _set("von van de der den du la le di da del della ter ten zu al el bin ibn")
 _LATIN = _set("id hoc non nihil quid quod qui quae et ut sed in nec si que ita sic")  # "id est"
@@ -81,8 +90,13 @@ _TIME_WORDS = _set(
 )
 _LETTERED = _set(
     "Vitamin Plan Type Class Group Grade Section Part Exhibit Appendix Figure Table Hepatitis Room Gate Item"
+    " Side Team"
+    " Option Level Point Answer Schedule Block Building Category Division Column Unit Form"
 )
+_YEARLY = re.compile(r"\d$|^(?:per|a|an|each|every|last|next|this|one|two|three|four|five|ten|twenty|of)$")
 _LONG_NAME = 40
+_HOUSE = re.compile(r"(?<![\w.])\d+[A-Za-z]?,? (?:[NSEW]\.? )?[A-Z][a-z]+ $")  # 10 Downing St.
+_NAMED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|Rev|Hon|Capt|Sir|Lady|Lord)\.? $")
 _OPENING_WORDS = _set(
     "the at in on to from near visit see of by for and with a an our my his her this that when where if but"
 )
@@ -115,8 +129,12 @@ def _word(match: re.Match[str]) -> str | None:
         return said if re.match(r"(?:\d|[IVXLC]{2,}\b|[ivxl]+\b)", after) else None
     if short in _BEHIND_NUMBERS and not re.search(r"\d(?:st|nd|rd|th)?$", before):
         return None
-    if short in _BEFORE_NAMES and not after[:1].isupper():
+    if short in _BEFORE_NAMES and not after[:1].isupper() and (short not in ("Bp", "Abp") or after != "of"):
         return None
+    if short in ("yr", "yrs") and not _YEARLY.search(before):  # in old letters
+        said = {"yr": "your", "yrs": "yours"}[short] if after.islower() else said
+    if short == "Sr" and is_name(after) and not is_name(before):
+        return "Sister"
     if short == "est" and not after[:1].isdigit():
         if not after.islower() or before.lower() in _LATIN:
             return None
@@ -129,7 +147,10 @@ def _word(match: re.Match[str]) -> str | None:
 def _saint_or_street(match: re.Match[str], said: str) -> str:
     """ "Wall St." and "Maple Dr." stand right behind a name, and before none unless a sentence begins there."""
     text, start, end = match.string, match.start(), match.end()
-    before, after = word_before(text, start), word_after(text, end)
+    before = word_before(text, start)
+    after = "" if text[end : end + 1] in tuple(",;:)") else word_after(text, end)  # "Main St., London"
+    if _HOUSE.search(text, max(0, start - 40), start):
+        return "Street" if said == "Saint" else "Drive"
     if re.fullmatch(r"\d+(?:st|nd|rd|th)", before):
         return "Street" if said == "Saint" else "Drive"
     touches = text[max(0, start - 2) : start - 1].isalpha()  # no comma: "Serpentine Avenue, St. John's Wood"
@@ -143,8 +164,12 @@ def _saint_or_street(match: re.Match[str], said: str) -> str:
 
 def _date(match: re.Match[str]) -> str | None:
     ends = ends_sentence(match.string, match.end())
-    if ends and word_before(match.string, match.start()).lower() not in _TIME_WORDS:
+    joins = match.string[max(0, match.start() - 2) : match.start()]
+    is_joined = joins[-1:] in tuple("-–—/") or joins == "& "
+    if ends and not is_joined and word_before(match.string, match.start()).lower() not in _TIME_WORDS:
         return None  # "They lay in the sun. Then" and "I met Jan."
+    if is_joined and match.string[match.end() : match.end() + 2].strip().isdigit():
+        return _DATES[match[1]]  # Mon.–Fri. 9–5
     return _ending(match, _DATES[match[1]])
 
 
@@ -158,6 +183,8 @@ def _bare(match: re.Match[str]) -> str | None:
 def _dotted(match: re.Match[str]) -> str | None:
     letters = match[0].rstrip(".")
     said = _DOTTED.get(letters.lower().replace(" ", ""))
+    if letters in ("p.c", "p. c") and word_before(match.string, match.start())[-1:].isdigit():
+        said = "percent"
     if said and letters.lower() not in ("e.g", "i.e"):
         return _ending(match, said)
     if said:
@@ -165,7 +192,8 @@ def _dotted(match: re.Match[str]) -> str | None:
     if not letters.replace(".", "").isupper():
         return None
     joined = re.sub(r"[. ]", "", letters)
-    return _ending(match, said_initials(joined) if " " in letters else said_initialism(joined))
+    apart = " " in letters or set(joined) <= set("IVX")  # I.I. Rabi is no second
+    return _ending(match, said_initials(joined) if apart else said_initialism(joined))
 
 
 def _cited(match: re.Match[str]) -> str:
@@ -174,7 +202,8 @@ def _cited(match: re.Match[str]) -> str:
 
 
 def _initials(match: re.Match[str]) -> str | None:
-    return _ending(match, said_initials(re.sub(r"[. ]", "", match[0])))
+    said = said_initials(re.sub(r"[. ]", "", match[0]))
+    return _ending(match, said) if starts(word_after(match.string, match.end())) else said
 
 
 def _initial(match: re.Match[str]) -> str | None:
@@ -183,9 +212,12 @@ def _initial(match: re.Match[str]) -> str | None:
     text, start, end = match.string, match.start(), match.end()
     begins = start < 3 and not text[:start].strip(" \"'“‘(")
     names = re.match(r" [A-Z][a-z]+ [A-Z][a-z]", text[end : end + _LONG_NAME])
-    if before in _LETTERED or (not begins and not names and not is_name(before)):
+    is_titled = _NAMED.search(text, max(0, start - 6), start) is not None
+    if before in _LETTERED or (not begins and not names and not is_titled and not is_name(before)):
         return None
-    return None if ends_sentence(match.string, match.end()) else match[1]
+    if match[1] == "A":
+        return "A-" if (is_titled or is_name(before)) and not ends_sentence(text, end) else None
+    return None if ends_sentence(text, end) else match[1]
 
 
 _SIMPLE: Callable[[re.Match[str]], str | None] = lambda match: _SLASHED[match[0].lower()]  # noqa: E731
@@ -194,7 +226,7 @@ _ENGLISH = (
         behind(r"\.", [*_WORDS, *_DATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
         (
             Rule(
-                r"\b(?:Ph\. ?D|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?",
+                r"\b(?:Ph\. ?D|LL\.[BDM]|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?",
                 lambda match: _ending(match, _DEGREES[match[0].rstrip(".")]),
             ),
             Rule(r"(?<![\w.])[A-Z]\.(?: [A-Z]\.){1,6}(?= [A-Z][a-z])", _initials),
@@ -202,9 +234,9 @@ _ENGLISH = (
                 r"(?<![\w.@/-])[A-Za-z](?:\.(?: (?![AI](?!\.)))?[A-Za-z](?![^\W_]|['’][A-Z])){1,8}(?:\.|(?![\w.]))",
                 _dotted,
             ),
-            Rule(r"(?<![\w.@/-])([A-Za-z]{1,7}+)\.(?!\w)", _word),
+            Rule(r"(?:(?<![\w.@/-])|(?<=[a-z]\.[-/]))([A-Za-z]{1,7}+)\.(?!\w)", _word),
             Rule(r"\b([Oo]p|[Ll]oc)\. cit\.", _cited, re.ASCII),
-            Rule(r"(?<![\w.])([B-HJ-Z])\.(?= [A-Z][a-z])", _initial),
+            Rule(r"(?<![\w.])([A-HJ-Z])\.(?= [A-Z][a-z])", _initial),
         ),
     ),
     Family(
@@ -212,10 +244,10 @@ _ENGLISH = (
         (Rule(rf"\b({_ANY_WITHOUT_STOP})\b(?!\.)", _bare),),
     ),
     Family(
-        re.compile(r"/(?<=[wcbn]/)", re.IGNORECASE),
+        re.compile(r"/(?<=[wcbnkd]/)", re.IGNORECASE),
         (
             Rule(
-                r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)",
+                r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a|a/k/a|d/b/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)",
                 _SIMPLE,
                 re.IGNORECASE,
             ),

@@ -29,18 +29,41 @@ _LETTERS_WHEN_ALONE = _set("AM ARM AT HI IT LED OR PA SAT US WHO")
 _COMMON = 3000  # a word of three letters that stands less often in the list is no word, or rather an initialism
 _TITLES = {"DR": "Doctor", "MR": "Mister", "MRS": "Missus"}
 
-_LETTER_A = (
-    r"\b((?i:appendix|category|class|division|exhibit|figure|grade|group|hepatitis|influenza|level|option|part|plan|point"
-    r"|section|side|team|type|vitamin)) A(?= [^\W_])"
+# The letter A where voices would read the article: behind what is told by letters, as a key in music, and before words
+# that no article stands before.
+_LETTERED = (
+    r"\b(?:(?i:appendix|category|class|division|exhibit|figure|grade|group|hepatitis|influenza|level|option|part|plan|point"
+    r"|schedule|section|side|team|type|vitamin)s?|Block|Building|Gate|Room|[Ll]etter|[Aa]n) A(?= [^\W_])"
+)
+_GRADES = r"(?:(?<=\b[Ss]traight )|(?<=\btwo )|(?<=\bthree )|(?<=\bfour )|(?<=\bfive )|(?<=\d ))As(?![\w'’])"
+_KEY = r"\b(?:in|the) A(?= (?:flat |sharp )?(?:major|minor)\b)|\bin A(?= (?:flat|sharp)\b)"
+_NO_ARTICLE = (
+    r"(?<![\w.&'’-])(of )?A(?:(?= (?:and|are|equals|for|in|is|of|or|plus|to|versus|vs|was)(?![\w'’-])| ?[&+=→^<>])"
+    r"|/(?=[B-HJ-Z](?!\w)))"
 )
 
 
 def capitals() -> tuple[Family, ...]:
     """The families of English capitals."""
     return (
-        Family(re.compile(r" A "), (Rule(_LETTER_A, lambda match: f'{match[1]} "A"'),)),
+        Family(
+            re.compile(r"A[ &+=/→](?<!\wA.)"),
+            (
+                Rule(_LETTERED, lambda match: f"{match[0]}-"),
+                Rule(_KEY, lambda match: f"{match[0]}-"),
+                Rule(_NO_ARTICLE, _letter, re.IGNORECASE),
+            ),
+        ),
+        Family(re.compile(r" As\b"), (Rule(_GRADES, lambda match: "A's"),)),
         Family(re.compile(rf"[{_UPPER}](?:[{_UPPER}]|(?<=I)['’][A-Z])"), (Rule(_CAPITALS, _say),)),
     )
+
+
+def _letter(match: re.Match[str]) -> str | None:
+    """ "of A" is said in one by espeak-ng, but for quotes."""
+    if "A" not in match[0]:
+        return None
+    return f'{match[1]}"A-"' if match[1] else "A-"
 
 
 def _say(match: re.Match[str]) -> str | None:
@@ -97,7 +120,7 @@ def _word(letters: str, *, shouted: bool, before: str) -> str | None:
         return None
     alone_as_letters = letters in _LETTERS_WHEN_ALONE and not (letters == "AM" and before == "I")
     if before in _TITLES:
-        return as_word(letters)
+        return _TITLES.get(letters) or as_word(letters)
     if _is_word(letters) and (shouted or not alone_as_letters):
         return letters.lower()
     return said_initialism(letters)

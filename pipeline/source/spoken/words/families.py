@@ -17,5 +17,7 @@ from pipeline.source.spoken.words.web import web
 def word_families(language: str) -> tuple[tuple[Family, ...], tuple[Family, ...]]:
     """The families that come before numbers, as an address may hold some, and those that come after them."""
     if base_language(language) != "en":
-        return (), abbreviations(language)
+        from pipeline.source.spoken.words.other_romans import other_romans  # noqa: PLC0415 - as `digits.others`
+
+        return other_romans(language), abbreviations(language)
     return web(), (*romans(), *abbreviations(language), *capitals(), *symbols())

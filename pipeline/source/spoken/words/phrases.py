@@ -1,4 +1,5 @@
-"""Phrases: abbreviations of German, French, Spanish and Italian, each of which stands for the same words everywhere.
+"""Phrases: abbreviations of German, French, Spanish, Italian, Portuguese and Dutch, each of which stands for"
+" the same words everywhere.
 
 In: a language. Out: one rule for its table. What depends on gender or number is left as it is.
 """
@@ -18,7 +19,10 @@ _TABLES = {
         ", ggf.=gegebenenfalls, inkl.=inklusive, vgl.=vergleiche, Dr.=Doktor, Prof.=Professor, Hr.=Herr, Fr.=Frau"
         ", St.=Sankt, Str.=Straße, Jh.=Jahrhundert, Abb.=Abbildung, Bd.=Band, Kap.=Kapitel, Mio.=Millionen"
         ", Mrd.=Milliarden, i. d. R.=in der Regel, o. ä.=oder ähnlich, s. o.=siehe oben, s. u.=siehe unten"
-        ", v. Chr.=vor Christus, n. Chr.=nach Christus, v. a.=vor allem, z. T.=zum Teil, etc.=et cetera, geb.=geboren"
+        ", Hrn.=Herrn, h. c.=honoris causa, ff.=folgende, Nr.=Nummer, Abs.=Absatz, Jhs.=Jahrhunderts,"
+        " Jhd.=Jahrhundert"
+        ", Mwst.=Mehrwertsteuer, v. Chr.=vor Christus, n. Chr.=nach Christus, v. a.=vor allem, z. T.=zum Teil,"
+        " etc.=et cetera, geb.=geboren"
     ),
     "fr": (
         "M.=Monsieur, MM.=Messieurs, Mme=Madame, Mmes=Mesdames, Mlle=Mademoiselle, Dr=Docteur, Dr.=Docteur"
@@ -38,24 +42,57 @@ _TABLES = {
         ", a.C.=avanti Cristo, a. C.=avanti Cristo, d.C.=dopo Cristo, d. C.=dopo Cristo, pag.=pagina, pagg.=pagine"
         ", ca.=circa, cap.=capitolo, vol.=volume"
     ),
+    "pt": (
+        "Sr.=senhor, Sra.=senhora, Srta.=senhorita, Dr.=doutor, Dra.=doutora, Prof.=professor, Profa.=professora"
+        ", p. ex.=por exemplo, etc.=et cetera, a.C.=antes de Cristo, a. C.=antes de Cristo, d.C.=depois de Cristo"
+        ", d. C.=depois de Cristo, EUA=Estados Unidos, aprox.=aproximadamente, Av.=avenida, cap.=capítulo,"
+        " vol.=volume"
+    ),
+    "nl": (
+        "dhr.=de heer, Dhr.=De heer, mevr.=mevrouw, Mevr.=Mevrouw, dr.=doctor, Dr.=Doctor, prof.=professor"
+        ", Prof.=Professor"
+        ", bijv.=bijvoorbeeld, bv.=bijvoorbeeld, d.w.z.=dat wil zeggen, enz.=enzovoort, etc.=et cetera,"
+        " o.a.=onder andere"
+        ", i.p.v.=in plaats van, m.a.w.=met andere woorden, v.Chr.=voor Christus, n.Chr.=na Christus, ca.=circa"
+        ", St.=Sint"
+    ),
 }
 
-_TITLES = frozenset("Dr. Dra. Prof. Hr. Fr. St. M. MM. Sr. Sra. Srta. Sig. Dott. Ing. Avv.".split())  # a name follows
+_NUMBERED = {  # before a number alone
+    "de": "S.=Seite, Art.=Artikel, Ziff.=Ziffer",
+    "fr": "p.=page, pp.=pages, art.=article, n°=numéro, nº=numéro, t.=tome, ch.=chapitre",
+    "es": "p.=página, pp.=páginas, art.=artículo, núm.=número, n.º=número, nº=número, vol.=volumen",
+    "it": "p.=pagina, pp.=pagine, art.=articolo, n.=numero, n°=numero",
+    "pt": "p.=página, pp.=páginas, pág.=página, art.=artigo, n.º=número, nº=número",
+    "nl": "p.=pagina, blz.=bladzijde, nr.=nummer, art.=artikel",
+}
+
+_TITLES = frozenset(
+    "dhr. mevr. dr. prof. Dhr. Mevr. Dr. Dra. Prof. Hr. Fr. St. M. MM. Sr. Sra. Srta. Sig. Dott. Ing. Avv.".split()
+)  # a name follows
 
 
 def phrases(language: str) -> tuple[Family, ...]:
     """The family of a language's abbreviations; () where it has no table."""
     table = _TABLES.get(language)
-    return () if table is None else (_family(table),)
+    return () if table is None else (_family(table, _NUMBERED[language]),)
 
 
-def _family(table: str) -> Family:
-    words = dict(pair.split("=") for pair in table.split(", "))
-    longest_first = sorted(words, key=len, reverse=True)
-    form = rf"(?<![\w.])(?:{'|'.join(map(re.escape, longest_first))})(?!(?<=\w)\w|\.\w)"
+def _words(table: str) -> dict[str, str]:
+    return dict(pair.split("=") for pair in table.split(", "))
+
+
+def _one_of(words: dict[str, str]) -> str:
+    return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+
+
+def _family(table: str, numbered: str) -> Family:
+    words = _words(numbered) | _words(table)
+    form = rf"(?<![\w.])(?:(?:{_one_of(_words(table))})(?!(?<=\w)\w|\.\w)|(?:{_one_of(_words(numbered))})(?= ?\d))"
 
     def say(match: re.Match[str]) -> str:
-        ends = match[0].endswith(".") and match[0] not in _TITLES and ends_sentence(match.string, match.end())
+        is_title = match[0] in _TITLES or match.string[match.end() : match.end() + 2].strip().isdigit()
+        ends = match[0].endswith(".") and not is_title and ends_sentence(match.string, match.end())
         return words[match[0]] + "." * ends
 
     return Family(re.compile(form), (Rule(form, say),))

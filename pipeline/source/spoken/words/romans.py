@@ -58,17 +58,22 @@ _PART = (
 )
 _RULER = rf"\b({_A_NAME}) ([Tt]he )?([IVXL]+)(?![\w]|-\w|\.\w){_UNFINISHED}"
 _ORDINAL = r"(?<!\w)([IVXL]+)(?:st|nd|rd|th)(?!\w)"
-_AFTER_NAME = r"\b([A-Z][^\W\d_]+['’]?s?) ([IVX]{2,6}|L[IVX]{1,5}|V)(?![\w]|[-–]\w|\.\w)"
+_AFTER_NAME = r"(?<=\w )([IVX]{2,6}|L[IVX]{1,5}|V)(?![\w]|[-–]\w|\.\w)"
+_ITS_NAME = re.compile(r"\b([A-Z][^\W\d_]+['’]?s?) $")
 _FIRST_NAME = re.compile(rf"\b({_A_NAME}) (?:[A-Z]\.? |[A-Z][a-z]+ )?$")
 # Of two letters only those that are seldom initials; "XXX", "LIV" and "XL" are words or sizes in prose, and three
 # letters from C on are initials more often than numerals ("the CLI").
-_BARE = r"(?<![\w.&'’-])(?:(?!XXX\b|LIV\b|C..\b)[IVXLC]{3,9}|II|IX|X[IV])(?![\w]|[-–&]\w|\.\w|['’]\w)" + _UNFINISHED
+_BARE = (
+    r"(?<![\w.'’-])(?<!\w&)(?:(?!XXX\b|LIV\b|C..\b)[IVXLC]{3,9}|II|IX|X[IV])(?![\w]|[-–&]\w|\.\w|['’]\w)" + _UNFINISHED
+)
 _HEADING = r"(?<![^\s—*_])(?!C[CLVI]\b|CLI\b)(?:[IVX]|[IVXLC]{2,9})(?=(\.?)(?=[ :—–*_]|$))"
 _NAME_BEHIND = re.compile(r"\.? ([A-Z][^\W\d_]*\.?)")
 _INITIAL = re.compile(r"\b[A-Z]\. $")
 _CAPITALS = re.compile(r"[\s\"'“‘—–:*_-]*[A-Z]{2}")
+_SHOUTED = re.compile(r" (?!(?:THE|AN?|OF) )\w")  # "I AM", not "I THE PERIOD"
 _SMALL_WORDS = frozenset("of the and in to a an at on for with by from or".split())
 _LISTED = r"(?<!\w)\((i{1,3}|iv|vi{0,3}|ix|xi{0,3}|xiv|xv)\)(?!\w)|(?<![\w(])(ii|iii|iv|vi{1,3}|ix|xi{1,2})\)"
+_CORPS = r"(?<![\w.])([IVX]+)(?= (?:[A-Z][a-z]+ )?(?:Corps|Legion)\b)"
 _YEAR = r"(?<![\w.])(M[CDMLXVI]{3,})(?![\w]|\.\w)"
 # After "Henry I" and "chapter I" these make "I" the pronoun.
 _VERBS = (
@@ -105,6 +110,7 @@ _WORKS = frozenset("APOLLO SATURN WAR".split())
 def romans() -> tuple[Family, ...]:
     """The families of English Roman numerals."""
     return (
+        Family(re.compile(r"Corps|Legion"), (Rule(_CORPS, lambda match: _value_words(match[1], "ordinal")),)),
         Family(
             re.compile("[IVXLCM][IVXLCM]"),
             (
@@ -172,6 +178,7 @@ def _heading(match: re.Match[str]) -> str | None:
     if title:
         is_first = not text[: match.start()].strip(" —*_")
         is_capitals = _CAPITALS.match(title) is not None and title[:2] not in ("I ", "I'", "I’")
+        is_capitals = is_capitals and (len(numeral) > 1 or _SHOUTED.match(text, match.end()) is None)
         is_title = is_capitals or (
             match[1] and (title[0].isupper() if len(numeral) > 1 else is_first and _is_title(title))
         )
@@ -195,6 +202,8 @@ def _part(match: re.Match[str]) -> str | None:
     short = _SHORT_NOUNS.get(noun.lower())
     if _is_pronoun(match, first) or bool(dot) != bool(short) or (noun.lower() == "no" and len(first) == 1):
         return None  # "No. I cannot"
+    if noun.lower() == "series" and first == "X":
+        return None
     lower = noun[0].islower()
     if lower and first == "I" and not rest and not _NO_VERB.match(match.string, match.end()):
         return None  # "the part I liked"
@@ -228,15 +237,18 @@ def _rest(rest: str | None) -> str:
 
 def _after_name(match: re.Match[str]) -> str | None:
     """Rocky II is two, and the second and third of a family are told by a first name: "John Rockefeller III"."""
-    name, numeral = match[1].replace("’", "'"), match[2]
+    behind_name = _ITS_NAME.search(match.string, max(0, match.start() - 40), match.start())
+    if behind_name is None:
+        return None
+    name, numeral = behind_name[1], match[1]
     value = roman_value(numeral)
-    before = _FIRST_NAME.search(match.string[max(0, match.start() - 40) : match.start()])
+    before = _FIRST_NAME.search(match.string[max(0, behind_name.start() - 40) : behind_name.start()])
     first_name = before is not None and before[1] in _RULERS
     if not value or starts(name) or numeral in ("XX", "XXX") or (numeral == "V" and not first_name):
         return None
     if first_name and name.upper() not in _WORKS and 1 < value < 7:
-        return f"{name} the {number_words(value, 'ordinal')}"
-    return f"{name} {number_words(value)}"
+        return f"the {number_words(value, 'ordinal')}"
+    return number_words(value)
 
 
 def _listed(match: re.Match[str]) -> str | None:

@@ -65,7 +65,7 @@ def _et_cetera(match: re.Match[str]) -> str:
 
 
 def _ampersand(match: re.Match[str]) -> str:
-    return f' {match[1]} and "A"' if match[2] else f" {match[1]} and A"
+    return f" {match[1]} and A-" if match[2] else f" {match[1]} and A"
 
 
 _RULES = (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source.spoken.families import digits
+from pipeline.source.spoken.families import digits, families
 from pipeline.source.spoken.pairs import Normalizer, said
 
 CASES = [
@@ -38,7 +38,7 @@ LANGUAGES = [
 
 @pytest.mark.parametrize(("language", "text", "spoken"), CASES)
 def test_numbers_of_other_languages(language: str, text: str, spoken: str) -> None:
-    assert said(Normalizer(language, families=(digits(language),)).pairs(text)) == spoken
+    assert said(Normalizer(language, families=families(language)).pairs(text)) == spoken
 
 
 @given(st.sampled_from(LANGUAGES), st.text(st.sampled_from("0123456789.,:/-–€%$° kmxé٣½"), max_size=12))
