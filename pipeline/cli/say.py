@@ -59,6 +59,8 @@ def say(
         raise RequestError(Problem(str(out), "only .wav and .flac can be written.", "Name the file so."))
     if codes is not None and codes.suffix.lower() != ".npy":
         raise RequestError(Problem(str(codes), "codes are written as .npy.", "Name the file so."))
+    if refusal := TRAITS[engine].refusal(language):
+        raise RequestError(Problem("--language", f"{refusal}.", "Choose another language or engine."))
     speaker = open_engine(engine, sound, machine)
     raise_if_any([Problem("say", f"{what}.", "Choose another.") for what in speaker.check(language, [voice])])
     lines = _lines(text, voice, engine, normalizer_of(TRAITS[engine], language, lexicon))

@@ -219,6 +219,7 @@ class Traits:
     speaks_ipa: bool = False  # IPA between slashes within spoken text
     audition: str = ""  # what a voice without a prompt is made to say once, to have one
     languages: frozenset[str] = frozenset()  # those it was made for; none: `Engine.check` knows
+    refuses_others: bool = False  # languages that it was not made for
     budget: Budget = Budget()
     seconds_per_byte: tuple[float, float] | None = None  # how long its words may last; None: unknown
 
@@ -230,6 +231,16 @@ class Traits:
         if self.seconds_per_byte is None or spoken_bytes >= self.budget.min_bytes:
             return None
         return round(BREATH_S + spoken_bytes * self.seconds_per_byte[1], 2)
+
+    def is_made_for(self, language: str) -> bool:
+        """Whether `language` is one of its own; True where it has no list of them."""
+        return not self.languages or language.lower().split("-")[0] in self.languages
+
+    def refusal(self, language: str) -> str:
+        """Why this engine speaks no text in `language`, in plain words; "" where nothing is known against it."""
+        if not self.refuses_others or self.is_made_for(language):
+            return ""
+        return f'the engine {self.name} speaks only "{", ".join(sorted(self.languages))}", not "{language}"'
 
     def unknown_ipa(self, ipa: str) -> str:
         """The signs of it for which this engine has no sound: all where it takes no IPA, and often none."""
@@ -262,7 +273,14 @@ TRAITS: Mapping[str, Traits] = {
             languages=frozenset({"en"}),
             seconds_per_byte=_DIA_SECONDS_PER_BYTE,
         ),
-        Traits("kokoro", "pipeline.engines.kokoro.engine", needs_workers=True, speaks_ipa=True),
+        Traits(
+            "kokoro",
+            "pipeline.engines.kokoro.engine",
+            needs_workers=True,
+            speaks_ipa=True,
+            languages=frozenset({"en"}),
+            refuses_others=True,
+        ),
         Traits("tone", "pipeline.engines.tone"),
     )
 }

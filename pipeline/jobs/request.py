@@ -114,6 +114,8 @@ def read_request(
     if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
         problems.append(problem)
     name = engine or manifest.engine
+    if name in TRAITS:
+        manifest = manifest.in_spoken_language(lambda language: not TRAITS[name].refusal(language))
     engine_problems: list[Problem] = []
     opened = _Checker(engine_problems)(lambda: _open_engine(manifest, name, settings))
     if opened is not None:
@@ -248,6 +250,8 @@ def _cover_of_book(manifest: Manifest) -> Cover | None:
 
 
 def _open_engine(manifest: Manifest, name: str, settings: Settings) -> Engine:
+    if name in TRAITS and (refusal := TRAITS[name].refusal(manifest.language)):  # whether its weights are here or not
+        raise RequestError(_wrong_language(manifest, refusal))
     try:
         return open_engine(name, manifest.dia.sound(), DiaMachine.of(settings))
     except EngineError as error:
@@ -271,14 +275,18 @@ def _engine_problems(manifest: Manifest, casting: Casting, traits: Traits, engin
     if engine is not None:
         wrong_language = engine.check(manifest.language, [])
         for what in wrong_language:
-            yield Problem(manifest.where("language"), f"{what}.", "Choose another language or engine.")
+            yield _wrong_language(manifest, what)
         for what in engine.check(manifest.language, voices):
             if what not in wrong_language:
                 yield Problem(manifest.where("cast"), f"{what}.", "Choose another voice, or mend this one.")
 
 
+def _wrong_language(manifest: Manifest, what: str) -> Problem:
+    return Problem(manifest.where("language"), f"{what}.", "Choose another language or engine.")
+
+
 def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
-    if traits.languages and manifest.language.lower().split("-")[0] not in traits.languages:
+    if not traits.refuses_others and not traits.is_made_for(manifest.language):
         known = ", ".join(sorted(traits.languages))
         what = (
             f'the engine {traits.name} was made for "{known}" and may speak "{manifest.language}" as if it were that.'

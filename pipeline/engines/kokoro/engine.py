@@ -64,9 +64,8 @@ class KokoroEngine:
         return (file_hash(self._files.voice(name)) or "")[:16]
 
     def check(self, language: str, voices: Iterable[Voice]) -> list[str]:
-        """Name a language that is not English, and voices whose file is not there or is no voice."""
-        base = language.lower().split("-")[0]
-        problems = [] if base == "en" else [f'the engine kokoro speaks only English, not "{language}"']
+        """Name the voices whose file is not there or is no voice."""
+        problems: list[str] = []
         for voice in voices:
             file = self._files.voice(voice.kokoro.voice)
             if not file.is_file():
