@@ -81,10 +81,14 @@ class JobRequest:
             *(casting.warnings if casting else ()),
             *self.unspoken,
             *(self._unusable_entries() if script and traits else ()),
-            *(_numbers(self.manifest, script) if script else ()),
+            *(self._numbers(script) if script else ()),
             *(_foreign(self.manifest, traits) if traits else ()),
             *(_unknown_tags(script) if script and traits and traits.speaks_tags else ()),
         )
+
+    def _numbers(self, script: Script) -> Iterator[Problem]:
+        texts = (turn.text for chapter in script.chapters for turn in chapter.turns)
+        return unspoken_numbers(self.manifest.where("language"), self.manifest.language, texts)
 
     def _unusable_entries(self) -> Iterator[Problem]:
         assert self.script and self.traits
@@ -294,12 +298,11 @@ def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
         yield Problem(manifest.where("language"), f"{what}.", "Listen before you render a whole book.")
 
 
-def _numbers(manifest: Manifest, script: Script) -> Iterator[Problem]:
-    """That the numbers of a script are not all said in words."""
-    turns = (turn for chapter in script.chapters for turn in chapter.turns)
-    if any(re.search(r"\d", turn.text) for turn in turns) and (what := unsupported(manifest.language)):
-        what = f'numbers in "{manifest.language}": {what}.'
-        yield Problem(manifest.where("language"), what, "Write them in words, or listen to how the engine reads them.")
+def unspoken_numbers(where: str, language: str, texts: Iterable[str]) -> Iterator[Problem]:
+    """That the numbers in texts of a language, which `where` names, are not all said in words."""
+    if any(re.search(r"\d", text) for text in texts) and (what := unsupported(language)):
+        what = f'numbers in "{language}": {what}.'
+        yield Problem(where, what, "Write them in words, or listen to how the engine reads them.")
 
 
 def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:
