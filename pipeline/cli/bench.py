@@ -127,10 +127,10 @@ def bench_engine(
     from pipeline.bench.engine import QUICK, Plan
     from pipeline.bench.engine import bench_engine as measure
     from pipeline.bench.table import engine_table, goals
-    from pipeline.engines import DiaMachine
+    from pipeline.engines import Machine
     from pipeline.jobs.progress import progress_bar
 
-    machine = DiaMachine.of(machine_settings(device=device))
+    machine = Machine.of(machine_settings(device=device))
     options: dict[str, Any] = {
         "parts": parts,
         "precisions": precisions,

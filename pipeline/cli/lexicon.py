@@ -164,7 +164,7 @@ def try_word(
     import yaml
 
     from pipeline.cli.say import SPEAKING, say
-    from pipeline.engines import TRAITS, DiaMachine
+    from pipeline.engines import TRAITS, Machine
     from pipeline.files import safe_name, storage_errors
     from pipeline.jobs.progress import telling
 
@@ -180,7 +180,7 @@ def try_word(
     with telling(SPEAKING):
         for voice in voices:
             path = folder / f"{safe_name(word)} - {voice.name}.wav"
-            machine = DiaMachine.of(settings)
+            machine = Machine.of(settings)
             seconds = say(text, voice, path, engine=engine, language=language, machine=machine, lexicon=entries)
             files.append({"voice": voice.name, "path": str(path), "audio_s": round(seconds, 2)})
     if as_json:

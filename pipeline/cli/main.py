@@ -284,7 +284,7 @@ def say(
     """Speak one line: podcast say "text" --out x.wav."""
     from pipeline.cli.say import SPEAKING, shown, unusable
     from pipeline.cli.say import say as speak
-    from pipeline.engines import TRAITS, DiaMachine, DiaSound
+    from pipeline.engines import TRAITS, DiaSound, Machine
     from pipeline.jobs.progress import telling
     from pipeline.jobs.request import unspoken_numbers
     from pipeline.source.lexicons import read_lexicon
@@ -312,7 +312,7 @@ def say(
                 seed=seed,
                 language=language,
                 sound=DiaSound(temperature=temperature, precision=precision),
-                machine=DiaMachine.of(settings),
+                machine=Machine.of(settings),
                 codes=codes,
                 lexicon=words,
             )

@@ -138,12 +138,12 @@ class DiaSound:
 
 
 @dataclass(frozen=True)
-class DiaMachine:
-    """Where Dia runs, and on which files; every machine has its own. None: found out on the machine.
+class Machine:
+    """Where networks run, and on which files; every machine has its own. None: found out on the machine.
 
-    `weights` and `codec` are a folder or a hub id, and so is `kokoro`, all that the other network has of its own.
-    `slots` takes are generated at once. `kernels` holds the CPU's kernels to no more than it names: "amx", "vnni",
-    "plain" or "torch".
+    A folder or a hub id each: `weights` and `codec` are Dia's, and `kokoro` is all that Kokoro has of its own. The rest
+    is Dia's: `slots` takes are generated at once, and `kernels` holds the CPU's kernels to no more than it names:
+    "amx", "vnni", "plain" or "torch".
     """
 
     weights: str | None = None
@@ -155,7 +155,7 @@ class DiaMachine:
     kokoro: str | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> DiaMachine:
+    def of(cls, settings: Settings) -> Machine:
         """As the settings of this machine have it; of several devices the first."""
         values = {field.name: getattr(settings, field.name) for field in fields(cls)}
         return cls(**values | {"device": first_device(settings.device)})
@@ -163,7 +163,7 @@ class DiaMachine:
 
 BREATH_S = 1.0  # of a take may pass beside its words, however few these are
 
-DEFAULT_SOUND, THIS_MACHINE = DiaSound(), DiaMachine()
+DEFAULT_SOUND, THIS_MACHINE = DiaSound(), Machine()
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ TRAITS: Mapping[str, Traits] = {
 }
 
 
-def engine_workers(name: str, machine: DiaMachine) -> tuple[Worker, ...]:
+def engine_workers(name: str, machine: Machine) -> tuple[Worker, ...]:
     """The workers that suit the engine called `name` on `machine`; empty where any will do, or it cannot run."""
     traits = TRAITS[name]
     if not traits.needs_workers:
@@ -295,10 +295,10 @@ def engine_workers(name: str, machine: DiaMachine) -> tuple[Worker, ...]:
     return cast(tuple[Worker, ...], suited(machine)) if suited is not None else ()
 
 
-def open_engine(name: str, sound: DiaSound = DEFAULT_SOUND, machine: DiaMachine = THIS_MACHINE) -> Engine:
+def open_engine(name: str, sound: DiaSound = DEFAULT_SOUND, machine: Machine = THIS_MACHINE) -> Engine:
     """The engine called `name`; its weights or libraries load when it first renders.
 
-    `sound` and `machine` are Dia's, but for Kokoro's weights. Raises `EngineError` for an engine there is not, and
+    `sound` is Dia's, and `machine` names the weights of each. Raises `EngineError` for an engine there is not, and
     where weights or libraries are missing.
     """
     traits = TRAITS.get(name)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from pipeline.deliver.orders import Cover
 from pipeline.deliver.tags import as_jpeg, check_cover, read_cover
-from pipeline.engines import TRAITS, DiaMachine, Engine, Traits, open_engine
+from pipeline.engines import TRAITS, Engine, Machine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean
 from pipeline.files import is_inside
 from pipeline.settings import Settings, load_settings
@@ -257,7 +257,7 @@ def _open_engine(manifest: Manifest, name: str, settings: Settings) -> Engine:
     if name in TRAITS and (refusal := TRAITS[name].refusal(manifest.language)):  # whether its weights are here or not
         raise RequestError(_wrong_language(manifest, refusal))
     try:
-        return open_engine(name, manifest.dia.sound(), DiaMachine.of(settings))
+        return open_engine(name, manifest.dia.sound(), Machine.of(settings))
     except EngineError as error:
         where = manifest.where("engine")
         raise RequestError(

@@ -12,11 +12,11 @@ import pytest
 
 from pipeline.engines import (
     KOKORO_VOICES,
-    DiaMachine,
     DraftVoice,
     Failed,
     KokoroVoice,
     Line,
+    Machine,
     Rendered,
     Request,
     Voice,
@@ -69,7 +69,7 @@ def test_a_take_is_the_same_bytes_alone_and_after_others(kokoro_weights: Path, e
     assert isinstance(after_others, Rendered)
     program = (
         "import sys; from pipeline.engines import *\n"
-        f"engine = open_engine('kokoro', machine=DiaMachine(kokoro={str(kokoro_weights)!r}))\n"
+        f"engine = open_engine('kokoro', machine=Machine(kokoro={str(kokoro_weights)!r}))\n"
         "voice = Voice('ann', DraftVoice(), kokoro=KokoroVoice('af_heart'))\n"
         "(take,) = engine.render([Request('k', (Line(voice, 'The lamp is lit.'),), 'en', 1)])\n"
         "sys.stdout.buffer.write(take.pcm.tobytes())"
@@ -189,7 +189,7 @@ def test_files_that_are_no_voices_or_no_model_are_told(tmp_path: Path) -> None:
     (tmp_path / "voices").mkdir()
     (tmp_path / "voices" / "af_heart.bin").write_bytes(b"short")
     (tmp_path / "model.onnx").write_bytes(b"no model")
-    engine = open_engine("kokoro", machine=DiaMachine(kokoro=str(tmp_path)))
+    engine = open_engine("kokoro", machine=Machine(kokoro=str(tmp_path)))
     problems = engine.check("en", [ANN, BOB])
     assert problems == [
         f'voice "ann": {tmp_path}/voices/af_heart.bin is no voice of Kokoro',
@@ -205,4 +205,4 @@ def test_without_weights_nothing_opens(tmp_path: Path, monkeypatch: pytest.Monke
     """The next step is one command."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with pytest.raises(EngineError, match="podcast weights fetch kokoro"):
-        open_engine("kokoro", machine=DiaMachine(kokoro="nobody/has-this"))
+        open_engine("kokoro", machine=Machine(kokoro="nobody/has-this"))
