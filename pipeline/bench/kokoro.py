@@ -26,7 +26,6 @@ from pipeline.jobs.stages import OnProgress
 from pipeline.settings import usable_cores
 from pipeline.words import table as columns
 
-_WORDS = 38  # of a chunk, about 190 bytes
 _WARM_UP = "Yes."
 _LOAD_S = 300.0  # for all workers to load
 
@@ -76,9 +75,9 @@ def usual_shapes(cores: int) -> tuple[Shape, ...]:
 
 
 def bench_kokoro(
-    weights: str | None, shapes: Sequence[Shape], *, chunks: int, runs: int, on_progress: OnProgress
+    weights: str | None, shapes: Sequence[Shape], *, chunks: int, words: int, runs: int, on_progress: OnProgress
 ) -> dict[str, Any]:
-    """Render `chunks` in each of `shapes` (none: the usual ones), `runs` times, and return one JSON object.
+    """Render `chunks` of so many `words` in each of `shapes` (none: the usual ones), `runs` times, and return one JSON object.
 
     `weights` as in `Machine.kokoro`. Speeds are seconds of sound per second, of the median run. Raises `EngineError`
     where weights or the extra are missing, and where a worker fails.
@@ -86,7 +85,7 @@ def bench_kokoro(
     open_engine("kokoro", machine=Machine(kokoro=weights))  # what is missing is told before anything starts
     shapes = tuple(shapes) or usual_shapes(usable_cores())
     dice = random.Random(0)  # noqa: S311 - only has to be the same every time
-    texts = [" ".join(sentences(dice, _WORDS)) for _ in range(chunks)]
+    texts = [" ".join(sentences(dice, words)) for _ in range(chunks)]
     taken: dict[Shape, list[_Run]] = {shape: [] for shape in shapes}
     for turn in range(runs):
         for place, shape in enumerate(shapes):

@@ -179,9 +179,10 @@ def bench_engine(
     help="May be repeated. [default: a few]",
 )
 @click.option("--chunks", default=12, show_default=True, type=click.IntRange(1), help="Rendered in each run.")
+@click.option("--words", default=38, show_default=True, type=click.IntRange(1, 500), help="Of each chunk.")
 @click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Medians are taken over these.")
 @json_option
-def bench_kokoro(shapes: tuple[tuple[int, int], ...], chunks: int, runs: int, as_json: bool) -> int:
+def bench_kokoro(shapes: tuple[tuple[int, int], ...], chunks: int, words: int, runs: int, as_json: bool) -> int:
     """Kokoro in several worker processes and threads: which of these is fastest here."""
     from pipeline.bench.kokoro import Shape, table
     from pipeline.bench.kokoro import bench_kokoro as measure
@@ -190,7 +191,7 @@ def bench_kokoro(shapes: tuple[tuple[int, int], ...], chunks: int, runs: int, as
     weights = machine_settings().kokoro
     with progress_bar("bench") as on_progress:
         named = [Shape(workers, threads) for workers, threads in dict.fromkeys(shapes)]
-        results = measure(weights, named, chunks=chunks, runs=runs, on_progress=on_progress)
+        results = measure(weights, named, chunks=chunks, words=words, runs=runs, on_progress=on_progress)
     if as_json:
         print_json(results)
     else:
