@@ -77,7 +77,7 @@ def usual_shapes(cores: int) -> tuple[Shape, ...]:
 def bench_kokoro(
     weights: str | None, shapes: Sequence[Shape], *, chunks: int, words: int, runs: int, on_progress: OnProgress
 ) -> dict[str, Any]:
-    """Render `chunks` of so many `words` in each of `shapes` (none: the usual ones), `runs` times, and return one JSON object.
+    """Render `chunks` of so many `words` in each of `shapes` (none: the usual ones), and return one JSON object.
 
     `weights` as in `Machine.kokoro`. Speeds are seconds of sound per second, of the median run. Raises `EngineError`
     where weights or the extra are missing, and where a worker fails.

@@ -30,26 +30,13 @@ def test_without_weights_nothing_is_measured(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_kokoro_is_measured_in_each_shape(kokoro_weights: Path, tmp_path: Path) -> None:
     """With the same sound from one worker and from two."""
-    command = (
-        "bench",
-        "kokoro",
-        "--shape",
-        "1x1",
-        "--shape",
-        "2x1",
-        "--chunks",
-        "2",
-        "--words",
-        "4",
-        "--runs",
-        "1",
-        "--json",
-    )
+    shapes = ("--shape", "1x1", "--shape", "2x1")
+    command = ("bench", "kokoro", *shapes, "--chunks", "2", "--words", "4", "--runs", "1", "--json")
     result = run_podcast(*command, cwd=tmp_path, env={"PODCAST_KOKORO": str(kokoro_weights)})
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     one, two = report["shapes"]
     assert (one["workers"], two["workers"], one["same_sound"], two["same_sound"]) == (1, 2, True, True)
     assert one["audio_s"] == two["audio_s"] > 1
-    assert two["speed_x"] == pytest.approx(2 * two["speed_x_per_worker"], rel=0.01)
+    assert two["speed_x"] == pytest.approx(2 * two["speed_x_per_worker"], rel=0.05)
     assert all(str(Shape(row["workers"], row["threads"])) in table(report) for row in (one, two))
