@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.engines import DiaMachine, DiaSound
+from pipeline.engines import DiaSound, Machine
 from pipeline.errors import RequestError
 from pipeline.settings import Settings, bundled_voices, load_settings, usable_cores
 from pipeline.window import Window
@@ -141,8 +141,8 @@ def test_another_process_in_another_folder_loads_the_same(options: dict[str, Any
 def test_of_the_machine_dia_has_its_part() -> None:
     """With the first of several devices; how it speaks is not of the machine."""
     settings = load_settings(device="cpu:2x4,cuda:0", slots=5, weights="owner/weights", kernels="vnni")
-    assert DiaMachine.of(settings) == DiaMachine(weights="owner/weights", device="cpu", slots=5, kernels="vnni")
-    assert not {*DiaMachine.__dataclass_fields__} & {*DiaSound.__dataclass_fields__}
+    assert Machine.of(settings) == Machine(weights="owner/weights", device="cpu", slots=5, kernels="vnni")
+    assert not {*Machine.__dataclass_fields__} & {*DiaSound.__dataclass_fields__}
 
 
 def test_every_setting_is_described() -> None:

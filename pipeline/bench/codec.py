@@ -33,7 +33,7 @@ def bench_codec(
     """Measure the codec at `path`, or one of random weights: decoding in bf16 and fp32, and encoding.
 
     `seconds` of sound are decoded and encoded in each call, for samples of at least `sample_s`. `kernels` as in
-    `DiaMachine`. Raises `EngineError` where the codec cannot be loaded.
+    `Machine`. Raises `EngineError` where the codec cannot be loaded.
     """
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(devices.threads())

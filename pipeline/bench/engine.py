@@ -24,7 +24,7 @@ from pipeline.bench.load import measure_loading
 from pipeline.bench.random_weights import BenchWeights, Size, random_weights
 from pipeline.bench.samples import Measured, hold, in_turn, occupancy, timed
 from pipeline.bench.transformers import BATCHES, compare, require_transformers
-from pipeline.engines import DEFAULT_SOUND, DiaMachine, DiaSound, DraftVoice, Failed, Line, Request, Voice
+from pipeline.engines import DEFAULT_SOUND, DiaSound, DraftVoice, Failed, Line, Machine, Request, Voice
 from pipeline.engines.dia import devices, kernels
 from pipeline.engines.dia.batching.text import tokens
 from pipeline.engines.dia.codec.weights import HOP, SAMPLE_RATE_HZ
@@ -80,7 +80,7 @@ class _Bench:
 
     plan: Plan
     sound: DiaSound
-    target: DiaMachine
+    target: Machine
     config: DiaConfig
     weights: BenchWeights
     on_progress: OnProgress
@@ -93,7 +93,7 @@ class _Bench:
 
 
 def bench_engine(
-    target: DiaMachine,
+    target: Machine,
     plan: Plan,
     *,
     sound: DiaSound = DEFAULT_SOUND,
@@ -188,7 +188,7 @@ def chunks(count: int) -> list[tuple[str, float]]:
     return [(text(length), length / _BYTES_PER_S * dice.uniform(0.85, 1.15)) for length in lengths]
 
 
-def _weights(target: DiaMachine, size: Size, folder: Path | None, on_progress: OnProgress) -> BenchWeights:
+def _weights(target: Machine, size: Size, folder: Path | None, on_progress: OnProgress) -> BenchWeights:
     if target.weights is None:
         return random_weights(size, folder, lambda done, total: on_progress("making random weights", done, total))
     dia = locate(target.weights, "dia")

@@ -18,7 +18,7 @@ import torch
 
 from pipeline.bench.random_weights import BenchWeights
 from pipeline.bench.samples import hold, timed
-from pipeline.engines import DiaMachine, DiaSound
+from pipeline.engines import DiaSound, Machine
 from pipeline.engines.dia.batching.text import tokens
 from pipeline.engines.dia.codec.codec import CODEBOOKS, WINDOW
 from pipeline.engines.dia.runtime import Loaded, Runtime
@@ -30,7 +30,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def measure_loading(
-    precision: str, machine: DiaMachine, weights: BenchWeights, context: int, text: str, *, first: bool = True
+    precision: str, machine: Machine, weights: BenchWeights, context: int, text: str, *, first: bool = True
 ) -> dict[str, Any]:
     """Load the engine when nothing is kept from earlier times, if `first`, and once more.
 
@@ -79,7 +79,7 @@ def _run(task: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, A
 
 def _load(task: Mapping[str, Any]) -> dict[str, Any]:
     """Load the engine, and measure time and memory: what `_run` starts a process for."""
-    sound, machine = DiaSound(precision=task["precision"]), DiaMachine(**task["machine"])
+    sound, machine = DiaSound(precision=task["precision"]), Machine(**task["machine"])
     folder = Path(task["weights"])
     with timed() as timer:
         config = read_config(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any, Literal
 
 import click
@@ -16,6 +17,21 @@ size_option = click.option(
     show_default=True,
     help="Of the random weights; tiny ones only try the command.",
 )
+
+
+class _ShapeType(click.ParamType[tuple[int, int]]):
+    """Workers and threads of each, as `2x1`."""
+
+    name = "shape"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Both numbers."""
+        if (match := re.fullmatch(r"([1-9][0-9]{0,2})x([1-9][0-9]{0,2})", value)) is None:
+            self.fail(f'"{value}" is none; write one such as 2x1: two workers of one thread.', param, ctx)
+        return int(match[1]), int(match[2])
+
+
+_SHAPE = _ShapeType()
 
 
 @click.group()
@@ -127,10 +143,10 @@ def bench_engine(
     from pipeline.bench.engine import QUICK, Plan
     from pipeline.bench.engine import bench_engine as measure
     from pipeline.bench.table import engine_table, goals
-    from pipeline.engines import DiaMachine
+    from pipeline.engines import Machine
     from pipeline.jobs.progress import progress_bar
 
-    machine = DiaMachine.of(machine_settings(device=device))
+    machine = Machine.of(machine_settings(device=device))
     options: dict[str, Any] = {
         "parts": parts,
         "precisions": precisions,
@@ -150,6 +166,36 @@ def bench_engine(
         print_json(results | {"goals": [dataclasses.asdict(goal) | {"met": goal.met} for goal in goals(results)]})
     else:
         click.echo(engine_table(results))
+    return DONE
+
+
+@bench.command("kokoro")
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="WORKERSxTHREADS",
+    type=_SHAPE,
+    help="May be repeated. [default: a few]",
+)
+@click.option("--chunks", default=12, show_default=True, type=click.IntRange(1), help="Rendered in each run.")
+@click.option("--words", default=38, show_default=True, type=click.IntRange(1, 500), help="Of each chunk.")
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Medians are taken over these.")
+@json_option
+def bench_kokoro(shapes: tuple[tuple[int, int], ...], chunks: int, words: int, runs: int, as_json: bool) -> int:
+    """Kokoro in several worker processes and threads: which of these is fastest here."""
+    from pipeline.bench.kokoro import Shape, table
+    from pipeline.bench.kokoro import bench_kokoro as measure
+    from pipeline.jobs.progress import progress_bar
+
+    weights = machine_settings().kokoro
+    with progress_bar("bench") as on_progress:
+        named = [Shape(workers, threads) for workers, threads in dict.fromkeys(shapes)]
+        results = measure(weights, named, chunks=chunks, words=words, runs=runs, on_progress=on_progress)
+    if as_json:
+        print_json(results)
+    else:
+        click.echo(table(results))
     return DONE
 
 

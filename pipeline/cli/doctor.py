@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.engines import DiaMachine, DraftVoice, Engine, Failed, Line, Request, Voice, open_engine
+from pipeline.engines import DraftVoice, Engine, Failed, Line, Machine, Request, Voice, open_engine
 from pipeline.errors import PodcastError
 from pipeline.settings import Settings
 from pipeline.source.voices import load_library
@@ -76,7 +76,7 @@ def _kokoro(where: str | None) -> str:
         return 'not installed; only engine: kokoro needs it (pip install "podcast-pipeline[kokoro]")'
     if describe_kokoro(where).path is None:
         return "its weights are not here; only engine: kokoro needs them (podcast weights fetch kokoro)"
-    return _spoken(open_engine("kokoro", machine=DiaMachine(kokoro=where)))
+    return _spoken(open_engine("kokoro", machine=Machine(kokoro=where)))
 
 
 def _spoken(engine: Engine) -> str:
@@ -117,7 +117,7 @@ def _devices(settings: Settings) -> Iterator[Finding]:
 
         workers = plan_workers(settings, ("draft", "kokoro", "dia"))
         device = workers[0].device if settings.device else None
-        machine = replace(DiaMachine.of(settings), device=device)
+        machine = replace(Machine.of(settings), device=device)
         names = ", ".join(
             f"{one.name} ({counted(one.threads, 'thread')})" if one.threads else one.name for one in workers
         )

@@ -11,6 +11,7 @@ import click
 from pipeline.cli.options import (
     DONE,
     ENGINES,
+    LANGUAGE_TAG,
     WRONG_REQUEST,
     dia_options,
     engine_option,
@@ -142,7 +143,7 @@ def _more(count: int) -> Iterator[str]:
 @click.option("--voice", "names", multiple=True, metavar="NAME", help="May be given again. [default: a few]")
 @click.option("--manifest", type=Path, help="With all voices of this job, its engine and language.")
 @click.option("--engine", type=ENGINES, help="[default: the manifest's, or draft]")
-@click.option("--language", help="[default: the manifest's, or en]")
+@click.option("--language", type=LANGUAGE_TAG, help="[default: the manifest's, or en]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the files. [default: output/lexicon]")
 @dia_options
 @json_option
@@ -163,7 +164,7 @@ def try_word(
     import yaml
 
     from pipeline.cli.say import SPEAKING, say
-    from pipeline.engines import TRAITS, DiaMachine
+    from pipeline.engines import TRAITS, Machine
     from pipeline.files import safe_name, storage_errors
     from pipeline.jobs.progress import telling
 
@@ -179,7 +180,7 @@ def try_word(
     with telling(SPEAKING):
         for voice in voices:
             path = folder / f"{safe_name(word)} - {voice.name}.wav"
-            machine = DiaMachine.of(settings)
+            machine = Machine.of(settings)
             seconds = say(text, voice, path, engine=engine, language=language, machine=machine, lexicon=entries)
             files.append({"voice": voice.name, "path": str(path), "audio_s": round(seconds, 2)})
     if as_json:

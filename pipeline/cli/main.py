@@ -26,6 +26,7 @@ from pipeline.cli.night import clean, digest, serve, status, watch, worker
 from pipeline.cli.options import (
     DONE,
     ENGINES,
+    LANGUAGE_TAG,
     SOME_FAILED,
     STOPPED,
     WRONG_REQUEST,
@@ -258,7 +259,7 @@ def new(path: Path) -> int:
 @click.option("--voice", default="ada", show_default=True)
 @click.option("--engine", default="draft", show_default=True, type=ENGINES)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1))
-@click.option("--language", default="en", show_default=True)
+@click.option("--language", default="en", show_default=True, type=LANGUAGE_TAG)
 @dia_options
 @click.option("--temperature", type=click.FloatRange(0, 2.5), help="Dia's; 0 takes the likeliest code.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "int8", "fp8"]), help="Dia's. [default: as suits here]")
@@ -283,8 +284,9 @@ def say(
     """Speak one line: podcast say "text" --out x.wav."""
     from pipeline.cli.say import SPEAKING, shown, unusable
     from pipeline.cli.say import say as speak
-    from pipeline.engines import TRAITS, DiaMachine, DiaSound
+    from pipeline.engines import TRAITS, DiaSound, Machine
     from pipeline.jobs.progress import telling
+    from pipeline.jobs.request import unspoken_numbers
     from pipeline.source.lexicons import read_lexicon
     from pipeline.source.voices import find_voice, load_library
 
@@ -292,7 +294,7 @@ def say(
         raise RequestError(Problem("say", "there is neither --out nor --show.", "Name a file, such as --out x.wav."))
     settings = machine_settings(weights=weights, device=device, lexicon=lexicon)
     words = read_lexicon(settings.lexicon, "--lexicon") if settings.lexicon else None
-    warn(unusable(text, engine, language, words))
+    warn([*unusable(text, engine, language, words), *unspoken_numbers("--language", language, [text])])
     report = shown(text, engine, language, words) if show else {}
     if show and not as_json:
         click.echo(f"display  {report['display']}\nspoken   {report['spoken']}")
@@ -310,7 +312,7 @@ def say(
                 seed=seed,
                 language=language,
                 sound=DiaSound(temperature=temperature, precision=precision),
-                machine=DiaMachine.of(settings),
+                machine=Machine.of(settings),
                 codes=codes,
                 lexicon=words,
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline.errors import Problem, lines_of
+from pipeline.errors import InvalidValueError, Problem, RequestError, lines_of
 from pipeline.files import encode
 
 if TYPE_CHECKING:
@@ -36,6 +36,24 @@ class _SettingOption(click.Option):
         assert self.name is not None
         self.help = Settings.model_fields[self.name].description
         return super().get_help_record(ctx)
+
+
+class _LanguageTag(click.ParamType[str]):
+    """A language as a manifest's `language:` has it. Raises `RequestError` for what is no such tag."""
+
+    name = "tag"
+
+    def convert(self, value: str, param: click.Parameter | None, _ctx: click.Context | None) -> str:
+        """The tag as it is."""
+        from pipeline.source.languages import language_tag
+
+        try:
+            return language_tag(value)
+        except InvalidValueError as error:
+            raise RequestError(error.at(param.opts[0] if param else self.name)) from None
+
+
+LANGUAGE_TAG = _LanguageTag()
 
 
 def setting_option(

@@ -13,10 +13,10 @@ from pipeline.engines import (
     DEFAULT_SOUND,
     THIS_MACHINE,
     TRAITS,
-    DiaMachine,
     DiaSound,
     Failed,
     Line,
+    Machine,
     Rendered,
     Request,
     Voice,
@@ -45,7 +45,7 @@ def say(
     seed: int = 0,
     language: str = "en",
     sound: DiaSound = DEFAULT_SOUND,
-    machine: DiaMachine = THIS_MACHINE,
+    machine: Machine = THIS_MACHINE,
     codes: Path | None = None,
     lexicon: Lexicon | None = None,
 ) -> float:
@@ -59,6 +59,8 @@ def say(
         raise RequestError(Problem(str(out), "only .wav and .flac can be written.", "Name the file so."))
     if codes is not None and codes.suffix.lower() != ".npy":
         raise RequestError(Problem(str(codes), "codes are written as .npy.", "Name the file so."))
+    if refusal := TRAITS[engine].refusal(language):
+        raise RequestError(Problem("--language", f"{refusal}.", "Choose another language or engine."))
     speaker = open_engine(engine, sound, machine)
     raise_if_any([Problem("say", f"{what}.", "Choose another.") for what in speaker.check(language, [voice])])
     lines = _lines(text, voice, engine, normalizer_of(TRAITS[engine], language, lexicon))

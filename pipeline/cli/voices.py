@@ -44,7 +44,7 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
     if name is not None:
         from pipeline.cli.say import SPEAKING
         from pipeline.cli.say import say as speak
-        from pipeline.engines import TRAITS, DiaMachine
+        from pipeline.engines import TRAITS, Machine
         from pipeline.jobs.progress import telling
 
         out = out or Path(f"{name}.wav")
@@ -52,7 +52,7 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
         voice = find_voice(library, name, "--say")
         warn(TRAITS[engine].unheard([voice], "--engine"))
         with telling(SPEAKING):
-            seconds = speak(text, voice, out, engine=engine, machine=DiaMachine.of(settings))
+            seconds = speak(text, voice, out, engine=engine, machine=Machine.of(settings))
         tell_line(f"{out}: {seconds:.1f} s")
         return DONE
     if as_json:
@@ -122,7 +122,7 @@ def audition(name: str, takes: int, out: Path | None, weights: str | None, devic
     Number 0 is the one that jobs try first where a voice has no recording.
     """
     from pipeline.cli.say import SPEAKING
-    from pipeline.engines import DEFAULT_SOUND, TRAITS, DiaMachine, open_engine
+    from pipeline.engines import DEFAULT_SOUND, TRAITS, Machine, open_engine
     from pipeline.jobs.progress import telling
     from pipeline.source.voices import find_voice, load_library
     from pipeline.takes.auditions import audition as hold
@@ -131,7 +131,7 @@ def audition(name: str, takes: int, out: Path | None, weights: str | None, devic
     voice = find_voice(load_library(settings.voices), name, "NAME")
     traits = TRAITS["dia"]
     folder = out or settings.output / "auditions"
-    engine = open_engine("dia", DEFAULT_SOUND, DiaMachine.of(settings))
+    engine = open_engine("dia", DEFAULT_SOUND, Machine.of(settings))
     with telling(SPEAKING):
         auditions = hold(voice, engine, traits, folder, takes)
     if as_json:

@@ -138,12 +138,12 @@ class DiaSound:
 
 
 @dataclass(frozen=True)
-class DiaMachine:
-    """Where Dia runs, and on which files; every machine has its own. None: found out on the machine.
+class Machine:
+    """Where networks run, and on which files; every machine has its own. None: found out on the machine.
 
-    `weights` and `codec` are a folder or a hub id, and so is `kokoro`, all that the other network has of its own.
-    `slots` takes are generated at once. `kernels` holds the CPU's kernels to no more than it names: "amx", "vnni",
-    "plain" or "torch".
+    A folder or a hub id each: `weights` and `codec` are Dia's, and `kokoro` is all that Kokoro has of its own. The rest
+    is Dia's: `slots` takes are generated at once, and `kernels` holds the CPU's kernels to no more than it names:
+    "amx", "vnni", "plain" or "torch".
     """
 
     weights: str | None = None
@@ -155,7 +155,7 @@ class DiaMachine:
     kokoro: str | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> DiaMachine:
+    def of(cls, settings: Settings) -> Machine:
         """As the settings of this machine have it; of several devices the first."""
         values = {field.name: getattr(settings, field.name) for field in fields(cls)}
         return cls(**values | {"device": first_device(settings.device)})
@@ -163,7 +163,7 @@ class DiaMachine:
 
 BREATH_S = 1.0  # of a take may pass beside its words, however few these are
 
-DEFAULT_SOUND, THIS_MACHINE = DiaSound(), DiaMachine()
+DEFAULT_SOUND, THIS_MACHINE = DiaSound(), Machine()
 
 
 @dataclass(frozen=True)
@@ -219,6 +219,7 @@ class Traits:
     speaks_ipa: bool = False  # IPA between slashes within spoken text
     audition: str = ""  # what a voice without a prompt is made to say once, to have one
     languages: frozenset[str] = frozenset()  # those it was made for; none: `Engine.check` knows
+    refuses_others: bool = False  # languages that it was not made for
     budget: Budget = Budget()
     seconds_per_byte: tuple[float, float] | None = None  # how long its words may last; None: unknown
 
@@ -230,6 +231,16 @@ class Traits:
         if self.seconds_per_byte is None or spoken_bytes >= self.budget.min_bytes:
             return None
         return round(BREATH_S + spoken_bytes * self.seconds_per_byte[1], 2)
+
+    def is_made_for(self, language: str) -> bool:
+        """Whether `language` is one of its own; True where it has no list of them."""
+        return not self.languages or language.lower().split("-")[0] in self.languages
+
+    def refusal(self, language: str) -> str:
+        """Why this engine speaks no text in `language`, in plain words; "" where nothing is known against it."""
+        if not self.refuses_others or self.is_made_for(language):
+            return ""
+        return f'the engine {self.name} speaks only "{", ".join(sorted(self.languages))}", not "{language}"'
 
     def unknown_ipa(self, ipa: str) -> str:
         """The signs of it for which this engine has no sound: all where it takes no IPA, and often none."""
@@ -262,13 +273,20 @@ TRAITS: Mapping[str, Traits] = {
             languages=frozenset({"en"}),
             seconds_per_byte=_DIA_SECONDS_PER_BYTE,
         ),
-        Traits("kokoro", "pipeline.engines.kokoro.engine", needs_workers=True, speaks_ipa=True),
+        Traits(
+            "kokoro",
+            "pipeline.engines.kokoro.engine",
+            needs_workers=True,
+            speaks_ipa=True,
+            languages=frozenset({"en"}),
+            refuses_others=True,
+        ),
         Traits("tone", "pipeline.engines.tone"),
     )
 }
 
 
-def engine_workers(name: str, machine: DiaMachine) -> tuple[Worker, ...]:
+def engine_workers(name: str, machine: Machine) -> tuple[Worker, ...]:
     """The workers that suit the engine called `name` on `machine`; empty where any will do, or it cannot run."""
     traits = TRAITS[name]
     if not traits.needs_workers:
@@ -277,10 +295,10 @@ def engine_workers(name: str, machine: DiaMachine) -> tuple[Worker, ...]:
     return cast(tuple[Worker, ...], suited(machine)) if suited is not None else ()
 
 
-def open_engine(name: str, sound: DiaSound = DEFAULT_SOUND, machine: DiaMachine = THIS_MACHINE) -> Engine:
+def open_engine(name: str, sound: DiaSound = DEFAULT_SOUND, machine: Machine = THIS_MACHINE) -> Engine:
     """The engine called `name`; its weights or libraries load when it first renders.
 
-    `sound` and `machine` are Dia's, but for Kokoro's weights. Raises `EngineError` for an engine there is not, and
+    `sound` is Dia's, and `machine` names the weights of each. Raises `EngineError` for an engine there is not, and
     where weights or libraries are missing.
     """
     traits = TRAITS.get(name)

@@ -31,7 +31,7 @@ from distributed.core import Status
 from distributed.gc import disable_gc_diagnosis
 from distributed.utils import LoopRunner
 
-from pipeline.engines import DiaMachine, DiaSound, Engine, Failed, Rendered, Request, open_engine
+from pipeline.engines import DiaSound, Engine, Failed, Machine, Rendered, Request, open_engine
 from pipeline.engines.devices import Worker, visible_gpu
 from pipeline.engines.resident import Resident
 from pipeline.errors import EngineError, Problem, RequestError, reason
@@ -164,7 +164,7 @@ def _this_process() -> _Process:
 def _open(spec: EngineSpec) -> Engine:
     """The engine by the settings of this worker. Raises `EngineError` where it has not the fingerprint of the job's."""
     settings = load_settings(weights=spec.weights, codec=spec.codec, kokoro=spec.kokoro)
-    engine = open_engine(spec.name, spec.sound, DiaMachine.of(settings))
+    engine = open_engine(spec.name, spec.sound, Machine.of(settings))
     if engine.fingerprint != spec.fingerprint:
         differs = f"{engine.fingerprint}, not {spec.fingerprint}"
         what = f"this worker has other weights or another version than the job: {differs}."

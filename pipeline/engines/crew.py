@@ -17,7 +17,7 @@ from distributed import Client
 from distributed.comm.core import CommClosedError
 from distributed.utils import silence_logging_cmgr
 
-from pipeline.engines import TRAITS, DiaMachine, Request, Voice, engine_workers
+from pipeline.engines import TRAITS, Machine, Request, Voice, engine_workers
 from pipeline.engines.cluster import check_address, configured, is_loopback, local_cluster
 from pipeline.engines.devices import Worker, parse_devices, share_cores
 from pipeline.errors import EngineError, Problem, reason
@@ -164,7 +164,7 @@ def plan_workers(settings: Settings, engines: Collection[str]) -> tuple[Worker, 
     """
     if settings.device is not None and settings.device != "auto":
         return parse_devices(settings.device)
-    suited = (engine_workers(name, DiaMachine.of(settings)) for name in engines)
+    suited = (engine_workers(name, Machine.of(settings)) for name in engines)
     return next(filter(None, suited), None) or share_cores(settings.jobs, threads=1)
 
 

@@ -25,7 +25,7 @@ from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from pipeline.engines import DiaMachine, DiaSound, Engine, Failed, Rendered, Request, Voice
+from pipeline.engines import DiaSound, Engine, Failed, Machine, Rendered, Request, Voice
 from pipeline.engines.cluster import Answer, EngineSpec, WorkerRequest, speak
 from pipeline.engines.crew import Crew
 from pipeline.errors import EngineError, Problem, StoppedError
@@ -57,7 +57,7 @@ class Pool:
     """
 
     def __init__(
-        self, name: str, unloaded: Engine, sound: DiaSound, machine: DiaMachine, crew: Crew, priority: int = 0
+        self, name: str, unloaded: Engine, sound: DiaSound, machine: Machine, crew: Crew, priority: int = 0
     ) -> None:
         self._unloaded, self._crew, self._priority = unloaded, crew, priority
         files = (machine.weights, machine.codec, machine.kokoro) if crew.same_machine else ()

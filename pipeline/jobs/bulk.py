@@ -17,7 +17,7 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from pipeline.engines import TRAITS, DiaMachine, Engine
+from pipeline.engines import TRAITS, Engine, Machine
 from pipeline.errors import PodcastError, Problem, StoppedError, StorageError
 from pipeline.files import storage_errors
 from pipeline.jobs.disk import disk_problem, estimate
@@ -177,7 +177,7 @@ def pool_engines(crew: Crew, settings: Settings) -> EngineFor:
     """Engines whose requests are spoken by the workers of `crew`."""
     from pipeline.engines.pool import Pool
 
-    machine = DiaMachine.of(settings)
+    machine = Machine.of(settings)
     return lambda job: Pool(job.traits.name, job.engine, job.manifest.dia.sound(), machine, crew, job.manifest.priority)
 
 

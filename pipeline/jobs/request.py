@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from pipeline.deliver.orders import Cover
 from pipeline.deliver.tags import as_jpeg, check_cover, read_cover
-from pipeline.engines import TRAITS, DiaMachine, Engine, Traits, open_engine
+from pipeline.engines import TRAITS, Engine, Machine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean
 from pipeline.files import is_inside
 from pipeline.settings import Settings, load_settings
@@ -81,10 +81,14 @@ class JobRequest:
             *(casting.warnings if casting else ()),
             *self.unspoken,
             *(self._unusable_entries() if script and traits else ()),
-            *(_numbers(self.manifest, script) if script else ()),
+            *(self._numbers(script) if script else ()),
             *(_foreign(self.manifest, traits) if traits else ()),
             *(_unknown_tags(script) if script and traits and traits.speaks_tags else ()),
         )
+
+    def _numbers(self, script: Script) -> Iterator[Problem]:
+        texts = (turn.text for chapter in script.chapters for turn in chapter.turns)
+        return unspoken_numbers(self.manifest.where("language"), self.manifest.language, texts)
 
     def _unusable_entries(self) -> Iterator[Problem]:
         assert self.script and self.traits
@@ -114,6 +118,8 @@ def read_request(
     if settings.takes is not None and (problem := check_shared(settings.takes)) is not None:
         problems.append(problem)
     name = engine or manifest.engine
+    if name in TRAITS:
+        manifest = manifest.in_spoken_language(lambda language: not TRAITS[name].refusal(language))
     engine_problems: list[Problem] = []
     opened = _Checker(engine_problems)(lambda: _open_engine(manifest, name, settings))
     if opened is not None:
@@ -248,8 +254,10 @@ def _cover_of_book(manifest: Manifest) -> Cover | None:
 
 
 def _open_engine(manifest: Manifest, name: str, settings: Settings) -> Engine:
+    if name in TRAITS and (refusal := TRAITS[name].refusal(manifest.language)):  # whether its weights are here or not
+        raise RequestError(_wrong_language(manifest, refusal))
     try:
-        return open_engine(name, manifest.dia.sound(), DiaMachine.of(settings))
+        return open_engine(name, manifest.dia.sound(), Machine.of(settings))
     except EngineError as error:
         where = manifest.where("engine")
         raise RequestError(
@@ -271,14 +279,18 @@ def _engine_problems(manifest: Manifest, casting: Casting, traits: Traits, engin
     if engine is not None:
         wrong_language = engine.check(manifest.language, [])
         for what in wrong_language:
-            yield Problem(manifest.where("language"), f"{what}.", "Choose another language or engine.")
+            yield _wrong_language(manifest, what)
         for what in engine.check(manifest.language, voices):
             if what not in wrong_language:
                 yield Problem(manifest.where("cast"), f"{what}.", "Choose another voice, or mend this one.")
 
 
+def _wrong_language(manifest: Manifest, what: str) -> Problem:
+    return Problem(manifest.where("language"), f"{what}.", "Choose another language or engine.")
+
+
 def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
-    if traits.languages and manifest.language.lower().split("-")[0] not in traits.languages:
+    if not traits.refuses_others and not traits.is_made_for(manifest.language):
         known = ", ".join(sorted(traits.languages))
         what = (
             f'the engine {traits.name} was made for "{known}" and may speak "{manifest.language}" as if it were that.'
@@ -289,15 +301,15 @@ def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
 _ROMAN = re.compile(r"(?<![\w.])(?:(?!XX\b|XXX)[IVX]{2,9})(?!\w)")
 
 
-def _numbers(manifest: Manifest, script: Script) -> Iterator[Problem]:
-    """That the numbers of a script are not all said in words."""
-    texts = [turn.text for chapter in script.chapters for turn in chapter.turns]
-    whats = [unsupported(manifest.language)] if any(re.search(r"\d", text) for text in texts) else []
-    if not says_romans(manifest.language) and any(_ROMAN.search(text) for text in texts):
+def unspoken_numbers(where: str, language: str, texts: Iterable[str]) -> Iterator[Problem]:
+    """That the numbers in texts of a language, which `where` names, are not all said in words."""
+    texts = list(texts)
+    whats = [unsupported(language)] if any(re.search(r"\d", text) for text in texts) else []
+    if not says_romans(language) and any(_ROMAN.search(text) for text in texts):
         whats.append("Roman numerals have no words")
     if any(whats):
-        what = f'numbers in "{manifest.language}": {"; ".join(filter(None, whats))}.'
-        yield Problem(manifest.where("language"), what, "Write them in words, or listen to how the engine reads them.")
+        what = f'numbers in "{language}": {"; ".join(filter(None, whats))}.'
+        yield Problem(where, what, "Write them in words, or listen to how the engine reads them.")
 
 
 def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:

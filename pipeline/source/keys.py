@@ -6,7 +6,6 @@ In: a path. Out: the keys with their lines, and what the first script says of it
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +15,12 @@ from pipeline.errors import Problem, RequestError, printable
 from pipeline.files import is_inside
 from pipeline.source.documents import Located, read_any_text, read_text, read_yaml
 from pipeline.source.edits import EDITS_ENDING
-from pipeline.source.languages import short_code
+from pipeline.source.languages import is_language_tag, short_code
 from pipeline.source.readers import BOOK_SUFFIXES, YAML_SUFFIXES, conversion, is_script, is_transcript, titled
 from pipeline.source.readers.metadata import read_metadata
 from pipeline.source.script import Metadata
 from pipeline.workspace import LEXICON
 
-LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # as manifests write one: en, en-gb
 LONGEST_TITLE = 500  # characters
 LEXICON_SUFFIXES = (".yaml", ".yml")
 
@@ -116,7 +114,7 @@ def _add_metadata(data: dict[str, Any], path: Path, *, is_alone: bool) -> tuple[
         texts["title"] = _clean(titled(path.stem)) or "Untitled"
     notes: list[Problem] = []
     if (code := short_code(texts.pop("language"))) and "language" not in data:
-        if LANGUAGE.fullmatch(code):
+        if is_language_tag(code):
             data["language"] = code
         else:
             notes.append(foreign_language(str(script), code))

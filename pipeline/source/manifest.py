@@ -26,7 +26,8 @@ from pipeline.engines import DiaSound
 from pipeline.errors import InvalidValueError, Problem, RequestError, did_you_mean
 from pipeline.files import is_inside
 from pipeline.source.documents import Located, YamlPath, plain_problems, read_text
-from pipeline.source.keys import LANGUAGE, LONGEST_TITLE, foreign_language, read_keys
+from pipeline.source.keys import LONGEST_TITLE, foreign_language, read_keys
+from pipeline.source.languages import language_tag
 from pipeline.source.presets import PRESETS, Preset
 from pipeline.source.script import Reading, name_key
 from pipeline.source.speakers.forms import Form
@@ -184,9 +185,7 @@ class Manifest(BaseModel):
     @field_validator("language")
     @classmethod
     def _language_code(cls, value: str) -> str:
-        if not LANGUAGE.fullmatch(value):
-            raise InvalidValueError(f'"{value[:40]}" is no language code.', "Write one such as en, en-gb or de.")
-        return value
+        return language_tag(value)
 
     @field_validator("deliver")
     @classmethod

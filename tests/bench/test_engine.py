@@ -12,7 +12,7 @@ import pytest
 from pipeline.bench.engine import QUICK, Plan, bench_engine, chunks, suited
 from pipeline.bench.random_weights import BenchWeights
 from pipeline.bench.table import engine_table, goals
-from pipeline.engines import DiaMachine, DiaSound
+from pipeline.engines import DiaSound, Machine
 from pipeline.errors import EngineError
 from tests.support.commands import run_podcast
 
@@ -29,7 +29,7 @@ AGAINST_KEYS = {"ours", "transformers", "decoder_ratio", "end_to_end_ratio"}
 def run_few(tiny: BenchWeights, max_seconds: float | None = None, **changes: Any) -> dict[str, Any]:
     """The engine's benchmark with next to nothing to do, on weights that are there already."""
     return bench_engine(
-        DiaMachine(device="cpu", kernels="torch"),
+        Machine(device="cpu", kernels="torch"),
         dataclasses.replace(FEW, **changes),
         sound=DiaSound(max_seconds=max_seconds),
         size="tiny",

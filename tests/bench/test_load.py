@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.bench.load import measure_loading
 from pipeline.bench.random_weights import BenchWeights
-from pipeline.engines import DiaMachine
+from pipeline.engines import Machine
 from pipeline.errors import EngineError
 
 LOAD_KEYS = {
@@ -19,7 +19,7 @@ LOAD_KEYS = {
 @pytest.mark.slow
 def test_loading_is_measured_in_a_process_of_its_own(tiny: BenchWeights) -> None:
     """Nothing is left in the cache, and a process that fails says why."""
-    machine = DiaMachine(device="cpu", kernels="torch", slots=2)
+    machine = Machine(device="cpu", kernels="torch", slots=2)
     found = measure_loading("fp32", machine, tiny, 20, "[S1] Hello.")
     assert found.keys() == LOAD_KEYS
     assert found["first_s"] > 0

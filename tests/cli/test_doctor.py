@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engines import DiaMachine
+from pipeline.engines import Machine
 from pipeline.engines.dia.describe import describe
 from tests.support.commands import run_podcast
 
@@ -16,7 +16,7 @@ def test_doctor_finds_this_machine_well(tmp_path: Path) -> None:
     """A line for each thing it looked at; those of each device and of the CPU are as the engine sees them."""
     result = run_podcast("doctor", cwd=tmp_path)
     assert result.returncode == 0, result.stdout
-    lines = dict(describe(DiaMachine(), None))
+    lines = dict(describe(Machine(), None))
     assert {"device cpu", "threads", "instruction sets", "dia runs on"} <= lines.keys()
     assert "GB, fp32" in lines["device cpu"]
     del lines["memory"]  # what happens to be free

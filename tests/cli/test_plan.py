@@ -10,6 +10,7 @@ import soundfile
 import yaml
 
 from tests.support.commands import SCRIPT, MakeJob, run_podcast
+from tests.support.tiny_weights import write_weights
 
 
 def test_plan_says_what_and_why_and_changes_nothing(make_job: MakeJob, tmp_path: Path) -> None:
@@ -72,6 +73,27 @@ def test_a_recording_that_is_not_cloned_is_told_of(make_job: MakeJob, tmp_path: 
         assert f"note: --engine: {said}" in run_podcast(*command, cwd=tmp_path).stderr
     report = json.loads(run_podcast("render", "job.yaml", "--json", cwd=tmp_path).stdout)
     assert said in [f"{problem['what']} {problem['next']}" for problem in report["problems"]]
+
+
+def test_chunks_too_short_for_an_engine_are_counted_and_told_of(make_job: MakeJob, tmp_path: Path) -> None:
+    """Those that nothing can be joined to: alone in a scene, before a written pause, beside two other speakers."""
+    long = "The night is long and the road is dark, and nobody who has walked it would walk it twice. " * 3
+    make_job(
+        f"# One\n\n**Ann:** {long}\n\n---\n\n**Ann:** So it ends.\n\n---\n\n**Ann:** Wait. [pause 2s] {long}\n\n---\n\n"
+        "**Ann:** Well now.\n\n**Bob:** Well then.\n\n**Cleo:** Well, well.\n",
+        engine="dia",
+    )
+    env = {"PODCAST_WEIGHTS": str(write_weights(tmp_path / "weights"))}
+    plan = json.loads(run_podcast("plan", "job.yaml", "--json", cwd=tmp_path, env=env).stdout)
+    short = [chunk["text"] for chunk in plan["chunks"] if len(chunk["spoken"].encode()) < 80]
+    assert plan["short_chunks"] == len(short) == 4
+    assert short[:2] == ["So it ends.", "Wait."]
+    told = (
+        "4 chunks of less than 80 bytes between scenes, pauses or other speakers: the engine dia is less sure of so few"
+    )
+    assert told in run_podcast("plan", "job.yaml", cwd=tmp_path, env=env).stdout
+    draft = json.loads(run_podcast("plan", "job.yaml", "--engine", "draft", "--json", cwd=tmp_path).stdout)
+    assert (len(draft["chunks"]), draft["short_chunks"]) == (len(plan["chunks"]), 0)  # it says few words as well
 
 
 def test_plan_says_that_a_render_would_refuse(make_job: MakeJob, tmp_path: Path) -> None:

@@ -58,3 +58,14 @@ def test_an_entry_that_an_engine_cannot_use_is_told_of(tmp_path: Path) -> None:
     assert "spoken   The Dodo." in shown.stdout
     assert 'l.yaml:1: "Dodo" is said as it is written: the engine draft takes no IPA' in shown.stderr
     assert "Emu" not in shown.stderr
+
+
+def test_a_language_is_a_tag_and_may_have_no_rules(tmp_path: Path) -> None:
+    """What is no tag is refused wherever it may be given; a tag without words for its numbers is told of."""
+    for command in (("say", "Hi.", "--show"), ("lexicon", "try", "Hi", "--as", "ho")):
+        result = run_podcast(*command, "--language", "../etc", cwd=tmp_path)
+        refused = '--language: "../etc" is no language code. Write one such as en, en-GB or de.\n'
+        assert (result.returncode, result.stdout, result.stderr) == (2, "", refused)
+    shown = run_podcast("say", "Hi 5.", "--show", "--language", "xx", cwd=tmp_path)
+    assert (shown.returncode, shown.stdout) == (0, "display  Hi 5.\nspoken   Hi 5.\n")
+    assert shown.stderr.startswith('note: --language: numbers in "xx": there are no words for its numbers')

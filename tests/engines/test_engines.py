@@ -10,10 +10,10 @@ import pytest
 
 from pipeline.engines import (
     TRAITS,
-    DiaMachine,
     DiaSound,
     DraftVoice,
     Line,
+    Machine,
     Rendered,
     Request,
     Voice,
@@ -84,7 +84,7 @@ def test_a_chunk_of_two_speakers_knows_when_each_is_heard(engine: str) -> None:
 def test_engines_that_are_not_there(tmp_path: Path) -> None:
     """Dia needs weights; others are not known."""
     with pytest.raises(EngineError, match="nowhere"):
-        open_engine("dia", machine=DiaMachine(weights=str(tmp_path / "nowhere")))
+        open_engine("dia", machine=Machine(weights=str(tmp_path / "nowhere")))
     with pytest.raises(EngineError, match='Did you mean "draft"'):
         open_engine("drat")
 
@@ -102,7 +102,7 @@ def test_only_engines_with_a_model_ask_for_workers(tmp_path: Path) -> None:
     """And without weights there is nothing to ask for; any workers suit Kokoro."""
     for name, traits in TRAITS.items():
         assert traits.needs_workers == (name in ("dia", "kokoro"))
-        assert engine_workers(name, DiaMachine(weights=str(tmp_path / "nowhere"))) == ()
-    workers = engine_workers("dia", DiaMachine(weights=str(write_weights(tmp_path / "weights"))))
+        assert engine_workers(name, Machine(weights=str(tmp_path / "nowhere"))) == ()
+    workers = engine_workers("dia", Machine(weights=str(write_weights(tmp_path / "weights"))))
     assert workers
     assert all(worker.gpu is not None or (worker.threads or 99) <= 16 for worker in workers)

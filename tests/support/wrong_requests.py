@@ -195,6 +195,8 @@ WRONG = [
     wrong("dia value", f"{HEAD}dia:\n  top_p: 2\n", ("job.yaml:4", "top_p")),
     wrong("language unknown", f"{HEAD}seed: 1\nlanguage: xx\n", ("job.yaml:4", 'does not speak "xx"')),
     wrong("language a sentence", f"{HEAD}language: English, please\n", ("job.yaml:3", "language code")),
+    wrong("language a path", f"{HEAD}language: ../etc\n", ("job.yaml:3", "Write one such as en, en-GB or de.")),
+    wrong("language a name", f"{HEAD}language: German\n", ("job.yaml:3", 'Did you mean "de"?')),
     # paths
     wrong("script outside", "title: A test\nscript: ../job.md\n", ("job.yaml:2", "outside the manifest's folder")),
     wrong("script absolute", "title: A test\nscript: /etc/passwd.md\n", ("job.yaml:2", "outside")),

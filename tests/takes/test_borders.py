@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.engines import TRAITS, Budget
 from pipeline.files import read_record, write_record
+from pipeline.source.lexicons import lexicon_of_word
 from pipeline.source.script import Turn
 from pipeline.source.spoken.pairs import Normalizer
 from pipeline.takes.borders import plan_name, read_borders, repack, write_borders
@@ -290,3 +291,26 @@ def test_the_same_plan_is_not_written_twice(tmp_path: Path) -> None:
     write_borders(workspace, NAME, chunks)
     assert workspace.chunks.stat().st_mtime_ns == before
     assert read_record(workspace.chunks, dict) == {"plans": {NAME: [["0 Hello there."]]}}
+
+
+@given(
+    any_script,
+    st.sampled_from(["win", "wih-nuh", "a longer way to say this than anybody who writes would ever think of"]),
+)
+def test_an_entry_of_a_lexicon_costs_the_chunks_it_touches_and_a_neighbour_of_each(
+    turns: list[Turn], respelling: str
+) -> None:
+    """No more than as many others, however long the respelling; one that matches nothing costs nothing."""
+    before = plan([turns], [])
+    words = [word.strip(".,") for turn in turns for word in turn.text.split()]
+    for word in ("Nowhere", words[len(words) // 2], max(words, key=len)):
+        lexicon = lexicon_of_word(word, respelling, "lexicon.yaml:1")
+        after, _kept = repack([chapter_of(turns)], BUDGET, Normalizer("en", lexicon=lexicon), kept(before))
+        touched = [
+            any(list(lexicon.matches(piece.text, piece.speaker, (1, ""))) for piece in chunk.pieces) for chunk in before
+        ]
+        contents = [content(chunk) for chunk in after]
+        assert all(map(fits, after))
+        assert any(touched) or contents == [content(chunk) for chunk in before]
+        others = [content(chunk) for chunk, is_touched in zip(before, touched, strict=True) if not is_touched]
+        assert sum(other not in contents for other in others) <= sum(touched)

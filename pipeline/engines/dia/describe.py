@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.engines import DiaMachine
+from pipeline.engines import Machine
 from pipeline.engines.dia import kernels
 from pipeline.engines.dia.batching.scheduler import MOST_SLOTS
 from pipeline.engines.dia.devices import choose, cpu_features, devices, memory, threads
@@ -19,7 +19,7 @@ from pipeline.words import size_text
 _TEXT, _ROWS = 300, 2000  # bytes and rows of a long take, 20 s
 
 
-def describe(machine: DiaMachine, weights: Path | None) -> list[tuple[str, str]]:
+def describe(machine: Machine, weights: Path | None) -> list[tuple[str, str]]:
     """Names and lines: each device, the CPU, what the model would run on, and how many takes at once.
 
     `weights` is None where there are none, which leaves the takes out. Raises `EngineError` as `choose` does.

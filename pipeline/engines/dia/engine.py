@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.engines import AUDITION, DiaMachine, DiaSound, Engine, Failed, Rendered, Request, Voice
+from pipeline.engines import AUDITION, DiaSound, Engine, Failed, Machine, Rendered, Request, Voice
 from pipeline.engines.devices import Worker, parse_devices, share_cores
 from pipeline.engines.dia.batching.scheduler import MOST_SLOTS
 from pipeline.engines.dia.weights.config import DiaConfig, read_config
@@ -29,7 +29,7 @@ class DiaEngine:
 
     sample_rate_hz = 44_100
 
-    def __init__(self, sound: DiaSound, machine: DiaMachine) -> None:
+    def __init__(self, sound: DiaSound, machine: Machine) -> None:
         """Find and check everything but load nothing. Raises `EngineError` where weights are missing."""
         self._weights = locate(machine.weights or DEFAULT_DIA, "dia")
         self.sound = _with_precision(sound, self._weights)
@@ -93,7 +93,7 @@ def _with_precision(sound: DiaSound, weights: Path) -> DiaSound:
     return replace(sound, precision="int8")
 
 
-def engine_workers(machine: DiaMachine) -> tuple[Worker, ...]:
+def engine_workers(machine: Machine) -> tuple[Worker, ...]:
     """A worker for each GPU, else for the CPU in shares of up to 16 threads; none without weights."""
     try:
         locate(machine.weights or DEFAULT_DIA, "dia")
@@ -105,6 +105,6 @@ def engine_workers(machine: DiaMachine) -> tuple[Worker, ...]:
     return parse_devices(",".join(gpus)) if gpus else share_cores(threads())
 
 
-def open_engine(sound: DiaSound, machine: DiaMachine) -> Engine:
+def open_engine(sound: DiaSound, machine: Machine) -> Engine:
     """Dia on this machine. Raises `EngineError` where weights are missing or are another model's."""
     return DiaEngine(sound, machine)

@@ -19,7 +19,7 @@ import soxr
 import torch
 
 from pipeline.audio import Pcm
-from pipeline.engines import DiaMachine, DiaSound, Failed, Rendered, Request
+from pipeline.engines import DiaSound, Failed, Machine, Rendered, Request
 from pipeline.engines.dia import devices
 from pipeline.engines.dia.batching.cuda_slots import CudaSlot, CudaStepper, on_stream
 from pipeline.engines.dia.batching.delay import Codes
@@ -45,9 +45,7 @@ SHARE_OF_MEMORY = 0.5
 class Loaded:
     """Model and codec on their devices: what takes long to load, and is the same whatever the sampling settings."""
 
-    def __init__(
-        self, config: DiaConfig, weights: Path, codec: Path, precision: str | None, machine: DiaMachine
-    ) -> None:
+    def __init__(self, config: DiaConfig, weights: Path, codec: Path, precision: str | None, machine: Machine) -> None:
         set_threads()
         self.choice = devices.choose(machine.device, precision)
         for warning in self.choice.warnings:
@@ -66,7 +64,7 @@ class Loaded:
 _loaded: WeakValueDictionary[tuple[object, ...], Loaded] = WeakValueDictionary()
 
 
-def load(config: DiaConfig, weights: Path, codec: Path, precision: str | None, machine: DiaMachine) -> Loaded:
+def load(config: DiaConfig, weights: Path, codec: Path, precision: str | None, machine: Machine) -> Loaded:
     """What is loaded already for another job, where that is the same; else from the disk. Not for several threads."""
     where = (machine.device, machine.codec_device, precision, machine.kernels)
     key = (fingerprint(weights), fingerprint(codec), *where)
@@ -78,7 +76,7 @@ def load(config: DiaConfig, weights: Path, codec: Path, precision: str | None, m
 class Runtime:
     """What is loaded, with sampling settings and a scheduler: requests in, sound out."""
 
-    def __init__(self, config: DiaConfig, loaded: Loaded, sound: DiaSound, machine: DiaMachine) -> None:
+    def __init__(self, config: DiaConfig, loaded: Loaded, sound: DiaSound, machine: Machine) -> None:
         self._config = config
         self._sound_options, self._machine = sound, machine
         self._loaded = loaded

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline.engines import AUDITION, DiaMachine, DiaSound, Failed, Line, Rendered, Request, Voice, open_engine
+from pipeline.engines import AUDITION, DiaSound, Failed, Line, Machine, Rendered, Request, Voice, open_engine
 from pipeline.engines.dia.batching.text import compose, tokens
 from pipeline.errors import EngineError, RequestError
 from pipeline.jobs.job import Job, open_job
@@ -198,7 +198,7 @@ def test_weights_that_are_not_there_are_told_with_the_command_that_fetches_them(
 def test_another_model_is_told_before_its_codec_is_looked_for(weights: Path) -> None:
     """Somebody names the codec's folder."""
     with pytest.raises(EngineError, match='"dac"'):
-        open_engine("dia", machine=DiaMachine(weights=str(weights / "dac")))
+        open_engine("dia", machine=Machine(weights=str(weights / "dac")))
 
 
 def test_numbers_that_break_down_end_the_take_and_not_the_job(
@@ -213,7 +213,7 @@ def test_numbers_that_break_down_end_the_take_and_not_the_job(
 
 def test_an_unknown_device_is_told_before_anything_is_made(weights: Path) -> None:
     """With those there are."""
-    engine = open_engine("dia", machine=DiaMachine(weights=str(weights), device="cuda:7"))
+    engine = open_engine("dia", machine=Machine(weights=str(weights), device="cuda:7"))
     with pytest.raises(EngineError, match='there is no "cuda:7" here'):
         list(engine.render([]))
 
@@ -225,7 +225,7 @@ def requests(voice: Voice, texts: list[str]) -> list[Request]:
 def test_what_cannot_be_spoken_fails_alone(weights: Path, settings: Settings) -> None:
     """A text of more bytes than the encoder reads, among others that are fine."""
     voice = load_library(settings.voices)["ada"].voice
-    engine = open_engine("dia", machine=DiaMachine(weights=str(weights)))
+    engine = open_engine("dia", machine=Machine(weights=str(weights)))
     made = list(engine.render(requests(voice, ["Short enough.", "Far too long. " * 90, "Short as well."])))
     assert sorted(result.request.key for result in made) == ["0", "1", "2"]
     (failed,) = [result for result in made if isinstance(result, Failed)]
@@ -238,7 +238,7 @@ def test_a_take_is_as_long_as_its_codes_and_no_longer_than_asked(weights: Path, 
     """Also on a codec that runs on a device named apart."""
     voice = load_library(settings.voices)["ada"].voice
     request = dataclasses.replace(requests(voice, ["A few words."])[0], max_s=0.1)
-    engine = open_engine("dia", machine=DiaMachine(weights=str(weights), device="cpu", codec_device="cpu"))
+    engine = open_engine("dia", machine=Machine(weights=str(weights), device="cpu", codec_device="cpu"))
     (made,) = engine.render([request])
     assert isinstance(made, Rendered)
     assert made.codes is not None
@@ -264,7 +264,7 @@ def test_say_gives_the_codes_of_a_line(weights: Path, tmp_path: Path) -> None:
     for precision in ("fp32", "bf16", "int8"):
         for_codes = ("--temperature", "0", "--codes", "y.npy", "--precision", precision)
         assert run_podcast(*command, *for_codes, cwd=tmp_path).returncode == 0
-        loaded = open_engine("dia", DiaSound(temperature=0, precision=precision), DiaMachine(weights=str(weights)))
+        loaded = open_engine("dia", DiaSound(temperature=0, precision=precision), Machine(weights=str(weights)))
         (made,) = loaded.render([Request("0", (Line(ada, "[S1] So it is."),), "en", 0)])
         assert isinstance(made, Rendered)
         assert made.codes is not None

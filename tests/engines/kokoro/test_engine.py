@@ -12,11 +12,11 @@ import pytest
 
 from pipeline.engines import (
     KOKORO_VOICES,
-    DiaMachine,
     DraftVoice,
     Failed,
     KokoroVoice,
     Line,
+    Machine,
     Rendered,
     Request,
     Voice,
@@ -24,9 +24,8 @@ from pipeline.engines import (
 )
 from pipeline.engines.kokoro.engine import KokoroEngine
 from pipeline.engines.kokoro.weights import locate_kokoro
-from pipeline.errors import EngineError, RequestError
-from pipeline.jobs.job import open_job
-from pipeline.settings import Settings, bundled_voices
+from pipeline.errors import EngineError
+from pipeline.settings import bundled_voices
 from pipeline.source.voices import load_library
 from tests.support.commands import MakeJob, run_podcast
 from tests.support.listening import transcribe, word_errors, words
@@ -70,7 +69,7 @@ def test_a_take_is_the_same_bytes_alone_and_after_others(kokoro_weights: Path, e
     assert isinstance(after_others, Rendered)
     program = (
         "import sys; from pipeline.engines import *\n"
-        f"engine = open_engine('kokoro', machine=DiaMachine(kokoro={str(kokoro_weights)!r}))\n"
+        f"engine = open_engine('kokoro', machine=Machine(kokoro={str(kokoro_weights)!r}))\n"
         "voice = Voice('ann', DraftVoice(), kokoro=KokoroVoice('af_heart'))\n"
         "(take,) = engine.render([Request('k', (Line(voice, 'The lamp is lit.'),), 'en', 1)])\n"
         "sys.stdout.buffer.write(take.pcm.tobytes())"
@@ -157,14 +156,21 @@ def test_every_voice_that_ships_has_one_of_its_own(engine: KokoroEngine) -> None
         assert entry.accent not in ("British", "Scottish") or name[0] == "b"
 
 
-def test_other_languages_are_refused_before_anything_is_rendered(
-    kokoro_weights: Path, make_job: MakeJob, settings: Settings
-) -> None:
-    """At the line that names them."""
-    with pytest.raises(RequestError) as caught:
-        manifest = make_job("# Eins\n\nGuten Tag.", engine="kokoro", language="de")
-        open_job(manifest, settings.model_copy(update={"kokoro": str(kokoro_weights)}))
-    assert 'the engine kokoro speaks only English, not "de"' in str(caught.value)
+def test_other_languages_are_refused_before_weights_are_asked_for(tmp_path: Path) -> None:
+    """At the line or the option that names them; a language that is only the script's own word gives way to English."""
+    (tmp_path / "job.md").write_text("# Eins\n\nGuten Tag.\n")
+    (tmp_path / "job.yaml").write_text("title: Eins\nscript: job.md\nengine: kokoro\nlanguage: de\n")
+    refused = 'the engine kokoro speaks only "en", not "de". Choose another language or engine.\n'
+    env = {"PODCAST_KOKORO": "nobody/has-this"}
+    for command in ("check", "plan", "render"):
+        result = run_podcast(command, "job.yaml", cwd=tmp_path, env=env)
+        assert (result.returncode, result.stderr) == (2, f"job.yaml:4: {refused}")
+    said = run_podcast("say", "Ja.", "--engine", "kokoro", "--language", "de", "--out", "x.wav", cwd=tmp_path, env=env)
+    assert (said.returncode, said.stderr) == (2, f"--language: {refused}")
+    (tmp_path / "own.md").write_text("---\nlanguage: de\n---\n\n# Eins\n\nGuten Tag.\n")
+    own = run_podcast("plan", "own.md", "--engine", "kokoro", cwd=tmp_path, env=env)
+    assert "nobody/has-this" in own.stderr
+    assert "speaks only" not in own.stderr
 
 
 def test_a_sample_of_a_voice_is_in_the_voice_of_kokoro(kokoro_weights: Path, tmp_path: Path) -> None:
@@ -183,7 +189,7 @@ def test_files_that_are_no_voices_or_no_model_are_told(tmp_path: Path) -> None:
     (tmp_path / "voices").mkdir()
     (tmp_path / "voices" / "af_heart.bin").write_bytes(b"short")
     (tmp_path / "model.onnx").write_bytes(b"no model")
-    engine = open_engine("kokoro", machine=DiaMachine(kokoro=str(tmp_path)))
+    engine = open_engine("kokoro", machine=Machine(kokoro=str(tmp_path)))
     problems = engine.check("en", [ANN, BOB])
     assert problems == [
         f'voice "ann": {tmp_path}/voices/af_heart.bin is no voice of Kokoro',
@@ -199,4 +205,4 @@ def test_without_weights_nothing_opens(tmp_path: Path, monkeypatch: pytest.Monke
     """The next step is one command."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with pytest.raises(EngineError, match="podcast weights fetch kokoro"):
-        open_engine("kokoro", machine=DiaMachine(kokoro="nobody/has-this"))
+        open_engine("kokoro", machine=Machine(kokoro="nobody/has-this"))

@@ -81,7 +81,7 @@ def test_int8_speaks_on_machines_that_have_less(
     program = (
         "from pipeline.engines import *\n"
         "from pipeline.settings import load_settings\n"
-        f"machine = DiaMachine.of(load_settings(weights={str(weights)!r}))\n"
+        f"machine = Machine.of(load_settings(weights={str(weights)!r}))\n"
         "sound = DiaSound(precision='int8', max_seconds=0.3)\n"
         "request = Request('1', (Line(Voice('a', DraftVoice()), 'A line of some length.'),), 'en', 1)\n"
         "(made,) = open_engine('dia', sound, machine).render([request])\n"
@@ -146,7 +146,7 @@ from pipeline.settings import load_settings
 
 weights, precision, *numbers = sys.argv[1:]
 sound = DiaSound(precision=precision, max_seconds=0.3)
-engine = open_engine("dia", sound, DiaMachine.of(load_settings(weights=weights)))
+engine = open_engine("dia", sound, Machine.of(load_settings(weights=weights)))
 for number in numbers:
     text = "A line of some length, and more. " * int(number)
     (take,) = engine.render([Request(number, (Line(Voice("a", DraftVoice()), text),), "en", int(number))])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.engines import DiaMachine, DiaSound
+from pipeline.engines import DiaSound, Machine
 from pipeline.engines.dia.engine import DiaEngine
 from pipeline.engines.dia.kernels.packing import Int8Weight
 from pipeline.engines.dia.weights import packed
@@ -165,22 +165,22 @@ def test_int8_is_used_unasked_only_where_calibration_allows_it(source: Path, int
     """Asked for, it always is; in another precision never."""
     good = calibrated(tmp_path / "good", source, allowed=True)
     bad = calibrated(tmp_path / "bad", source, allowed=False)
-    assert DiaEngine(DiaSound(), DiaMachine(weights=str(good))).sound.precision == "int8"
+    assert DiaEngine(DiaSound(), Machine(weights=str(good))).sound.precision == "int8"
     for folder in (good, bad, int8):
-        assert DiaEngine(DiaSound(precision="int8"), DiaMachine(weights=str(folder))).sound.precision == "int8"
+        assert DiaEngine(DiaSound(precision="int8"), Machine(weights=str(folder))).sound.precision == "int8"
         with pytest.raises(EngineError, match=r"cannot be used in bf16\. Use precision: auto or int8"):
-            DiaEngine(DiaSound(precision="bf16"), DiaMachine(weights=str(folder)))
+            DiaEngine(DiaSound(precision="bf16"), Machine(weights=str(folder)))
     with pytest.raises(EngineError, match=r"without calibration\. Make calibrated ones with: podcast weights"):
-        DiaEngine(DiaSound(), DiaMachine(weights=str(int8)))
+        DiaEngine(DiaSound(), Machine(weights=str(int8)))
     with pytest.raises(EngineError, match="whose calibration found them too far off"):
-        DiaEngine(DiaSound(), DiaMachine(weights=str(bad)))
-    assert DiaEngine(DiaSound(), DiaMachine(weights=str(source))).sound.precision is None
+        DiaEngine(DiaSound(), Machine(weights=str(bad)))
+    assert DiaEngine(DiaSound(), Machine(weights=str(source))).sound.precision is None
 
 
 def test_int8_is_part_of_a_take(source: Path, int8: Path) -> None:
     """The same weights in another precision are another voice, as far as takes are concerned."""
     prints = {
-        DiaEngine(DiaSound(precision=precision), DiaMachine(weights=str(folder))).fingerprint
+        DiaEngine(DiaSound(precision=precision), Machine(weights=str(folder))).fingerprint
         for folder, precision in ((source, "int8"), (source, "bf16"), (int8, "int8"))
     }
     assert len(prints) == 3
