@@ -12,8 +12,8 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from pipeline.source.spoken.digits.context import DASH, rule, word_before
-from pipeline.source.spoken.digits.measures import UNIT, UNITS
 from pipeline.source.spoken.digits.money import CODE_OF_SIGN, MONEY_SIGN
+from pipeline.source.spoken.digits.units import UNIT, UNITS
 from pipeline.source.spoken.digits.words import (
     converter,
     currency,
