@@ -22,6 +22,7 @@ _SAID_IN_PAIRS = frozenset(
     "room rooms suite suites flight flights apartment apartments apt route routes rte highway highways hwy interstate"
     " boeing airbus cessna studio studios bus unit gate xbox porsche peugeot autobahn fahrenheit area exit".split()
 )
+_BATTING = frozenset("batting batted hit hits hitting slugging average".split())
 _ELEMENT = re.compile(r"[A-Z][a-z]?|[₀-₉]+|\d+")
 
 
@@ -59,6 +60,13 @@ def _airliner(match: re.Match[str]) -> str | None:
     if word_before(match) in ("pages", "lines", "from", "between"):
         return None
     return f"{paired(match[1])} {' '.join(cardinal(part) if part.isdecimal() else part for part in last.split(' '))}"
+
+
+def _hit(match: re.Match[str]) -> str | None:
+    """.45 caliber, batting .312"""
+    if not match[2] and word_before(match) not in _BATTING:
+        return None
+    return paired(match[1])
 
 
 def _isbn(match: re.Match[str]) -> str:
@@ -134,6 +142,11 @@ CODES: tuple[Rule, ...] = (
     rule(rf"(?<![\w.])\d+(?:{DASH}\d+){{2,}}(?!\w)", _digits),
     rule(r"(?<=_)\d{5,}(?!\d)|(?<![\w.,])(?:\d{5,}(?=_)|97[89]\d{10}(?!\w))", _digits),
     rule(rf"(?<= )(\d{{3,4}})(?:{DASH}(\d{{3,4}}))?(?![\w%°]|[.,:/]\d|{DASH}\d| ?(?:{UNIT})(?!\w))", _in_pairs),
+    rule(
+        r"(?<![\w.,])\.([1-9]\d\d?)(?!\d)(?=([ -](?:cal(?:ib\w+)?|[Mm]agnum|Colt|revolver|pistol|rifle|hitter)\b)?)",
+        _hit,
+    ),
+    rule(r"(?<!\w)(40[13])\(([kb])\)", lambda match: f"{paired(match[1])} {match[2].upper()}"),
     rule(r"(?<![\w.,$£€-])(7[0-8]7)-((?:[1-9]00|[789])(?:ER|LR|F)?)(?![\w-]|[.,]\d)", _airliner),
     rule(r"(?<![\w.,-])(?:911|999|112|411|311|101)(?!\w|[.,]\d)", _called),
     rule(r"(?<![\w.])(?P<v>v(?:er\.? ?|\.)?|V(?:er\.? ?|\.))(?P<parts>\d+(?:\.\d+)*)(?![\w])", _version),

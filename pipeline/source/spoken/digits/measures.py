@@ -6,7 +6,18 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, WHOLE, counts, rule, sign, word_after, word_before
+from pipeline.source.spoken.digits.context import (
+    ALONE,
+    DASH,
+    NUMBER,
+    SIGN,
+    WHOLE,
+    counts,
+    rule,
+    sign,
+    word_after,
+    word_before,
+)
 from pipeline.source.spoken.digits.units import INVERSE, PER, UNIT, UNITS, said_per, said_unit
 from pipeline.source.spoken.digits.words import (
     cardinal,
@@ -20,14 +31,14 @@ from pipeline.source.spoken.digits.words import (
 )
 from pipeline.source.spoken.rules import Rule
 
-# What must stand behind a single letter that a space parts from its number: "120 W 45th St", "the 5 Ws".
+# What must stand behind a single letter that a space parts from its number: "120 W 45th St"; "½ t salt" is no ton.
 _APART = {letter: re.compile("(?! [A-Z0-9])") for letter in "WVNJ"}
-_APART |= {"st": re.compile(r" \d+ ?lb"), "lm": re.compile("(?!)"), "MP": re.compile("(?!)")}
+_APART |= {"st": re.compile(r" \d+ ?lb"), "t": re.compile(" of "), "lm": re.compile("(?!)"), "MP": re.compile("(?!)")}
 _NEVER_CLOSE = frozenset("NJ")  # "Gate 5J"
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉"
 _MIXED = r"(?:(?P<whole>\d+)[ -](?P<n>\d{1,2})[/⁄](?P<d>\d{1,3})(?!\d))"
-_RACES = frozenset("hurdles sprint dash freestyle butterfly backstroke breaststroke".split())
+_RACES = frozenset("hurdles sprint dash freestyle butterfly backstroke breaststroke relay".split())
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _PREFIXES = frozenset("sin cos tan log sec cot".split())
 

@@ -6,7 +6,18 @@ import re
 import unicodedata
 
 from pipeline.source.spoken.digits.codes import spelled
-from pipeline.source.spoken.digits.context import ALONE, DASH, MONTH, NUMBER, SIGN, counts, rule, sign, word_after, word_before
+from pipeline.source.spoken.digits.context import (
+    ALONE,
+    DASH,
+    MONTH,
+    NUMBER,
+    SIGN,
+    counts,
+    rule,
+    sign,
+    word_after,
+    word_before,
+)
 from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, paired, plain, plural, year
 from pipeline.source.spoken.rules import Rule
 from pipeline.source.spoken.sentences import BEFORE_A_NO
@@ -47,7 +58,15 @@ _NUMBERED = {
 }
 _SCALE = r"(?:[ \u00a0-](?P<scale>(?:hundred|thousand|million|billion|trillion|dozen)\b|M(?:io|rd)\b\.?))?"
 # Before a number only, where nothing else is so short: of people, and of places.
-_OF_PEOPLE = {"b": "born", "d": "died", "m": "married", "fl": "flourished", "r": "reigned", "bapt": "baptized"}
+_OF_PEOPLE = {
+    "b": "born",
+    "d": "died",
+    "m": "married",
+    "fl": "flourished",
+    "r": "reigned",
+    "bapt": "baptized",
+    "bur": "buried",
+}
 _OF_PLACES = {"lat": "latitude", "long": "longitude", "lon": "longitude"}
 _LINES = frozenset("pages lines verses notes columns paragraphs sections folios".split())  # 100-2 is 100 to 102
 _PER = {"mo": "month", "yr": "year", "hr": "hour", "wk": "week", "min": "minute", "sec": "second"}
@@ -143,20 +162,22 @@ def _so_many(match: re.Match[str]) -> str | None:
 
 
 def _plural(match: re.Match[str]) -> str:
-    """747s; the seconds of 5s are a unit."""
-    return plural(paired(match[1]) if len(match[1]) == 3 else cardinal(match[1]))
+    """747s, 1,000s; the seconds of 5s are a unit."""
+    return plural(paired(match[1]) if len(match[1]) == 3 else cardinal(match[1]).removeprefix("one "))
 
 
 def _listed(match: re.Match[str]) -> str:
     return f"{cardinal(match[1])}, "
 
 
-_WHAT = "|".join(re.escape(name) for name in sorted(_NUMBERED, key=len, reverse=True) if name.isalpha() and name != "pt")
+_WHAT = "|".join(
+    re.escape(name) for name in sorted(_NUMBERED, key=len, reverse=True) if name.isalpha() and name != "pt"
+)
 
 NUMBERED: tuple[Rule, ...] = (
     rule(rf"{ALONE}{NUMBER}(?: ?{DASH} ?{NUMBER})+(?= ?[=≠≈])", _minus),
     rule(
-        r"(?<![\w.])(?<!\d )(b|d|m|fl|r|bapt)\.(?= ?(?:c(?:a|irc)?\. ?)?"
+        r"(?<![\w.])(?<!\d )(b|d|m|fl|r|bapt|bur)\.(?= ?(?:c(?:a|irc)?\.? ?)?"
         rf"(?:(?:\d{{1,2}} )?{MONTH}\b|1\d{{3}}|20\d\d|\d{{2,3}}(?:{DASH}|,? (?:AD|BCE?|CE)\b)))",
         _of_person,
     ),
@@ -164,8 +185,8 @@ NUMBERED: tuple[Rule, ...] = (
     rule(rf"(?<!\w)ca?\.?(1\d{{3}})(?:{DASH}(\d{{4}}|\d\d))?(?!\w|[.,]\d)", _circa),
     rule(r"(?<!\w)No (\d+)(?![\w:]|[.,]\d)", _without_stop),
     rule(
-        rf"((?:(?<!\w)(?:{_WHAT}|(?<!\d )pt)\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)([a-z]?)"
-        rf"(?:{DASH}(\d+))?(?![\w]|[.,]\d)",
+        rf"((?:(?<!\w)(?:{_WHAT}|(?<!\d )pt)\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)([a-eg-z]?)"
+        rf"(?:{DASH}(\d+))?(?![\w]|[.,]\d|{DASH}\d)",
         _numbered,
         re.IGNORECASE,
     ),
@@ -176,7 +197,7 @@ ORDINALS: tuple[Rule, ...] = (
     rule(
         r"(?<![\w.])(?<!\d/)(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?!\w)", _ordinal, re.IGNORECASE
     ),
-    rule(r"(?<![\w.,])(\d{2,}(?=s)|\d{2,3}(?=['’]s))['’]?s(?!\w)", _plural),
+    rule(r"(?<![\w.,])(\d{2,}(?=s)|\d{1,3}(?:,000)+(?=s)|\d{2,3}(?=['’]s))['’]?s(?!\w)", _plural),
     rule(rf"{ALONE}({NUMBER}) ?(bn|tn|mn)(?!\w)", _so_many),
     rule(rf"{ALONE}({NUMBER})([kKmMbB])(?=[ \u00a0])", _so_many),
 )
@@ -185,7 +206,10 @@ ORDINALS: tuple[Rule, ...] = (
 # The last of the rules for English: no digit is left after them.
 NUMBERS: tuple[Rule, ...] = (
     rule(r"(?<=\w)/(second|minute|hour|day|week|month|year|night|person|mo|yr|hr|wk|min|sec)(?!\w)", _per),
-    rule(rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–—] |(?P<minus> − )|\.\.(?=\d))(?P<number>{NUMBER}){_SCALE}(?![\d])", _range),
+    rule(
+        rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–—] |(?P<minus> − )|\.\.(?=\d))(?P<number>{NUMBER}){_SCALE}(?![\d])",
+        _range,
+    ),
     rule(rf"{SIGN}(?P<number>{NUMBER}){_SCALE}", _number),
     rule(r"(?<!\d)(\d+),(?=\d)", _listed),
     rule(r"\d+", lambda match: cardinal(match[0])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.source.spoken.digits.context import DASH, MONTH, ends_too, rule, word_before
+from pipeline.source.spoken.digits.context import DASH, MONTH, WHOLE, ends_too, rule, word_before
 from pipeline.source.spoken.digits.words import cardinal, one_by_one, paired
 from pipeline.source.spoken.rules import Family, Rule
 
@@ -226,10 +226,13 @@ TIMES: tuple[Rule, ...] = (
     rule(rf"(?<!\w)(?P<which>(?!))?(?P<book>Pss?|Isa|Deut)(?P<stop>\.) (?P<places>\d{{1,3}}){_WHOLE}", _chapter),
     rule(rf"(?<![\w.,:/]){_SINCE}(?P<h>\d{{1,2}})(?:[:.](?P<m>[0-5]\d))?{_HALF}", _hour),
     rule(rf"(?<![\w.:])(\d{{1,2}}):([0-5]\d) ?{DASH} ?(\d{{1,2}}):([0-5]\d)(?![\w:])", _from_to),
-    rule(r"(?<![\w.:])(?P<h>\d{1,2}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?(?P<fraction>\.\d{1,3})?(?P<half>(?!))?(?![\w:])", _time),
+    rule(
+        r"(?<![\w.:])(?P<h>\d{1,2}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?(?P<fraction>\.\d{1,3})?(?P<half>(?!))?(?![\w:])",
+        _time,
+    ),
     rule(r"(?<![\w.,:/$£€+-])(\d{1,2})\.([0-5]\d)(?![\w%]|[.,:/-]\d)", _dotted_time),
     rule(r"(?<![\w.,:-])([01][0-9]|2[0-4])([0-5][0-9])(?:(?= hours?\b)| hrs?(?!\w))", _military),
     rule(r"(?:(?<=\bat )|(?<=\bby )|(?<=\bthe ))(0[0-9])([0-5][0-9])(?!\w|[.,:/-]\d)", _military),
     rule(r"(?<![\w.:])(\d{1,2})[hH]([0-5]\d)(?!\w)", _hours_and),
-    rule(r"(?<![\w.])\d+(?:\.\d+)?(?::\d+(?:\.\d+)?)+(?!\w)", _proportion),
+    rule(rf"(?<![\w.])\d+(?:\.\d+)?(?::{WHOLE}(?:\.\d+)?)+(?!\w)", _proportion),
 )
