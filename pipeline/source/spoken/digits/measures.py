@@ -18,7 +18,7 @@ from pipeline.source.spoken.digits.context import (
     word_after,
     word_before,
 )
-from pipeline.source.spoken.digits.units import INVERSE, PER, UNIT, UNITS, said_per, said_unit
+from pipeline.source.spoken.digits.units import INVERSE, PER, UNIT, said_per, said_unit
 from pipeline.source.spoken.digits.words import (
     cardinal,
     fraction,
@@ -268,7 +268,8 @@ _DEGREES = (
 _SINCE = rf"(?:(?P<since>{_AMOUNT})(?:%|°)? ?{DASH} ?)?(?P<sides>(?:{_AMOUNT} ?[x×] ?)+)?"
 _WITH_UNIT = (
     rf"{SIGN}{_SINCE}(?P<amount>{_AMOUNT})(?P<gap>[ \u00a0-]?)(?P<unit>{UNIT})(?P<per>{PER})"
-    rf"(?![\w]|['’]s|(?<![%.])(?:/(?!\d)|[\^²³*⁻]))(?P<or>/(?=\d+ ?(?:{UNIT})(?!\w)))?(?:(?<=\w)\.(?= [a-z]|[,;:)]| \d+ ?oz))?"
+    rf"(?![\w]|['’]s|(?<![%.])(?:/(?!\d)|[\^²³*⁻]))(?P<or>/(?=\d+ ?(?:{UNIT})(?!\w)))?"
+    r"(?:(?<=\w)\.(?= [a-z]|[,;:)]| \d+ ?oz))?"
 )
 _WHOLES = frozenset(
     "cup teaspoon tablespoon pint quart gallon ounce pound mile hour minute inch foot yard acre day century dozen liter"

@@ -142,12 +142,14 @@ _LAST = (
 
 MONEY: tuple[Rule, ...] = (
     rule(
-        rf"{_MINUS}(?<!\w)(?P<sign>{MONEY_SIGN})[ \u00a0]?(?P<amount>{_SUM})(?:[.,][-–](?!\w))?{_LAST}{_SCALE}(?P<per>{PER})",
+        rf"{_MINUS}(?<!\w)(?P<sign>{MONEY_SIGN})[ \u00a0]?(?P<amount>{_SUM})(?:[.,][-–](?!\w))?"
+        rf"{_LAST}{_SCALE}(?P<per>{PER})",
         _amount,
     ),
     rule(
         rf"{_MINUS}(?<![\w.])(?P<amount>{_SUM}){_LAST}{_SCALE}[ \u00a0]?"
-        rf"(?P<sign>[€£¥₹₩₽₺₴₦₫₱₪$](?!\d)|zł|Kč|(?:{'|'.join(CODES)})\b|(?<=[iIrR][oOdD] )[Ee]uros?\b|(?<=[iIrR][oOdD]\. )[Ee]uros?\b)"
+        rf"(?P<sign>[€£¥₹₩₽₺₴₦₫₱₪$](?!\d)|zł|Kč|(?:{'|'.join(CODES)})\b"
+        r"|(?<=[iIrR][oOdD] )[Ee]uros?\b|(?<=[iIrR][oOdD]\. )[Ee]uros?\b)"
         rf"(?P<per>{PER})",
         _amount,
     ),

@@ -175,7 +175,7 @@ _WHAT = "|".join(
 )
 
 NUMBERED: tuple[Rule, ...] = (
-    rule(rf"{ALONE}{NUMBER}(?: ?{DASH} ?{NUMBER})+(?= ?[=≠≈])", _minus),
+    rule(rf"{ALONE}{NUMBER}(?: ?{DASH} ?{NUMBER}){{1,4}}+(?= ?[=≠≈])", _minus),
     rule(
         r"(?<![\w.])(?<!\d )(b|d|m|fl|r|bapt|bur)\.(?= ?(?:c(?:a|irc)?\.? ?)?"
         rf"(?:(?:\d{{1,2}} )?{MONTH}\b|1\d{{3}}|20\d\d|\d{{2,3}}(?:{DASH}|,? (?:AD|BCE?|CE)\b)))",

@@ -31,10 +31,12 @@ MeV =mega electron volts|GeV =giga electron volts|TeV =tera electron volts|N for
 Nm =newton meters|N·m =newton meters|lb-ft =pound feet|ft-lb =foot pounds|V electric-volt|mV =millivolts|kV =kilovolts
 mA electric-milliampere|Ω electric-ohm|kΩ =kilohms|MΩ =megohms|µF =microfarads|μF =microfarads
 Pa pressure-pascal|hPa pressure-hectopascal|kPa pressure-kilopascal|MPa pressure-megapascal|GPa =gigapascals
-psi pressure-pound-force-per-square-inch|mbar pressure-millibar|mmHg =millimeters of mercury|mm Hg =millimeters of mercury
+psi pressure-pound-force-per-square-inch|mbar pressure-millibar|mmHg =millimeters of mercury
+mm Hg =millimeters of mercury
 inHg =inches of mercury|ha area-hectare|km² area-square-kilometer|km2 area-square-kilometer|m² area-square-meter
 m2 area-square-meter|cm² area-square-centimeter|cm2 area-square-centimeter|ft² area-square-foot|ft2 area-square-foot
-m³ volume-cubic-meter|m3 volume-cubic-meter|cm³ volume-cubic-centimeter|cm3 volume-cubic-centimeter|mm³ =cubic millimeters
+m³ volume-cubic-meter|m3 volume-cubic-meter|cm³ volume-cubic-centimeter|cm3 volume-cubic-centimeter
+mm³ =cubic millimeters
 km³ volume-cubic-kilometer|dm³ =cubic decimeters|in² =square inches|ft³ volume-cubic-foot|yr duration-year
 yrs duration-year|wk duration-week|wks duration-week|mos duration-month|h duration-hour|hr duration-hour
 hrs duration-hour|min duration-minute|mins duration-minute|s duration-second|sec duration-second|secs duration-second
