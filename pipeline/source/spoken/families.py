@@ -10,7 +10,7 @@ from pipeline.source.spoken.digits.dates import YEARS, dates
 from pipeline.source.spoken.digits.measures import measures
 from pipeline.source.spoken.digits.money import MONEY, OLD_MONEY
 from pipeline.source.spoken.digits.numbers import NUMBERED, NUMBERS, ORDINALS
-from pipeline.source.spoken.digits.times import BOOKS, TIMES
+from pipeline.source.spoken.digits.times import BOOKS, DURATIONS, TIMES
 from pipeline.source.spoken.digits.words import converter, locale_of, number_words
 from pipeline.source.spoken.rules import Family
 from pipeline.source.spoken.scripts import base_language
@@ -45,6 +45,7 @@ def digits(language: str) -> Family:
     rules = (
         *OLD_MONEY,
         *NUMBERED,
+        *DURATIONS,
         *dates_of_region,
         *TIMES,
         *MONEY,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from pipeline.source.spoken.digits.context import DASH, counts, rule, word_before
-from pipeline.source.spoken.digits.measures import UNIT
+from pipeline.source.spoken.digits.units import UNIT
 from pipeline.source.spoken.digits.words import cardinal, one_by_one, paired, plain, plural
 from pipeline.source.spoken.rules import Rule
 from pipeline.source.spoken.words.numerals import roman_value
@@ -23,6 +23,7 @@ _SAID_IN_PAIRS = frozenset(
     "room rooms suite suites flight flights apartment apartments apt route routes rte highway highways hwy interstate"
     " boeing airbus cessna studio studios bus unit gate xbox porsche peugeot autobahn fahrenheit area exit".split()
 )
+_BATTING = frozenset("batting batted hit hits hitting slugging average".split())
 _ELEMENT = re.compile(r"[A-Z][a-z]?|[₀-₉]+|\d+")
 
 
@@ -49,7 +50,24 @@ def _in_pairs(match: re.Match[str]) -> str | None:
     if word_before(match) not in _SAID_IN_PAIRS or counts(match):
         return None
     words = paired(match[1])
+    if match[2] and match[1][0] == match[1][-1] == "7" and "-" in match[0]:
+        return _airliner(match)
     return f"{words} to {paired(match[2])}" if match[2] else words
+
+
+def _airliner(match: re.Match[str]) -> str | None:
+    """747-400, also without a maker before it; but "pages 737-800"."""
+    last = " ".join(re.findall(r"\d+|[A-Za-z]", match[2]))
+    if word_before(match) in ("pages", "lines", "from", "between"):
+        return None
+    return f"{paired(match[1])} {' '.join(cardinal(part) if part.isdecimal() else part for part in last.split(' '))}"
+
+
+def _hit(match: re.Match[str]) -> str | None:
+    """.45 caliber, batting .312"""
+    if not match[2] and word_before(match) not in _BATTING:
+        return None
+    return paired(match[1])
 
 
 def _isbn(match: re.Match[str]) -> str:
@@ -76,7 +94,9 @@ def _of_software(match: re.Match[str]) -> str | None:
 
 
 def _name(match: re.Match[str]) -> str:
-    """MP3, 4K, R2D2, x86: short capitals are spelled, digits read as in names. MP3s are "threes"."""
+    """MP3, 4K, R2D2, A320-200: short capitals are spelled, digits read as in names. MP3s are "threes"."""
+    if match[0] in ("WW1", "WW2"):
+        return f"World War {cardinal(match[0][-1])}"
     *parts, last = re.findall(r"[A-Za-z]+|\d+", match[0])
     if last == "s" and len(parts) > 1:
         *parts, last = parts
@@ -138,6 +158,11 @@ CODES: tuple[Rule, ...] = (
     rule(r"(?<=_)\d{5,}(?!\d)|(?<![\w.,])(?:\d{5,}(?=_)|97[89]\d{10}(?!\w))", _digits),
     rule(rf"(?<= )(\d{{3,4}})(?:{DASH}(\d{{3,4}}))?(?![\w%°]|[.,:/]\d|{DASH}\d| ?(?:{UNIT})(?!\w))", _in_pairs),
     rule(r"(?<![\w.,-])(\d{1,4})(\([a-z]\)(?:\((?:[a-z]|[ivx]{1,4}|\d{1,2})\))*|-K)(?![\w(])", _clause),
+    rule(
+        r"(?<![\w.,])\.([1-9]\d\d?)(?!\d)(?=([ -](?:cal(?:ib\w+)?|[Mm]agnum|Colt|revolver|pistol|rifle|hitter)\b)?)",
+        _hit,
+    ),
+    rule(r"(?<![\w.,$£€-])(7[0-8]7)-((?:[1-9]00|[789])(?:ER|LR|F)?)(?![\w-]|[.,]\d)", _airliner),
     rule(r"(?<![\w.,-])(?:911|999|112|411|311|101)(?!\w|[.,]\d)", _called),
     rule(r"(?<![\w.])(?P<v>v(?:er\.? ?|\.)?|V(?:er\.? ?|\.))(?P<parts>\d+(?:\.\d+)*)(?![\w])", _version),
     rule(r"(?<![\w.])(?P<v>(?!))?(?P<parts>\d+(?:\.\d+){2,})(?!\w)", _version),
@@ -146,7 +171,7 @@ CODES: tuple[Rule, ...] = (
 )
 
 NAMES: tuple[Rule, ...] = (
-    rule(r"(?<!\w)(?<!\d[.,])(?:[A-Za-z]++\d|\d++[A-Za-z])[A-Za-z0-9]*+(?!\w)", _name),
+    rule(r"(?<!\w)(?<!\d[.,])(?:[A-Za-z]++\d|\d++[A-Za-z])[A-Za-z0-9]*+(?!\w)(?:-\d{3,4}[A-Z]?(?![\w-]))?", _name),
     rule(r"[₀-₉]+", _subscript),
     rule(r"(?<=[A-Za-z]-)\d+(?!\w|[.,]\d)", lambda match: paired(match[0])),
 )

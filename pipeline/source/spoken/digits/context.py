@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pipeline.source.spoken.rules import Rule
 from pipeline.source.spoken.sentences import ends_sentence
 
-WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?:[\u00a0\u2009\u202f '’]\d{3})+(?!\d)|\d+)"
+WHOLE = (
+    r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,2}(?:,\d\d)+,\d{3}(?!,?\d)|\d{1,3}(?:[\u00a0\u2009\u202f '’]\d{3})+(?!\d)|\d+)"
+)
 NUMBER = rf"(?:{WHOLE}(?:\.\d+)?|\.\d+)"
 ALONE = r"(?<![\w.])"  # before a number that may begin with a point
 DASH = r"[-‐‑‒–—−]"

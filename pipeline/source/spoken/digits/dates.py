@@ -154,7 +154,7 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
         rule(rf"\b(?P<month>{MONTH})\.? (?P<year>{_YEAR})(?!-\d)", _month_of_year),
         rule(r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?![\w]|[./-]\d)", _month_and_day),
         rule(
-            rf"(?<![\w.,$£€/-])(1[0-9]\d\d|20\d\d)(?:{DASH}|/)['’]?(\d{{4}}|\d\d?)"
+            rf"(?<![\w.,$£€/-])(1[0-9]\d\d|20\d\d)(?:{DASH}|/| {DASH} (?=\d{{4}}(?!\w)))['’]?(\d{{4}}|\d\d?)"
             rf"(?P<further>(?:{DASH}['’]\d\d)*)(?![\w]|[.,:/-]\d|{DASH}\d)",
             _span,
         ),

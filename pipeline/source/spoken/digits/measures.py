@@ -6,11 +6,22 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after, word_before
+from pipeline.source.spoken.digits.context import (
+    ALONE,
+    DASH,
+    NUMBER,
+    SIGN,
+    WHOLE,
+    counts,
+    rule,
+    sign,
+    word_after,
+    word_before,
+)
+from pipeline.source.spoken.digits.units import INVERSE, PER, UNIT, said_per, said_unit
 from pipeline.source.spoken.digits.words import (
     cardinal,
     fraction,
-    measured,
     numeral,
     one_by_one,
     ordinal,
@@ -20,53 +31,14 @@ from pipeline.source.spoken.digits.words import (
 )
 from pipeline.source.spoken.rules import Rule
 
-# What is written, and babel's name of the unit; in several words, all of them said as they are in English.
-_UNITS = """
-km length-kilometer|m length-meter|dm length-decimeter|cm length-centimeter|mm length-millimeter
-µm length-micrometer|μm length-micrometer|nm length-nanometer|mi length-mile|yd length-yard|ft length-foot
-in. length-inch|inch length-inch|km/h speed-kilometer-per-hour|kmh speed-kilometer-per-hour
-kph speed-kilometer-per-hour|mph speed-mile-per-hour|m/s speed-meter-per-second|kn speed-knot|kg mass-kilogram
-g mass-gram|mg mass-milligram|µg mass-microgram|μg mass-microgram|t mass-tonne|lb mass-pound|lbs mass-pound
-oz mass-ounce|l volume-liter|L volume-liter|dl volume-deciliter|cl volume-centiliter|ml volume-milliliter
-mL volume-milliliter|tsp volume-teaspoon|tbsp volume-tablespoon|gal volume-gallon|°C temperature-celsius
-℃ temperature-celsius|°F temperature-fahrenheit|℉ temperature-fahrenheit|° angle-degree|º angle-degree
-Hz frequency-hertz|kHz frequency-kilohertz|MHz frequency-megahertz|GHz frequency-gigahertz|kB digital-kilobyte
-KB digital-kilobyte|MB digital-megabyte|GB digital-gigabyte|TB digital-terabyte|PB digital-petabyte
-Mb digital-megabit|Gb digital-gigabit|W power-watt|kW power-kilowatt|MW power-megawatt|GW power-gigawatt
-hp power-horsepower|kWh energy-kilowatt-hour|kcal energy-kilocalorie|cal energy-calorie|kJ energy-kilojoule
-V electric-volt|mA electric-milliampere|Ω electric-ohm|Pa pressure-pascal|hPa pressure-hectopascal
-kPa pressure-kilopascal|psi pressure-pound-force-per-square-inch|mbar pressure-millibar|ha area-hectare
-km² area-square-kilometer|km2 area-square-kilometer|m² area-square-meter|m2 area-square-meter
-cm² area-square-centimeter|cm2 area-square-centimeter|ft² area-square-foot|ft2 area-square-foot
-m³ volume-cubic-meter|m3 volume-cubic-meter|cm³ volume-cubic-centimeter|cm3 volume-cubic-centimeter|h duration-hour
-hr duration-hour|hrs duration-hour|min duration-minute|mins duration-minute|s duration-second|sec duration-second
-secs duration-second|ms duration-millisecond|ns duration-nanosecond|px graphics-pixel|MP graphics-megapixel
-ppm concentr-part-per-1e6|% concentr-percent|‰ concentr-permille|％ concentr-percent|٪ concentr-percent
-fps =frames per second|rpm =revolutions per minute|dB =decibels|bpm =beats per minute|dpi =dots per inch
-kbps =kilobits per second|kbit/s =kilobits per second|Mbps =megabits per second|Mbit/s =megabits per second
-Gbps =gigabits per second|MWh =megawatt hours|GWh =gigawatt hours|mAh =milliampere hours|cc =cubic centimeters
-mm2 =square millimeters|mm² =square millimeters|sq ft =square feet|sq. ft. =square feet|sq km =square kilometers
-sq mi =square miles|fl oz =fluid ounces|ft/s =feet per second|mg/l =milligrams per liter|mg/L =milligrams per liter
-kg/m³ =kilograms per cubic meter|m/s² =meters per second squared|m/s2 =meters per second squared
-g/cm³ =grams per cubic centimeter|lx light-lux|lm light-lumen
-"""
-
-
-def _units() -> dict[str, str]:
-    table: dict[str, str] = {}
-    for entry in _UNITS.strip().replace("\n", "|").split("|"):
-        written, _, name = entry.rpartition(" =") if " =" in entry else entry.rpartition(" ")
-        table[written] = f"={name}" if " =" in entry else name
-    return table
-
-
-UNITS = _units()
-UNIT = "|".join(re.escape(written) for written in sorted(UNITS, key=len, reverse=True))
-_NEVER_APART = frozenset("t K W V h s t lm MP".split())  # "5 in. he said", "the 5 Ws"
+# What must stand behind a single letter that a space parts from its number: "120 W 45th St"; "½ t salt" is no ton.
+_APART = {letter: re.compile(r"(?!\.? [A-Z0-9])") for letter in "WVNJ"}
+_APART |= {"st": re.compile(r" \d+ ?lb"), "t": re.compile(" of "), "lm": re.compile("(?!)"), "MP": re.compile("(?!)")}
+_NEVER_CLOSE = frozenset("NJ")  # "Gate 5J"
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉"
 _MIXED = r"(?:(?P<whole>\d+)[ -](?P<n>\d{1,2})[/⁄](?P<d>\d{1,3})(?!\d))"
-_RACES = frozenset("hurdles sprint dash freestyle butterfly backstroke breaststroke".split())
+_RACES = frozenset("hurdles sprint dash freestyle butterfly backstroke breaststroke relay".split())
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _PREFIXES = frozenset("sin cos tan log sec cot".split())
 
@@ -94,7 +66,9 @@ def _mixed(whole: str, sign_of_part: str) -> str:
 
 def _unit(match: re.Match[str], *, language: str) -> str | None:
     written = match["unit"]
-    if (match["gap"] and written in _NEVER_APART) or (match["sides"] and written == "s"):
+    if match["gap"] and written in _APART and not _APART[written].match(match.string, match.end()):
+        return None
+    if (match["sides"] and written == "s") or (written in _NEVER_CLOSE and not match["gap"]):
         return None
     words, value = _quantity(match["amount"])
     if match["since"]:
@@ -102,26 +76,41 @@ def _unit(match: re.Match[str], *, language: str) -> str | None:
     if match["sides"]:
         sides = [_quantity(side.strip())[0] for side in re.split("[x×]", match["sides"]) if side.strip()]
         words, value = " by ".join([*sides, words]), Decimal(2)
-    ends = written.endswith(".") and match.end() == len(match.string)
-    return f"{sign(match[0])}{_of_unit(match, words, value, language)}{'.' * ends}"
+    singular = match["gap"] == "-" or _of_one(match) or word_after(match) in _RACES  # "a 5-km run"
+    if not match["since"] and not match["sides"] and _PART_OF_ONE.fullmatch(match["amount"]):
+        words = _part_of(words, written, language, singular=singular)
+    else:
+        words = said_unit(words, Decimal(1) if singular else value, written, language)
+    ends = written.endswith(".") and not match["per"] and match.end() == len(match.string)
+    other = " or" * bool(match["or"] and written != "°")  # 180°C/350°F
+    return f"{sign(match[0])}{words}{said_per(match['per'], language)}{'.' * ends}{other}"
 
 
-def _of_unit(match: re.Match[str], words: str, value: Decimal, language: str) -> str:
-    name = UNITS[match["unit"]]
-    if name[0] == "=":
-        one = value == 1 and " " not in name
-        return f"{words} {name[1:].removesuffix('s') if one else name[1:]}"
-    of_one = word_before(match) in ("a", "an") and word_after(match) not in ("", "of")  # "a 9 mm gun"
-    singular = match["gap"] == "-" or of_one or word_after(match) in _RACES  # "a 5-km run"
-    if (
-        re.fullmatch(rf" ?[{_VULGAR}]|\d+[/⁄]\d+", match["amount"]) and not match["since"] and not match["sides"]
-    ):  # "half a mile"
-        if singular:  # "a ½-inch pipe"
-            return measured(words.removeprefix("one "), Decimal(1), name, language) or words
-        one_of_it = measured("a", Decimal(1), name, language) or ""
-        article = "an" if re.match("a (?:[aeio]|hour)", one_of_it) else "a"
-        return f"{'half' if words == 'one half' else f'{words} of'} {article}{one_of_it[1:]}"
-    return measured(words, Decimal(1) if singular else value, name, language) or words
+def _of_one(match: re.Match[str]) -> bool:
+    """a 9 mm gun, a 5 km: what is measured, or what is left out, is singular"""
+    return word_before(match) in ("a", "an") and word_after(match) != "of"
+
+
+def _part_of(words: str, written: str, language: str, *, singular: bool) -> str:
+    """half a mile, three quarters of an hour; a half inch pipe"""
+    if singular:
+        return said_unit(words.removeprefix("one "), Decimal(1), written, language)
+    return _part(words, said_unit("", Decimal(1), written, language).strip())
+
+
+def _part(words: str, what: str) -> str:
+    article = "an" if re.match("[aeio]|hour", what) else "a"
+    return f"{'half' if words == 'one half' else f'{words} of'} {article} {what}"
+
+
+def _of_whole(match: re.Match[str], words: str) -> str:
+    """The words of a fraction before what it is a part of: "½ cup" is half a cup, "a ½ cup measure" a half cup."""
+    what = word_after(match) or (match.string[match.end() :][:1] == "-" and "-")
+    if not what or what not in _WHOLES:
+        return words
+    if what == "-" or word_before(match) in ("a", "an"):
+        return words.removeprefix("one ")
+    return _part(words, what).removesuffix(f" {what}")
 
 
 def _feet(match: re.Match[str]) -> str | None:
@@ -132,22 +121,35 @@ def _feet(match: re.Match[str]) -> str | None:
 
 
 def _degrees(match: re.Match[str]) -> str | None:
-    degrees, minutes, seconds, side = match.groups()
-    if not minutes and not side:
+    """52°31′12″N, 40.7° N, N 45° E"""
+    before, degrees, minutes, seconds, side = match.groups()
+    if not (minutes or side or before):
         return None
-    words = f"{cardinal(degrees)} degrees"
-    words += f" {cardinal(minutes)} minutes" if minutes else ""
-    words += f" {cardinal(seconds)} seconds" if seconds else ""
-    return words + {"N": " north", "S": " south", "E": " east", "W": " west", None: ""}[side]
+    words = f"{_POINTS[before]} {cardinal(degrees)} degrees".strip()
+    for part, name in ((minutes, "minutes"), (seconds, "seconds")):
+        words += f" {cardinal(part if '.' in part else str(int(part)))} {name}" if part else ""
+    return f"{words} {_POINTS[side]}".strip()
 
 
-def _primes(match: re.Match[str]) -> str:
-    one, many = ("foot", "feet") if match[2] == "′" else ("inch", "inches")
-    return f"{cardinal(match[1])} {one if match[1] == '1' else many}"
-
-
-def _inches(match: re.Match[str]) -> str:
-    return f"{cardinal(match[1])} by {cardinal(match[2])} inches"
+def _primes(match: re.Match[str]) -> str | None:
+    """12″ and, where no quotation is open, 12" and 5'."""
+    text, start, mark = match.string, match.start(), match["mark"]
+    if mark in "\"'”’":
+        open_quotes = _OPEN_QUOTES[mark].findall(text, 0, start)
+        if len(open_quotes) % 2 if mark == '"' else open_quotes:
+            return None
+        sure = mark in '"”' or re.match(" [a-z]", text[match.end() :][:2]) or len(match["amount"]) == 1
+        if not sure or re.fullmatch(r"\d{4,}", match["amount"]):
+            return None
+    unit = "inch" if mark in '″"”' or mark == "''" else "ft"
+    words, value = _quantity(match["amount"])
+    if match["by"]:
+        sides = re.findall(_AMOUNT, match["by"])
+        words = " by ".join([*(_quantity(side)[0] for side in sides), words])
+        value = Decimal(2)
+    elif _PART_OF_ONE.fullmatch(match["amount"]):
+        return _part_of(words, unit, "en", singular=bool(re.match("-| [a-z]", text[match.end() :][:2])))
+    return said_unit(words, Decimal(1) if _of_one(match) else value, unit, "en")
 
 
 def _by(match: re.Match[str]) -> str:
@@ -197,7 +199,7 @@ def _simple_fraction(match: re.Match[str]) -> str | None:
     if match["th"]:
         return fraction(numerator, denominator) if denominator > 1 else None
     if 0 < numerator < denominator and (denominator < 10 or denominator in (12, 16, 20, 24, 32, 64) or numerator == 1):
-        return fraction(numerator, denominator)
+        return _of_whole(match, fraction(numerator, denominator))
     if numerator <= denominator and denominator in (10, 100):
         return f"{cardinal(over)} out of {cardinal(under)}"
     return f"{cardinal(over)} over {cardinal(under)}"
@@ -211,8 +213,9 @@ def _mixed_fraction(match: re.Match[str]) -> str | None:
 
 
 def _vulgar(match: re.Match[str]) -> str:
-    minus = sign(match[0])
-    return minus + _mixed(match[1].strip(), match[2])
+    minus, whole = sign(match[0]), match[1].strip()
+    words = _mixed(whole, match[2])
+    return minus + (words if whole else _of_whole(match, words))
 
 
 def _charge(match: re.Match[str]) -> str:
@@ -234,9 +237,16 @@ def _raised(digits: str) -> str:
     return "".join(str(unicodedata.digit(char)) for char in digits)
 
 
-def _power(match: re.Match[str]) -> str:
-    base, exponent = (match[1], match[2]) if match[1] else (match[3], match[4])
-    return f"{cardinal(base)} {_exponent(exponent)}"
+def _power(match: re.Match[str], *, language: str) -> str | None:
+    """10^6, 10⁻⁶ m, 1.5e-3, 6 × 10²³ mol⁻¹"""
+    if match["mantissa"]:
+        words = f"{cardinal(match['mantissa'])} times ten {_exponent(match['e'])}"
+    else:
+        base, exponent = (match[1], match[2]) if match[1] else (match[3], match[4])
+        words = f"{cardinal(base)} {_exponent(exponent)}"
+    if match["unit"]:
+        words = said_unit(words, Decimal(2), match["unit"], language)
+    return words + said_per(match["per"] or match["inverse"] or "", language)
 
 
 def _caret(match: re.Match[str]) -> str:
@@ -246,17 +256,32 @@ def _caret(match: re.Match[str]) -> str:
 _SPACE = r"[ \u00a0]?"
 _DECIMAL = r"\d+(?:\.\d+)?"
 _INCH = r"(?:\"|”|″|'')"
-_PART = r"(?:(?:\d{1,6}[ -])?(?:1[/⁄][2-9]|[1-9]\d?[/⁄](?:[3-9]|1[0-9]|32|64)))(?!\d)"
+_PART = r"(?:(?:\d{1,6}[ -])?(?:1[/⁄](?:[2-9]|\d{2,4})|[1-9]\d?[/⁄](?:[3-9]|1[0-9]|32|64)))(?!\d)"
 _AMOUNT = rf"(?:{_PART}|\d* ?[{_VULGAR}]|{NUMBER})"
-_FEET = rf"{ALONE}(\d+)(?:['’′]| ?ft\.?| ?feet| ?foot){_SPACE}(\d{{1,2}}(?:\.\d+)?[{_VULGAR}]?)"
-_INCHES = rf"(?:(?P<inches>{_INCH}|{_SPACE}in\b\.?|{_SPACE}inch(?:es)?\b)|(?![\w,:/%'’°]|\.\d|-\d))"
-_DEGREES = rf"{ALONE}(\d+)°{_SPACE}(?:(\d+)[′'’]{_SPACE})?(?:({_DECIMAL}){_INCH}{_SPACE})?([NSEW])?(?![\w])"
+_FEET = rf"{ALONE}(\d+)(?:['’′]-?| ?ft\.?| ?feet| ?foot){_SPACE}(\d{{1,2}}(?:\.\d+)?[{_VULGAR}]?)"
+_INCHES = rf"(?:(?P<inches>{_INCH}|{_SPACE}in\b(?:\.(?! [A-Z]|$))?|{_SPACE}inch(?:es)?\b)|(?![\w:/%'’°]|[.,]\d|-\d))"
+_POINTS = {"N": "north", "S": "south", "E": "east", "W": "west", None: ""}
+_DEGREES = (
+    rf"(?:(?<!\w)([NSEW]) ?|{ALONE})({_DECIMAL})°{_SPACE}(?:({_DECIMAL})[′'’]{_SPACE})?(?:({_DECIMAL}){_INCH}{_SPACE})?"
+    r"(?:([NSEW])(?:\.(?=[,;]| [a-zL]))?)?(?<! )(?!\w)"
+)
 _SINCE = rf"(?:(?P<since>{_AMOUNT})(?:%|°)? ?{DASH} ?)?(?P<sides>(?:{_AMOUNT} ?[x×] ?)+)?"
 _WITH_UNIT = (
-    rf"{SIGN}{_SINCE}(?P<amount>{_AMOUNT})(?P<gap>[ \u00a0-]?)(?P<unit>{UNIT})"
-    r"(?![\w]|(?<![%.])[/^²³*])(?:(?<=\w)\.(?= [a-z]|[,;:]| \d+ ?oz))?"
+    rf"{SIGN}{_SINCE}(?P<amount>{_AMOUNT})(?P<gap>[ \u00a0-]?)(?P<unit>{UNIT})(?P<per>{PER})"
+    rf"(?![\w]|['’]s|(?<![%.])(?:/(?!\d)|[\^²³*⁻]))(?P<or>/(?=\d+ ?(?:{UNIT})(?!\w)))?"
+    r"(?:(?<=\w)\.(?= [a-z]|[,;:)]| \d+ ?oz))?"
 )
+_WHOLES = frozenset(
+    "cup teaspoon tablespoon pint quart gallon ounce pound mile hour minute inch foot yard acre day century dozen liter"
+    " litre kilometer kilometre kilo teaspoonful tablespoonful cupful -".split()
+)
+_PART_OF_ONE = re.compile(rf" ?[{_VULGAR}]|\d+[/⁄]\d+")
+_OPENS = r"(?:^|(?<=[\s(\[—–-]))"
+_OPEN_QUOTES = {'"': re.compile('"'), "”": re.compile("“"), "'": re.compile(_OPENS + "'")}
+_OPEN_QUOTES["’"] = re.compile(f"{_OPENS}[‘’]")
+_BY_PRIMES = rf"(?P<by>(?:{_AMOUNT}(?:[\"″”'′’]|'') ?[x×] ?)+)?"
 _CARET = rf"{ALONE}({_DECIMAL}){_SPACE}(?:\^|\*\*){_SPACE}([-−]?\d+)(?!\w)"
+_SCIENTIFIC = rf"{ALONE}(?P<mantissa>{WHOLE}\.\d+(?=[eE])|\d+(?=[eE][-+−]|e\d))[eE]\+?(?P<e>[-−]?\d{{1,3}})(?!\w)"
 _TEN = rf"(?=10(?:\^|\*\*|[⁻{_SUPERSCRIPTS}]))"
 
 
@@ -266,14 +291,20 @@ def measures(language: str) -> tuple[Rule, ...]:
     def unit(match: re.Match[str]) -> str | None:
         return _unit(match, language=language)
 
+    def power(match: re.Match[str]) -> str | None:
+        return _power(match, language=language)
+
     return (
         rule(_DEGREES, _degrees),
         rule(_FEET + _INCHES, _feet),
-        rule(rf"{_CARET}|{ALONE}(\d+)([⁻]?[{_SUPERSCRIPTS}]+)(?![⁻⁺⁄])", _power),
+        rule(
+            rf"(?:{_CARET}|{ALONE}(\d+)([⁻]?[{_SUPERSCRIPTS}]+)(?![⁻⁺⁄])|{_SCIENTIFIC})"
+            rf"(?:{_SPACE}(?:(?P<unit>{UNIT})(?P<per>{PER})|(?P<inverse>{INVERSE}))(?![\w^²³⁻]))?",
+            power,
+        ),
         rule(rf"{ALONE}({NUMBER}){_SPACE}[x×·]{_SPACE}{_TEN}", _times),
         rule(_WITH_UNIT, unit),
-        rule(rf"{ALONE}({_DECIMAL})[\"″”] ?[x×] ?({_DECIMAL})[\"″”]", _inches),
-        rule(rf"{ALONE}({_DECIMAL})([′″])", _primes),
+        rule(rf"{ALONE}{_BY_PRIMES}(?P<amount>{_AMOUNT})(?P<mark>''|[′″\"”'’])(?!\w)", _primes),
         rule(rf"(?<![\d{_SUPERSCRIPTS}])(\d*)([{_SUPERSCRIPTS}]{{1,9}}+)⁄([{_SUBSCRIPTS}]{{1,9}})", _set_fraction),
         rule(rf"(?<![{_SUPERSCRIPTS}])[{_SUPERSCRIPTS}]++[⁻⁺]", _charge),
         rule(rf"{ALONE}{_DECIMAL}(?:{_SPACE}[x×✕✖]{_SPACE}{_DECIMAL})+(?P<s>s?)(?!\w)", _by),

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from pipeline.source.spoken.digits.context import DASH, NUMBER, WHOLE, ends_too, rule, sign, word_before
+from pipeline.source.spoken.digits.units import PER, said_per
 from pipeline.source.spoken.digits.words import cardinal, currency, numeral, plain
 from pipeline.source.spoken.rules import Rule
 
@@ -49,6 +50,8 @@ CODE_OF_SIGN = {
     ),
     "zł": "PLN",
     "Kč": "CZK",
+    "Rs.": "INR",
+    "Rs": "INR",
     "Fr.": "CHF",
     "₿": "₿",
     "$": "$",
@@ -61,15 +64,19 @@ CODES = (
 SIGNS = "|".join(re.escape(written) for written in sorted(CODE_OF_SIGN, key=len, reverse=True))
 MONEY_SIGN = rf"(?:{SIGNS}|(?<![A-Za-z])(?:{'|'.join(CODES)})(?![A-Za-z]))"
 _SCALES = {"k": "thousand", "m": "million", "mn": "million", "mm": "million", "bn": "billion", "b": "billion"}
-_SCALES |= {"tn": "trillion", "t": "trillion", "mio": "million", "mrd": "billion"}
-_SCALE = (
-    r"(?:[ \u00a0-]?(?P<scale>hundred|thousand|million|billion|trillion|[kK](?!\w)|[mM](?:[mMnN]|io)?(?!\w)"
-    r"|[bB][nN]?(?!\w)|[tT][nN]?(?!\w)))?"
+_SCALES |= {"tn": "trillion", "t": "trillion", "mio": "million", "mrd": "billion", "lakhs": "lakh", "crores": "crore"}
+_ANY_SCALE = (
+    r"(?:hundred|thousand|million|billion|trillion|(?:lakh|crore)s?\b|[kK](?!\w)|[mM](?:[mMnN])?(?!\w)"
+    r"|[mM](?:io|rd)\b\.?|[bB][nN]?(?!\w)|[tT][nN]?(?!\w))"
 )
+_SCALE = rf"(?:[ \u00a0-]?(?P<scale>{_ANY_SCALE}))?"
+# Also as the continent writes: 3,50 and 1.234,56; with three decimals it depends on what stands around.
+_SUM = rf"(?:\d{{1,3}}(?:\.\d{{3}})+(?:,\d\d?(?!,?\d)|(?!\d))|\d+,\d\d?(?!,?\d)|{NUMBER})"
+_GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+")
 
 
 def _coin(written: str, count: Decimal) -> _Coin:
-    code = CODE_OF_SIGN.get(written, written).replace("RMB", "CNY")
+    code = "EUR" if written[1:].startswith("uro") else CODE_OF_SIGN.get(written, written).replace("RMB", "CNY")
     if code in _COINS:
         return _COINS[code]
     one, many = (currency(code, amount, "en") or code for amount in (Decimal(1), count))
@@ -78,10 +85,10 @@ def _coin(written: str, count: Decimal) -> _Coin:
 
 def _amount(match: re.Match[str]) -> str | None:
     written = match["sign"].strip()
-    digits = re.sub(r"[^\d.]", "", plain(match["amount"]))
+    parted = match.end("sign") < match.start("amount") or match.start("sign") > match.start("amount")
+    digits = _plain_sum(match["amount"], parted=parted)
     coin = _coin(written, Decimal(2))
-    scale = match["scale"] or ""
-    scale = f" {_SCALES.get(scale.lower(), scale)}" if scale else ""
+    scale = _said_scale(match["scale"])
     attributive = word_before(match) in ("a", "an") and re.match(
         r"[- ][a-z]", match.string[match.end() : match.end() + 2]
     )
@@ -89,12 +96,29 @@ def _amount(match: re.Match[str]) -> str | None:
     minus = sign(match["minus"] or "")
     whole, _, decimals = digits.partition(".")
     if len(decimals) == 2 and not scale and not match["last"]:
-        return minus + _with_cents(coin, whole or "0", decimals, unit)
-    first = cardinal(match["amount"])
+        return minus + _with_cents(coin, whole or "0", decimals, unit) + said_per(match["per"], "en")
+    first = cardinal(digits)
     if match["last"]:
-        first += f" to {cardinal(match['last'])}"
+        of_first = _said_scale(match["first_scale"])
+        first += f"{of_first if of_first != scale else ''} to {cardinal(_plain_sum(match['last'], parted=parted))}"
         unit = coin.one if attributive else coin.many
-    return f"{minus}{first}{scale} {unit}"
+    return f"{minus}{first}{scale} {unit}{said_per(match['per'], 'en')}"
+
+
+def _said_scale(written: str | None) -> str:
+    scale = (written or "").rstrip(".")
+    return f" {_SCALES.get(scale.lower(), scale)}" if scale else ""
+
+
+def _plain_sum(written: str, *, parted: bool) -> str:
+    """The digits, with a point before decimals. 1.500 is a group where the sign is parted, and so is 1.000."""
+    written = plain(written)
+    whole, comma, decimals = written.partition(",")
+    if comma and "," not in decimals and len(decimals) < 3 and ("." not in whole or _GROUPED.fullmatch(whole)):
+        return f"{re.sub(r'[^0-9]', '', whole)}.{decimals}"
+    if _GROUPED.fullmatch(written) and (parted or written.count(".") > 1 or written.endswith("000")):
+        return written.replace(".", "")
+    return re.sub(r"[^\d.]", "", written)
 
 
 def _with_cents(coin: _Coin, whole: str, decimals: str, unit: str) -> str:
@@ -107,20 +131,29 @@ def _with_cents(coin: _Coin, whole: str, decimals: str, unit: str) -> str:
 
 
 def _cents(match: re.Match[str]) -> str:
-    return f"{cardinal(match[1])} {'cent' if match[1] == '1' else 'cents'}"
+    return f"{cardinal(match[1])} {'cent' if match[1] == '1' else 'cents'}{said_per(match[2], 'en')}"
 
 
 _MINUS = r"(?P<minus>(?<![\w)\]])[-−+])?"
-_LAST = rf"(?:{DASH}(?:{MONEY_SIGN})?\s?(?P<last>{NUMBER}))?"
+_LAST = (
+    rf"(?:(?:[ \u00a0]?(?P<first_scale>{_ANY_SCALE}))?(?:{DASH}(?:{MONEY_SIGN})?| [–—] (?:{MONEY_SIGN}))"
+    rf"\s?(?P<last>{_SUM}))?"
+)
 
 MONEY: tuple[Rule, ...] = (
-    rule(rf"{_MINUS}(?<!\w)(?P<sign>{MONEY_SIGN})[ \u00a0]?(?P<amount>{NUMBER}){_LAST}{_SCALE}", _amount),
     rule(
-        rf"{_MINUS}(?<![\w.])(?P<amount>{NUMBER}){_LAST}{_SCALE}[ \u00a0]?"
-        rf"(?P<sign>[€£¥₹₩₽₺₴₦₫₱₪$](?!\d)|zł|Kč|(?:{'|'.join(CODES)})\b)",
+        rf"{_MINUS}(?<!\w)(?P<sign>{MONEY_SIGN})[ \u00a0]?(?P<amount>{_SUM})(?:[.,][-–](?!\w))?"
+        rf"{_LAST}{_SCALE}(?P<per>{PER})",
         _amount,
     ),
-    rule(rf"(?<![\w.])({WHOLE})[ \u00a0]?[¢￠]", _cents),
+    rule(
+        rf"{_MINUS}(?<![\w.])(?P<amount>{_SUM}){_LAST}{_SCALE}[ \u00a0]?"
+        rf"(?P<sign>[€£¥₹₩₽₺₴₦₫₱₪$](?!\d)|zł|Kč|(?:{'|'.join(CODES)})\b"
+        r"|(?<=[iIrR][oOdD] )[Ee]uros?\b|(?<=[iIrR][oOdD]\. )[Ee]uros?\b)"
+        rf"(?P<per>{PER})",
+        _amount,
+    ),
+    rule(rf"(?<![\w.])({WHOLE})[ \u00a0]?[¢￠]({PER})", _cents),
 )
 
 _PARTS = "¼½¾"

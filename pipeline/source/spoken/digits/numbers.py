@@ -5,8 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from pipeline.source.spoken.digits.context import ALONE, DASH, NUMBER, SIGN, counts, rule, sign, word_after, word_before
-from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, paired, plain, plural
+from pipeline.source.spoken.digits.codes import spelled
+from pipeline.source.spoken.digits.context import (
+    ALONE,
+    DASH,
+    MONTH,
+    NUMBER,
+    SIGN,
+    counts,
+    rule,
+    sign,
+    word_after,
+    word_before,
+)
+from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, paired, plain, plural, year
 from pipeline.source.spoken.rules import Rule
 from pipeline.source.spoken.sentences import BEFORE_A_NO
 
@@ -22,19 +34,41 @@ _NUMBERED = {
     "vol": "volume",
     "vols": "volumes",
     "ch": "chapter",
+    "chs": "chapters",
     "chap": "chapter",
+    "chaps": "chapters",
+    "bk": "book",
+    "bks": "books",
+    "pt": "part",
+    "col": "column",
+    "cols": "columns",
+    "ll": "lines",
+    "vv": "verses",
     "fig": "figure",
     "figs": "figures",
     "sec": "section",
     "art": "article",
     "op": "opus",
     "eq": "equation",
+    "eqs": "equations",
     "§": "section",
     "§§": "sections",
     "ep": "episode",
     "ex": "exercise",
 }
-_SCALE = r"(?:[ \u00a0-](?P<scale>hundred|thousand|million|billion|trillion|dozen)\b)?"
+_SCALE = r"(?:[ \u00a0-](?P<scale>(?:hundred|thousand|million|billion|trillion|dozen)\b|M(?:io|rd)\b\.?))?"
+# Before a number only, where nothing else is so short: of people, and of places.
+_OF_PEOPLE = {
+    "b": "born",
+    "d": "died",
+    "m": "married",
+    "fl": "flourished",
+    "r": "reigned",
+    "bapt": "baptized",
+    "bur": "buried",
+}
+_OF_PLACES = {"lat": "latitude", "long": "longitude", "lon": "longitude"}
+_LINES = frozenset("pages lines verses notes columns paragraphs sections folios".split())  # 100-2 is 100 to 102
 _PER = {"mo": "month", "yr": "year", "hr": "hour", "wk": "week", "min": "minute", "sec": "second"}
 _SHORT = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "tn": "trillion", "mn": "million"}
 
@@ -48,7 +82,8 @@ def _signs(match: re.Match[str]) -> str | None:
 
 
 def _scale(match: re.Match[str]) -> str:
-    return f" {match['scale']}" if match["scale"] else ""
+    scale = match["scale"] or ""
+    return scale and f" {({'Mio': 'million', 'Mrd': 'billion'}).get(scale[:3], scale)}"
 
 
 def _number(match: re.Match[str]) -> str:
@@ -59,15 +94,44 @@ def _range(match: re.Match[str]) -> str:
     first, last = plain(match["first"]), plain(match["number"])
     if first == last or (first, last) == ("24", "7"):  # fifty-fifty
         return f"{cardinal(first)} {cardinal(last)}{_scale(match)}"
+    if match["minus"] and not (len(first) == len(last) == 4):
+        return f"{sign(match[0])}{cardinal(first)} minus {cardinal(last)}{_scale(match)}"
+    if word_before(match) in _LINES:
+        last = _whole(first, last)
     return f"{sign(match[0])}{cardinal(first)} to {cardinal(last)}{_scale(match)}"
+
+
+def _whole(first: str, last: str) -> str:
+    """The last page of 100-2, which leaves out what it has in common with the first."""
+    whole = first[: -len(last)] + last
+    return whole if first.isdecimal() and last.isdecimal() and len(last) < len(first) and whole > first else last
+
+
+def _minus(match: re.Match[str]) -> str:
+    """5-3=2"""
+    return " minus ".join(cardinal(number) for number in re.findall(NUMBER, match[0]))
+
+
+def _of_person(match: re.Match[str]) -> str:
+    return _OF_PEOPLE[match[1]]
+
+
+def _circa(match: re.Match[str]) -> str:
+    """c1850, c.1850–60"""
+    return f"circa {year(int(match[1]))}{f' to {paired(match[2])}' if match[2] else ''}"
+
+
+def _of_place(match: re.Match[str]) -> str:
+    words = _OF_PLACES[match[1].lower()]
+    return words.capitalize() if match[1][0].isupper() else words
 
 
 def _numbered(match: re.Match[str]) -> str | None:
     if match[1] == "no." and word_before(match) in BEFORE_A_NO:
         return None  # "The answer is no. 7 men died."
     what = _NUMBERED[match[1].rstrip(".").lower()]
-    words = f"{what} {cardinal(match[2])}"
-    return f"{words} to {cardinal(match[3])}" if match[3] else words
+    words = f"{what} {spelled([cardinal(match[2]), *match[3].upper()])}"
+    return f"{words} to {cardinal(_whole(match[2], match[4]))}" if match[4] else words
 
 
 def _without_stop(match: re.Match[str]) -> str | None:
@@ -79,12 +143,15 @@ def _per(match: re.Match[str]) -> str:
     return f"per {_PER.get(match[1], match[1])}"
 
 
-def _ordinal(match: re.Match[str]) -> str:
-    return ordinal(int(re.sub(r"\D", "", match[1])))
+def _ordinal(match: re.Match[str]) -> str | None:
+    digits = re.sub(r"\D", "", match[1])
+    if match[0].endswith("st") and (digits[-1] != "1" or digits.endswith("11")):
+        return None  # 9st 4lb
+    return ordinal(int(digits))
 
 
 def _ordinals(match: re.Match[str]) -> str:
-    return f"{_ordinal(match)} to {ordinal(int(match[2]))}"
+    return f"{ordinal(int(match[1]))} to {ordinal(int(match[2]))}"
 
 
 def _so_many(match: re.Match[str]) -> str | None:
@@ -95,22 +162,31 @@ def _so_many(match: re.Match[str]) -> str | None:
 
 
 def _plural(match: re.Match[str]) -> str:
-    """747s; the seconds of 5s are a unit."""
-    return plural(paired(match[1]) if len(match[1]) == 3 else cardinal(match[1]))
+    """747s, 1,000s; the seconds of 5s are a unit."""
+    return plural(paired(match[1]) if len(match[1]) == 3 else cardinal(match[1]).removeprefix("one "))
 
 
 def _listed(match: re.Match[str]) -> str:
     return f"{cardinal(match[1])}, "
 
 
-_WHAT = "|".join(re.escape(name) for name in sorted(_NUMBERED, key=len, reverse=True) if name.isalpha())
+_WHAT = "|".join(
+    re.escape(name) for name in sorted(_NUMBERED, key=len, reverse=True) if name.isalpha() and name != "pt"
+)
 
 NUMBERED: tuple[Rule, ...] = (
-    rule(r"(?<=\w)/(second|minute|hour|day|week|month|year|night|person|mo|yr|hr|wk|min|sec)(?!\w)", _per),
+    rule(rf"{ALONE}{NUMBER}(?: ?{DASH} ?{NUMBER}){{1,4}}+(?= ?[=≠≈])", _minus),
+    rule(
+        r"(?<![\w.])(?<!\d )(b|d|m|fl|r|bapt|bur)\.(?= ?(?:c(?:a|irc)?\.? ?)?"
+        rf"(?:(?:\d{{1,2}} )?{MONTH}\b|1\d{{3}}|20\d\d|\d{{2,3}}(?:{DASH}|,? (?:AD|BCE?|CE)\b)))",
+        _of_person,
+    ),
+    rule(r"(?<!\w)(lat|lon|long)\.(?= ?\d+(?:\.\d+)?°)", _of_place, re.IGNORECASE),
+    rule(rf"(?<!\w)ca?\.?(1\d{{3}})(?:{DASH}(\d{{4}}|\d\d))?(?!\w|[.,]\d)", _circa),
     rule(r"(?<!\w)No (\d+)(?![\w:]|[.,]\d)", _without_stop),
     rule(
-        rf"((?:(?<!\w)(?:{_WHAT})\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)(?:{DASH}(\d+))?"
-        r"(?![\w]|[.,]\d|\([a-z]\))",
+        rf"((?:(?<!\w)(?:{_WHAT}|(?<!\d )pt)\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)([a-eg-z]?)"
+        rf"(?:{DASH}(\d+))?(?![\w]|[.,]\d|{DASH}\d|\([a-z]\))",
         _numbered,
         re.IGNORECASE,
     ),
@@ -122,7 +198,7 @@ ORDINALS: tuple[Rule, ...] = (
         r"(?<![\w.])(?<!\d/)(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?!\w)", _ordinal, re.IGNORECASE
     ),
     rule(r"(?<=[Tt]he )(\d{0,2}[23])d(?= (?:day|of|inst|ult|[A-Z]))", _ordinal),
-    rule(r"(?<![\w.,])(\d{2,}(?=s)|\d{2,3}(?=['’]s))['’]?s(?!\w)", _plural),
+    rule(r"(?<![\w.,])(\d{2,}(?=s)|\d{1,3}(?:,000)+(?=s)|\d{2,3}(?=['’]s))['’]?s(?!\w)", _plural),
     rule(rf"{ALONE}({NUMBER}) ?(bn|tn|mn)(?!\w)", _so_many),
     rule(rf"{ALONE}({NUMBER})([kKmMbB])(?=[ \u00a0])", _so_many),
 )
@@ -130,7 +206,11 @@ ORDINALS: tuple[Rule, ...] = (
 
 # The last of the rules for English: no digit is left after them.
 NUMBERS: tuple[Rule, ...] = (
-    rule(rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–−—] |\.\.(?=\d))(?P<number>{NUMBER}){_SCALE}(?![\d])", _range),
+    rule(r"(?<=\w)/(second|minute|hour|day|week|month|year|night|person|mo|yr|hr|wk|min|sec)(?!\w)", _per),
+    rule(
+        rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–—] |(?P<minus> − )|\.\.(?=\d))(?P<number>{NUMBER}){_SCALE}(?![\d])",
+        _range,
+    ),
     rule(rf"{SIGN}(?P<number>{NUMBER}){_SCALE}", _number),
     rule(r"(?<!\d)(\d+),(?=\d)", _listed),
     rule(r"\d+", lambda match: cardinal(match[0])),

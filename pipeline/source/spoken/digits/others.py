@@ -12,9 +12,10 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from pipeline.source.spoken.digits.context import DASH, rule
-from pipeline.source.spoken.digits.measures import UNIT, UNITS
+from pipeline.source.spoken.digits.millions import Millions
 from pipeline.source.spoken.digits.money import CODE_OF_SIGN, MONEY_SIGN
 from pipeline.source.spoken.digits.ordinals import german_ordinal, ordinals
+from pipeline.source.spoken.digits.units import UNIT, UNITS
 from pipeline.source.spoken.digits.words import (
     converter,
     currency,
@@ -192,8 +193,7 @@ def _times(numbers: _Numbers) -> tuple[Rule, ...]:
 
 
 def _money(numbers: _Numbers) -> tuple[Rule, ...]:
-    scales = {(numbers.say(many * 10**power) or "").split(" ")[-1] for power in (6, 9) for many in (1, 2, 5)}
-    scale = "|".join(re.escape(word) for word in sorted(scales) if word.isalpha()) or "(?!)"
+    millions = Millions(numbers.base, numbers.say)
 
     def amount(match: re.Match[str]) -> str | None:
         written = match["amount"]
@@ -207,18 +207,31 @@ def _money(numbers: _Numbers) -> tuple[Rule, ...]:
             return None
         if numbers.base == "de" and words == "eins":
             words = "ein"
+        if match["scale"]:
+            words = millions.words(
+                words, numbers.value(written), re.sub(r"[ \u00a0]d(?:[ei]|['’])$", "", match["scale"])
+            )
         minutiae = f" {numbers.say(int(cents))}" if exact and int(cents) else ""
         of = _OF.get(numbers.base, "") if match["scale"] else ""
         if numbers.base == "fr" and of and name[0].lower() in "aeiouhéè":
             of = "d'"
-        return f"{words}{match['scale'] or ''} {of}{name}{minutiae}"
+        return f"{words} {of}{name}{minutiae}"
 
-    scaled = rf"(?P<scale>[ \u00a0](?:{scale})\b)?"
+    def many(match: re.Match[str]) -> str | None:
+        """3 Mrd. Euro, with what is counted, as no sentence ends before it."""
+        words = millions.words(numbers.words(match["amount"]) or "", numbers.value(match["amount"]), match["scale"])
+        since = f"{numbers.words(match['since'])} {_TO.get(numbers.base, '')} " if match["since"] else ""
+        return words and f"{since}{words}{match['counted'] or ''}"
+
+    scaled = rf"(?P<scale>{millions.any}(?:[ \u00a0]d[ei](?= ?{MONEY_SIGN})|[ \u00a0]d['’](?={MONEY_SIGN}))?)?"
+    counted = r"(?P<counted>(?<=\.)[ \u00a0][^\W\d_]+)?"
+    since = rf"(?:(?P<since>{numbers.number})(?:{DASH}))?" if numbers.base in _TO else "(?P<since>(?!))?"
     return (
         _rule(numbers, rf"(?<!\w)(?P<sign>{MONEY_SIGN})[ \u00a0]?(?P<amount>{numbers.number}){scaled}", amount),
         _rule(
             numbers, rf"(?<![\w.,])(?P<amount>{numbers.number}){scaled}[ \u00a0]?(?P<sign>{MONEY_SIGN})(?!\w)", amount
         ),
+        _rule(numbers, rf"(?<![\w.,]){since}(?P<amount>{numbers.number})(?P<scale>{millions.short}){counted}", many),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pipeline.source.spoken.digits.context import DASH, MONTH, ends_too, rule, word_before
-from pipeline.source.spoken.digits.words import cardinal, paired
+from pipeline.source.spoken.digits.context import DASH, MONTH, WHOLE, ends_too, rule, word_before
+from pipeline.source.spoken.digits.words import cardinal, one_by_one, paired
 from pipeline.source.spoken.rules import Family, Rule
 
 _HALF = r"(?: ?(?P<half>[aApP])(?:\.[mM]\.|[mM]\b))"
@@ -64,6 +64,19 @@ def _clock(hours: int, minutes: str, *, half: str = "") -> str:
     return f"{cardinal(str(hours))} {oh}{cardinal(str(int(minutes)))}"
 
 
+def _duration(match: re.Match[str]) -> str | None:
+    """1h 30m, 3m 20s, 2 h 15 min: from the long to the short."""
+    parts = re.findall(r"([\d.]+) ?([dhms])", match[0])
+    order = ["dhms".index(unit) for _, unit in parts]
+    if order != sorted(set(order)):
+        return None
+    names = (("day", "hour", "minute", "second")[place] for place in order)
+    return " ".join(
+        f"{cardinal(number)} {name}{'' if number == '1' else 's'}"
+        for (number, _), name in zip(parts, names, strict=True)
+    )
+
+
 def _of_day(match: re.Match[str], half: str) -> str:
     """ "AM" or "PM"; a stop that ends the sentence too stays."""
     if not half:
@@ -77,8 +90,10 @@ def _time(match: re.Match[str]) -> str | None:
     if hours > 24 or int(minutes) > 59 or word_before(match) in _BOOKS:
         return None
     words = _clock(hours, minutes, half=half)
+    if (fraction := match["fraction"]) and seconds is None:  # 2:03.45
+        return f"{words} point {one_by_one(fraction)}"
     if seconds and int(seconds):
-        words = f"{words} and {cardinal(str(int(seconds)))} seconds"
+        words = f"{words} and {cardinal(f'{int(seconds)}.{fraction}' if fraction else str(int(seconds)))} seconds"
     return words + _of_day(match, half)
 
 
@@ -164,7 +179,8 @@ def _hours_and(match: re.Match[str]) -> str | None:
 def _military(match: re.Match[str]) -> str:
     """1600 hours"""
     hours = f"zero {cardinal(match[1][1])}" if match[1][0] == "0" else cardinal(match[1])
-    return f"{hours} {'hundred' if match[2] == '00' else cardinal(match[2])}"
+    minutes = f"oh {cardinal(match[2][1])}" if match[2][0] == "0" else cardinal(match[2])
+    return f"{hours} {'hundred' if match[2] == '00' else minutes}{' hours' * match[0].endswith('s')}"
 
 
 def _from_to(match: re.Match[str]) -> str | None:
@@ -178,6 +194,14 @@ def _from_to(match: re.Match[str]) -> str | None:
 _PLACE = rf"\d{{1,3}}[:.]\d{{1,3}}(?:{DASH}(?:\d{{1,3}}:)?\d{{1,3}})?"
 _WHICH_BOOK = r"(?<!\w)(?:(?P<which>[123]|I{1,3}) )?"
 _WHOLE = r"(?![\w:]|[.,]\d)"
+
+DURATIONS: tuple[Rule, ...] = (
+    rule(
+        r"(?<![\w.,:/-])\d+ ?(?:d|h|hrs?|m|mins?)(?:\.?,? ?\d+(?:\.\d+)? ?(?:h|hrs?|m|mins?|s|secs?))+(?![\w/²³^])",
+        _duration,
+    ),
+)
+"""How long something takes; before the decades, which have an "s", too."""
 
 BOOKS = Family(
     re.compile("I (?=Cor|Thess|Chron|Kings|Sam|Tim|Pet|Macc)"),
@@ -202,9 +226,14 @@ TIMES: tuple[Rule, ...] = (
     rule(rf"(?<!\w)(?P<which>(?!))?(?P<book>Pss?|Isa|Deut)(?P<stop>\.) (?P<places>\d{{1,3}}){_WHOLE}", _chapter),
     rule(rf"(?<![\w.,:/]){_SINCE}(?P<h>\d{{1,2}})(?:[:.](?P<m>[0-5]\d))?{_HALF}", _hour),
     rule(rf"(?<![\w.:])(\d{{1,2}}):([0-5]\d) ?{DASH} ?(\d{{1,2}}):([0-5]\d)(?![\w:])", _from_to),
-    rule(r"(?<![\w.:])(?P<h>\d{1,2}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?(?P<half>(?!))?(?![\w:])", _time),
+    rule(
+        r"(?<![\w.:])(?P<h>\d{1,2}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?"
+        r"(?P<fraction>\.\d{1,3})?(?P<half>(?!))?(?![\w:]|,\d{3})",
+        _time,
+    ),
     rule(r"(?<![\w.,:/$£€+-])(\d{1,2})\.([0-5]\d)(?![\w%]|[.,:/-]\d)", _dotted_time),
-    rule(r"(?<![\w.,:-])([01][0-9]|2[0-4])([0-5][0-9])(?= hours?\b)", _military),
+    rule(r"(?<![\w.,:-])([01][0-9]|2[0-4])([0-5][0-9])(?:(?= hours?\b)| hrs?(?!\w))", _military),
+    rule(r"(?:(?<=\bat )|(?<=\bby )|(?<=\bthe ))(0[0-9])([0-5][0-9])(?!\w|[.,:/-]\d)", _military),
     rule(r"(?<![\w.:])(\d{1,2})[hH]([0-5]\d)(?!\w)", _hours_and),
-    rule(r"(?<![\w.])\d+(?:\.\d+)?(?::\d+(?:\.\d+)?)+(?!\w)", _proportion),
+    rule(rf"(?<![\w.])\d+(?:\.\d+)?(?::{WHOLE}(?:\.\d+)?)+(?!\w)", _proportion),
 )
