@@ -63,7 +63,7 @@ def _misheard(home: Path, whisper: Path) -> tuple[list[str], str]:
     """The words of the finished MP3 in a folder with manifests that are misheard, and how many there are."""
     settings = Settings(output=home / "output", voices=(bundled_voices(),))
     said = words(" ".join(take.chunk.text for take in open_job(home / "manifests" / "quickstart.yaml", settings).takes))
-    (file,) = (home / "output" / "quickstart" / "podcast").glob("*.mp3")
+    (file,) = (home / "output" / "quickstart").rglob("*.mp3")
     wrong = [said[index] for index in misheard(said, words(transcribe_file(whisper, file)))]
     return wrong, f"words {len(wrong)}/{len(said)} ({100 * len(wrong) / len(said):.1f} %)"
 
