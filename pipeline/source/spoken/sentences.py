@@ -29,16 +29,15 @@ _LAST_OF_STOPPED = _STOPS | frozenset(CLOSERS)
 _CLAUSE_ENDS = frozenset(",;:—–،؛、，；：")
 
 _TITLES = _set(
-    "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt"
-    " adm cpl pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e a.k.a w.r.t"
-    " cf viz approx ca"
-    " lieut brig pfc wm chas geo jas thos jos robt bp abp rt pt op loc"
+    "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt adm cpl"
+    " pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e a.k.a w.r.t cf viz approx"
+    " ca lieut brig pfc wm chas geo jas thos jos robt bp abp rt pt op loc"
 )
 _TITLES_ALONE = _set("Mr Mrs Dr")
 _BEFORE_NUMBERS = _set(
-    "no nos nr fig figs vol vols pp p ch chap bk sc art sec eq apt"
-    " ex exod lev num deut josh judg sam kgs chr chron neh esth ps pss prov eccl isa jer lam ezek dan hos mic nah hab"
-    " zeph hag zech mal matt mk lk jn rom cor gal eph phil thess tim tit philem heb jas pet macc"
+    "no nos nr fig figs vol vols pp p ch chap bk sc art sec eq apt ex exod lev num deut josh judg sam kgs chr chron"
+    " neh esth ps pss prov eccl isa jer lam ezek dan hos mic nah hab zeph hag zech mal matt mk lk jn rom cor gal eph"
+    " phil thess tim tit philem heb jas pet macc"
 )
 _MAYBE_ENDS = _set(
     "etc &c inc ltd co corp jr sr al a.m p.m ave blvd hwy rte rd sq pkwy dept est lb lbs oz cwt doz yds pts mos"

@@ -22,23 +22,19 @@ def _set(names: str) -> frozenset[str]:
 _GERMAN_NOUNS = (
     dict.fromkeys(
         "Akt Teil Band Aufzug Auftritt Weltkrieg Satz Gesang Platz Stock Tag Monat Geburtstag Jahrestag Versuch"
-        " Spieltag"
-        " Mann Rang Grad Kreuzzug Kongress Parteitag Senat Advent Sonntag Bezirk Abschnitt Artikel Lauf Sieg"
-        " Januar Jänner"
-        " Februar März April Mai Juni Juli August September Oktober November Dezember".split(),
+        " Spieltag Mann Rang Grad Kreuzzug Kongress Parteitag Senat Advent Sonntag Bezirk Abschnitt Artikel Lauf Sieg"
+        " Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember".split(),
         "m",
     )
     | dict.fromkeys(
         "Szene Klasse Etage Auflage Ausgabe Liga Bundesliga Runde Woche Stufe Strophe Reihe Person Generation Etappe"
-        " Sitzung Stunde Minute Sekunde Staffel Folge Symphonie Sinfonie Republik Armee Division Kompanie Hand"
-        " Ehe Linie"
-        " Stelle Dimension Dynastie Internationale Abteilung".split(),
+        " Sitzung Stunde Minute Sekunde Staffel Folge Symphonie Sinfonie Republik Armee Division Kompanie Hand Ehe"
+        " Linie Stelle Dimension Dynastie Internationale Abteilung".split(),
         "f",
     )
     | dict.fromkeys(
-        "Kapitel Buch Jahrhundert Jh Jahrtausend Stück Kind Mal Semester Quartal Jahr Lebensjahr Reich Gebot"
-        " Bild Konzert"
-        " Bataillon Regiment Korps Tor Drittel Viertel Obergeschoss Stockwerk".split(),
+        "Kapitel Buch Jahrhundert Jh Jahrtausend Stück Kind Mal Semester Quartal Jahr Lebensjahr Reich Gebot Bild"
+        " Konzert Bataillon Regiment Korps Tor Drittel Viertel Obergeschoss Stockwerk".split(),
         "n",
     )
 )
@@ -55,9 +51,8 @@ _ENDINGS = {word: ending for ending, words in _WEAK.items() for word in words.sp
 }
 _BEFORE_DATIVES = _set("in mit von aus zu bei nach seit auf an vor hinter neben zwischen über unter während wegen")
 _GERMAN_OPENERS = _set(
-    "Er Sie Es Der Die Das Den Dem Ein Eine Im In Am An Auf Und Aber Doch Als Da Dann Nach Vor Mit Von Zu Wir"
-    " Ich Ihr Man"
-    " Diese Dieser Dieses So Wie Was Wer Wo Wenn Nun Jetzt Auch Nicht Seine Ihre Bei Bis Damals Heute Hier Dort"
+    "Er Sie Es Der Die Das Den Dem Ein Eine Im In Am An Auf Und Aber Doch Als Da Dann Nach Vor Mit Von Zu Wir Ich Ihr"
+    " Man Diese Dieser Dieses So Wie Was Wer Wo Wenn Nun Jetzt Auch Nicht Seine Ihre Bei Bis Damals Heute Hier Dort"
     " Danach"
 )
 _BEFORE = re.compile(r"(?:(?P<first>[^\W\d_]+) )?(?P<last>[^\W\d_]+) $")
@@ -90,8 +85,7 @@ def ordinal_words(number: int, language: str, gender: str = "m") -> str | None:
 
 
 def german_ordinal(number: int, match: re.Match[str], noun: str = "") -> str | None:
-    """With the ending that what stands before the match asks for; None where neither that nor the noun behind"
-    " tells."""
+    """With the ending that what stands before the match asks for; None where neither that nor the noun tells."""
     words = number_words(number, "ordinal", "de")
     gender = _GERMAN_NOUNS.get(noun, "")
     ending = _german_ending(match, gender) or _STRONG.get(gender)

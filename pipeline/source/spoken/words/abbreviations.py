@@ -26,27 +26,24 @@ def _table(text: str) -> dict[str, str]:
 
 
 _WORDS = _table(
-    "Mr=Mister, Mrs=Missus, Ms=Ms, Messrs=Messrs, Prof=Professor, Rev=Reverend, Fr=Father, Gen=General, Col=Colonel"
-    ", Capt=Captain, Cpt=Captain, Cmdr=Commander, Lt=Lieutenant, Sgt=Sergeant, Cpl=Corporal, Pvt=Private, Maj=Major"
-    ", Adm=Admiral, Sen=Senator, Rep=Representative, Gov=Governor, Pres=President, Hon=Honorable, Supt=Superintendent"
-    ", Insp=Inspector, Det=Detective, Amb=Ambassador, Atty=Attorney, Jr=Junior, Sr=Senior, Esq=Esquire"
-    ", Inc=Incorporated, Ltd=Limited, Co=Company, Corp=Corporation, Bros=Brothers, Assn=Association, Univ=University"
-    ", Dept=Department, dept=department, Ave=Avenue, Blvd=Boulevard, Rd=Road, Hwy=Highway, Sq=Square, Pkwy=Parkway"
-    ", Mt=Mount, Mts=Mountains, approx=approximately, Approx=Approximately, etc=et cetera, vs=versus, Vs=Versus"
-    ", cf=compare, Cf=Compare, viz=namely, misc=miscellaneous, ext=extension, tel=telephone, avg=average"
-    ", incl=including"
-    ", excl=excluding, ed=edited, eds=edited, trans=translated, vol=volume, vols=volumes, fig=figure, figs=figures"
-    ", max=maximum, min=minimum, govt=government, al=al, Ph=Ph, Messrs=Messrs, resp=respectively, St=Saint, Dr=Doctor"
-    ", Drs=Doctors, Mme=Madame, Mlle=Mademoiselle, Ste=Sainte, est=established, Est=Established, wk=week"
-    ", mo=month, yr=year"
-    ", yrs=years, Vol=Volume, Vols=Volumes, Fig=Figure, Figs=Figures, Ch=Chapter, ch=chapter, Sec=Section"
-    ", sec=section"
-    ", p=page, pp=pages, P=Page, Pp=Pages, Art=Article, ca=circa, c=circa, Ca=Circa, v=versus, Ft=Fort"
-    ", para=paragraph, Lieut=Lieutenant, Wm=William, Chas=Charles, Geo=George, Jas=James, Thos=Thomas, Jos=Joseph"
-    ", Robt=Robert, Bp=Bishop, Abp=Archbishop, Pt=Point, Rt=Right, Apt=Apartment, doz=dozen, cwt=hundredweight"
-    ", yds=yards, pts=pints, mos=months, inst=instant, ult=ultimo, Rte=Route, Brig=Brigadier, Pfc=Private First Class"
-    ", Attn=Attention, esp=especially, Div=Division, Regt=Regiment, wks=weeks, Calif=California, Mmes=Mesdames"
-    ", edn=edition, fol=folio, ll=lines, Eq=Equation, App=Appendix, Cl=Clause"
+    "Mr=Mister, Mrs=Missus, Ms=Ms, Messrs=Messrs, Prof=Professor, Rev=Reverend, Fr=Father, Gen=General, Col=Colonel,"
+    " Capt=Captain, Cpt=Captain, Cmdr=Commander, Lt=Lieutenant, Sgt=Sergeant, Cpl=Corporal, Pvt=Private, Maj=Major,"
+    " Adm=Admiral, Sen=Senator, Rep=Representative, Gov=Governor, Pres=President, Hon=Honorable, Supt=Superintendent,"
+    " Insp=Inspector, Det=Detective, Amb=Ambassador, Atty=Attorney, Jr=Junior, Sr=Senior, Esq=Esquire,"
+    " Inc=Incorporated, Ltd=Limited, Co=Company, Corp=Corporation, Bros=Brothers, Assn=Association, Univ=University,"
+    " Dept=Department, dept=department, Ave=Avenue, Blvd=Boulevard, Rd=Road, Hwy=Highway, Sq=Square, Pkwy=Parkway,"
+    " Mt=Mount, Mts=Mountains, approx=approximately, Approx=Approximately, etc=et cetera, vs=versus, Vs=Versus,"
+    " cf=compare, Cf=Compare, viz=namely, misc=miscellaneous, ext=extension, tel=telephone, avg=average,"
+    " incl=including, excl=excluding, ed=edited, eds=edited, trans=translated, vol=volume, vols=volumes, fig=figure,"
+    " figs=figures, max=maximum, min=minimum, govt=government, al=al, Ph=Ph, Messrs=Messrs, resp=respectively,"
+    " St=Saint, Dr=Doctor, Drs=Doctors, Mme=Madame, Mlle=Mademoiselle, Ste=Sainte, est=established, Est=Established,"
+    " wk=week, mo=month, yr=year, yrs=years, Vol=Volume, Vols=Volumes, Fig=Figure, Figs=Figures, Ch=Chapter,"
+    " ch=chapter, Sec=Section, sec=section, p=page, pp=pages, P=Page, Pp=Pages, Art=Article, ca=circa, c=circa,"
+    " Ca=Circa, v=versus, Ft=Fort, para=paragraph, Lieut=Lieutenant, Wm=William, Chas=Charles, Geo=George, Jas=James,"
+    " Thos=Thomas, Jos=Joseph, Robt=Robert, Bp=Bishop, Abp=Archbishop, Pt=Point, Rt=Right, Apt=Apartment, doz=dozen,"
+    " cwt=hundredweight, yds=yards, pts=pints, mos=months, inst=instant, ult=ultimo, Rte=Route, Brig=Brigadier,"
+    " Pfc=Private First Class, Attn=Attention, esp=especially, Div=Division, Regt=Regiment, wks=weeks,"
+    " Calif=California, Mmes=Mesdames, edn=edition, fol=folio, ll=lines, Eq=Equation, App=Appendix, Cl=Clause"
 )
 _DATES = _table(
     "Jan=January, Feb=February, Mar=March, Apr=April, Jun=June, Jul=July, Aug=August, Sep=September, Sept=September"
@@ -89,9 +86,8 @@ _TIME_WORDS = _set(
     " last mon tue wed thu fri sat sun"
 )
 _LETTERED = _set(
-    "Vitamin Plan Type Class Group Grade Section Part Exhibit Appendix Figure Table Hepatitis Room Gate Item"
-    " Side Team"
-    " Option Level Point Answer Schedule Block Building Category Division Column Unit Form"
+    "Vitamin Plan Type Class Group Grade Section Part Exhibit Appendix Figure Table Hepatitis Room Gate Item Side"
+    " Team Option Level Point Answer Schedule Block Building Category Division Column Unit Form"
 )
 _YEARLY = re.compile(r"\d$|^(?:per|a|an|each|every|last|next|this|one|two|three|four|five|ten|twenty|of)$")
 _LONG_NAME = 40

@@ -20,8 +20,7 @@ def _set(names: str) -> frozenset[str]:
 # Four letters and more that espeak-ng spells, or says, as it should.
 _AS_WRITTEN = _set(
     "ADHD ASAP CCTV ESPN HDMI IEEE IETF IPCC ISBN JPEG JSON LGBTQ MPEG NAACP NCIS OECD RSPCA RSVP UCLA UNHCR USAF"
-    " USDA"
-    " USSR WYSIWYG"
+    " USDA USSR WYSIWYG"
 )
 # It would say these as words.
 _SPELT = _set(
@@ -53,9 +52,8 @@ _THREE_CONSONANTS = re.compile(r"[^AEIOUYÀ-Ý]{3}")
 _SAYABLE_THREE = re.compile(r"[LMNR][BCDFGKPST][HLRST]|S[CPT][LR]|[TS]CH|GHT")
 _FIRST_TWO = _set("BL BR CH CL CR CZ DR FL FR GL GR KN KR PH PL PR PS QU RH SC SH SK SL SM SN SP ST SW TH TR TW WH WR")
 _LAST_TWO = _set(
-    "CH CK CT FF FT GH LD LF LK LL LM LP LS LT MP NC ND NG NK NS NT PS PT RC RD RK RL RM RN RP RS RT RB SH SK SP"
-    " SS ST"
-    " TH TS TT TZ WN WS XT CS DS GS KS MS BS LG LZ RG RF WG"
+    "CH CK CT FF FT GH LD LF LK LL LM LP LS LT MP NC ND NG NK NS NT PS PT RC RD RK RL RM RN RP RS RT RB SH SK SP SS"
+    " ST TH TS TT TZ WN WS XT CS DS GS KS MS BS LG LZ RG RF WG"
 )
 
 

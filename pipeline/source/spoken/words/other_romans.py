@@ -36,21 +36,16 @@ _LATIN_NAMES = (
 )
 _FORMS = {
     "de": _Forms(
-        "Heinrich Ludwig Karl Carl Friedrich Wilhelm Konrad Lothar Rudolf Albrecht Sigismund Maximilian"
-        " Ferdinand Joseph"
-        " Josef Franz Georg Eduard Jakob Richard Philipp Johann Johannes Peter Paul Nikolaus Iwan Katharina Elisabeth"
-        " Elizabeth Maria Anna Christina Margarethe Wilhelmina Viktoria Isabella Johanna Kleopatra Beatrix Pius"
-        " Leo Gregor"
-        " Innozenz Bonifaz Benedikt Clemens Klemens Urban Sixtus Julius Hadrian Viktor Gustav Adolf Erik"
-        " Christian Haakon"
-        " Alfons Ramses Thutmosis Amenophis Ptolemäus Darius Xerxes Mehmed Murad Selim Stephan Ladislaus"
-        " Kasimir August"
-        " Ernst Welf Philip Theodosius Michael Andreas Béla Emanuel Manuel Pedro Umberto Juan Carlos Felipe"
-        " Louis Henri"
-        " Charles George Henry Edward James William Johannes Alexios Basileios Tiglatpileser Charles",
-        "kapitel akt teil band buch szene artikel abschnitt anhang klasse stufe typ phase folge staffel"
-        " kategorie abteilung"
-        " aufzug auftritt gesang nummer seite titel tafel abbildung apollo",
+        "Heinrich Ludwig Karl Carl Friedrich Wilhelm Konrad Lothar Rudolf Albrecht Sigismund Maximilian Ferdinand"
+        " Joseph Josef Franz Georg Eduard Jakob Richard Philipp Johann Johannes Peter Paul Nikolaus Iwan Katharina"
+        " Elisabeth Elizabeth Maria Anna Christina Margarethe Wilhelmina Viktoria Isabella Johanna Kleopatra Beatrix"
+        " Pius Leo Gregor Innozenz Bonifaz Benedikt Clemens Klemens Urban Sixtus Julius Hadrian Viktor Gustav Adolf"
+        " Erik Christian Haakon Alfons Ramses Thutmosis Amenophis Ptolemäus Darius Xerxes Mehmed Murad Selim Stephan"
+        " Ladislaus Kasimir August Ernst Welf Philip Theodosius Michael Andreas Béla Emanuel Manuel Pedro Umberto"
+        " Juan Carlos Felipe Louis Henri Charles George Henry Edward James William Johannes Alexios Basileios"
+        " Tiglatpileser Charles",
+        "kapitel akt teil band buch szene artikel abschnitt anhang klasse stufe typ phase folge staffel kategorie"
+        " abteilung aufzug auftritt gesang nummer seite titel tafel abbildung apollo",
         counted="Akt Aufzug Auftritt Szene Kapitel Buch Teil Band Jahrhundert Weltkrieg Gesang Abteilung Abschnitt Satz"
         " Internationale Republik Dynastie Armee Klasse Jahrtausend",
         shorts="Kap.=Kapitel Bd.=Band Abb.=Abbildung Art.=Artikel Nr.=Nummer",
@@ -58,32 +53,27 @@ _FORMS = {
         to="bis",
     ),
     "fr": _Forms(
-        "Henri Louis Charles François Philippe Jean Paul Pie Léon Grégoire Clément Innocent Urbain Benoît"
-        " Boniface Jules"
-        " Édouard Édward Edward Georges George Jacques Guillaume Élisabeth Elisabeth Catherine Marie Anne"
-        " Isabelle Victoria"
-        " Frédéric Ferdinand Alphonse Pierre Nicolas Ivan Gustave Christian Napoléon Albert Baudouin Rainier Joseph"
-        " Charles-Albert Victor-Emmanuel Ramsès Philip Conrad Rodolphe Maximilien Sixte Jean-Paul Juan-Carlos Léopold"
-        " Édmond Étienne Thibaut Raymond Amédée Humbert Childéric Clovis Dagobert Thierry Lothaire Mohammed",
-        "acte chapitre tome livre partie volume scène titre article section annexe chant page phase saison"
-        " épisode apollo"
-        " type classe groupe numéro",
+        "Henri Louis Charles François Philippe Jean Paul Pie Léon Grégoire Clément Innocent Urbain Benoît Boniface"
+        " Jules Édouard Édward Edward Georges George Jacques Guillaume Élisabeth Elisabeth Catherine Marie Anne"
+        " Isabelle Victoria Frédéric Ferdinand Alphonse Pierre Nicolas Ivan Gustave Christian Napoléon Albert"
+        " Baudouin Rainier Joseph Charles-Albert Victor-Emmanuel Ramsès Philip Conrad Rodolphe Maximilien Sixte"
+        " Jean-Paul Juan-Carlos Léopold Édmond Étienne Thibaut Raymond Amédée Humbert Childéric Clovis Dagobert"
+        " Thierry Lothaire Mohammed",
+        "acte chapitre tome livre partie volume scène titre article section annexe chant page phase saison épisode"
+        " apollo type classe groupe numéro",
         counted="république siècle",
         shorts="chap.=chapitre vol.=volume art.=article liv.=livre",
         joined="et ou à",
         to="à",
     ),
     "es": _Forms(
-        "Felipe Carlos Fernando Isabel Alfonso Juan Luis Enrique Pedro Sancho Ramiro Jaime Pablo Pío León"
-        " Gregorio Clemente"
-        " Inocencio Urbano Benedicto Bonifacio Julio Sixto Eduardo Jorge Jacobo Guillermo María Ana Catalina Victoria"
-        " Federico Francisco Nicolás Iván Napoleón Ramsés Alberto Amadeo Berenguer Ordoño Bermudo García"
-        " Teobaldo José"
-        " Guillermo Margarita Cristina Leopoldo Maximiliano Rodolfo Manuel Enriqueta Cleopatra Darío Jerjes Alejandro"
-        " Constantino Víctor Humberto",
-        "capítulo acto tomo volumen parte escena libro artículo título sección anexo fase tipo temporada"
-        " episodio página"
-        " clase grupo número apollo apolo",
+        "Felipe Carlos Fernando Isabel Alfonso Juan Luis Enrique Pedro Sancho Ramiro Jaime Pablo Pío León Gregorio"
+        " Clemente Inocencio Urbano Benedicto Bonifacio Julio Sixto Eduardo Jorge Jacobo Guillermo María Ana Catalina"
+        " Victoria Federico Francisco Nicolás Iván Napoleón Ramsés Alberto Amadeo Berenguer Ordoño Bermudo García"
+        " Teobaldo José Guillermo Margarita Cristina Leopoldo Maximiliano Rodolfo Manuel Enriqueta Cleopatra Darío"
+        " Jerjes Alejandro Constantino Víctor Humberto",
+        "capítulo acto tomo volumen parte escena libro artículo título sección anexo fase tipo temporada episodio"
+        " página clase grupo número apollo apolo",
         ordered="siglo siglos",
         counted="guerra siglo congreso edición república centenario aniversario legión legislatura jornada milenio"
         " dinastía cruzada internacional conferencia",
@@ -94,12 +84,10 @@ _FORMS = {
     "it": _Forms(
         "Luigi Enrico Carlo Filippo Ferdinando Federico Vittorio Emanuele Umberto Francesco Giovanni Paolo Pio Leone"
         " Gregorio Clemente Innocenzo Urbano Benedetto Bonifacio Giulio Sisto Eduardo Edoardo Giorgio Giacomo"
-        " Guglielmo"
-        " Elisabetta Maria Anna Caterina Vittoria Isabella Cristina Margherita Pietro Nicola Ivan Napoleone"
-        " Alfonso Ottone"
-        " Corrado Alessandro Costantino Massimiliano Giuseppe Leopoldo Amedeo Ramses Carlo Cosimo Ludovico"
-        " Ruggero Manfredi"
-        " Celestino Adriano Eugenio Callisto Niccolò Martino Baldovino Riccardo Dario Serse Cleopatra Tolomeo",
+        " Guglielmo Elisabetta Maria Anna Caterina Vittoria Isabella Cristina Margherita Pietro Nicola Ivan Napoleone"
+        " Alfonso Ottone Corrado Alessandro Costantino Massimiliano Giuseppe Leopoldo Amedeo Ramses Carlo Cosimo"
+        " Ludovico Ruggero Manfredi Celestino Adriano Eugenio Callisto Niccolò Martino Baldovino Riccardo Dario Serse"
+        " Cleopatra Tolomeo",
         "volume tomo tipo episodio pagina classe gruppo numero apollo articolo allegato titolo livello",
         ordered="capitolo atto libro canto secolo secoli parte scena sezione stagione fase",
         feminine="parte scena sezione stagione fase",
@@ -110,15 +98,12 @@ _FORMS = {
         to="a",
     ),
     "pt": _Forms(
-        "Pedro João Maria Manuel Afonso Sancho Dinis Fernando Duarte Sebastião Henrique Filipe Luís Carlos Luiz"
-        " José Miguel"
-        " Isabel Paulo Pio Leão Gregório Clemente Inocêncio Urbano Bento Bonifácio Júlio Sisto Eduardo Jorge Jaime"
-        " Guilherme Ana Catarina Vitória Frederico Francisco Nicolau Ivan Napoleão Ramsés Alberto Filipa Leonor"
-        " Felipe"
-        " Alexandre Constantino Leopoldo Cristina Margarida",
-        "capítulo ato acto tomo volume parte cena livro artigo título seção secção anexo fase tipo temporada"
-        " episódio página"
-        " classe grupo número apollo",
+        "Pedro João Maria Manuel Afonso Sancho Dinis Fernando Duarte Sebastião Henrique Filipe Luís Carlos Luiz José"
+        " Miguel Isabel Paulo Pio Leão Gregório Clemente Inocêncio Urbano Bento Bonifácio Júlio Sisto Eduardo Jorge"
+        " Jaime Guilherme Ana Catarina Vitória Frederico Francisco Nicolau Ivan Napoleão Ramsés Alberto Filipa Leonor"
+        " Felipe Alexandre Constantino Leopoldo Cristina Margarida",
+        "capítulo ato acto tomo volume parte cena livro artigo título seção secção anexo fase tipo temporada episódio"
+        " página classe grupo número apollo",
         ordered="século séculos",
         counted="guerra século congresso edição república centenário aniversário legião legislatura jornada"
         " milênio milénio dinastia cruzada internacional conferência",
@@ -129,10 +114,9 @@ _FORMS = {
     "nl": _Forms(
         "Willem Lodewijk Karel Hendrik Filips Frederik Johan Jan Maria Elizabeth Elisabeth Catharina Anna Wilhelmina"
         " Christiaan Gustaaf Adolf Peter Paul Johannes Paulus Pius Leo Gregorius Clemens Innocentius Urbanus"
-        " Benedictus"
-        " Bonifatius Julius Sixtus Eduard Edward George Jacobus Nicolaas Ivan Frans Jozef Maximiliaan Rudolf"
-        " Ferdinand"
-        " Albert Boudewijn Filip Floris Reinoud Arnold Margaretha Ramses Henry Charles Napoleon Isabella",
+        " Benedictus Bonifatius Julius Sixtus Eduard Edward George Jacobus Nicolaas Ivan Frans Jozef Maximiliaan"
+        " Rudolf Ferdinand Albert Boudewijn Filip Floris Reinoud Arnold Margaretha Ramses Henry Charles Napoleon"
+        " Isabella",
         "hoofdstuk deel akte bedrijf boek scène artikel bijlage klasse type fase seizoen aflevering pagina"
         " nummer apollo",
         counted="",
@@ -151,9 +135,8 @@ _ARTICLES = {  # before a numeral: the gender they show, or Spanish's short form
     | dict.fromkeys("o do no ao pelo um".split(), "m"),
 }
 _OPENERS = frozenset(
-    "Il Elle Le La Les Un Une En Et Mais Ce On El Los Las Una Su Sus Pero Con Ella Lo Gli Ma Si Egli Nel O A Os"
-    " As Um Uma"
-    " Ele Ela Mas Em De Het Hij Zij Een Maar Dat Zijn".split()
+    "Il Elle Le La Les Un Une En Et Mais Ce On El Los Las Una Su Sus Pero Con Ella Lo Gli Ma Si Egli Nel O A Os As Um"
+    " Uma Ele Ela Mas Em De Het Hij Zij Een Maar Dat Zijn".split()
 )
 _GERMAN_ARTICLES = {  # of a ruler, by the case that the word before him asks for: masculine, feminine
     "": ("der", "e", "die", "e"),

@@ -14,27 +14,25 @@ from pipeline.source.spoken.sentences import ends_sentence
 _TABLES = {
     "de": (
         "z. B.=zum Beispiel, z.B.=zum Beispiel, d. h.=das heißt, d.h.=das heißt, u. a.=unter anderem, u.a.=unter"
-        " anderem"
-        ", usw.=und so weiter, u. s. w.=und so weiter, bzw.=beziehungsweise, ca.=circa, evtl.=eventuell"
-        ", ggf.=gegebenenfalls, inkl.=inklusive, vgl.=vergleiche, Dr.=Doktor, Prof.=Professor, Hr.=Herr, Fr.=Frau"
-        ", St.=Sankt, Str.=Straße, Jh.=Jahrhundert, Abb.=Abbildung, Bd.=Band, Kap.=Kapitel, Mio.=Millionen"
-        ", Mrd.=Milliarden, i. d. R.=in der Regel, o. ä.=oder ähnlich, s. o.=siehe oben, s. u.=siehe unten"
-        ", Hrn.=Herrn, h. c.=honoris causa, ff.=folgende, Nr.=Nummer, Abs.=Absatz, Jhs.=Jahrhunderts,"
-        " Jhd.=Jahrhundert"
-        ", Mwst.=Mehrwertsteuer, v. Chr.=vor Christus, n. Chr.=nach Christus, v. a.=vor allem, z. T.=zum Teil,"
-        " etc.=et cetera, geb.=geboren"
+        " anderem, usw.=und so weiter, u. s. w.=und so weiter, bzw.=beziehungsweise, ca.=circa, evtl.=eventuell,"
+        " ggf.=gegebenenfalls, inkl.=inklusive, vgl.=vergleiche, Dr.=Doktor, Prof.=Professor, Hr.=Herr, Fr.=Frau,"
+        " St.=Sankt, Str.=Straße, Jh.=Jahrhundert, Abb.=Abbildung, Bd.=Band, Kap.=Kapitel, Mio.=Millionen,"
+        " Mrd.=Milliarden, i. d. R.=in der Regel, o. ä.=oder ähnlich, s. o.=siehe oben, s. u.=siehe unten,"
+        " Hrn.=Herrn, h. c.=honoris causa, ff.=folgende, Nr.=Nummer, Abs.=Absatz, Jhs.=Jahrhunderts,"
+        " Jhd.=Jahrhundert, Mwst.=Mehrwertsteuer, v. Chr.=vor Christus, n. Chr.=nach Christus, v. a.=vor allem, z."
+        " T.=zum Teil, etc.=et cetera, geb.=geboren"
     ),
     "fr": (
-        "M.=Monsieur, MM.=Messieurs, Mme=Madame, Mmes=Mesdames, Mlle=Mademoiselle, Dr=Docteur, Dr.=Docteur"
-        ", Pr=Professeur"
-        ", p. ex.=par exemple, c.-à-d.=c'est-à-dire, etc.=et cetera, cf.=confer, av. J.-C.=avant Jésus-Christ"
-        ", apr. J.-C.=après Jésus-Christ, env.=environ, St-=Saint-, Ste-=Sainte-, chap.=chapitre, vol.=volume"
+        "M.=Monsieur, MM.=Messieurs, Mme=Madame, Mmes=Mesdames, Mlle=Mademoiselle, Dr=Docteur, Dr.=Docteur,"
+        " Pr=Professeur, p. ex.=par exemple, c.-à-d.=c'est-à-dire, etc.=et cetera, cf.=confer, av. J.-C.=avant"
+        " Jésus-Christ, apr. J.-C.=après Jésus-Christ, env.=environ, St-=Saint-, Ste-=Sainte-, chap.=chapitre,"
+        " vol.=volume"
     ),
     "es": (
-        "Sr.=señor, Sra.=señora, Srta.=señorita, Dr.=doctor, Dra.=doctora, Ud.=usted, Uds.=ustedes, D.ª=doña"
-        ", Dña.=doña"
-        ", p. ej.=por ejemplo, etc.=etcétera, EE. UU.=Estados Unidos, EE.UU.=Estados Unidos, a. C.=antes de Cristo"
-        ", d. C.=después de Cristo, pág.=página, págs.=páginas, aprox.=aproximadamente, cap.=capítulo, Prof.=profesor"
+        "Sr.=señor, Sra.=señora, Srta.=señorita, Dr.=doctor, Dra.=doctora, Ud.=usted, Uds.=ustedes, D.ª=doña,"
+        " Dña.=doña, p. ej.=por ejemplo, etc.=etcétera, EE. UU.=Estados Unidos, EE.UU.=Estados Unidos, a. C.=antes de"
+        " Cristo, d. C.=después de Cristo, pág.=página, págs.=páginas, aprox.=aproximadamente, cap.=capítulo,"
+        " Prof.=profesor"
     ),
     "it": (
         "Sig.=Signor, Sig.ra=Signora, Sig.na=Signorina, Dott.=Dottor, Dott.ssa=Dottoressa, Prof.=Professor"
@@ -49,12 +47,10 @@ _TABLES = {
         " vol.=volume"
     ),
     "nl": (
-        "dhr.=de heer, Dhr.=De heer, mevr.=mevrouw, Mevr.=Mevrouw, dr.=doctor, Dr.=Doctor, prof.=professor"
-        ", Prof.=Professor"
-        ", bijv.=bijvoorbeeld, bv.=bijvoorbeeld, d.w.z.=dat wil zeggen, enz.=enzovoort, etc.=et cetera,"
-        " o.a.=onder andere"
-        ", i.p.v.=in plaats van, m.a.w.=met andere woorden, v.Chr.=voor Christus, n.Chr.=na Christus, ca.=circa"
-        ", St.=Sint"
+        "dhr.=de heer, Dhr.=De heer, mevr.=mevrouw, Mevr.=Mevrouw, dr.=doctor, Dr.=Doctor, prof.=professor,"
+        " Prof.=Professor, bijv.=bijvoorbeeld, bv.=bijvoorbeeld, d.w.z.=dat wil zeggen, enz.=enzovoort, etc.=et"
+        " cetera, o.a.=onder andere, i.p.v.=in plaats van, m.a.w.=met andere woorden, v.Chr.=voor Christus, n.Chr.=na"
+        " Christus, ca.=circa, St.=Sint"
     ),
 }
 

@@ -15,24 +15,18 @@ from pipeline.source.spoken.words.numerals import number_words, roman_value
 
 _NAMES = (
     "Abbas Abdul Abdullah Adrian Afonso Ahmed Albert Alexander Alexios Alexis Alfonso Amadeus Amenhotep Anastasius"
-    " Andrew"
-    " Anne Antiochus Artaxerxes Augustus Baldwin Basil Benedict Bernard Bohemond Boniface Boris Callixtus Carl"
-    " Carol Carlos"
-    " Casimir Catherine Celestine Charles Christian Clement Cleopatra Clovis Cnut Conrad Constans Constantine"
-    " Cyrus Darius"
-    " David Edmund Edward Elizabeth Emanuel Emmanuel Eric Erik Eugene Felipe Ferdinand Francis Francois Frederick"
-    " Frederik Friedrich Fuad George Gregory Gustaf Gustav Gustavus Haakon Hadrian Harald Harold Hassan Henri"
-    " Henry Hussein"
-    " Innocent Isaac Isabella Ivan James Joachim Joan Joanna John Joseph Juan Julian Julius Justin Justinian"
-    " Kamehameha"
-    " Karl Kenneth Konstantin Ladislaus Leo Leopold Louis Ludwig Lucius Magnus Mahmud Malcolm Manuel Margaret"
-    " Margrethe"
-    " Maria Martin Mary Matthias Maximilian Mehmed Menelik Michael Mohammed Muhammad Murad Mustafa Napoleon Nicholas"
-    " Nicephorus Olaf Olav Oscar Osman Otto Paul Pedro Peter Philip Pius Ptolemy Rama Rameses Ramesses Ramses Raymond"
-    " Richard Robert Roger Romanos Rudolf Rudolph Sancho Sargon Seleucus Selim Seti Shapur Sigismund Silvester Simeon"
-    " Sixtus Stanislaus Stephen Suleiman Sylvester Theodore Theodosius Thomas Thutmose Tiberius Umberto Urban"
-    " Valdemar"
-    " Victor Victoria Vladimir Vladislav Wenceslaus Wilhelm Wilhelmina Willem William Xerxes Zog"
+    " Andrew Anne Antiochus Artaxerxes Augustus Baldwin Basil Benedict Bernard Bohemond Boniface Boris Callixtus Carl"
+    " Carol Carlos Casimir Catherine Celestine Charles Christian Clement Cleopatra Clovis Cnut Conrad Constans"
+    " Constantine Cyrus Darius David Edmund Edward Elizabeth Emanuel Emmanuel Eric Erik Eugene Felipe Ferdinand"
+    " Francis Francois Frederick Frederik Friedrich Fuad George Gregory Gustaf Gustav Gustavus Haakon Hadrian Harald"
+    " Harold Hassan Henri Henry Hussein Innocent Isaac Isabella Ivan James Joachim Joan Joanna John Joseph Juan"
+    " Julian Julius Justin Justinian Kamehameha Karl Kenneth Konstantin Ladislaus Leo Leopold Louis Ludwig Lucius"
+    " Magnus Mahmud Malcolm Manuel Margaret Margrethe Maria Martin Mary Matthias Maximilian Mehmed Menelik Michael"
+    " Mohammed Muhammad Murad Mustafa Napoleon Nicholas Nicephorus Olaf Olav Oscar Osman Otto Paul Pedro Peter Philip"
+    " Pius Ptolemy Rama Rameses Ramesses Ramses Raymond Richard Robert Roger Romanos Rudolf Rudolph Sancho Sargon"
+    " Seleucus Selim Seti Shapur Sigismund Silvester Simeon Sixtus Stanislaus Stephen Suleiman Sylvester Theodore"
+    " Theodosius Thomas Thutmose Tiberius Umberto Urban Valdemar Victor Victoria Vladimir Vladislav Wenceslaus"
+    " Wilhelm Wilhelmina Willem William Xerxes Zog"
 ).split()
 _SHORT_NOUNS = {
     "vol": "volume", "vols": "volumes", "ch": "chapter", "chap": "chapter", "sc": "scene", "fig": "figure",
@@ -41,10 +35,8 @@ _SHORT_NOUNS = {
 }  # fmt: skip
 _NOUNS = (
     "act appendix annex apollo article book canto chapter class division elegy episode factor figure grade group"
-    " lesson"
-    " letter level mark number ode olympiad part phase plate psalm round saturn scene schedule season section"
-    " series sonnet"
-    " stage stanza step table title tome type unit verse volume war"
+    " lesson letter level mark number ode olympiad part phase plate psalm round saturn scene schedule season section"
+    " series sonnet stage stanza step table title tome type unit verse volume war"
 ).split()
 _ROMAN = r"(?:[IVXLC]+|[ivxlc]+)"
 _RULERS = frozenset([*_NAMES, *(name.upper() for name in _NAMES)])
@@ -77,13 +69,10 @@ _CORPS = r"(?<![\w.])([IVX]+)(?= (?:[A-Z][a-z]+ )?(?:Corps|Legion)\b)"
 _YEAR = r"(?<![\w.])(M[CDMLXVI]{3,})(?![\w]|\.\w)"
 # After "Henry I" and "chapter I" these make "I" the pronoun.
 _VERBS = (
-    "am do don't did didn't have haven't think thought know knew believe believed suppose guess mean meant say"
-    " said saw see"
-    " want wanted wish hope hoped love loved like liked hate hated need needed met read wrote write will would can"
-    " could"
-    " shall should must may might just really never always once ever play played remember feel felt find got get"
-    " went ask"
-    " asked told tell took take gave give made make"
+    "am do don't did didn't have haven't think thought know knew believe believed suppose guess mean meant say said"
+    " saw see want wanted wish hope hoped love loved like liked hate hated need needed met read wrote write will"
+    " would can could shall should must may might just really never always once ever play played remember feel felt"
+    " find got get went ask asked told tell took take gave give made make"
 ).replace("'", "['’]")
 _PRONOUN = re.compile(rf" (?:{'|'.join(_VERBS.split())})\b|['’](?:m|d|ll|ve)\b")
 _BEFORE_SINGLE = [*_NOUNS, *(f"{noun}s" for noun in _NOUNS), *(f"{short}." for short in _SHORT_NOUNS)]

@@ -28,8 +28,7 @@ _GREEK = dict(
     zip(
         "αβγδεζηθικλμνξοπρστυφχψω",
         "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon"
-        " phi"
-        " chi psi omega".split(),
+        " phi chi psi omega".split(),
         strict=True,
     )
 )

@@ -17,9 +17,8 @@ _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _HOST = rf"(?:{_LABEL}\.)+[^\W\d_]{{2,24}}"
 # Ends of names that are seldom words: "so.it" may be two sentences.
 _TOP = (
-    "com|org|net|edu|gov|mil|int|info|biz|io|ai|tv|fm|ly|gg|app|dev|xyz|blog|shop|online|site|tech|news|eu|uk|de|fr|e"
-    "s"
-    "|nl|ch|pl|se|dk|fi|cz|ru|ua|cn|jp|kr|br|mx|ca|au|nz|ie|pt|gr|tr|za|il"
+    ""
+    "com|org|net|edu|gov|mil|int|info|biz|io|ai|tv|fm|ly|gg|app|dev|xyz|blog|shop|online|site|tech|news|eu|uk|de|fr|es|nl|ch|pl|se|dk|fi|cz|ru|ua|cn|jp|kr|br|mx|ca|au|nz|ie|pt|gr|tr|za|il"
 )
 _FILE = (
     "js|ts|py|rs|rb|go|sh|txt|md|pdf|docx?|xlsx?|pptx?|csv|json|ya?ml|toml|xml|html?|css|exe|zip|tar|gz|png|jpe?g|gif"
