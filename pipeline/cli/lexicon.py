@@ -108,9 +108,7 @@ def _as_dict(
     }
 
 
-def _lines(
-    doubted: Sequence[Misreading], used: Sequence[LexiconUse], refused: Sequence[RefusedEntry]
-) -> Iterator[str]:
+def _lines(doubted: Sequence[Misreading], used: Sequence[LexiconUse], refused: Sequence[RefusedEntry]) -> Iterator[str]:
     """The report for people."""
     from pipeline.source.misreadings import DOUBTS
     from pipeline.words import counted, table
@@ -140,8 +138,8 @@ def _lines(
         yield from _more(len(idle))
     if refused:
         yield ""
-        rows = [(use.entry.word, f"{use.times:,}", why, use.entry.where) for use, why in refused[:_SHOWN]]
-        yield table([("not used here", "", "why", ""), *rows])
+        reasons = [(use.entry.word, f"{use.times:,}", why, use.entry.where) for use, why in refused[:_SHOWN]]
+        yield table([("not used here", "", "why", ""), *reasons])
         yield from _more(len(refused))
 
 
