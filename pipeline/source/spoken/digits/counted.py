@@ -1,6 +1,6 @@
 """A language other than English, as far as its numbers go: what they look like, and their words.
 
-In: a language tag that num2words has. Out: `CountedLanguage`, by which the rules of `others`, `hours` and `marks` count.
+In: a language tag that num2words has. Out: `CountedLanguage`, by which `others`, `hours` and `marks` count.
 """
 
 from __future__ import annotations
