@@ -64,13 +64,15 @@ class Settings(BaseSettings):
         description="Folders of voices, before the usual ones; the first voice of a name wins.",
     )
     lexicon: Path | None = Field(
-        None, description="Words that all jobs say otherwise: a file, or a folder of files. [default: none]"
+        None,
+        description="Words that all jobs say otherwise: a file or a folder. [default: PODCAST_LEXICON, or none]",
     )
     jobs: PositiveInt = Field(
         default_factory=usable_cores, description="Chapters and files worked on at once. [default: cores]"
     )
     weights: FilesOrHub | None = Field(
-        None, description="Dia's weights: a folder or a hub id. [default: nari-labs/Dia-1.6B-0626]"
+        None,
+        description="Dia's weights: a folder or hub id (Kokoro's: PODCAST_KOKORO). [default: nari-labs/Dia-1.6B-0626]",
     )
     codec: FilesOrHub | None = Field(
         None, description="Dia's codec: a folder or a hub id. [default: the one beside the weights]"

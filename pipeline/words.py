@@ -28,6 +28,13 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
+def speed_text(speed_x: float) -> str:
+    """How many times as fast as it plays: `12`, `2.4`, and of slow machines `0.2` or `under 0.1`."""
+    if speed_x < 0.1:
+        return "under 0.1"
+    return f"{speed_x:.1f}" if speed_x < 9.95 else f"{speed_x:.0f}"
+
+
 def timestamp(time_ms: int, point: str = ".") -> str:
     """`01:02:03.456`, with `point` before the milliseconds."""
     seconds, millis = divmod(time_ms, 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.words import clock, size_text
+from pipeline.words import clock, size_text, speed_text
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,10 @@ def test_sizes_are_in_the_units_that_disks_are_sold_in(count: int, text: str) ->
 def test_lengths_of_time_have_hours_where_there_are_some(seconds: float, text: str) -> None:
     """To the nearest second."""
     assert clock(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("speed_x", "text"), [(0.0, "under 0.1"), (0.15, "0.1"), (0.2, "0.2"), (0.98, "1.0"), (2.44, "2.4"), (12.3, "12")]
+)
+def test_a_slow_machine_has_a_speed_too(speed_x: float, text: str) -> None:
+    assert speed_text(speed_x) == text

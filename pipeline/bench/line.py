@@ -24,6 +24,7 @@ from pipeline.jobs.disk import estimate
 from pipeline.jobs.job import open_job
 from pipeline.jobs.stages import OnProgress
 from pipeline.settings import load_settings, usable_cores
+from pipeline.words import speed_text
 
 _WORDS = (
     "the of and a to in was he that it his her you as had with for she not at but be on they have him which said so "
@@ -206,7 +207,8 @@ def table(results: dict[str, Any]) -> str:
         ("podcast --help", f"{results['help_s']:.2f} s", "0.3 s"),
         (
             f"episode of {episode['words']:,} words, draft, podcast + m4b",
-            f"{episode['speed_x']:.0f}x real time ({episode['audio_s'] / 60:.0f} min in {episode['wall_s']:.0f} s, "
+            f"{speed_text(episode['speed_x'])}x real time "
+            f"({episode['audio_s'] / 60:.0f} min in {episode['wall_s']:.0f} s, "
             f"{episode['peak_mb']} MB)",
             "100x on 2 cores",
         ),

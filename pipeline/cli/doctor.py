@@ -37,7 +37,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("machine", True, f"{settings.jobs} usable cores, {memory_gb:.0f} GB of memory")
     for name, check, hint in (
         ("voices", lambda: _voices(settings), "Mend the voice named, or take its folder out."),
-        ("draft engine", _draft, 'Run: pip install "podcast-pipeline[draft]"'),
+        ("draft engine", _draft, "Run: .venv/bin/pip install --editable '.[draft]'"),
         ("kokoro engine", lambda: _kokoro(settings.kokoro), "See: podcast weights list"),
         ("encoders", _encoders, "Reinstall the packages av and lameenc."),
         ("output", lambda: _output(settings.output), "Make room, or set PODCAST_OUTPUT or --out."),
@@ -73,7 +73,7 @@ def _kokoro(where: str | None) -> str:
     from pipeline.engines.kokoro.weights import describe_kokoro
 
     if importlib.util.find_spec("kokoro_onnx") is None:
-        return 'not installed; only engine: kokoro needs it (pip install "podcast-pipeline[kokoro]")'
+        return "not installed; only engine: kokoro needs it (.venv/bin/pip install --editable '.[kokoro]')"
     if describe_kokoro(where).path is None:
         return "its weights are not here; only engine: kokoro needs them (podcast weights fetch kokoro)"
     return _spoken(open_engine("kokoro", machine=Machine(kokoro=where)))

@@ -28,7 +28,7 @@ from pipeline.errors import Problem, RequestError
 if TYPE_CHECKING:
     from pipeline.engines import Traits, Voice
     from pipeline.settings import Settings
-    from pipeline.source.lexicons import LexiconUse
+    from pipeline.source.lexicons import LexiconUse, RefusedEntry
     from pipeline.source.misreadings import Misreading
     from pipeline.source.spoken.lexicon import Lexicon
 
@@ -53,7 +53,7 @@ def check_lexicon(manifest: Path, engine: str | None, as_json: bool, allow_outsi
     """
     from pipeline.jobs.progress import telling
     from pipeline.jobs.request import read_request
-    from pipeline.source.lexicons import load_lexicon, unusable_entries, uses
+    from pipeline.source.lexicons import load_lexicon, refused_entries, unusable_entries, uses
     from pipeline.source.misreadings import is_listed, misreadings
 
     settings = machine_settings()
@@ -65,14 +65,15 @@ def check_lexicon(manifest: Path, engine: str | None, as_json: bool, allow_outsi
             raise RequestError(*request.problems)
         usable = entries.for_engine(language, traits.unknown_ipa)
         doubted, used = misreadings(script, usable, language), uses(usable, script)
+    refused = refused_entries(entries, script, traits, language)
     notes = list(unusable_entries(entries, script, traits, language))
     if not is_listed(language):
         what = f'there is no list of words in "{language}": names and unknown words are not looked for.'
         notes.append(Problem(request.manifest.where("language"), what, "Listen to a chapter."))
     if as_json:
-        print_json(_as_dict(doubted, used, notes, request.problems))
+        print_json(_as_dict(doubted, used, refused, notes, request.problems))
     else:
-        for line in _lines(doubted, used):
+        for line in _lines(doubted, used, refused):
             click.echo(line)
         warn(notes)
         tell(request.problems)
@@ -80,7 +81,11 @@ def check_lexicon(manifest: Path, engine: str | None, as_json: bool, allow_outsi
 
 
 def _as_dict(
-    doubted: Sequence[Misreading], used: Sequence[LexiconUse], notes: Sequence[Problem], problems: Sequence[Problem]
+    doubted: Sequence[Misreading],
+    used: Sequence[LexiconUse],
+    refused: Sequence[RefusedEntry],
+    notes: Sequence[Problem],
+    problems: Sequence[Problem],
 ) -> dict[str, Any]:
     return {
         "words": [
@@ -94,22 +99,24 @@ def _as_dict(
                 "ipa": use.entry.ipa or None,
                 "count": use.times,
                 "first": use.where or None,
+                "not_used": why,
             }
-            for use in used
+            for use, why in [*((use, None) for use in used), *refused]
         ],
         "notes": [note.as_dict() for note in notes],
         "problems": [problem.as_dict() for problem in problems],
     }
 
 
-def _lines(doubted: Sequence[Misreading], used: Sequence[LexiconUse]) -> Iterator[str]:
+def _lines(doubted: Sequence[Misreading], used: Sequence[LexiconUse], refused: Sequence[RefusedEntry]) -> Iterator[str]:
     """The report for people."""
     from pipeline.source.misreadings import DOUBTS
     from pipeline.words import counted, table
 
     touching = sorted((use for use in used if use.times), key=lambda use: -use.times)
     idle = [use for use in used if not use.times]
-    entries = f"{len(used):,} {'entry' if len(used) == 1 else 'entries'}"
+    count = len(used) + len(refused)
+    entries = f"{count:,} {'entry' if count == 1 else 'entries'}"
     yield f"{counted(len(doubted), 'word')} likely to be misread, {entries} in lexicons"
     for doubt in DOUBTS:
         words = [one for one in doubted if one.doubt == doubt]
@@ -129,6 +136,11 @@ def _lines(doubted: Sequence[Misreading], used: Sequence[LexiconUse]) -> Iterato
         yield ""
         yield table([("changes nothing", ""), *((use.entry.word, use.entry.where) for use in idle[:_SHOWN])])
         yield from _more(len(idle))
+    if refused:
+        yield ""
+        reasons = [(use.entry.word, f"{use.times:,}", why, use.entry.where) for use, why in refused[:_SHOWN]]
+        yield table([("not used here", "", "why", ""), *reasons])
+        yield from _more(len(refused))
 
 
 def _more(count: int) -> Iterator[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.options import DONE, ENGINES, dia_options, json_option, machine_settings, print_json, tell_line, warn
 from pipeline.errors import Problem, RequestError, did_you_mean
 from pipeline.words import table
+
+if TYPE_CHECKING:
+    from pipeline.source.voices import VoiceEntry
 
 
 class _Voices(click.Group):
@@ -80,7 +83,7 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
         (
             voice_name,
             entry.gender or "-",
-            entry.accent or "-",
+            _accent(entry, engine),
             "recorded" if entry.voice.prompt else "-",
             entry.description,
         )
@@ -88,6 +91,13 @@ def voices(ctx: click.Context, name: str | None, out: Path | None, engine: str, 
     ]
     click.echo(table([("voice", "gender", "accent", "recording", ""), *rows]))
     return DONE
+
+
+def _accent(entry: VoiceEntry, engine: str) -> str:
+    """The accent of a voice: Kokoro's are American or British, as their names begin."""
+    if engine == "kokoro":
+        return "British" if entry.voice.kokoro.voice.startswith("b") else "American"
+    return entry.accent or "-"
 
 
 @voices.command("add")

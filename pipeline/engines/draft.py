@@ -66,7 +66,7 @@ def open_engine() -> Engine:
         importlib.metadata.version("espeakng-loader")
     except importlib.metadata.PackageNotFoundError:
         raise EngineError(
-            Problem("engine draft", "espeak-ng is not installed.", 'Run: pip install "podcast-pipeline[draft]"')
+            Problem("engine draft", "espeak-ng is not installed.", "Run: .venv/bin/pip install --editable '.[draft]'")
         ) from None
     return DraftEngine()
 

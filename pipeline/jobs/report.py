@@ -20,7 +20,7 @@ from pipeline.errors import Problem, lines_of, printable
 from pipeline.files import read_bytes, write_json, write_text
 from pipeline.source.voices import NARRATOR, Casting
 from pipeline.takes.render import DeviceWork, Ear, TakesDone
-from pipeline.words import clock, counted
+from pipeline.words import clock, counted, speed_text
 from pipeline.workspace import Production
 
 _MOST_FILES = 6  # of one folder, before the folder is named instead
@@ -228,7 +228,7 @@ def _why(done: TakesDone, gap: ChapterGap) -> str:
 def closing_lines(report: Report) -> list[str]:
     """The report in a few lines, for the end of a command: how it went, and what to look at."""
     takes = report.takes
-    speed = f", {report.speed_x:.0f} times real time." if takes.rendered else ", nothing new to render."
+    speed = f", {speed_text(report.speed_x)} times real time." if takes.rendered else ", nothing new to render."
     removed = f"removed {counted(len(report.removed), 'file')} that it no longer makes (see the report)"
     return [
         f"{printable(report.title)}: {report.status}",
@@ -275,7 +275,8 @@ def summary(report: Report) -> str:
         lines += ["", "| device | takes | audio | work | times real time |", "|---|---|---|---|---|"]
     for name, work in report.devices.items():
         lines.append(
-            f"| {_cell(name)} | {work.takes} | {clock(work.audio_s)} | {clock(work.work_s)} | {work.speed_x:.1f} |"
+            f"| {_cell(name)} | {work.takes} | {clock(work.audio_s)} | {clock(work.work_s)} "
+            f"| {speed_text(work.speed_x)} |"
         )
     lines += ["", "| speaker | voice | |", "|---|---|---|"]
     for speaker, role in report.voices.items():

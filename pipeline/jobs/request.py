@@ -298,6 +298,7 @@ def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
         yield Problem(manifest.where("language"), f"{what}.", "Listen before you render a whole book.")
 
 
+_MOST_NAMED = 3  # words that cannot be spoken, of one turn
 _ROMAN = re.compile(r"(?<![\w.])(?:(?!XX\b|XXX)[IVX]{2,9})(?!\w)")
 
 
@@ -330,8 +331,12 @@ def _unknown_tags(script: Script) -> Iterator[Problem]:
 
 def _unspeakable(script: Script, normalizer: Normalizer) -> Iterator[Problem]:
     for turn, words in unsaid(script, normalizer):
-        word = next((word for word in words.split() if has_speech(word)), "")
-        if word:
-            run = unspeakable(word, normalizer.language) or word
-            what = f'"{run}" cannot be spoken in language "{normalizer.language}" and is left out of the sound.'
+        runs = [unspeakable(word, normalizer.language) or word for word in words.split() if has_speech(word)]
+        if runs:
+            named = list(dict.fromkeys(runs))
+            several = ", ".join(f'"{run}"' for run in named[:_MOST_NAMED])
+            more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+            verb = "is" if len(named) == 1 else "are"
+            what = f'{several}{more} cannot be spoken in language "{normalizer.language}" and {verb} left out'
+            what += " of the sound."
             yield Problem(turn.where, what, "Write it in letters the voice can read, or respell it in a lexicon.")

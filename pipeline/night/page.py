@@ -18,7 +18,7 @@ import jinja2
 from pipeline.errors import printable
 from pipeline.files import storage_errors, write_json, write_text
 from pipeline.night.digest import Digest
-from pipeline.words import clock, size_text
+from pipeline.words import clock, size_text, speed_text
 
 _MOST = 30  # takes, gaps or problems of one job; the others are in its report
 
@@ -61,6 +61,7 @@ def _page() -> jinja2.Template:
     )
     environment.filters |= {
         "clock": clock,
+        "speed": speed_text,
         "day": _day,
         "href": lambda path: quote(os.fsencode(path)),
         "name": lambda path: PurePosixPath(path).name,
@@ -101,7 +102,7 @@ def digest_markdown(digest: Digest) -> str:
     if digest.devices:
         lines += ["", "| device | takes | sound | times real time |", "|---|---|---|---|"]
     lines += [
-        f"| {_plain(name)} | {work.takes} | {clock(work.audio_s)} | {work.speed_x:.1f} |"
+        f"| {_plain(name)} | {work.takes} | {clock(work.audio_s)} | {speed_text(work.speed_x)} |"
         for name, work in digest.devices.items()
     ]
     return "\n".join(lines) + "\n"

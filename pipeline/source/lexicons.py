@@ -34,6 +34,13 @@ class LexiconUse(NamedTuple):
     where: str
 
 
+class RefusedEntry(NamedTuple):
+    """An entry that an engine cannot use in a language, where its word stands in a script, and why."""
+
+    use: LexiconUse
+    why: str
+
+
 def load_lexicon(manifest: Manifest, settings: Settings, *, allow_outside: bool = False) -> Lexicon:
     """The entries of a manifest's job. Raises `RequestError` with all that is wrong in their files.
 
@@ -95,6 +102,20 @@ def uses(lexicon: Lexicon, script: Script) -> list[LexiconUse]:
     return [LexiconUse(entry, count, first.get(entry, "")) for entry, count in counts.items()]
 
 
+def refused_entries(lexicon: Lexicon, script: Script, engine: Traits, language: str) -> list[RefusedEntry]:
+    """The entries of which an engine can say nothing in a language, whether the script has their words or not."""
+    unusable = lexicon.unusable(language, engine.unknown_ipa)
+    return [RefusedEntry(use, _why_refused(use.entry, engine, language)) for use in uses(unusable, script)]
+
+
+def _why_refused(entry: LexiconEntry, engine: Traits, language: str) -> str:
+    if engine.speaks_ipa and (signs := engine.unknown_ipa(entry.ipa)):
+        return f'the engine {engine.name} has no sound for "{signs}"'
+    if entry.say is None:
+        return f"the engine {engine.name} takes no IPA, and there is no say:"
+    return f'"{entry.say}" cannot be spoken in language "{language}"'
+
+
 def unusable_entries(lexicon: Lexicon, script: Script, engine: Traits, language: str) -> Iterator[Problem]:
     """What to say of entries whose words stand in a script, and which its engine cannot use, or not their IPA."""
     unusable = set(lexicon.unusable(language, engine.unknown_ipa).entries)
@@ -106,12 +127,10 @@ def unusable_entries(lexicon: Lexicon, script: Script, engine: Traits, language:
         if use.times and (signs := unknown.get(entry)):
             what = f'the engine {engine.name} has no sound for "{signs}" in the IPA of "{entry.word}", said {said}.'
             yield Problem(entry.where, what, "Write it with other signs.")
-        elif use.times and entry.say is None:
-            what = f'"{entry.word}" is said {said}: the engine {engine.name} takes no IPA, and there is no say:.'
-            yield Problem(entry.where, what, "Add a respelling.")
         elif use.times:
-            what = f'"{entry.word}" is said {said}: "{entry.say}" cannot be spoken in language "{language}".'
-            yield Problem(entry.where, what, "Respell it in letters that the voice can read.")
+            what = f'"{entry.word}" is said {said}: {_why_refused(entry, engine, language)}.'
+            step = "Add a respelling." if entry.say is None else "Respell it in letters that the voice can read."
+            yield Problem(entry.where, what, step)
 
 
 def _files_of(path: Path, where: str) -> Sequence[Path]:

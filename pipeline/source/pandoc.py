@@ -52,7 +52,7 @@ def _program(shown: str) -> str:
         return str(pypandoc.get_pandoc_path())
     except (ImportError, OSError):
         what = "this format is read by pandoc, which is not installed."
-        fix = "Install it with: pip install --editable '.[office]', or save the file as DOCX."
+        fix = "Install it with: .venv/bin/pip install --editable '.[office]', or save the file as DOCX."
         raise RequestError(Problem(shown, what, fix)) from None
 
 

@@ -118,7 +118,7 @@ def _shared_problem(url: str, what: str, error: Exception) -> Problem:
     reason = " ".join(without_credentials(str(error)).split())[:300].rstrip(".") or type(error).__name__
     match error:
         case ImportError() if url.startswith("s3"):
-            advice = 'Run: pip install "podcast-pipeline[s3]", then run the same command again.'
+            advice = "Run: .venv/bin/pip install --editable '.[s3]', then run the same command again."
         case ImportError():
             advice = "Install what it needs, then run the same command again."
         case ValueError():

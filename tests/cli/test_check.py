@@ -156,3 +156,14 @@ def test_a_cover_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
     done = run_podcast("check", "book.epub", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "note: book.epub: the EPUB file is damaged or incomplete (OEBPS/cover.png" in done.stdout
+
+
+def test_each_word_that_cannot_be_spoken_is_named(tmp_path: Path) -> None:
+    """Up to three of a turn."""
+    (tmp_path / "show.md").write_text(
+        "So 世界 met Київ.\n\nThen 世界, Київ, Ελλάδα, Москва and Київ.\n", encoding="utf-8"
+    )
+    (tmp_path / "show.yaml").write_text("title: x\nscript: show.md\n")
+    notes = run_podcast("check", "show.yaml", cwd=tmp_path).stdout
+    assert '"世界", "Київ" cannot be spoken in language "en" and are left out' in notes
+    assert '"世界", "Київ", "Ελλάδα" and 1 more cannot be spoken' in notes

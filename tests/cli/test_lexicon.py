@@ -24,6 +24,8 @@ def test_check_tells_what_is_doubted_and_what_entries_change(tmp_path: Path) -> 
         assert line in result.stdout
     assert 'note: lexicon.yaml:3: "Siobhan" is said as it is written' in result.stderr
     report = json.loads(run_podcast("lexicon", "check", "show.yaml", "--json", cwd=tmp_path).stdout)
+    assert "3 entries in lexicons" in result.stdout.splitlines()[0]
+    assert result.stdout.splitlines()[-1].startswith("Siobhan        1  the engine draft takes no IPA")
     assert report["words"][0] == {"kind": "name", "word": "Siobhan", "count": 1, "first": "show.md:1"}
     assert report["entries"][0] == {
         "where": "lexicon.yaml:1",
@@ -32,8 +34,13 @@ def test_check_tells_what_is_doubted_and_what_entries_change(tmp_path: Path) -> 
         "ipa": None,
         "count": 2,
         "first": "show.md:1",
+        "not_used": None,
     }
-    assert [entry["count"] for entry in report["entries"]] == [2, 0]
+    assert [(entry["count"], entry["not_used"]) for entry in report["entries"]] == [
+        (2, None),
+        (0, None),
+        (1, "the engine draft takes no IPA, and there is no say:"),
+    ]
 
 
 def test_check_refuses_what_is_wrong(tmp_path: Path) -> None:

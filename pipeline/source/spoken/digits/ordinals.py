@@ -56,7 +56,7 @@ _GERMAN_OPENERS = _set(
     " Danach"
 )
 _BEFORE = re.compile(r"(?:(?P<first>[^\W\d_]+) )?(?P<last>[^\W\d_]+) $")
-_WITH_ANOTHER = re.compile(r"\d{1,4}\. (?:und|oder|bis|sowie) $")
+_WITH_ANOTHER = re.compile(r"(?<!\d)(?:\d{1,2}\.)?\d{1,4}\. (?:und|oder|bis|sowie) $")
 _NEXT = re.compile(r" ([^\W\d_]+)(?: ([^\W\d_]+))?")
 _STOPPED = _set("da no nb nn fi hu tr sl pl")  # languages that write "5." before a noun
 _SIGNS = {
@@ -105,7 +105,7 @@ def opens_german(word: str) -> bool:
 
 def _german_ending(match: re.Match[str], gender: str) -> str:
     text, start = match.string, match.start()
-    if another := _WITH_ANOTHER.search(text, max(0, start - 14), start):  # am 3. und 4. Juni
+    if another := _WITH_ANOTHER.search(text, max(0, start - 16), start):  # am 3. und 4. Juni
         start = another.start()
     before = _BEFORE.search(text[max(0, start - 48) : start])
     if before is None:
