@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 
-from pipeline.source.spoken.digits.context import DASH, rule
+from pipeline.source.spoken.digits.context import DASH, MOST_SPACED, grouped, rule
 from pipeline.source.spoken.digits.millions import Millions
 from pipeline.source.spoken.digits.money import CODE_OF_SIGN, MONEY_SIGN
 from pipeline.source.spoken.digits.ordinals import german_ordinal, ordinals
@@ -55,8 +55,8 @@ class _Numbers:
         group = get_group_symbol(self.locale) if self.locale else ","
         self.point = point if point in (".", ",") else "."
         groups = re.escape(group) + ("  \u00a0\u202f\u2009" if group.isspace() else "")
-        self.whole = rf"(?:\d{{1,3}}(?:[{groups}]\d{{3}})+(?!\d)|\d+)"
-        self.number = rf"(?:{self.whole}(?:{re.escape(self.point)}\d+)?)"
+        self.whole = rf"(?:{grouped(groups, MOST_SPACED if group.isspace() else '')}|\d++)"
+        self.number = rf"(?:{self.whole}(?:{re.escape(self.point)}\d++)?)"
 
     def value(self, written: str) -> Decimal:
         return Decimal(
