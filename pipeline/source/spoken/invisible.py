@@ -16,7 +16,6 @@ class Visible:
     """A display text without what is invisible. What stands alone between spaces stays, as spaces are never doubled."""
 
     def __init__(self, display: str) -> None:
-        self._display = display
         self.text = display
         self._places: list[int] | None = None  # in `display`, of each character of `text` and its end
         if not display.isascii() and _RUN.search(display):
