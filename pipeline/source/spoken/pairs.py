@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.source.spoken.invisible import Visible
 from pipeline.source.spoken.lexicon import ChapterName, Lexicon
 from pipeline.source.spoken.rules import Family, Replacement, replacements_of
 from pipeline.source.spoken.scripts import plain
@@ -46,17 +47,22 @@ class Normalizer:
 
     def pairs(self, text: str, *, speaker: str | None = None, chapter: ChapterName = (0, "")) -> tuple[Pair, ...]:
         """The pairs of a turn's display text, which somebody speaks in a chapter of this number (from 1) and title."""
-        taken = self.lexicon.replacements(text, speaker, chapter) if self.lexicon else ()
-        replacements = replacements_of(text, self.families, taken)
-        tags = tag_spans(text) if "(" in text else []
-        if tags:  # "(LAUGHS)" is no shout
-            replacements = [one for one in replacements if not any(one.start < b and a < one.end for a, b in tags)]
+        visible = Visible(text)
+        replacements, has_tags = self._replacements(visible.text, speaker, chapter)
         if not replacements and is_plain(text) and "  " not in text:
             return (Pair(0, len(text), text),) if text else ()
-        words: Iterable[Pair] = self._words(text, replacements)
-        if tags and not self.tags:
-            words = _with_signs_of_tags(text, words)
-        return tuple(_runs(text, words))
+        words: Iterable[Pair] = self._words(visible.text, replacements)
+        if has_tags and not self.tags:
+            words = _with_signs_of_tags(visible.text, words)
+        return tuple(_runs(text, (Pair(*visible.displayed(start, end), spoken) for start, end, spoken in words)))
+
+    def _replacements(self, text: str, speaker: str | None, chapter: ChapterName) -> tuple[list[Replacement], bool]:
+        """What is said otherwise, and whether there are tags; these are nobody else's, as "(LAUGHS)" is no shout."""
+        taken = self.lexicon.replacements(text, speaker, chapter) if self.lexicon else []
+        tags = [Replacement(start, end, "") for start, end in tag_spans(text)] if "(" in text else []
+        replacements = replacements_of(text, self.families, [*taken, *tags])
+        of_tags = set(tags)
+        return [one for one in replacements if one not in of_tags] if tags else replacements, bool(tags)
 
     def _words(self, text: str, replacements: Sequence[Replacement]) -> Iterator[Pair]:
         """Whole words: those that one replacement touches are one pair, with what stands around it."""
@@ -76,6 +82,8 @@ class Normalizer:
                     end = next(spans)[1]  # noqa: PLW2901 - a replacement joins words
                 replacement = next(rest, None)
             parts.append(self._plain(text[at:end]))
+            if not self.tags and not parts[-1] and (signs := signs_behind_tag(text[at:end])):  # "$5(laughs)."
+                parts[-2] = _ended(parts[-2].rstrip(), signs)
             words = _joined("".join(parts))
             yield Pair(start, end, words if "" not in parts[1::2] or has_speech(words) else "")  # no comma of silence
 

@@ -102,6 +102,8 @@ def test_a_pair_holds_what_must_not_be_cut_apart_and_no_more(text: str, cut: lis
         ("He said “(laughs)” and", "He said and"),
         ("It cost $5 (laughs). Next", "It cost five dollars. Next"),
         ("(laughs), yes", "yes"),
+        ("It cost $5(laughs). Then", "It cost five dollars. Then"),
+        ("in 2021(laughs), yes", "in twenty twenty-one, yes"),
         ("(laughs).", ""),
         ("STOP (LAUGHS).", "Stop."),
     ],
@@ -109,6 +111,11 @@ def test_a_pair_holds_what_must_not_be_cut_apart_and_no_more(text: str, cut: lis
 def test_the_sign_behind_a_tag_that_is_not_said_stays(text: str, spoken: str) -> None:
     silent = Normalizer("en", families=ENGLISH.families)
     assert said(silent.pairs(text)) == spoken
+
+
+def test_what_stands_against_a_tag_is_said() -> None:
+    for text in ("See https://x.com/a5?id=5(laughs) ok", "$15(laughs)", "5 km(laughs)5", "x.com/5(laughs)"):
+        assert not re.search(r"\d", said(ENGLISH.pairs(text)))
 
 
 @given(DISPLAY)

@@ -8,10 +8,21 @@ from collections.abc import Callable
 from pipeline.source.spoken.rules import Rule
 from pipeline.source.spoken.sentences import ends_sentence
 
-WHOLE = (
-    r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,2}(?:,\d\d)+,\d{3}(?!,?\d)|\d{1,3}(?:[\u00a0\u2009\u202f '’]\d{3})+(?!\d)|\d+)"
-)
-NUMBER = rf"(?:{WHOLE}(?:\.\d+)?|\.\d+)"
+
+def grouped(signs: str, most: str = "") -> str:
+    """A pattern of a number whose thousands one of the signs parts, with at most so many of these.
+
+    It begins with the first group and gives none back, so that a long row of groups is not read again at each of them.
+    """
+    group = rf"[{signs}]\d{{3}}(?!\d)"
+    return rf"(?<!(?<!\d)\d{{3}}[{signs}])\d{{1,3}}(?:{group}){{1,{most}}}+(?!{group})"
+
+
+MOST_SPACED = "5"  # groups behind spaces; more of them are a table
+_BY_LAKHS = r"(?<!(?<!\d)\d\d,)\d{1,2}(?:,\d\d(?!\d))++,\d{3}(?!,?\d)"
+_BY_SPACES = grouped("\u00a0\u2009\u202f '’", MOST_SPACED)
+WHOLE = rf"(?:{grouped(',')}|{_BY_LAKHS}|{_BY_SPACES}|\d++)"
+NUMBER = rf"(?:{WHOLE}(?:\.\d++)?|\.\d++)"
 ALONE = r"(?<![\w.])"  # before a number that may begin with a point
 DASH = r"[-‐‑‒–—−]"
 SIGN = rf"(?:(?<![\w)\]%-])[-+−±])?{ALONE}"

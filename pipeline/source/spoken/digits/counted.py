@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 
-from pipeline.source.spoken.digits.context import rule
+from pipeline.source.spoken.digits.context import MOST_SPACED, grouped, rule
 from pipeline.source.spoken.digits.words import locale_of, number_words, one_by_one, plain
 from pipeline.source.spoken.rules import Rule
 from pipeline.source.spoken.scripts import base_language
@@ -36,8 +36,8 @@ class CountedLanguage:
         group = get_group_symbol(self.locale) if self.locale else ","
         self.point = point if point in (".", ",") else "."
         groups = re.escape(group) + ("  \u00a0\u202f\u2009" if group.isspace() else "")
-        self.whole = rf"(?:\d{{1,3}}(?:[{groups}]\d{{3}})+(?!\d)|\d+)"
-        self.number = rf"(?:{self.whole}(?:{re.escape(self.point)}\d+)?)"
+        self.whole = rf"(?:{grouped(groups, MOST_SPACED if group.isspace() else '')}|\d++)"
+        self.number = rf"(?:{self.whole}(?:{re.escape(self.point)}\d++)?)"
         self.letter = r"\d" if self.base in {*_UNSPACED, "ko"} else r"\w"  # what a number does not stand against
 
     def value(self, written: str) -> Decimal:

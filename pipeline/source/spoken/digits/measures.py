@@ -18,7 +18,7 @@ from pipeline.source.spoken.digits.context import (
     word_after,
     word_before,
 )
-from pipeline.source.spoken.digits.units import INVERSE, PER, UNIT, said_per, said_unit
+from pipeline.source.spoken.digits.units import INVERSE, PER, UNIT, UNITS, said_per, said_unit
 from pipeline.source.spoken.digits.words import (
     cardinal,
     fraction,
@@ -135,8 +135,8 @@ def _primes(match: re.Match[str]) -> str | None:
     """12″ and, where no quotation is open, 12" and 5'."""
     text, start, mark = match.string, match.start(), match["mark"]
     if mark in "\"'”’":
-        open_quotes = _OPEN_QUOTES[mark].findall(text, 0, start)
-        if len(open_quotes) % 2 if mark == '"' else open_quotes:
+        opening = _OPEN_QUOTES.get(mark)  # else the sign closes, too
+        if opening.search(text, max(0, start - _QUOTED), start) if opening else text.count(mark, 0, start) % 2:
             return None
         sure = mark in '"”' or re.match(" [a-z]", text[match.end() :][:2]) or len(match["amount"]) == 1
         if not sure or re.fullmatch(r"\d{4,}", match["amount"]):
@@ -265,7 +265,7 @@ _DEGREES = (
     rf"(?:(?<!\w)([NSEW]) ?|{ALONE})({_DECIMAL})°{_SPACE}(?:({_DECIMAL})[′'’]{_SPACE})?(?:({_DECIMAL}){_INCH}{_SPACE})?"
     r"(?:([NSEW])(?:\.(?=[,;]| [a-zL]))?)?(?<! )(?!\w)"
 )
-_SINCE = rf"(?:(?P<since>{_AMOUNT})(?:%|°)? ?{DASH} ?)?(?P<sides>(?:{_AMOUNT} ?[x×] ?)+)?"
+_SINCE = rf"(?:(?P<since>{_AMOUNT})(?:%|°)? ?{DASH} ?)?(?P<sides>(?:{_AMOUNT} ?[x×] ?){{1,4}}+)?"
 _WITH_UNIT = (
     rf"{SIGN}{_SINCE}(?P<amount>{_AMOUNT})(?P<gap>[ \u00a0-]?)(?P<unit>{UNIT})(?P<per>{PER})"
     rf"(?![\w]|['’]s|(?<![%.])(?:/(?!\d)|[\^²³*⁻]))(?P<or>/(?=\d+ ?(?:{UNIT})(?!\w)))?"
@@ -276,10 +276,11 @@ _WHOLES = frozenset(
     " litre kilometer kilometre kilo teaspoonful tablespoonful cupful -".split()
 )
 _PART_OF_ONE = re.compile(rf" ?[{_VULGAR}]|\d+[/⁄]\d+")
+_QUOTED = 1000  # characters back to where a quotation may have been opened
 _OPENS = r"(?:^|(?<=[\s(\[—–-]))"
-_OPEN_QUOTES = {'"': re.compile('"'), "”": re.compile("“"), "'": re.compile(_OPENS + "'")}
+_OPEN_QUOTES = {"”": re.compile("“"), "'": re.compile(_OPENS + "'")}
 _OPEN_QUOTES["’"] = re.compile(f"{_OPENS}[‘’]")
-_BY_PRIMES = rf"(?P<by>(?:{_AMOUNT}(?:[\"″”'′’]|'') ?[x×] ?)+)?"
+_BY_PRIMES = rf"(?P<by>(?:{_AMOUNT}(?:[\"″”'′’]|'') ?[x×] ?){{1,4}}+)?"
 _CARET = rf"{ALONE}({_DECIMAL}){_SPACE}(?:\^|\*\*){_SPACE}([-−]?\d+)(?!\w)"
 _SCIENTIFIC = rf"{ALONE}(?P<mantissa>{WHOLE}\.\d+(?=[eE])|\d+(?=[eE][-+−]|e\d))[eE]\+?(?P<e>[-−]?\d{{1,3}})(?!\w)"
 _TEN = rf"(?=10(?:\^|\*\*|[⁻{_SUPERSCRIPTS}]))"
@@ -293,6 +294,10 @@ def measures(language: str) -> tuple[Rule, ...]:
 
     def power(match: re.Match[str]) -> str | None:
         return _power(match, language=language)
+
+    def unit_alone(match: re.Match[str]) -> str | None:
+        """㎡"""
+        return said_unit("", Decimal(2), match[0], language).strip() if match[0] in UNITS else None
 
     return (
         rule(_DEGREES, _degrees),
@@ -314,4 +319,5 @@ def measures(language: str) -> tuple[Rule, ...]:
         rule(rf"{ALONE}{_MIXED}", _mixed_fraction),
         rule(r"(?<![\w./])(?P<n>\d{1,4})[/⁄](?P<d>\d{1,4})(?P<th>(?:th|rd|nd)s?)?(?![\w/]|[.]\d)", _simple_fraction),
         rule(rf"(?:(?<![\w)])[-−+])?(?<!\d)(\d* ?)([{_VULGAR}])", _vulgar),
+        rule("[\u3371-\u33df]", unit_alone),
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import Decimal
 
 from pipeline.source.spoken.digits.words import measured
@@ -48,7 +49,8 @@ fps =frames per second|rpm =revolutions per minute|dB =decibels|bpm =beats per m
 ppi =pixels per inch|kbps =kilobits per second|kbit/s =kilobits per second|Mbps =megabits per second
 Mbit/s =megabits per second|Gbps =gigabits per second|Gbit/s =gigabits per second|MB/s =megabytes per second
 GB/s =gigabytes per second|MWh =megawatt hours|GWh =gigawatt hours|TWh =terawatt hours|mAh =milliampere hours
-cc =cubic centimeters|mm2 =square millimeters|mm² =square millimeters|sq ft =square feet|sq. ft. =square feet
+dm² =square decimeters|cc =cubic centimeters|mm2 =square millimeters|mm² =square millimeters|sq ft =square feet
+sq. ft. =square feet
 sq in =square inches|sq m =square meters|sq km =square kilometers|sq mi =square miles|cu ft =cubic feet
 cu. ft. =cubic feet|fl oz =fluid ounces|fl. oz. =fluid ounces|m/s² =meters per second squared
 m/s2 =meters per second squared|m/s^2 =meters per second squared|lx light-lux|lm light-lumen
@@ -65,11 +67,18 @@ _BELOW |= {
 _HEADS = {"feet": "foot", "inches": "inch"}
 
 
+_IN_SIGNS = str.maketrans("23∕", "²³/")
+
+
 def _units() -> dict[str, str]:
     table: dict[str, str] = {}
     for entry in _UNITS.strip().replace("\n", "|").split("|"):
         written, _, name = entry.rpartition(" =") if " =" in entry else entry.rpartition(" ")
         table[written] = f"={name}" if " =" in entry else name
+    for sign in map(chr, range(0x3371, 0x33E0)):  # such as "㎢"
+        letters = unicodedata.normalize("NFKC", sign).translate(_IN_SIGNS)
+        if letters in table:
+            table[sign] = table[letters]
     return table
 
 

@@ -149,7 +149,7 @@ _CASES |= dict.fromkeys("für gegen durch ohne um".split(), "accusative")
 _GERMAN_TITLES = r"(?:(?:Kaiser(?:in)?|König(?:in)?|Papst|Zar(?:in)?|Herzog|Kurfürst|Fürst|Prinz|Pharao|Sultan) )?"
 _TITLE_BEFORE = re.compile(r"(?:Kaiser|König|Papst|Zar|Herzog|Fürst|Prinz|[Rr]oi|[Rr]e[yi]?|[Pp]apa|[Kk]oning) $")
 _CASE_BEFORE = re.compile(rf"([^\W\d_]+) {_GERMAN_TITLES}(?:[A-Z][^\W\d_]+[ -])?$")
-_A_NAME = r"(?<![^\W_])[^\W\d_a-z]+[^\W\d_]*(?:-[^\W\d_]+)*"
+_A_NAME = r"(?<![^\W_])[^\W\d_a-z][^\W\d_]*+(?:-[^\W\d_]++){0,3}+"
 _NUMERAL = r"[IVXL]+"
 _SEVERAL = r"(?:[IVX]{2,6}|L[IVX]{1,5})"
 _END = r"(?![^\W_]|[-–’'][^\W_]|\.[^\W_])"
@@ -247,7 +247,7 @@ class _Romans:
         return f"{name} {words}{self._stop(match)}"
 
     def _german_ruler(self, match: re.Match[str], value: int, gender: str, *, genitive: bool) -> str:
-        before = _CASE_BEFORE.search(match.string[: match.start()])
+        before = _CASE_BEFORE.search(match.string, max(0, match.start() - 60), match.start())
         case = "genitive" if genitive else _CASES.get(before[1].lower(), "") if before else ""
         forms = _GERMAN_ARTICLES[case][2 * (gender == "f") :]
         words = (number_words(value, "ordinal", "de") or "").removesuffix("e")

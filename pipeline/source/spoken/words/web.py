@@ -10,6 +10,7 @@ import re
 
 from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.scripts import plain
+from pipeline.source.spoken.text import TAG_SOURCE
 from pipeline.source.spoken.words.initialisms import said_initialism
 from pipeline.source.spoken.words.numerals import digit_words
 
@@ -27,8 +28,13 @@ _FILE = (
 _AFTER = r"(?![^\W_])"
 _BEFORE = r"(?<![\w@./\\-])"
 _MAIL = rf"(?:mailto:)?(?<![\w.+-])([\w.+-]{{1,64}})@({_HOST}){_AFTER}"
-_URL = r"(?<![^\W_])(?:(?:https?|ftp)://|www\.(?=[^\W_]))([^\s<>\"“”]+)"
-_DOMAIN = rf"{_BEFORE}(?:{_LABEL}\.)+(?:{_TOP})(?![\w@]|\.[^\W_])(?:/[\w./~%-]*(?:\?[^\s\"”]*)?)?"
+# An address ends before what begins a clause or a tag: a dash, dots, a comma before a letter, a quote, a bracket that
+# it does not close itself.
+_IN_ADDRESS = r"(?:[^\s<>()\[\]{}\"'“”„‘’‚«»‹›「」『』—–―…。、，；,;.]|[,;](?!\s|[^\W\d_]|[\"'“”‘’])|\.(?!\.\.))"
+_BRACKETS = "|".join(rf"\{opened}{_IN_ADDRESS}*+\{closed}" for opened, closed in ("()", "[]", "{}"))
+_ADDRESS = rf"(?:{_IN_ADDRESS}++|(?!{TAG_SOURCE})(?:{_BRACKETS}))"
+_URL = rf"(?<![^\W_])(?:(?:https?|ftp)://|www\.(?=[^\W_]))({_ADDRESS}+)"
+_DOMAIN = rf"{_BEFORE}(?:{_LABEL}\.)+(?:{_TOP})(?![\w@]|\.[^\W_])(?:/[\w./~%-]*(?:\?{_ADDRESS}*)?)?"
 _FILE_NAME = rf"{_BEFORE}\w[\w-]*(?:\.[\w-]+)*\.(?:{_FILE})(?![\w/\\])(?!\.\w)"
 _HANDLE = r"(?<![\w@./])@([A-Za-z_](?:[\w.-]*[A-Za-z0-9_])?)"
 _HASHTAG = r"(?<![\w&#/])#([^\W\d]\w*)"
@@ -70,11 +76,9 @@ def _mail(match: re.Match[str]) -> str | None:
 
 def _url(match: re.Match[str]) -> str | None:
     address = match[1]
-    trimmed = address.rstrip(".,;:!?'’…)]}*_")
-    if address[len(trimmed) :].startswith(")") and "(" in trimmed:
-        trimmed += ")"
+    trimmed = address.rstrip(".,;:!?*_")
     read = _address(trimmed)
-    return read + "".join(char for char in address[len(trimmed) :] if char in ".,;:!?')") if read else None
+    return read + address[len(trimmed) :].strip("*_") if read else None
 
 
 def _domain(match: re.Match[str]) -> str | None:
