@@ -36,9 +36,12 @@ def _years(written: str) -> str:
     return f"oh {cardinal(written[1])}".replace("zero", "oh") if written[0] == "0" else cardinal(written)
 
 
-def _date(day: int, month: int, written_year: str | None = None) -> str:
-    """American order; it needs no "the"."""
-    return f"{_NAMES[month - 1]} {ordinal(day)}" + (f", {_years(written_year)}" if written_year else "")
+def _date(match: re.Match[str], day: int, month: int, written_year: str | None = None, *, american: bool) -> str:
+    """March fourth, twenty twenty-one; elsewhere the fourth of March twenty twenty-one."""
+    if american:
+        return f"{_NAMES[month - 1]} {ordinal(day)}" + (f", {_years(written_year)}" if written_year else "")
+    the = "" if word_before(match) == "the" else "the "
+    return f"{the}{ordinal(day)} of {_NAMES[month - 1]}" + (f" {_years(written_year)}" if written_year else "")
 
 
 def _day_first(match: re.Match[str]) -> str:
@@ -60,9 +63,9 @@ def _month_of_year(match: re.Match[str]) -> str:
     return f"{_month(match['month'])} {_years(match['year'])}"
 
 
-def _iso(match: re.Match[str]) -> str | None:
+def _iso(match: re.Match[str], *, american: bool) -> str | None:
     month, day = int(match[2]), int(match[3])
-    return _date(day, month, match[1]) if 1 <= month <= 12 and 1 <= day <= 31 else None
+    return _date(match, day, month, match[1], american=american) if 1 <= month <= 12 and 1 <= day <= 31 else None
 
 
 def _numeric(match: re.Match[str], *, american: bool) -> str | None:
@@ -71,16 +74,17 @@ def _numeric(match: re.Match[str], *, american: bool) -> str | None:
     month, day = (first, second) if american and "/" in match[0] else (second, first)
     if month > 12:
         month, day = day, month
-    return _date(day, month, match[4]) if 1 <= month <= 12 and 1 <= day <= 31 else None
+    return _date(match, day, month, match[4], american=american) if 1 <= month <= 12 and 1 <= day <= 31 else None
 
 
-def _month_and_day(match: re.Match[str]) -> str | None:
+def _month_and_day(match: re.Match[str], *, american: bool) -> str | None:
     """12/25 is a date after words such as "on", or where it can be no fraction that people use."""
-    month, day = int(match[1]), int(match[2])
-    if not (1 <= month <= 12 and 1 <= day <= 31) or (month, day) == (9, 11):
+    first, second = int(match[1]), int(match[2])
+    month, day = (first, second) if american or second > 12 else (second, first)
+    if not (1 <= month <= 12 and 1 <= day <= 31) or (first, second) == (9, 11):
         return None
-    used = day <= 12 or day in (16, 20, 24)
-    return _date(day, month) if word_before(match) in _ON_DATES or not used else None
+    used = second <= 12 or second in (16, 20, 24)
+    return _date(match, day, month, american=american) if word_before(match) in _ON_DATES or not used else None
 
 
 def _decade(match: re.Match[str]) -> str:
@@ -115,6 +119,17 @@ def _era(match: re.Match[str]) -> str:
     return year(int(match[1]))
 
 
+def _eras(match: re.Match[str]) -> str:
+    """100–44 BC, 27 BC–AD 14, AD 14–37: the years go up or down."""
+    era = re.sub("[ .]", "", match["era"] or "")
+    before = "AD " if match["ad"] else ""
+    return f"{year(int(match['first']))}{f' {era}' if era else ''} to {before}{year(int(match['last']))}"
+
+
+def _of_two_eras(match: re.Match[str]) -> str | None:
+    return _eras(match) if match["era"] and match["ad"] else None
+
+
 def _short(match: re.Match[str]) -> str | None:
     """'99, where the apostrophe opens no quotation: a word before it, or no other that would close one."""
     if counts(match):
@@ -135,16 +150,26 @@ def _blank(match: re.Match[str]) -> str | None:
     return f"{cardinal(match[1])} {'oh' if decade == '0' else cardinal(f'{decade}0')} something"
 
 
+_ERA = r"(?:B\.?C\.?(?:E\.?)?|C\.?E\.?|A\.?D\.?)"
+_ERAS = rf"(?<![\w.,:/])(?P<first>\d{{1,4}})(?: ?(?P<era>{_ERA}))? ?{DASH} ?(?P<ad>A\.?D\.? )?(?P<last>\d{{1,4}})"
+
+
 def dates(*, american: bool) -> tuple[Rule, ...]:
-    """`american`: 3/4 is the fourth of March."""
+    """`american`: 3/4 is the fourth of March, and said "March fourth"."""
+
+    def iso(match: re.Match[str]) -> str | None:
+        return _iso(match, american=american)
 
     def numeric(match: re.Match[str]) -> str | None:
         return _numeric(match, american=american)
 
+    def month_and_day(match: re.Match[str]) -> str | None:
+        return _month_and_day(match, american=american)
+
     of_year = rf"(?:(?:,? |-)(?P<year>{_YEAR}))?"
     to = rf"(?: ?(?:{DASH}|to) ?(?P<to>{_DAY})(?!\d){_ORDINAL}?)?"
     return (
-        rule(r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?!\d|-\d)", _iso),
+        rule(r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?!\d|-\d)", iso),
         rule(r"(?<![\w./-])(\d{1,2})(?P<by>[./-])(\d{1,2})(?P=by)(\d{4}|\d\d)(?![\w]|[./-]\d)", numeric),
         rule(
             rf"(?<![\w.,:/-])(?P<day>{_DAY}){_ORDINAL}?{to}(?: of |[ -])(?P<month>{MONTH})\b\.?{of_year}(?!['’]s)",
@@ -152,7 +177,10 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
         ),
         rule(rf"\b(?P<month>{MONTH})\.? (?P<day>{_DAY}){_ORDINAL}?(?![\w]|[.,:/]\d){to}{of_year}", _month_first),
         rule(rf"\b(?P<month>{MONTH})\.? (?P<year>{_YEAR})(?!-\d)", _month_of_year),
-        rule(r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?![\w]|[./-]\d)", _month_and_day),
+        rule(r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?![\w]|[./-]\d)", month_and_day),
+        rule(rf"{_ERAS}(?= ?{_ERA}(?!\w))", _eras),
+        rule(rf"(?:(?<=\bAD )|(?<=\bA\.D\. )){_ERAS}(?![\w%]|[.,:/]\d)", _eras),
+        rule(rf"{_ERAS}(?![\w%]|[.,:/]\d)", _of_two_eras),
         rule(
             rf"(?<![\w.,$£€/-])(1[0-9]\d\d|20\d\d)(?:{DASH}|/| {DASH} (?=\d{{4}}(?!\w)))['’]?(\d{{4}}|\d\d?)"
             rf"(?P<further>(?:{DASH}['’]\d\d)*)(?![\w]|[.,:/-]\d|{DASH}\d)",
@@ -161,7 +189,7 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
         rule(r"(?<![\w.,$£€-])(1[0-9])(\d?)(?:[—–]{1,3}|-{2,4}|_{2,4})(?![\w$£€'’])", _blank),
         rule(r"(?:(?<![\w])['’])?(?<![\w.,$£€])(?P<decade>1\d\d0|20\d0|[1-9]0)['’]?s(?!\w)", _decade),
         rule(r"(?:(?<=[\s(—–-])|^)['’](\d\d)(?![\w]|['’]|[.,:/]\d)", _short),
-        rule(r"(?<![\w.,:/])(\d{1,4})(?= ?(?:B\.?C\.?(?:E\.?)?|C\.?E\.?|A\.?D\.?)(?!\w))", _era),
+        rule(rf"(?<![\w.,:/])(\d{{1,4}})(?= ?{_ERA}(?!\w))", _era),
         rule(r"(?<=\bAD )(\d{1,4})(?![\w]|[.,:/]\d)", _era),
     )
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pipeline.source.spoken.digits.context import (
     ALONE,
     DASH,
+    DASH_AS_MINUS,
     NUMBER,
     SIGN,
     WHOLE,
@@ -166,7 +167,8 @@ def _side(written: str) -> str:
 
 
 def _times(match: re.Match[str]) -> str:
-    return f"{cardinal(match[1])} times"
+    """5x, 3–5x"""
+    return f"{cardinal(match[1])}{f' to {cardinal(match[2])}' if match[2] else ''} times"
 
 
 def _exponent(written: str) -> str:
@@ -186,15 +188,16 @@ def _superscript(match: re.Match[str]) -> str:
     return "" if len(stem) > 2 and stem.lower() not in _PREFIXES else _exponent(match[0])
 
 
+_SIDE_BY_SIDE = {("24", "7"), ("9", "11"), ("60", "40"), ("80", "20")}
+
+
 def _simple_fraction(match: re.Match[str]) -> str | None:
     """3/4 is three quarters, 8/10 eight out of ten, 24/7 twenty-four seven, 16/9 sixteen over nine."""
     over, under = plain(match["n"]), plain(match["d"])
     numerator, denominator = int(over), int(under)
-    if (numerator, denominator) in ((24, 7), (9, 11), (60, 40), (80, 20)) or over == under:
-        return f"{cardinal(over)} {cardinal(under)}"
-    if word_after(match) in ("stars", "points", "marks"):
+    if word_after(match) in ("stars", "points", "marks") or (over == under and over in ("5", "10", "100")):
         return f"{cardinal(over)} out of {cardinal(under)}"
-    if word_after(match) == "time":
+    if word_after(match) == "time" or over == under or (over, under) in _SIDE_BY_SIDE:
         return f"{cardinal(over)} {cardinal(under)}"
     if match["th"]:
         return fraction(numerator, denominator) if denominator > 1 else None
@@ -267,7 +270,7 @@ _DEGREES = (
 )
 _SINCE = rf"(?:(?P<since>{_AMOUNT})(?:%|°)? ?{DASH} ?)?(?P<sides>(?:{_AMOUNT} ?[x×] ?)+)?"
 _WITH_UNIT = (
-    rf"{SIGN}{_SINCE}(?P<amount>{_AMOUNT})(?P<gap>[ \u00a0-]?)(?P<unit>{UNIT})(?P<per>{PER})"
+    rf"(?:{DASH_AS_MINUS}|{SIGN}){_SINCE}(?P<amount>{_AMOUNT})(?P<gap>[ \u00a0-]?)(?P<unit>{UNIT})(?P<per>{PER})"
     rf"(?![\w]|['’]s|(?<![%.])(?:/(?!\d)|[\^²³*⁻]))(?P<or>/(?=\d+ ?(?:{UNIT})(?!\w)))?"
     r"(?:(?<=\w)\.(?= [a-z]|[,;:)]| \d+ ?oz))?"
 )
@@ -302,13 +305,13 @@ def measures(language: str) -> tuple[Rule, ...]:
             rf"(?:{_SPACE}(?:(?P<unit>{UNIT})(?P<per>{PER})|(?P<inverse>{INVERSE}))(?![\w^²³⁻]))?",
             power,
         ),
-        rule(rf"{ALONE}({NUMBER}){_SPACE}[x×·]{_SPACE}{_TEN}", _times),
+        rule(rf"{ALONE}({NUMBER})((?!))?{_SPACE}[x×·]{_SPACE}{_TEN}", _times),
         rule(_WITH_UNIT, unit),
         rule(rf"{ALONE}{_BY_PRIMES}(?P<amount>{_AMOUNT})(?P<mark>''|[′″\"”'’])(?!\w)", _primes),
         rule(rf"(?<![\d{_SUPERSCRIPTS}])(\d*)([{_SUPERSCRIPTS}]{{1,9}}+)⁄([{_SUBSCRIPTS}]{{1,9}})", _set_fraction),
         rule(rf"(?<![{_SUPERSCRIPTS}])[{_SUPERSCRIPTS}]++[⁻⁺]", _charge),
         rule(rf"{ALONE}{_DECIMAL}(?:{_SPACE}[x×✕✖]{_SPACE}{_DECIMAL})+(?P<s>s?)(?!\w)", _by),
-        rule(rf"{ALONE}({NUMBER})[x×](?!\w)", _times),
+        rule(rf"{ALONE}({NUMBER})(?:{DASH}({NUMBER}))?[x×](?!\w)", _times),
         rule(r"\^([-−]?\d+)(?!\w)", _caret),
         rule(rf"[⁻⁺]?[{_SUPERSCRIPTS}]++", _superscript),
         rule(rf"{ALONE}{_MIXED}", _mixed_fraction),

@@ -59,7 +59,7 @@ _BELOW |= {
     name: name
     for name in (
         "second minute hour day week month year night person serving dose tablet capita head plant cell pixel liter"
-        " litre gallon pound ounce kilo barrel mile acre square"
+        " litre gallon pound ounce kilo barrel mile acre square share ticket copy bottle unit"
     ).split()
 }
 _HEADS = {"feet": "foot", "inches": "inch"}
