@@ -6,7 +6,7 @@ import re
 
 from pipeline.source.spoken.digits.context import DASH, MONTH, MONTHS, counts, ends_too, rule, word_before
 from pipeline.source.spoken.digits.words import cardinal, ordinal, plain, plural, year
-from pipeline.source.spoken.rules import Rule
+from pipeline.source.spoken.rules import Family, Rule
 
 _NAMES = [name for name in MONTHS if len(name) > 4 or name in ("May", "June", "July")]
 _ORDINAL = r"(?:st|nd|rd|th|(?<=[23])d)"
@@ -150,6 +150,41 @@ def _blank(match: re.Match[str]) -> str | None:
     return f"{cardinal(match[1])} {'oh' if decade == '0' else cardinal(f'{decade}0')} something"
 
 
+def _day_of_date(match: re.Match[str]) -> str:
+    return _day(match[1])
+
+
+def _days(match: re.Match[str]) -> str:
+    stop = "." * (ends_too(match) and not re.match(r" \d", match.string[match.end() :][:2]))
+    return f"{_day(match[1])} to {_day(match[2])}{stop}"
+
+
+def _months(match: re.Match[str]) -> str | None:
+    """Jan–Feb, June–July; "a May-December romance" stays."""
+    if "-" in match[0] and max(len(match[1]), len(match[2])) > 4:
+        return None
+    return f"{_month(match[1])} to {_month(match[2])}{'.' * ends_too(match)}"
+
+
+def _day(written: str) -> str:
+    """Tues: Tuesday"""
+    return next(name for name in _WEEK if name.startswith(written[:3]))
+
+
+def _to_month(match: re.Match[str]) -> str | None:
+    """30 June–2 July, 1939–May 1945: the dash alone, as the dates have rules of their own."""
+    start = match.start()
+    before, is_apart = match.string[max(0, start - 18) : start], match.string[start - 1] == " "
+    if not (_ENDS_IN_DAY if is_apart else _ENDS_IN_DATE).search(before):
+        return None
+    return "to" if match["day"] or (match[0] == "–" and not is_apart) else None
+
+
+_WEEK = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_WEEKDAY = r"(Mon|Tues?|Wed(?:nes)?|Thu(?:rs?)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
+_DAY_OF_MONTH = rf"(?:{_DAY}{_ORDINAL}? {MONTH}\.?|{MONTH}\.? {_DAY}{_ORDINAL}?)(?:,? \d{{4}})?"
+_ENDS_IN_DAY = re.compile(rf"\b{_DAY_OF_MONTH} $")
+_ENDS_IN_DATE = re.compile(rf"\b(?:{_DAY_OF_MONTH}|{MONTH}\.?|\d{{4}})$")
 _ERA = r"(?:B\.?C\.?(?:E\.?)?|C\.?E\.?|A\.?D\.?)"
 _ERAS = rf"(?<![\w.,:/])(?P<first>\d{{1,4}})(?: ?(?P<era>{_ERA}))? ?{DASH} ?(?P<ad>A\.?D\.? )?(?P<last>\d{{1,4}})"
 
@@ -171,6 +206,7 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
     return (
         rule(r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?!\d|-\d)", iso),
         rule(r"(?<![\w./-])(\d{1,2})(?P<by>[./-])(\d{1,2})(?P=by)(\d{4}|\d\d)(?![\w]|[./-]\d)", numeric),
+        rule(rf"(?<![\w-]){_WEEKDAY}(?= \d{{1,2}}{_ORDINAL}? {MONTH}\b| {MONTH}\.? \d)", _day_of_date),
         rule(
             rf"(?<![\w.,:/-])(?P<day>{_DAY}){_ORDINAL}?{to}(?: of |[ -])(?P<month>{MONTH})\b\.?{of_year}(?!['’]s)",
             _day_first,
@@ -193,5 +229,16 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
         rule(r"(?<=\bAD )(\d{1,4})(?![\w]|[.,:/]\d)", _era),
     )
 
+
+SPANS = Family(
+    re.compile(rf"[-–](?= ?(?:\d{{1,2}} )?(?:{MONTH}|{_WEEKDAY}))"),
+    (
+        rule(rf"(?<![\w./-]){_WEEKDAY}\.?[-–]{_WEEKDAY}\.?(?![\w/-])", _days),
+        rule(rf"(?<![\w./-])(?<!\d )({MONTH})\.?[-–]({MONTH})\b\.?(?! \d{{1,2}}(?!\d)|-)", _months),
+        rule(rf"(?<=[\w. ])[-–](?= ?(?P<day>{_DAY} )?(?P<month>{MONTH})\b)", _to_month),
+    ),
+    reach=24,
+)
+"""From day to day and from month to month: also without digits."""
 
 YEARS: tuple[Rule, ...] = (rule(rf"(?<![\w.,:/$£€+−-])(?<!\d[–‑‐]){_YEAR}(?! ?[%°$€£¥]|{DASH}\d)", _bare),)
