@@ -113,7 +113,13 @@ def _pocketsphinx() -> Any:
 
     phones_alone = {"lm": None, "dict": None, "allphone": get_model_path("en-us/en-us-phone.lm.bin"), "lw": 2.0}
     return Decoder(
-        hmm=get_model_path("en-us/en-us"), beam=1e-20, pbeam=1e-20, dither=True, seed=1, loglevel="FATAL", **phones_alone
+        hmm=get_model_path("en-us/en-us"),
+        beam=1e-20,
+        pbeam=1e-20,
+        dither=True,
+        seed=1,
+        loglevel="FATAL",
+        **phones_alone,
     )
 
 

@@ -18,6 +18,7 @@ from pipeline.source.spoken.digits.context import (
     ends_too,
     rule,
     sign,
+    word_after,
     word_before,
 )
 from pipeline.source.spoken.digits.units import PER, said_per
@@ -213,7 +214,9 @@ _PARTS = "¼½¾"
 _PENCE = rf"\d{{0,2}}[{_PARTS}]|\d{{1,3}}"
 _NEAR = 60  # characters in which other words of money tell shillings from seconds
 _OLD_COINS = rf"£|\b(?:shilling|pence|penny|guinea)|\d[{_PARTS}]?[sdl]\.(?: [a-z\d(&]|[,;:)\]?!—–-])|[{_PARTS}]d\."
-_OF_OLD_COINS = re.compile(rf"{_OLD_COINS}|\d/-")
+_WITH_COINS = rf"\d/-|\d ?s\.? \d{{1,2}} ?d\b|[{_PARTS}]d\b|\d[sd]\.(?: [a-z\d(&]|[,;:)])"
+_OF_OLD_COINS = re.compile(rf"{_OLD_COINS}|{_WITH_COINS}")
+_OF_COINS_ALONE = re.compile(_WITH_COINS)
 _OF_MONEY = re.compile(
     rf"{_OLD_COINS}|\b(?:pound|cost|pa(?:y|id)\b|price|worth|spen[dt]|lent|lend|g[ia]ve|debt|wage|fare|fee|sold|sell"
     rf"|bought|buy|charge|bill)"
@@ -254,11 +257,12 @@ def _old_money(match: re.Match[str]) -> str | None:
 
 
 def _by_slash(match: re.Match[str]) -> str | None:
-    """8/6 near other coins; 3/4 stays a fraction."""
+    """8/6 near other coins; 1/3 only near shillings and pence, and "3/4 of it" never."""
     pence = int(match["pence"])
-    if pence > 11 or (pence in (2, 3, 4, 8) and int(match["shillings"]) < pence):
+    if pence > 11 or word_after(match) == "of":
         return None
-    return _old_money(match) if _near(match, _OF_OLD_COINS) else None
+    is_fraction = pence in (2, 3, 4, 8) and int(match["shillings"]) < pence
+    return _old_money(match) if _near(match, _OF_COINS_ALONE if is_fraction else _OF_OLD_COINS) else None
 
 
 def _one_coin(match: re.Match[str]) -> str | None:
@@ -306,7 +310,7 @@ OLD_MONEY: tuple[Rule, ...] = (
     rule(rf"{_NO_POUNDS}(?P<shillings>\d{{1,2}})/(?P<pence>{_PENCE}) ?d\b\.?", _old_money),
     rule(rf"{_NO_POUNDS}(?P<shillings>\d{{1,2}})/(?P<pence>\d{{1,2}})(?![\w/]|[.,:-]\d)", _by_slash),
     rule(
-        rf"(?<![\w.,/£])(?:(?P<since>\d{{1,3}}){DASH})?(?P<count>(?:{WHOLE})?[{_PARTS}]|{WHOLE})(?P<coin>[sdl])\.(?!\w)",
+        rf"(?<![\w.,/£])(?:(?P<since>\d{{1,3}}){DASH})?(?P<count>(?:{WHOLE})?[{_PARTS}]|{WHOLE})(?P<coin>(?:[sdl](?=\.)|(?<=[{_PARTS}])d(?!\.)))(?:\.(?!\w)|(?!\w))",
         _one_coin,
     ),
 )

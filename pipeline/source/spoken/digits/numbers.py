@@ -70,6 +70,10 @@ _OF_PEOPLE = {
 }
 _OF_PLACES = {"lat": "latitude", "long": "longitude", "lon": "longitude"}
 _LINES = frozenset("pages lines verses notes columns paragraphs sections folios".split())  # 100-2 is 100 to 102
+_COUNTED_WHOLE = frozenset(
+    "people men women children soldiers troops inhabitants residents members workers employees students users visitors"
+    " copies houses homes deaths cases victims refugees prisoners ships books jobs words voices votes".split()
+)
 _PER = {"mo": "month", "yr": "year", "hr": "hour", "wk": "week", "min": "minute", "sec": "second"}
 _SHORT = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "tn": "trillion", "mn": "million"}
 
@@ -88,7 +92,11 @@ def _scale(match: re.Match[str]) -> str:
 
 
 def _number(match: re.Match[str]) -> str:
-    return f"{sign(match[0])}{cardinal(match['number'])}{_scale(match)}"
+    """1,234; also 3.000 people, as the continent writes it"""
+    number = match["number"]
+    if re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", number) and word_after(match) in _COUNTED_WHOLE:
+        number = number.replace(".", "")
+    return f"{sign(match[0])}{cardinal(number)}{_scale(match)}"
 
 
 def _range(match: re.Match[str]) -> str:
