@@ -109,12 +109,17 @@ def _of_oven(match: re.Match[str]) -> str | None:
     """180C, 200C/400F/Gas 6; but "Room 180C", and "18C" only after words of degrees."""
     sure = len(match[1]) == 3 or match[3] or match.string[match.start() - 1 : match.start()] == "/"
     before = word_before(match)
-    if before in _NAMED_BEFORE or not (sure or before in _BEFORE_DEGREES) or counts(match):
+    is_one = before in ("the", "a", "an")
+    if before in _NAMED_BEFORE or (is_one and word_after(match) not in _HOT) or counts(match):
         return None
-    return f"{cardinal(match[1])} degrees {'Celsius' if match[2] == 'C' else 'Fahrenheit'}{' or' if match[3] else ''}"
+    if not (sure or before in _BEFORE_DEGREES):
+        return None
+    scale = "Celsius" if match[2] == "C" else "Fahrenheit"
+    return f"{cardinal(match[1])} degree{'' if is_one else 's'} {scale}{' or' if match[3] else ''}"
 
 
 _BEFORE_DEGREES = frozenset("at to of below above around about between hit reached is was over under".split())
+_HOT = frozenset("oven ovens fan heat oil water".split())
 _NAMED_BEFORE = frozenset(
     "room rooms seat row gate flight class form house block suite apartment apt unit route bus model type".split()
 )
@@ -125,12 +130,12 @@ def _of_match(match: re.Match[str]) -> str | None:
     minute, added = match[1], match[2]
     if word_after(match) == "minute":
         return ordinal(int(minute))
-    if not added and not _OTHER_MINUTE.search(match.string, max(0, match.start() - 16), match.end() + 16):
+    if not added and not _OTHER_MINUTE.search(match.string, max(0, match.start() - 24), match.end() + 24):
         return None
     return f"{cardinal(minute)}{f' plus {cardinal(added)}' if added else ''}"
 
 
-_OTHER_MINUTE = re.compile(r"\d['’′](?:,| \((?:pen|og|o\.g)|;| and)[^'’′]* ?\d['’′]|['’′] \((?:pen|og|o\.g)")
+_OTHER_MINUTE = re.compile(r"\+\d{1,2}['’′]|['’′] \((?:pen|og|o\.g)|[A-Z]\w+ \d{1,3}['’′], \d{1,3}['’′]")
 
 
 def _of_one(match: re.Match[str]) -> bool:

@@ -181,7 +181,7 @@ _WORTH = re.compile(
     r"|campus|hotel|yacht|painting|necklace|ring|ticket|note|coin|cheque|reward|ransom|bounty|stake|dividend|expansion"
     r"|scheme|endowment|estate|inheritance|mortgage|shortfall|tariff|subsidy|deposit|payment|payout|instalment|scholarship"
     r"|campaign|film|movie|blockbuster|franchise|fine|plan|bid"
-    r"|(?:ticket|note|coin|bill|cheque|bond|loan|fee|fine|prize|contract|deal|house|mansion|home)s)\b(?!['’])"
+    r"|(?:ticket|note|coin|bill|cheque|bond|loan|fee|fine|prize|contract|deal|house|mansion|home)s)\b(?![-'’])"
 )
 _LAST = (
     rf"(?:(?:[ \u00a0]?(?P<first_scale>{_ANY_SCALE}))?(?:{DASH}(?:{MONEY_SIGN})?| [–—] (?:{MONEY_SIGN}))"
@@ -259,7 +259,7 @@ def _old_money(match: re.Match[str]) -> str | None:
 def _by_slash(match: re.Match[str]) -> str | None:
     """8/6 near other coins; 1/3 only near shillings and pence, and "3/4 of it" never."""
     pence = int(match["pence"])
-    if pence > 11 or word_after(match) == "of":
+    if pence > 11 or word_after(match) in ("of", "cup", "pint", "mile", "hour"):
         return None
     is_fraction = pence in (2, 3, 4, 8) and int(match["shillings"]) < pence
     return _old_money(match) if _near(match, _OF_COINS_ALONE if is_fraction else _OF_OLD_COINS) else None

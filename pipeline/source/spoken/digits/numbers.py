@@ -234,7 +234,7 @@ NUMBERS: tuple[Rule, ...] = (
         rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–—] |(?P<minus> − )|\.\.(?=\d))(?P<number>{NUMBER}){_SCALE}(?![\d])",
         _range,
     ),
-    rule(r"(?:(?<=\d)|(?<=\ds)|(?<=\d['’]s))–(?=['’]?\d)|(?<=0s)-(?=['’]?\d0s)", _dash),
+    rule(r"(?:(?<=\d)|(?<=\ds)|(?<=\d['’]s))–(?=['’]?\d|(?:early|mid|late)[ -])|(?<=0s)-(?=['’]?\d0s)", _dash),
     rule(rf"{SIGN}(?P<number>{NUMBER}){_SCALE}", _number),
     rule(r"(?<!\d)(\d+),(?=\d)", _listed),
     rule(r"\d+", lambda match: cardinal(match[0])),

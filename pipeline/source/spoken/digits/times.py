@@ -52,7 +52,7 @@ _BEFORE_TIMES = re.compile(
 )
 _BY_TIMES = re.compile(
     r"(?:^|[.!?;,:\"“‘(—–] ?|(?<!\w)(?!(?:ris|rose|f[ae]ll|gr[oe]w|increas|decreas|drop|declin|up|down|beat|won|win"
-    r"|lost|cut|reduc|multipl|divid|gain|high|low|exceed|chang|rais|shr[aiu]nk|mov|shift|slip|climb|jump|fall)\w* )\w+ )"
+    r"|lost|cut|reduc|multipl|divid|gain|high|low|exceed|chang|rais|shr[aiu]nk|mov|shift|slip|climb|jump)\w* )\w+ )"
     r"(?:[Bb]y|[Uu]ntil|[Tt]ill|[Bb]efore|[Aa]fter) $"
 )
 _SOMEBODY = re.compile(r",? (?:he|she|they|we|I|it|the|everyone|nobody|all)\b")
@@ -110,7 +110,8 @@ def _time(match: re.Match[str]) -> str | None:
 def _is_of_race(match: re.Match[str]) -> bool:
     """ran 2:01:09, won the race in 2:01:09"""
     around = match.string[max(0, match.start() - 40) : match.end() + 30]
-    return word_before(match) in _BEFORE_LASTING or _OF_RACES.search(around) is not None
+    before = word_before(match)
+    return before in _BEFORE_LASTING or (before != "at" and _OF_RACES.search(around) is not None)
 
 
 def _lasted(hours: int, minutes: int, seconds: str) -> str:
