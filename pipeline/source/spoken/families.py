@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from pipeline.source.spoken.digits.codes import CODES, NAMES
-from pipeline.source.spoken.digits.dates import YEARS, dates
+from pipeline.source.spoken.digits.dates import SPANS, YEARS, dates
 from pipeline.source.spoken.digits.measures import measures
 from pipeline.source.spoken.digits.money import MONEY, OLD_MONEY
 from pipeline.source.spoken.digits.numbers import NUMBERED, NUMBERS, ORDINALS
@@ -31,7 +31,7 @@ def families(language: str) -> tuple[Family, ...]:
     before, after = word_families(language)  # an address may hold digits, and signs know less of a place than money
     if base_language(language) != "en":
         return (*before, digits(language), *after)
-    return (*before, digits(language), BOOKS, *after)
+    return (*before, SPANS, digits(language), BOOKS, *after)
 
 
 def digits(language: str) -> Family:

@@ -162,10 +162,19 @@ def test_no_row_of_one_form_takes_for_ever(language: str, form: str) -> None:
     assert (pairs[0].start, pairs[-1].end) == (0, len(text))
 
 
-def test_day_and_month_stand_as_where_the_language_is_spoken() -> None:
-    assert said(Normalizer("en-GB", families=families("en-GB")).pairs("3/4/2021, 5 km")) == (
-        "April third, twenty twenty-one, five kilometres"
-    )
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("3/4/2021, 5 km", "the third of April twenty twenty-one, five kilometres"),
+        ("on 3/4 it", "on the third of April it"),
+        ("by 12/25", "by the twenty-fifth of December"),
+        ("2021-03-04", "the fourth of March twenty twenty-one"),
+        ("the 3/4/2021 issue", "the third of April twenty twenty-one issue"),
+        ("3/4 of it on 9/11", "three quarters of it on nine eleven"),
+    ],
+)
+def test_day_and_month_stand_as_where_the_language_is_spoken(text: str, spoken: str) -> None:
+    assert said(Normalizer("en-GB", families=families("en-GB")).pairs(text)) == spoken
 
 
 @pytest.mark.parametrize("language", ["en", "en-US", "de", "fr", "es", "pt-BR", "it", "nl", "ru", "ja"])

@@ -33,6 +33,18 @@ def _digits(match: re.Match[str]) -> str:
     return plus + one_by_one(match[0])
 
 
+def _in_row(match: re.Match[str]) -> str:
+    """12-4-1, 68-67-70: games, rounds, players; but digits where there are more of them, and of sort codes."""
+    parts = re.findall(r"\d+", plain(match[0]))
+    if (
+        len(parts) > 5
+        or any(len(part) > 2 or part[0] == "0" < part[1:] for part in parts)
+        or word_before(match) == "code"
+    ):
+        return _digits(match)
+    return " ".join(map(cardinal, parts))
+
+
 def _called(match: re.Match[str]) -> str | None:
     return one_by_one(match[0]) if word_before(match) in _CALLS else None
 
@@ -154,7 +166,7 @@ CODES: tuple[Rule, ...] = (
     rule(r"(?<=\b[A-Z]{2} )\d{5}(?:-\d{4})?(?![\w-])", _digits),
     rule(r"(?<![\w.,-])\d{5}(?![\w-])", _zip),
     rule(r"(?<![\w.])\d{4}(?: \d{4}){2,}(?!\w)", _digits),
-    rule(rf"(?<![\w.])\d+(?:{DASH}\d+){{2,}}(?!\w)", _digits),
+    rule(rf"(?<![\w.])\d+(?:{DASH}\d+){{2,}}(?!\w)", _in_row),
     rule(r"(?<=_)\d{5,}(?!\d)|(?<![\w.,])(?:\d{5,}(?=_)|97[89]\d{10}(?!\w))", _digits),
     rule(rf"(?<= )(\d{{3,4}})(?:{DASH}(\d{{3,4}}))?(?![\w%°]|[.,:/]\d|{DASH}\d| ?(?:{UNIT})(?!\w))", _in_pairs),
     rule(r"(?<![\w.,-])(\d{1,4})(\([a-z]\)(?:\((?:[a-z]|[ivx]{1,4}|\d{1,2})\))*|-K)(?![\w(])", _clause),

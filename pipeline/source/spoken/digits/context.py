@@ -25,7 +25,9 @@ WHOLE = rf"(?:{grouped(',')}|{_BY_LAKHS}|{_BY_SPACES}|\d++)"
 NUMBER = rf"(?:{WHOLE}(?:\.\d++)?|\.\d++)"
 ALONE = r"(?<![\w.])"  # before a number that may begin with a point
 DASH = r"[-‐‑‒–—−]"
-SIGN = rf"(?:(?<![\w)\]%-])[-+−±])?{ALONE}"
+PLUS_OR_MINUS = r"\+/[-−–] ?"
+DASH_AS_MINUS = r"(?<!\S)(?<!\d )–(?! )"  # "–5 °C", as it is often set; a dash between words has a space behind it
+SIGN = rf"(?:(?<![\w)\]%-])(?:{PLUS_OR_MINUS}|[-+−±]))?{ALONE}"
 
 MONTHS = {
     short: index
@@ -52,7 +54,7 @@ MONTH = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
 
 _CLINGS_AFTER = frozenset("-‐‑‒–—'\"“‘„«‹([{¿¡")
 _CLINGS_BEFORE = frozenset("-‐‑‒–—'\"”’»›)]}.,;:!?…")
-_SIGNS = {"-": "minus ", "−": "minus ", "+": "plus ", "±": "plus or minus "}
+_SIGNS = {"-": "minus ", "−": "minus ", "–": "minus ", "+": "plus ", "±": "plus or minus "}
 _WORD_BEFORE = re.compile(r"([^\W\d_]+)\.?['’]?[ \u00a0(\"“‘]*$")
 _WORD_AFTER = re.compile(r"[ \u00a0]([^\W\d_]+)")
 _NO_PLURALS = frozenset("was is has as this us plus thus its does various previous yes perhaps always across".split())
@@ -76,7 +78,7 @@ def rule(pattern: str, say: Callable[[re.Match[str]], str | None], flags: int = 
 
 def sign(text: str) -> str:
     """The words for a sign before a number: "-" is "minus "."""
-    return _SIGNS.get(text[:1], "")
+    return _SIGNS["±"] if text.startswith("+/") else _SIGNS.get(text[:1], "")
 
 
 def word_before(match: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ import re
 
 from pipeline.source.spoken.digits.context import DASH, MONTH, MONTHS, counts, ends_too, rule, word_before
 from pipeline.source.spoken.digits.words import cardinal, ordinal, plain, plural, year
-from pipeline.source.spoken.rules import Rule
+from pipeline.source.spoken.rules import Family, Rule
 
 _NAMES = [name for name in MONTHS if len(name) > 4 or name in ("May", "June", "July")]
 _ORDINAL = r"(?:st|nd|rd|th|(?<=[23])d)"
@@ -36,9 +36,12 @@ def _years(written: str) -> str:
     return f"oh {cardinal(written[1])}".replace("zero", "oh") if written[0] == "0" else cardinal(written)
 
 
-def _date(day: int, month: int, written_year: str | None = None) -> str:
-    """American order; it needs no "the"."""
-    return f"{_NAMES[month - 1]} {ordinal(day)}" + (f", {_years(written_year)}" if written_year else "")
+def _date(match: re.Match[str], day: int, month: int, written_year: str | None = None, *, american: bool) -> str:
+    """March fourth, twenty twenty-one; elsewhere the fourth of March twenty twenty-one."""
+    if american:
+        return f"{_NAMES[month - 1]} {ordinal(day)}" + (f", {_years(written_year)}" if written_year else "")
+    the = "" if word_before(match) == "the" else "the "
+    return f"{the}{ordinal(day)} of {_NAMES[month - 1]}" + (f" {_years(written_year)}" if written_year else "")
 
 
 def _day_first(match: re.Match[str]) -> str:
@@ -60,9 +63,9 @@ def _month_of_year(match: re.Match[str]) -> str:
     return f"{_month(match['month'])} {_years(match['year'])}"
 
 
-def _iso(match: re.Match[str]) -> str | None:
+def _iso(match: re.Match[str], *, american: bool) -> str | None:
     month, day = int(match[2]), int(match[3])
-    return _date(day, month, match[1]) if 1 <= month <= 12 and 1 <= day <= 31 else None
+    return _date(match, day, month, match[1], american=american) if 1 <= month <= 12 and 1 <= day <= 31 else None
 
 
 def _numeric(match: re.Match[str], *, american: bool) -> str | None:
@@ -71,16 +74,17 @@ def _numeric(match: re.Match[str], *, american: bool) -> str | None:
     month, day = (first, second) if american and "/" in match[0] else (second, first)
     if month > 12:
         month, day = day, month
-    return _date(day, month, match[4]) if 1 <= month <= 12 and 1 <= day <= 31 else None
+    return _date(match, day, month, match[4], american=american) if 1 <= month <= 12 and 1 <= day <= 31 else None
 
 
-def _month_and_day(match: re.Match[str]) -> str | None:
+def _month_and_day(match: re.Match[str], *, american: bool) -> str | None:
     """12/25 is a date after words such as "on", or where it can be no fraction that people use."""
-    month, day = int(match[1]), int(match[2])
-    if not (1 <= month <= 12 and 1 <= day <= 31) or (month, day) == (9, 11):
+    first, second = int(match[1]), int(match[2])
+    month, day = (first, second) if american or second > 12 else (second, first)
+    if not (1 <= month <= 12 and 1 <= day <= 31) or (first, second) == (9, 11):
         return None
-    used = day <= 12 or day in (16, 20, 24)
-    return _date(day, month) if word_before(match) in _ON_DATES or not used else None
+    used = second <= 12 or second in (16, 20, 24)
+    return _date(match, day, month, american=american) if word_before(match) in _ON_DATES or not used else None
 
 
 def _decade(match: re.Match[str]) -> str:
@@ -115,6 +119,17 @@ def _era(match: re.Match[str]) -> str:
     return year(int(match[1]))
 
 
+def _eras(match: re.Match[str]) -> str:
+    """100–44 BC, 27 BC–AD 14, AD 14–37: the years go up or down."""
+    era = re.sub("[ .]", "", match["era"] or "")
+    before = "AD " if match["ad"] else ""
+    return f"{year(int(match['first']))}{f' {era}' if era else ''} to {before}{year(int(match['last']))}"
+
+
+def _of_two_eras(match: re.Match[str]) -> str | None:
+    return _eras(match) if match["era"] and match["ad"] else None
+
+
 def _short(match: re.Match[str]) -> str | None:
     """'99, where the apostrophe opens no quotation: a word before it, or no other that would close one."""
     if counts(match):
@@ -135,24 +150,73 @@ def _blank(match: re.Match[str]) -> str | None:
     return f"{cardinal(match[1])} {'oh' if decade == '0' else cardinal(f'{decade}0')} something"
 
 
+def _day_of_date(match: re.Match[str]) -> str:
+    return _day(match[1])
+
+
+def _days(match: re.Match[str]) -> str:
+    stop = "." * (ends_too(match) and not re.match(r" \d", match.string[match.end() :][:2]))
+    return f"{_day(match[1])} to {_day(match[2])}{stop}"
+
+
+def _months(match: re.Match[str]) -> str | None:
+    """Jan–Feb, June–July; "a May-December romance" stays."""
+    if "-" in match[0] and max(len(match[1]), len(match[2])) > 4:
+        return None
+    return f"{_month(match[1])} to {_month(match[2])}{'.' * ends_too(match)}"
+
+
+def _day(written: str) -> str:
+    """Tues: Tuesday"""
+    return next(name for name in _WEEK if name.startswith(written[:3]))
+
+
+def _to_month(match: re.Match[str]) -> str | None:
+    """30 June–2 July, 1939–May 1945: the dash alone, as the dates have rules of their own."""
+    start = match.start()
+    before, is_apart = match.string[max(0, start - 18) : start], match.string[start - 1] == " "
+    if not (_ENDS_IN_DAY if is_apart else _ENDS_IN_DATE).search(before):
+        return None
+    return "to" if match["day"] or (match[0] == "–" and not is_apart) else None
+
+
+_WEEK = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_WEEKDAY = r"(Mon|Tues?|Wed(?:nes)?|Thu(?:rs?)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
+_DAY_OF_MONTH = rf"(?:{_DAY}{_ORDINAL}? {MONTH}\.?|{MONTH}\.? {_DAY}{_ORDINAL}?)(?:,? \d{{4}})?"
+_ENDS_IN_DAY = re.compile(rf"\b{_DAY_OF_MONTH} $")
+_ENDS_IN_DATE = re.compile(rf"\b(?:{_DAY_OF_MONTH}|{MONTH}\.?|\d{{4}})$")
+_ERA = r"(?:B\.?C\.?(?:E\.?)?|C\.?E\.?|A\.?D\.?)"
+_ERAS = rf"(?<![\w.,:/])(?P<first>\d{{1,4}})(?: ?(?P<era>{_ERA}))? ?{DASH} ?(?P<ad>A\.?D\.? )?(?P<last>\d{{1,4}})"
+
+
 def dates(*, american: bool) -> tuple[Rule, ...]:
-    """`american`: 3/4 is the fourth of March."""
+    """`american`: 3/4 is the fourth of March, and said "March fourth"."""
+
+    def iso(match: re.Match[str]) -> str | None:
+        return _iso(match, american=american)
 
     def numeric(match: re.Match[str]) -> str | None:
         return _numeric(match, american=american)
 
+    def month_and_day(match: re.Match[str]) -> str | None:
+        return _month_and_day(match, american=american)
+
     of_year = rf"(?:(?:,? |-)(?P<year>{_YEAR}))?"
     to = rf"(?: ?(?:{DASH}|to) ?(?P<to>{_DAY})(?!\d){_ORDINAL}?)?"
     return (
-        rule(r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?!\d|-\d)", _iso),
+        rule(r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?!\d|-\d)", iso),
         rule(r"(?<![\w./-])(\d{1,2})(?P<by>[./-])(\d{1,2})(?P=by)(\d{4}|\d\d)(?![\w]|[./-]\d)", numeric),
+        rule(rf"(?<![\w-]){_WEEKDAY}(?= \d{{1,2}}{_ORDINAL}? {MONTH}\b| {MONTH}\.? \d)", _day_of_date),
         rule(
             rf"(?<![\w.,:/-])(?P<day>{_DAY}){_ORDINAL}?{to}(?: of |[ -])(?P<month>{MONTH})\b\.?{of_year}(?!['’]s)",
             _day_first,
         ),
         rule(rf"\b(?P<month>{MONTH})\.? (?P<day>{_DAY}){_ORDINAL}?(?![\w]|[.,:/]\d){to}{of_year}", _month_first),
         rule(rf"\b(?P<month>{MONTH})\.? (?P<year>{_YEAR})(?!-\d)", _month_of_year),
-        rule(r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?![\w]|[./-]\d)", _month_and_day),
+        rule(r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?![\w]|[./-]\d)", month_and_day),
+        rule(rf"{_ERAS}(?= ?{_ERA}(?!\w))", _eras),
+        rule(rf"(?:(?<=\bAD )|(?<=\bA\.D\. )){_ERAS}(?![\w%]|[.,:/]\d)", _eras),
+        rule(rf"{_ERAS}(?![\w%]|[.,:/]\d)", _of_two_eras),
         rule(
             rf"(?<![\w.,$£€/-])(1[0-9]\d\d|20\d\d)(?:{DASH}|/| {DASH} (?=\d{{4}}(?!\w)))['’]?(\d{{4}}|\d\d?)"
             rf"(?P<further>(?:{DASH}['’]\d\d)*)(?![\w]|[.,:/-]\d|{DASH}\d)",
@@ -161,9 +225,20 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
         rule(r"(?<![\w.,$£€-])(1[0-9])(\d?)(?:[—–]{1,3}|-{2,4}|_{2,4})(?![\w$£€'’])", _blank),
         rule(r"(?:(?<![\w])['’])?(?<![\w.,$£€])(?P<decade>1\d\d0|20\d0|[1-9]0)['’]?s(?!\w)", _decade),
         rule(r"(?:(?<=[\s(—–-])|^)['’](\d\d)(?![\w]|['’]|[.,:/]\d)", _short),
-        rule(r"(?<![\w.,:/])(\d{1,4})(?= ?(?:B\.?C\.?(?:E\.?)?|C\.?E\.?|A\.?D\.?)(?!\w))", _era),
+        rule(rf"(?<![\w.,:/])(\d{{1,4}})(?= ?{_ERA}(?!\w))", _era),
         rule(r"(?<=\bAD )(\d{1,4})(?![\w]|[.,:/]\d)", _era),
     )
 
+
+SPANS = Family(
+    re.compile(rf"[-–](?= ?(?:\d{{1,2}} )?(?:{MONTH}|{_WEEKDAY}))"),
+    (
+        rule(rf"(?<![\w./-]){_WEEKDAY}\.?[-–]{_WEEKDAY}\.?(?![\w/-])", _days),
+        rule(rf"(?<![\w./-])(?<!\d )({MONTH})\.?[-–]({MONTH})\b\.?(?! \d{{1,2}}(?!\d)|-)", _months),
+        rule(rf"(?<=[\w. ])[-–](?= ?(?P<day>{_DAY} )?(?P<month>{MONTH})\b)", _to_month),
+    ),
+    reach=24,
+)
+"""From day to day and from month to month: also without digits."""
 
 YEARS: tuple[Rule, ...] = (rule(rf"(?<![\w.,:/$£€+−-])(?<!\d[–‑‐]){_YEAR}(?! ?[%°$€£¥]|{DASH}\d)", _bare),)

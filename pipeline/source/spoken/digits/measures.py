@@ -9,6 +9,7 @@ from decimal import Decimal
 from pipeline.source.spoken.digits.context import (
     ALONE,
     DASH,
+    DASH_AS_MINUS,
     NUMBER,
     SIGN,
     WHOLE,
@@ -18,7 +19,7 @@ from pipeline.source.spoken.digits.context import (
     word_after,
     word_before,
 )
-from pipeline.source.spoken.digits.units import INVERSE, PER, UNIT, UNITS, said_per, said_unit
+from pipeline.source.spoken.digits.units import ENGLISH_UNIT, INVERSE, PER, UNIT, UNITS, said_per, said_unit
 from pipeline.source.spoken.digits.words import (
     cardinal,
     fraction,
@@ -33,12 +34,24 @@ from pipeline.source.spoken.rules import Rule
 
 # What must stand behind a single letter that a space parts from its number: "120 W 45th St"; "½ t salt" is no ton.
 _APART = {letter: re.compile(r"(?!\.? [A-Z0-9])") for letter in "WVNJ"}
-_APART |= {"st": re.compile(r" \d+ ?lb"), "t": re.compile(" of "), "lm": re.compile("(?!)"), "MP": re.compile("(?!)")}
-_NEVER_CLOSE = frozenset("NJ")  # "Gate 5J"
+_APART |= {
+    "st": re.compile(r" \d+ ?lb| (?:1[0-3]|\d)(?![\w:/]|[.,]\d)"),
+    "t": re.compile(" of "),
+    "lm": re.compile("(?!)"),
+    "MP": re.compile("(?!)"),
+}
+_APART["c."] = re.compile(r" (?!(?:an?|each|per|and|to|for|the|in|on|at|or|of|from|apiece)\b)[a-z]{3}")  # 1 c. flour
+_NEVER_CLOSE = frozenset(["N", "J", "c."])  # "Gate 5J"
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉"
 _MIXED = r"(?:(?P<whole>\d+)[ -](?P<n>\d{1,2})[/⁄](?P<d>\d{1,3})(?!\d))"
-_RACES = frozenset("hurdles sprint dash freestyle butterfly backstroke breaststroke relay".split())
+# "a 5-km run" aside: what is named by its measure, so that the unit is singular.
+_MEASURED = re.compile(
+    rf"(?:\d+ ?(?:{UNIT}|in))? (?:(?:round|square|deep|cake|baking|loaf|springform) ){{0,2}}(?:hurdles|sprint|dash"
+    r"|freestyle|butterfly|backstroke|breaststroke|relay|batter(?:y|ies)|drive|engine|motor|bulb|lens|hose|pipe"
+    r"|(?:tin|can|jar|packet|bag|bottle|carton|sachet|tub|block|bar|steak|fillet|pan|tray)s?)\b"
+)
+_PACKED = frozenset("g kg ml l L cl oz lb".split())
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _PREFIXES = frozenset("sin cos tan log sec cot".split())
 
@@ -74,9 +87,10 @@ def _unit(match: re.Match[str], *, language: str) -> str | None:
     if match["since"]:
         words, value = f"{_quantity(match['since'])[0]} to {words}", Decimal(2)
     if match["sides"]:
+        between = " " if written in _PACKED and _is_measured(match) else " by "  # 2 x 400g tins
         sides = [_quantity(side.strip())[0] for side in re.split("[x×]", match["sides"]) if side.strip()]
-        words, value = " by ".join([*sides, words]), Decimal(2)
-    singular = match["gap"] == "-" or _of_one(match) or word_after(match) in _RACES  # "a 5-km run"
+        words, value = between.join([*sides, words]), Decimal(2)
+    singular = match["gap"] == "-" or _of_one(match) or _is_measured(match)  # "a 5-km run"
     if not match["since"] and not match["sides"] and _PART_OF_ONE.fullmatch(match["amount"]):
         words = _part_of(words, written, language, singular=singular)
     else:
@@ -84,6 +98,44 @@ def _unit(match: re.Match[str], *, language: str) -> str | None:
     ends = written.endswith(".") and not match["per"] and match.end() == len(match.string)
     other = " or" * bool(match["or"] and written != "°")  # 180°C/350°F
     return f"{sign(match[0])}{words}{said_per(match['per'], language)}{'.' * ends}{other}"
+
+
+def _is_measured(match: re.Match[str]) -> bool:
+    """a 400g tin, the 4x400m relay, a 20cm/8in round tin"""
+    return _MEASURED.match(match.string, match.end()) is not None
+
+
+def _of_oven(match: re.Match[str]) -> str | None:
+    """180C, 200C/400F/Gas 6; but "Room 180C", and "18C" only after words of degrees."""
+    sure = len(match[1]) == 3 or match[3] or match.string[match.start() - 1 : match.start()] == "/"
+    before = word_before(match)
+    is_one = before in ("the", "a", "an")
+    if before in _NAMED_BEFORE or (is_one and word_after(match) not in _HOT) or counts(match):
+        return None
+    if not (sure or before in _BEFORE_DEGREES):
+        return None
+    scale = "Celsius" if match[2] == "C" else "Fahrenheit"
+    return f"{cardinal(match[1])} degree{'' if is_one else 's'} {scale}{' or' if match[3] else ''}"
+
+
+_BEFORE_DEGREES = frozenset("at to of below above around about between hit reached is was over under".split())
+_HOT = frozenset("oven ovens fan heat oil water".split())
+_NAMED_BEFORE = frozenset(
+    "room rooms seat row gate flight class form house block suite apartment apt unit route bus model type".split()
+)
+
+
+def _of_match(match: re.Match[str]) -> str | None:
+    """Smith 23', 67' (pen), 90+3': minutes of a match; "the 65' minute" is the sixty-fifth."""
+    minute, added = match[1], match[2]
+    if word_after(match) == "minute":
+        return ordinal(int(minute))
+    if not added and not _OTHER_MINUTE.search(match.string, max(0, match.start() - 24), match.end() + 24):
+        return None
+    return f"{cardinal(minute)}{f' plus {cardinal(added)}' if added else ''}"
+
+
+_OTHER_MINUTE = re.compile(r"\+\d{1,2}['’′]|['’′] \((?:pen|og|o\.g)|[A-Z]\w+ \d{1,3}['’′], \d{1,3}['’′]")
 
 
 def _of_one(match: re.Match[str]) -> bool:
@@ -166,7 +218,8 @@ def _side(written: str) -> str:
 
 
 def _times(match: re.Match[str]) -> str:
-    return f"{cardinal(match[1])} times"
+    """5x, 3–5x"""
+    return f"{cardinal(match[1])}{f' to {cardinal(match[2])}' if match[2] else ''} times"
 
 
 def _exponent(written: str) -> str:
@@ -186,15 +239,16 @@ def _superscript(match: re.Match[str]) -> str:
     return "" if len(stem) > 2 and stem.lower() not in _PREFIXES else _exponent(match[0])
 
 
+_SIDE_BY_SIDE = {("24", "7"), ("9", "11"), ("60", "40"), ("80", "20")}
+
+
 def _simple_fraction(match: re.Match[str]) -> str | None:
     """3/4 is three quarters, 8/10 eight out of ten, 24/7 twenty-four seven, 16/9 sixteen over nine."""
     over, under = plain(match["n"]), plain(match["d"])
     numerator, denominator = int(over), int(under)
-    if (numerator, denominator) in ((24, 7), (9, 11), (60, 40), (80, 20)) or over == under:
-        return f"{cardinal(over)} {cardinal(under)}"
-    if word_after(match) in ("stars", "points", "marks"):
+    if word_after(match) in ("stars", "points", "marks") or (over == under and over in ("5", "10", "100")):
         return f"{cardinal(over)} out of {cardinal(under)}"
-    if word_after(match) == "time":
+    if word_after(match) == "time" or over == under or (over, under) in _SIDE_BY_SIDE:
         return f"{cardinal(over)} {cardinal(under)}"
     if match["th"]:
         return fraction(numerator, denominator) if denominator > 1 else None
@@ -267,8 +321,9 @@ _DEGREES = (
 )
 _SINCE = rf"(?:(?P<since>{_AMOUNT})(?:%|°)? ?{DASH} ?)?(?P<sides>(?:{_AMOUNT} ?[x×] ?){{1,4}}+)?"
 _WITH_UNIT = (
-    rf"{SIGN}{_SINCE}(?P<amount>{_AMOUNT})(?P<gap>[ \u00a0-]?)(?P<unit>{UNIT})(?P<per>{PER})"
-    rf"(?![\w]|['’]s|(?<![%.])(?:/(?!\d)|[\^²³*⁻]))(?P<or>/(?=\d+ ?(?:{UNIT})(?!\w)))?"
+    rf"(?:{DASH_AS_MINUS}|{SIGN}){_SINCE}(?P<amount>{_AMOUNT})(?P<gap>[ \u00a0-]?)"
+    rf"(?P<unit>{UNIT}|{ENGLISH_UNIT})(?P<per>{PER})"
+    rf"(?![\w]|['’]s|(?<![%.])(?:/(?!\d|[Gg]as\b)|[\^²³*⁻]))(?P<or>/(?=(?:\d+ ?(?:{UNIT}|in)|[Gg]as)(?!\w)))?"
     r"(?:(?<=\w)\.(?= [a-z]|[,;:)]| \d+ ?oz))?"
 )
 _WHOLES = frozenset(
@@ -307,13 +362,15 @@ def measures(language: str) -> tuple[Rule, ...]:
             rf"(?:{_SPACE}(?:(?P<unit>{UNIT})(?P<per>{PER})|(?P<inverse>{INVERSE}))(?![\w^²³⁻]))?",
             power,
         ),
-        rule(rf"{ALONE}({NUMBER}){_SPACE}[x×·]{_SPACE}{_TEN}", _times),
+        rule(rf"{ALONE}({NUMBER})((?!))?{_SPACE}[x×·]{_SPACE}{_TEN}", _times),
         rule(_WITH_UNIT, unit),
+        rule(r"(?<![\w.,$£€-])(\d{2,3}) ?([CF])(?:(/)(?=\d{2,3} ?[CF]\b|[Gg]as\b)|(?![\w-]|[./]\w))", _of_oven),
+        rule(r"(?<![\w.,:/'’x×-])(\d{1,3})(?:\+(\d{1,2}))?['’′](?= minute\b|[,;)]| \(|\.?$)", _of_match),
         rule(rf"{ALONE}{_BY_PRIMES}(?P<amount>{_AMOUNT})(?P<mark>''|[′″\"”'’])(?!\w)", _primes),
         rule(rf"(?<![\d{_SUPERSCRIPTS}])(\d*)([{_SUPERSCRIPTS}]{{1,9}}+)⁄([{_SUBSCRIPTS}]{{1,9}})", _set_fraction),
         rule(rf"(?<![{_SUPERSCRIPTS}])[{_SUPERSCRIPTS}]++[⁻⁺]", _charge),
         rule(rf"{ALONE}{_DECIMAL}(?:{_SPACE}[x×✕✖]{_SPACE}{_DECIMAL})+(?P<s>s?)(?!\w)", _by),
-        rule(rf"{ALONE}({NUMBER})[x×](?!\w)", _times),
+        rule(rf"{ALONE}({NUMBER})(?:{DASH}({NUMBER}))?[x×](?!\w)", _times),
         rule(r"\^([-−]?\d+)(?!\w)", _caret),
         rule(rf"[⁻⁺]?[{_SUPERSCRIPTS}]++", _superscript),
         rule(rf"{ALONE}{_MIXED}", _mixed_fraction),

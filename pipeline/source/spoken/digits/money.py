@@ -9,9 +9,20 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
-from pipeline.source.spoken.digits.context import DASH, NUMBER, WHOLE, ends_too, rule, sign, word_before
+from pipeline.source.spoken.digits.context import (
+    DASH,
+    DASH_AS_MINUS,
+    NUMBER,
+    PLUS_OR_MINUS,
+    WHOLE,
+    ends_too,
+    rule,
+    sign,
+    word_after,
+    word_before,
+)
 from pipeline.source.spoken.digits.units import PER, said_per
-from pipeline.source.spoken.digits.words import cardinal, currency, numeral, plain
+from pipeline.source.spoken.digits.words import cardinal, currency, numeral, plain, plural
 from pipeline.source.spoken.rules import Rule
 
 
@@ -31,12 +42,14 @@ _COINS = {
     "EUR": _EURO,
     "GBP": _POUND,
     "JPY": _Coin("yen", "yen"),
-    "INR": _Coin("rupee", "rupees"),
+    "INR": _Coin("rupee", "rupees", "paisa", "paise"),
     "KRW": _Coin("won", "won"),
-    "RUB": _Coin("ruble", "rubles"),
+    "RUB": _Coin("ruble", "rubles", "kopeck", "kopecks"),
     "₿": _Coin("bitcoin", "bitcoins"),
     "XBT": _Coin("bitcoin", "bitcoins"),
 }
+_CENTS = {"CHF": ("centime", "centimes"), "PLN": ("grosz", "groszy"), "BRL": ("centavo", "centavos")}
+_CENTS |= {"MXN": ("centavo", "centavos"), "SEK": ("öre", "öre"), "NOK": ("øre", "øre"), "DKK": ("øre", "øre")}
 _DOLLARS = {"US": "USD", "U.S.": "USD", "AU": "AUD", "A": "AUD", "CA": "CAD", "C": "CAD", "NZ": "NZD", "HK": "HKD"}
 _DOLLARS |= {"S": "SGD", "R": "BRL", "MX": "MXN", "NT": "TWD"}
 CODE_OF_SIGN = {
@@ -80,7 +93,7 @@ def _coin(written: str, count: Decimal) -> _Coin:
     if code in _COINS:
         return _COINS[code]
     one, many = (currency(code, amount, "en") or code for amount in (Decimal(1), count))
-    return _Coin(one, many, "cent", "cents") if one.endswith("dollar") else _Coin(one, many)
+    return _Coin(one, many, *(("cent", "cents") if one.endswith("dollar") else _CENTS.get(code, ())))
 
 
 def _amount(match: re.Match[str]) -> str | None:
@@ -89,20 +102,40 @@ def _amount(match: re.Match[str]) -> str | None:
     digits = _plain_sum(match["amount"], parted=parted)
     coin = _coin(written, Decimal(2))
     scale = _said_scale(match["scale"])
-    attributive = word_before(match) in ("a", "an") and re.match(
-        r"[- ][a-z]", match.string[match.end() : match.end() + 2]
-    )
+    attributive = _is_attributive(match)
     unit = coin.one if attributive or (Decimal(digits) == 1 and not scale) else coin.many
     minus = sign(match["minus"] or "")
-    whole, _, decimals = digits.partition(".")
-    if len(decimals) == 2 and not scale and not match["last"]:
-        return minus + _with_cents(coin, whole or "0", decimals, unit) + said_per(match["per"], "en")
+    last = _plain_sum(match["last"], parted=parted) if match["last"] else ""
+    if not scale and not match["first_scale"] and any(map(_HAS_CENTS.search, (digits, last))):
+        sums = " to ".join(
+            _with_cents(coin, part, unit if part == digits else coin.many) for part in (digits, last) if part
+        )
+        return minus + sums + said_per(match["per"], "en")
     first = cardinal(digits)
-    if match["last"]:
+    if last:
         of_first = _said_scale(match["first_scale"])
-        first += f"{of_first if of_first != scale else ''} to {cardinal(_plain_sum(match['last'], parted=parted))}"
+        first += f"{of_first if of_first != scale else ''} to {cardinal(last)}"
         unit = coin.one if attributive else coin.many
     return f"{minus}{first}{scale} {unit}{said_per(match['per'], 'en')}"
+
+
+def _is_attributive(match: re.Match[str]) -> bool:
+    """a $5 bill, his $44B deal, the £5bn pension fund: the coin is singular before what is worth so much."""
+    text, end = match.string, match.end()
+    if word_before(match) in ("a", "an") and re.match(r"[- ][a-z]", text[end : end + 2]):
+        return True
+    return _WORTH.match(text, end) is not None
+
+
+def _in_red(match: re.Match[str]) -> str:
+    """$(3.2)m, as accounts write a loss."""
+    return f"minus {_amount(match)}"
+
+
+def _round(match: re.Match[str]) -> str:
+    """$100s, $10s of millions: hundreds of dollars, tens of millions of dollars"""
+    words = plural(cardinal(match[2]).removeprefix("one "))
+    return f"{words}{match[3] or ''} of {_coin(match[1].strip(), Decimal(2)).many}"
 
 
 def _said_scale(written: str | None) -> str:
@@ -121,9 +154,11 @@ def _plain_sum(written: str, *, parted: bool) -> str:
     return re.sub(r"[^\d.]", "", written)
 
 
-def _with_cents(coin: _Coin, whole: str, decimals: str, unit: str) -> str:
-    if not int(decimals):
-        return f"{cardinal(whole)} {unit}"
+def _with_cents(coin: _Coin, digits: str, unit: str) -> str:
+    whole, _, decimals = digits.partition(".")
+    whole = whole or "0"
+    if len(decimals) != 2 or not int(decimals):
+        return f"{cardinal(digits if len(decimals) != 2 else whole)} {unit}"
     if not coin.cent:
         return f"{cardinal(f'{whole}.{decimals}')} {coin.many}"
     cents = f"{cardinal(str(int(decimals)))} {coin.cent if int(decimals) == 1 else coin.cents}"
@@ -134,13 +169,32 @@ def _cents(match: re.Match[str]) -> str:
     return f"{cardinal(match[1])} {'cent' if match[1] == '1' else 'cents'}{said_per(match[2], 'en')}"
 
 
-_MINUS = r"(?P<minus>(?<![\w)\]])[-−+])?"
+_MINUS = rf"(?P<minus>(?<![\w)\]])(?:{PLUS_OR_MINUS}|[-−+])|{DASH_AS_MINUS})?"
+_HAS_CENTS = re.compile(r"\.\d\d$")
+# Nouns that cost so much; "the $5 million raised" is plural. None that may be a verb or an adverb ("took $5 home").
+_WORTH = re.compile(
+    r" (?:(?!(?:the|an?|his|her|their|its|our|my|your|of|in|for|to|per|from|by|on|at|with|and|or|he|she|they|we|you|it"
+    r"|that|this|was|is|were|are)\b)[a-z]+[ -])?(?:deal|fund|contract|bill|budget|project|prize|loan|bond|house|mansion"
+    r"|lawsuit|settlement|penalty|grant|gift|donation|acquisition|takeover|merger|buyout|buyback|investment|package"
+    r"|program(?:me)?|industry|business|market|company|firm|startup|empire|fortune|fee|salary|bonus|debt|deficit|surplus"
+    r"|loss|profit|windfall|jackpot|lottery|valuation|rescue|bailout|stimulus|facility|factory|stadium|bridge|tunnel"
+    r"|campus|hotel|yacht|painting|necklace|ring|ticket|note|coin|cheque|reward|ransom|bounty|stake|dividend|expansion"
+    r"|scheme|endowment|estate|inheritance|mortgage|shortfall|tariff|subsidy|deposit|payment|payout|instalment|scholarship"
+    r"|campaign|film|movie|blockbuster|franchise|fine|plan|bid"
+    r"|(?:ticket|note|coin|bill|cheque|bond|loan|fee|fine|prize|contract|deal|house|mansion|home)s)\b(?![-'’])"
+)
 _LAST = (
     rf"(?:(?:[ \u00a0]?(?P<first_scale>{_ANY_SCALE}))?(?:{DASH}(?:{MONEY_SIGN})?| [–—] (?:{MONEY_SIGN}))"
     rf"\s?(?P<last>{_SUM}))?"
 )
 
 MONEY: tuple[Rule, ...] = (
+    rule(
+        rf"(?P<minus>(?!))?(?<!\w)(?P<sign>{MONEY_SIGN})\((?P<amount>{_SUM})\)(?P<last>(?!))?(?P<first_scale>(?!))?"
+        rf"{_SCALE}(?P<per>{PER})",
+        _in_red,
+    ),
+    rule(rf"(?<!\w)({MONEY_SIGN})(10{{1,2}}|1,?0{{3}})s( of (?:thousand|million|billion|trillion)s)?(?!\w)", _round),
     rule(
         rf"{_MINUS}(?<!\w)(?P<sign>{MONEY_SIGN})[ \u00a0]?(?P<amount>{_SUM})(?:[.,][-–](?!\w))?"
         rf"{_LAST}{_SCALE}(?P<per>{PER})",
@@ -160,7 +214,9 @@ _PARTS = "¼½¾"
 _PENCE = rf"\d{{0,2}}[{_PARTS}]|\d{{1,3}}"
 _NEAR = 60  # characters in which other words of money tell shillings from seconds
 _OLD_COINS = rf"£|\b(?:shilling|pence|penny|guinea)|\d[{_PARTS}]?[sdl]\.(?: [a-z\d(&]|[,;:)\]?!—–-])|[{_PARTS}]d\."
-_OF_OLD_COINS = re.compile(rf"{_OLD_COINS}|\d/-")
+_WITH_COINS = rf"\d/-|\d ?s\.? \d{{1,2}} ?d\b|[{_PARTS}]d\b|\d[sd]\.(?: [a-z\d(&]|[,;:)])"
+_OF_OLD_COINS = re.compile(rf"{_OLD_COINS}|{_WITH_COINS}")
+_OF_COINS_ALONE = re.compile(_WITH_COINS)
 _OF_MONEY = re.compile(
     rf"{_OLD_COINS}|\b(?:pound|cost|pa(?:y|id)\b|price|worth|spen[dt]|lent|lend|g[ia]ve|debt|wage|fare|fee|sold|sell"
     rf"|bought|buy|charge|bill)"
@@ -201,11 +257,12 @@ def _old_money(match: re.Match[str]) -> str | None:
 
 
 def _by_slash(match: re.Match[str]) -> str | None:
-    """8/6 near other coins; 3/4 stays a fraction."""
+    """8/6 near other coins; 1/3 only near shillings and pence, and "3/4 of it" never."""
     pence = int(match["pence"])
-    if pence > 11 or (pence in (2, 3, 4, 8) and int(match["shillings"]) < pence):
+    if pence > 11 or word_after(match) in ("of", "cup", "pint", "mile", "hour"):
         return None
-    return _old_money(match) if _near(match, _OF_OLD_COINS) else None
+    is_fraction = pence in (2, 3, 4, 8) and int(match["shillings"]) < pence
+    return _old_money(match) if _near(match, _OF_COINS_ALONE if is_fraction else _OF_OLD_COINS) else None
 
 
 def _one_coin(match: re.Match[str]) -> str | None:
@@ -234,6 +291,12 @@ _NO_POUNDS = r"(?<![\w.,/£])(?P<pounds>(?!))?"
 
 OLD_MONEY: tuple[Rule, ...] = (
     rule(
+        rf"(?P<minus>(?!))?(?<!\w)(?P<sign>{MONEY_SIGN})\((?P<amount>{_SUM})\)(?P<last>(?!))?(?P<first_scale>(?!))?"
+        rf"{_SCALE}(?P<per>{PER})",
+        _in_red,
+    ),
+    rule(rf"(?<!\w)({MONEY_SIGN})(10{{1,2}}|1,?0{{3}})s( of (?:thousand|million|billion|trillion)s)?(?!\w)", _round),
+    rule(
         rf"(?:(?<!\w)£ ?(?P<pounds>{WHOLE})\.?,? |(?<![\w.,/£]))"
         rf"(?P<shillings>\d{{1,3}}) ?s\.?,? ?(?P<pence>{_PENCE}) ?d\b\.?",
         _old_money,
@@ -247,7 +310,7 @@ OLD_MONEY: tuple[Rule, ...] = (
     rule(rf"{_NO_POUNDS}(?P<shillings>\d{{1,2}})/(?P<pence>{_PENCE}) ?d\b\.?", _old_money),
     rule(rf"{_NO_POUNDS}(?P<shillings>\d{{1,2}})/(?P<pence>\d{{1,2}})(?![\w/]|[.,:-]\d)", _by_slash),
     rule(
-        rf"(?<![\w.,/£])(?:(?P<since>\d{{1,3}}){DASH})?(?P<count>(?:{WHOLE})?[{_PARTS}]|{WHOLE})(?P<coin>[sdl])\.(?!\w)",
+        rf"(?<![\w.,/£])(?:(?P<since>\d{{1,3}}){DASH})?(?P<count>(?:{WHOLE})?[{_PARTS}]|{WHOLE})(?P<coin>(?:[sdl](?=\.)|(?<=[{_PARTS}])d(?!\.)))(?:\.(?!\w)|(?!\w))",
         _one_coin,
     ),
 )

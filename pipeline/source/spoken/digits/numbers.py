@@ -13,6 +13,7 @@ from pipeline.source.spoken.digits.context import (
     NUMBER,
     SIGN,
     counts,
+    ends_too,
     rule,
     sign,
     word_after,
@@ -69,6 +70,10 @@ _OF_PEOPLE = {
 }
 _OF_PLACES = {"lat": "latitude", "long": "longitude", "lon": "longitude"}
 _LINES = frozenset("pages lines verses notes columns paragraphs sections folios".split())  # 100-2 is 100 to 102
+_COUNTED_WHOLE = frozenset(
+    "people men women children soldiers troops inhabitants residents members workers employees students users visitors"
+    " copies houses homes deaths cases victims refugees prisoners ships books jobs words voices votes".split()
+)
 _PER = {"mo": "month", "yr": "year", "hr": "hour", "wk": "week", "min": "minute", "sec": "second"}
 _SHORT = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "tn": "trillion", "mn": "million"}
 
@@ -87,7 +92,11 @@ def _scale(match: re.Match[str]) -> str:
 
 
 def _number(match: re.Match[str]) -> str:
-    return f"{sign(match[0])}{cardinal(match['number'])}{_scale(match)}"
+    """1,234; also 3.000 people, as the continent writes it"""
+    number = match["number"]
+    if re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", number) and word_after(match) in _COUNTED_WHOLE:
+        number = number.replace(".", "")
+    return f"{sign(match[0])}{cardinal(number)}{_scale(match)}"
 
 
 def _range(match: re.Match[str]) -> str:
@@ -134,6 +143,11 @@ def _numbered(match: re.Match[str]) -> str | None:
     return f"{words} to {cardinal(_whole(match[2], match[4]))}" if match[4] else words
 
 
+def _dash(match: re.Match[str]) -> str:
+    """1920s–30s: what is left between two numbers that have rules of their own."""
+    return "to " if match.string[match.end()] in "'’" else "to"
+
+
 def _without_stop(match: re.Match[str]) -> str | None:
     """Chanel No 5; "No 10 men" could lift it, and "No 3 of them" came."""
     return None if counts(match) or word_after(match) == "of" else f"Number {cardinal(match[1])}"
@@ -151,7 +165,11 @@ def _ordinal(match: re.Match[str]) -> str | None:
 
 
 def _ordinals(match: re.Match[str]) -> str:
-    return f"{ordinal(int(match[1]))} to {ordinal(int(match[2]))}"
+    return f"{ordinal(int(match[1]))} {'or' if match[2].endswith('/') else 'to'} {ordinal(int(match[3]))}"
+
+
+def _century(match: re.Match[str]) -> str:
+    return f"century{'.' * ends_too(match)}"
 
 
 def _so_many(match: re.Match[str]) -> str | None:
@@ -193,10 +211,15 @@ NUMBERED: tuple[Rule, ...] = (
 )
 
 ORDINALS: tuple[Rule, ...] = (
-    rule(rf"(?<![\w.,])(\d{{1,15}})(?:st|nd|rd|th)?{DASH}(\d{{1,15}})(?:st|nd|rd|th)(?!\w)", _ordinals, re.IGNORECASE),
+    rule(
+        rf"(?<![\w.,])(\d{{1,15}})((?:st|nd|rd|th)?{DASH}|(?:st|nd|rd|th)/)(\d{{1,15}})(?:st|nd|rd|th)(?!\w)",
+        _ordinals,
+        re.IGNORECASE,
+    ),
     rule(
         r"(?<![\w.])(?<!\d/)(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th|ˢᵗ|ⁿᵈ|ʳᵈ|ᵗʰ)(?!\w)", _ordinal, re.IGNORECASE
     ),
+    rule(r"(?<=\d[snrt][tdh] )c(?:ent)?\.(?!\w)", _century),
     rule(r"(?<=[Tt]he )(\d{0,2}[23])d(?= (?:day|of|inst|ult|[A-Z]))", _ordinal),
     rule(r"(?<![\w.,])(\d{2,}(?=s)|\d{1,3}(?:,000)+(?=s)|\d{2,3}(?=['’]s))['’]?s(?!\w)", _plural),
     rule(rf"{ALONE}({NUMBER}) ?(bn|tn|mn)(?!\w)", _so_many),
@@ -211,6 +234,7 @@ NUMBERS: tuple[Rule, ...] = (
         rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–—] |(?P<minus> − )|\.\.(?=\d))(?P<number>{NUMBER}){_SCALE}(?![\d])",
         _range,
     ),
+    rule(r"(?:(?<=\d)|(?<=\ds)|(?<=\d['’]s))–(?=['’]?\d|(?:early|mid|late)[ -])|(?<=0s)-(?=['’]?\d0s)", _dash),
     rule(rf"{SIGN}(?P<number>{NUMBER}){_SCALE}", _number),
     rule(r"(?<!\d)(\d+),(?=\d)", _listed),
     rule(r"\d+", lambda match: cardinal(match[0])),

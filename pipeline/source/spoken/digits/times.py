@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.source.spoken.digits.context import DASH, MONTH, WHOLE, ends_too, rule, word_before
+from pipeline.source.spoken.digits.context import DASH, MONTH, WHOLE, ends_too, rule, word_after, word_before
 from pipeline.source.spoken.digits.words import cardinal, one_by_one, paired
 from pipeline.source.spoken.rules import Family, Rule
 
@@ -50,6 +50,12 @@ _BEFORE_TIMES = re.compile(
     r"(?<!\w)(?!(?:clos|pric|valu|rat|trad|stand|st[oa]y|remain|averag|open|sold|bought|set|put|end|stood|estimat)\w* )"
     r"\w+ at (?:about |around |exactly |precisely )?$",
 )
+_BY_TIMES = re.compile(
+    r"(?:^|[.!?;,:\"“‘(—–] ?|(?<!\w)(?!(?:ris|rose|f[ae]ll|gr[oe]w|increas|decreas|drop|declin|up|down|beat|won|win"
+    r"|lost|cut|reduc|multipl|divid|gain|high|low|exceed|chang|rais|shr[aiu]nk|mov|shift|slip|climb|jump)\w* )\w+ )"
+    r"(?:[Bb]y|[Uu]ntil|[Tt]ill|[Bb]efore|[Aa]fter) $"
+)
+_SOMEBODY = re.compile(r",? (?:he|she|they|we|I|it|the|everyone|nobody|all)\b")
 _GOES_ON_AS_TIME = re.compile(r"[\"'”’)]*(?:[.,;!?](?!\d)|$| (?:and|on|to|but|the|he|she|they|we|I|for|from|sharp)\b)")
 
 
@@ -89,12 +95,34 @@ def _time(match: re.Match[str]) -> str | None:
     hours, minutes, seconds, half = int(match["h"]), match["m"], match["s"], match["half"] or ""
     if hours > 24 or int(minutes) > 59 or word_before(match) in _BOOKS:
         return None
+    if seconds and int(seconds) and not half and _is_of_race(match):
+        return _lasted(hours, int(minutes), f"{int(seconds)}{match['fraction'] or ''}")
+    if int(minutes) == 0 and not seconds and word_after(match) in ("mile", "marathon"):
+        return f"{cardinal(match['h'])} minute" if word_after(match) == "mile" else f"{cardinal(match['h'])} hour"
     words = _clock(hours, minutes, half=half)
     if (fraction := match["fraction"]) and seconds is None:  # 2:03.45
         return f"{words} point {one_by_one(fraction)}"
     if seconds and int(seconds):
         words = f"{words} and {cardinal(f'{int(seconds)}.{fraction}' if fraction else str(int(seconds)))} seconds"
     return words + _of_day(match, half)
+
+
+def _is_of_race(match: re.Match[str]) -> bool:
+    """ran 2:01:09, won the race in 2:01:09"""
+    around = match.string[max(0, match.start() - 40) : match.end() + 30]
+    before = word_before(match)
+    return before in _BEFORE_LASTING or (before != "at" and _OF_RACES.search(around) is not None)
+
+
+def _lasted(hours: int, minutes: int, seconds: str) -> str:
+    """two hours one minute and nine seconds"""
+    parts = [(str(hours), "hour"), (str(minutes), "minute"), (seconds, "second")]
+    words = [f"{cardinal(count)} {name}{'s' * (count != '1')}" for count, name in parts if count != "0"]
+    return " and ".join(filter(None, [" ".join(words[:-1]), words[-1]]))
+
+
+_BEFORE_LASTING = frozenset("in ran clocked lasted lasts took".split())
+_OF_RACES = re.compile(r"\b(?:marathon|race|ran|finish|won|runtime|running time|record|personal best)")
 
 
 def _hour(match: re.Match[str]) -> str | None:
@@ -117,8 +145,10 @@ def _dotted_time(match: re.Match[str]) -> str | None:
     if not 0 < hours < 25:
         return None
     if not _BY_DAYTIME.match(text, end):
-        at = _BEFORE_TIMES.search(text[max(0, start - 32) : start])
-        if not at or minutes[1] not in "05" or not _GOES_ON_AS_TIME.match(text, end):
+        before = text[max(0, start - 32) : start]
+        at = _BEFORE_TIMES.search(before) and _GOES_ON_AS_TIME.match(text, end)
+        by = _BY_TIMES.search(before) and _SOMEBODY.match(text, end)
+        if minutes[1] not in "05" or not (at or by):
             return None
     return _clock(hours, minutes, half="")
 
@@ -226,14 +256,14 @@ TIMES: tuple[Rule, ...] = (
     rule(rf"(?<!\w)(?P<which>(?!))?(?P<book>Pss?|Isa|Deut)(?P<stop>\.) (?P<places>\d{{1,3}}){_WHOLE}", _chapter),
     rule(rf"(?<![\w.,:/]){_SINCE}(?P<h>\d{{1,2}})(?:[:.](?P<m>[0-5]\d))?{_HALF}", _hour),
     rule(rf"(?<![\w.:])(\d{{1,2}}):([0-5]\d) ?{DASH} ?(\d{{1,2}}):([0-5]\d)(?![\w:])", _from_to),
+    rule(r"(?<![\w.,:-])([01][0-9]|2[0-4]):?([0-5][0-9])(?:(?= hours?\b)| hrs?(?!\w))", _military),
     rule(
         r"(?<![\w.:])(?P<h>\d{1,2}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d))?"
         r"(?P<fraction>\.\d{1,3})?(?P<half>(?!))?(?![\w:]|,\d{3})",
         _time,
     ),
     rule(r"(?<![\w.,:/$£€+-])(\d{1,2})\.([0-5]\d)(?![\w%]|[.,:/-]\d)", _dotted_time),
-    rule(r"(?<![\w.,:-])([01][0-9]|2[0-4])([0-5][0-9])(?:(?= hours?\b)| hrs?(?!\w))", _military),
     rule(r"(?:(?<=\bat )|(?<=\bby )|(?<=\bthe ))(0[0-9])([0-5][0-9])(?!\w|[.,:/-]\d)", _military),
-    rule(r"(?<![\w.:])(\d{1,2})[hH]([0-5]\d)(?!\w)", _hours_and),
+    rule(r"(?<![\w.:])(\d{1,2})(?:h|(?<!\b[12])H)([0-5]\d)(?!\w)", _hours_and),
     rule(rf"(?<![\w.])\d+(?:\.\d+)?(?::{WHOLE}(?:\.\d+)?)+(?!\w)", _proportion),
 )

@@ -21,8 +21,11 @@ kn speed-knot|kts speed-knot|kg mass-kilogram|g mass-gram|mg mass-milligram|µg 
 mcg mass-microgram|t mass-tonne|lb mass-pound|lbs mass-pound|oz mass-ounce|st =stone|l volume-liter|L volume-liter
 dl volume-deciliter|dL volume-deciliter|cl volume-centiliter|ml volume-milliliter|mL volume-milliliter
 µl =microliters|µL =microliters|μl =microliters|μL =microliters|tsp volume-teaspoon|tbsp volume-tablespoon
+m.p.h. speed-mile-per-hour|k.p.h. speed-kilometer-per-hour
 gal volume-gallon|qt volume-quart|bbl =barrels|°C temperature-celsius|℃ temperature-celsius|°F temperature-fahrenheit
-℉ temperature-fahrenheit|° angle-degree|º angle-degree|Hz frequency-hertz|kHz frequency-kilohertz
+℉ temperature-fahrenheit
+ºC temperature-celsius|ºF temperature-fahrenheit
+° angle-degree|º angle-degree|Hz frequency-hertz|kHz frequency-kilohertz
 MHz frequency-megahertz|GHz frequency-gigahertz|THz =terahertz|kB digital-kilobyte|KB digital-kilobyte
 MB digital-megabyte|GB digital-gigabyte|TB digital-terabyte|PB digital-petabyte|Mb digital-megabit|Gb digital-gigabit
 W power-watt|mW power-milliwatt|kW power-kilowatt|MW power-megawatt|GW power-gigawatt|TW =terawatts|hp power-horsepower
@@ -61,9 +64,18 @@ _BELOW |= {
     name: name
     for name in (
         "second minute hour day week month year night person serving dose tablet capita head plant cell pixel liter"
-        " litre gallon pound ounce kilo barrel mile acre square"
+        " litre gallon pound ounce kilo barrel mile acre square share ticket copy bottle unit"
     ).split()
 }
+# In English alone, behind an amount: "8in", "3 Tbsp", "1 c. flour", "32 pts".
+_ENGLISH = {
+    "in": "length-inch",
+    "c.": "volume-cup",
+    "pts": "=points",
+    "Tsp": "volume-teaspoon",
+    "TSP": "volume-teaspoon",
+}
+_ENGLISH |= dict.fromkeys(("Tbsp", "TBSP", "tbs", "Tbs"), "volume-tablespoon")
 _HEADS = {"feet": "foot", "inches": "inch"}
 
 
@@ -88,6 +100,7 @@ def _any(written: set[str] | dict[str, str]) -> str:
 
 UNITS = _units()
 UNIT = _any(UNITS)
+ENGLISH_UNIT = rf"(?:(?<=\d)in(?![-\w])|{_any(_ENGLISH.keys() - {'in'})})"
 _PART_BELOW = rf"/(?:100 ?km\b|(?:{_any(UNITS.keys() | _BELOW.keys())})(?!\w))"
 INVERSE = rf"(?:{UNIT})⁻[¹²³]"
 PER = rf"(?:(?:{_PART_BELOW})*(?:[ ·]?{INVERSE})*)"
@@ -96,7 +109,7 @@ _BELOW_ONE = re.compile(rf"/(100 ?km|{_any(UNITS.keys() | _BELOW.keys())})|({UNI
 
 def said_unit(words: str, value: Decimal, written: str, language: str) -> str:
     """`words` for `value` with the name of a unit: "five kilometers", "one decibel"."""
-    name = UNITS[written]
+    name = UNITS.get(written) or _ENGLISH[written]
     if name[0] != "=":
         return measured(words, value, name, language) or words
     return f"{words} {_one(name[1:]) if value == 1 else name[1:]}"
