@@ -7,11 +7,11 @@ of an abbreviation stays where it ends a sentence, too. English; the tables of o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
+from pipeline.source.spoken.names import COUNTIES, WOMEN
 from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.scripts import base_language
-from pipeline.source.spoken.sentences import ends_sentence, starts
+from pipeline.source.spoken.sentences import ends_sentence, lettered, names_county, starts
 from pipeline.source.spoken.words.context import behind, is_name, word_after, word_before
 from pipeline.source.spoken.words.initialisms import said_initialism, said_initials
 from pipeline.source.spoken.words.phrases import phrases
@@ -58,7 +58,7 @@ _BEHIND_NUMBERS = _set("doz cwt yds pts mos inst ult wks edn")
 _BEFORE_NAMES = _set(
     "Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste Mmes Brig Pfc"
 )
-_NEED_NO_STOP = _set("Mr Mrs Dr Messrs vs Prof St Mme Mlle Jr Sr Ltd Inc")
+_NEED_NO_STOP = _set("Mr Mrs Dr Messrs vs Prof St Mme Mlle Jr Sr Ltd Inc Co")
 _ANY_WITHOUT_STOP = "|".join(sorted(_NEED_NO_STOP))
 _DOTTED = {
     "e.g": "for example", "i.e": "that is", "a.k.a": "also known as", "n.b": "NB", "q.v": "which see",
@@ -75,6 +75,7 @@ _SLASHED = {
     "c/o": "care of",
     "b/c": "because",
     "b/w": "between",
+    "w/e": "whatever",
     "n/a": "not applicable",
     "a/k/a": "also known as",
     "d/b/a": "doing business as",
@@ -85,12 +86,9 @@ _TIME_WORDS = _set(
     "in on of by from to since until till every each last next this late early mid for before after and or through"
     " last mon tue wed thu fri sat sun"
 )
-_LETTERED = _set(
-    "Vitamin Plan Type Class Group Grade Section Part Exhibit Appendix Figure Table Hepatitis Room Gate Item Side"
-    " Team Option Level Point Answer Schedule Block Building Category Division Column Unit Form"
-)
 _YEARLY = re.compile(r"\d$|^(?:per|a|an|each|every|last|next|this|one|two|three|four|five|ten|twenty|of)$")
 _LONG_NAME = 40
+_A_NAME = "[A-Z](?:['’][A-Z])?[a-z]"  # and "O'Neill"
 _HOUSE = re.compile(r"(?<![\w.])\d+[A-Za-z]?,? (?:[NSEW]\.? )?[A-Z][a-z]+ $")  # 10 Downing St.
 _NAMED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|Rev|Hon|Capt|Sir|Lady|Lord)\.? $")
 _OPENING_WORDS = _set(
@@ -129,7 +127,9 @@ def _word(match: re.Match[str]) -> str | None:
         return None
     if short in ("yr", "yrs") and not _YEARLY.search(before):  # in old letters
         said = {"yr": "your", "yrs": "yours"}[short] if after.islower() else said
-    if short == "Sr" and is_name(after) and not is_name(before):
+    if short == "Co" and names_county(_token_before(match), after):
+        return "County"
+    if short == "Sr" and after in WOMEN and not is_name(before):
         return "Sister"
     if short == "est" and not after[:1].isdigit():
         if not after.islower() or before.lower() in _LATIN:
@@ -138,6 +138,11 @@ def _word(match: re.Match[str]) -> str | None:
     if short in ("St", "Dr"):
         said = _saint_or_street(match, said)
     return _ending(match, said)
+
+
+def _token_before(match: re.Match[str]) -> str:
+    """The word before with its signs; "" where none is."""
+    return next(iter(match.string[max(0, match.start() - _LONG_NAME) : match.start()].split()[-1:]), "")
 
 
 def _saint_or_street(match: re.Match[str], said: str) -> str:
@@ -173,6 +178,9 @@ def _bare(match: re.Match[str]) -> str | None:
     short = match[1]
     if short in ("St", "Dr"):
         return _saint_or_street(match, _WORDS[short])
+    if short == "Co":
+        before, after = _token_before(match), word_after(match.string, match.end())
+        return "Company" if before == "&" else "County" if after in COUNTIES and names_county(before, after) else None
     return _WORDS[short]
 
 
@@ -207,16 +215,21 @@ def _initial(match: re.Match[str]) -> str | None:
     before = word_before(match.string, match.start())
     text, start, end = match.string, match.start(), match.end()
     begins = start < 3 and not text[:start].strip(" \"'“‘(")
-    names = re.match(r" [A-Z][a-z]+ [A-Z][a-z]", text[end : end + _LONG_NAME])
+    names = re.match(rf" (?:[A-Z]['’]|{_A_NAME}+ )[A-Z][a-z]", text[end : end + _LONG_NAME])
     is_titled = _NAMED.search(text, max(0, start - 6), start) is not None
-    if before in _LETTERED or (not begins and not names and not is_titled and not is_name(before)):
+    if lettered(before, match[1]) or (not begins and not names and not is_titled and not is_name(before)):
         return None
     if match[1] == "A":
         return "A-" if (is_titled or is_name(before)) and not ends_sentence(text, end) else None
     return None if ends_sentence(text, end) else match[1]
 
 
-_SIMPLE: Callable[[re.Match[str]], str | None] = lambda match: _SLASHED[match[0].lower()]  # noqa: E731
+def _slashed(match: re.Match[str]) -> str:
+    if match[0].lower() == "w/e" and word_after(match.string, match.end())[:1].isdigit():
+        return "week ending"
+    return _SLASHED[match[0].lower()]
+
+
 _ENGLISH = (
     Family(
         behind(r"\.", [*_WORDS, *_DATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
@@ -225,14 +238,15 @@ _ENGLISH = (
                 r"\b(?:Ph\. ?D|LL\.[BDM]|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?",
                 lambda match: _ending(match, _DEGREES[match[0].rstrip(".")]),
             ),
-            Rule(r"(?<![\w.])[A-Z]\.(?: [A-Z]\.){1,6}(?= [A-Z][a-z])", _initials),
+            Rule(rf"(?<![\w.])[A-Z]\.(?: [A-Z]\.){{1,6}}(?= {_A_NAME})", _initials),
             Rule(
-                r"(?<![\w.@/-])[A-Za-z](?:\.(?: (?![AI](?!\.)))?[A-Za-z](?![^\W_]|['’][A-Z])){1,8}(?:\.|(?![\w.]))",
+                r"(?:(?<![\w.@/-])|(?<=[a-z]\.[-/]))[A-Za-z]"
+                r"(?:\.(?: (?![AI](?!\.)))?[A-Za-z](?![^\W_]|['’][A-Z])){1,8}(?:\.|(?![\w.]))",
                 _dotted,
             ),
-            Rule(r"(?:(?<![\w.@/-])|(?<=[a-z]\.[-/]))([A-Za-z]{1,7}+)\.(?!\w)", _word),
+            Rule(r"(?:(?<![\w.@/-])|(?<=[a-z]\.[-/])|(?<=[a-z]/)(?=[A-Z][a-z]))([A-Za-z]{1,7}+)\.(?!\w)", _word),
             Rule(r"\b([Oo]p|[Ll]oc)\. cit\.", _cited, re.ASCII),
-            Rule(r"(?<![\w.])([A-HJ-Z])\.(?= [A-Z][a-z])", _initial),
+            Rule(rf"(?<![\w.])([A-HJ-Z])\.(?= {_A_NAME})", _initial),
         ),
     ),
     Family(
@@ -243,8 +257,8 @@ _ENGLISH = (
         re.compile(r"/(?<=[wcbnkd]/)", re.IGNORECASE),
         (
             Rule(
-                r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a|a/k/a|d/b/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)",
-                _SIMPLE,
+                r"(?<![\w/])(?:w/[oe]|c/o|b/c|b/w|n/a|a/k/a|d/b/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?![oe]\b)",
+                _slashed,
                 re.IGNORECASE,
             ),
         ),

@@ -28,7 +28,9 @@ _AFTER = r"(?![^\W_])"
 _BEFORE = r"(?<![\w@./\\-])"
 _MAIL = rf"(?:mailto:)?(?<![\w.+-])([\w.+-]{{1,64}})@({_HOST}){_AFTER}"
 _URL = r"(?<![^\W_])(?:(?:https?|ftp)://|www\.(?=[^\W_]))([^\s<>\"“”]+)"
-_DOMAIN = rf"{_BEFORE}(?:{_LABEL}\.)+(?:{_TOP})(?![\w@]|\.[^\W_])(?:/[\w./~%-]*(?:\?[^\s\"”]*)?)?"
+_REST = r"(?:/[\w./~%-]*)?(?:[?#][\w/?#&=%+.~-]*)?"
+_DOMAIN = rf"{_BEFORE}(?:{_LABEL}\.)+(?:{_TOP})(?![\w@]|\.[^\W_]){_REST}"
+_SHORT = rf"{_BEFORE}(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{{2,24}}(?=/[\w~]){_REST}"  # charm.sh/slack
 _FILE_NAME = rf"{_BEFORE}\w[\w-]*(?:\.[\w-]+)*\.(?:{_FILE})(?![\w/\\])(?!\.\w)"
 _HANDLE = r"(?<![\w@./])@([A-Za-z_](?:[\w.-]*[A-Za-z0-9_])?)"
 _HASHTAG = r"(?<![\w&#/])#([^\W\d]\w*)"
@@ -56,7 +58,11 @@ def web() -> tuple[Family, ...]:
         ),
         Family(
             re.compile(r"\.[^\W_]"),
-            (Rule(_DOMAIN, _domain, re.IGNORECASE), Rule(_FILE_NAME, lambda match: _read(match[0]))),
+            (
+                Rule(_DOMAIN, _domain, re.IGNORECASE),
+                Rule(_SHORT, _domain),
+                Rule(_FILE_NAME, lambda match: _read(match[0])),
+            ),
         ),
         Family(re.compile(r"@\w"), (Rule(_HANDLE, lambda match: f"at {_words(match[1])}"),)),
         Family(re.compile(r"#|\+\+|\.NET"), (Rule(_PROGRAM, _program), Rule(_HASHTAG, _hashtag))),
@@ -78,7 +84,7 @@ def _url(match: re.Match[str]) -> str | None:
 
 
 def _domain(match: re.Match[str]) -> str | None:
-    trimmed = match[0].rstrip(".")
+    trimmed = match[0].rstrip(".?")
     return _address(trimmed) + match[0][len(trimmed) :]
 
 
