@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import accumulate
 
-from pipeline.source.spoken.names import COUNTIES
+from pipeline.source.spoken.names import COUNTIES, FIRST_NAMES
 from pipeline.source.spoken.text import CLOSERS, TAG_SOURCE, WORD, has_speech
 
 
@@ -33,9 +33,11 @@ _TITLES = _set(
     "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt adm cpl"
     " pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e a.k.a w.r.t cf viz approx"
     " ca lieut brig pfc wm chas geo jas thos jos robt bp abp rt pt op loc incl excl esp attn"
-    " hrn inkl exkl bzw evtl ggf vgl geb mmes pr dña profa dott.ssa prof.ssa sig.ra sig.na ing av dhr mevr bijv bv"
+    " msgr asst hrn inkl exkl bzw evtl ggf vgl geb mmes pr mgr dña sres gral sta profa"
+    " dott.ssa prof.ssa sig.ra sig.na ing av dhr mevr bijv bv"
 )
 _TITLES_ALONE = _set("Mr Mrs Dr")
+_CAPITAL_TITLES = _set("MM Fa Dist Gens Profs Reps Revs Sens")  # in lower case they end sentences
 _EXAMPLES = frozenset({("p.", "ex"), ("p.", "ej"), ("p.", "es"), ("ad", "es")})  # "for example" in Romance languages
 _LETTERED = _set(
     "Vitamin Plan Type Class Group Grade Section Part Exhibit Appendix Figure Table Hepatitis Room Gate Item Side"
@@ -50,7 +52,7 @@ _BEFORE_NUMBERS = _set(
 )
 _MAYBE_ENDS = _set(
     "etc &c inc ltd co corp jr sr al a.m p.m ave blvd hwy rte rd sq pkwy dept est lb lbs oz cwt doz yds pts mos"
-    " inst ult cit usw mwst jh jhs jhd str mio mrd ff ä aprox env ud uds ecc enz"
+    " inst ult cit usw mwst jh jhs jhd str mio mrd ff ä aprox env ud uds ecc enz ariz conn fla minn okla tenn wis"
 )
 _SHORT_DATES = _set("Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun")
 _GERMAN_MONTHS = _set("Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember")
@@ -68,8 +70,11 @@ BEFORE_A_NO = _set("is was be been said says say saying answered answer replied 
 
 _NUMERAL = re.compile(r"[IVXLC]{2,}(?!\w)")
 _NAME = re.compile(r"[A-Z][a-z]+")
+_TWO_WORDS = re.compile(r" ([A-Z][a-z]+) (\w)")
+_RANKS = _set("Pope King Queen Lord Lady Sir Prince Princess Emperor")
+_DOTTED = re.compile(r"\w\.\w+\.")  # "D.C."
 _LETTER = re.compile(r"[IVX][.,;:]?")
-_QUARTER = re.compile(r"(?:[NS]\.?[EW]?|[B-HJ-Z])[.,;]*")
+_QUARTER = re.compile(r"(?:[NS]\.?[EW]?|[B-HJ-Z])[.,;]*|A[.,]+")
 _INITIALISM = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 
 _COINS = re.compile(r"(?:£|\d+[–-])?\d[\d,]*[¼½¾]?[sdl]|[¼½¾]d|£")
@@ -141,7 +146,15 @@ def ends_sentence(text: str, stop: int) -> bool:
     begin = _SPEECH.search(following)
     if begin is not None and begin[0].islower():
         return False
-    return not following or _ends(text[start:word_end], following, first=False, before=text[before : max(start - 1, 0)])
+    if not following or (_DOTTED.search(text[start:word_end]) and begins_with_name(text, word_end)):
+        return True
+    return _ends(text[start:word_end], following, first=False, before=text[before : max(start - 1, 0)])
+
+
+def begins_with_name(text: str, end: int) -> bool:
+    """Whether a title, or a first name that does something, follows offset `end`: "Henry V. Bob wept"."""
+    words = _TWO_WORDS.match(text, end)
+    return words is not None and (words[1] in _RANKS or (words[1] in FIRST_NAMES and words[2].islower()))
 
 
 def starts(word: str) -> bool:
@@ -211,7 +224,7 @@ def _belongs(stem: str, before: str, after: str) -> bool:
         return names_county(before, after) or after.startswith(("Ltd", "Inc"))
     if stem == "I":  # "She met I. Newton"
         return before in ("met", "by", "of", "with", "to", "from", "for") and not starts(after)
-    return stem == "MM" or (before.lstrip(_OPENERS), stem) in _EXAMPLES
+    return stem in _CAPITAL_TITLES or (before.lstrip(_OPENERS), stem) in _EXAMPLES
 
 
 def _ends_after_abbreviation(stem: str, after: str, begin: str, *, goes_on: bool) -> bool:

@@ -50,6 +50,7 @@ def _parts(text: str, ends: Callable[[str], list[int]]) -> list[str]:
         ["J. P. O'Neill met P. O'Brien.", "Malcolm X.", "Pope Leo came.", "Plan B.", "Bob left."],
         ["A Sr. Analyst met Bob Smith Sr.", "Ann left with El Sr. López."],
         ["Das ist inkl. MwSt. und Porto ca. Mitte Mai usw. usf.", "Brot usw.", "Dann p. ej. Madrid o Dña. María."],
+        ["Profs. Smith and Jones met Reps. Roe and Doe.", "He did ten reps.", "Bob left."],
         ["No stop at all"],
     ],
 )

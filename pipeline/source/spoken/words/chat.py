@@ -1,6 +1,6 @@
 """Chat: hearts, curses and money as people type them.
 
-In: display text. Out: rules for "<3" (heart), "@#$%!" (nothing) and "$$$" (money). They come before numbers. English.
+In: display text. Out: rules for "<3" (heart), "@#$%!" (nothing) and "$$" (money). They come before numbers. English.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pipeline.source.spoken.words.context import word_after, word_before
 _LOVERS = frozenset("i we u".split())
 _LOVED = frozenset("you ya it this that them her him us u much lots all guys thanks love so xo".split())
 _AS_A_WORD = r"(?<![^\s\"'“‘(])", r"(?![^\s\"'”’).,;:!?])"
-_HEART = r"(?<!\S)<3(?![\w.,+/%-]*\w)"
+_HEART = r"(?<!\S)(?:<3)+(?![\w.,+/%-]*\w)"
 _CURSE = rf"{_AS_A_WORD[0]}(?=[!?]*([@#$%&*^])[!?]*(?:\1[!?]*)*(?!\1)[@#$%&*^])[@#$%&*^!?]{{3,}}{_AS_A_WORD[1]}"
-_MONEY = rf"{_AS_A_WORD[0]}([$€£])\1{{2,}}{_AS_A_WORD[1]}"
+_MONEY = rf"{_AS_A_WORD[0]}([$€£])\1+{_AS_A_WORD[1]}"
 
 
 def chat() -> tuple[Family, ...]:

@@ -20,19 +20,20 @@ _TABLES = {
         " Mrd.=Milliarden, i. d. R.=in der Regel, o. ä.=oder ähnlich, s. o.=siehe oben, s. u.=siehe unten,"
         " Hrn.=Herrn, h. c.=honoris causa, ff.=folgende, Nr.=Nummer, Abs.=Absatz, Jhs.=Jahrhunderts,"
         " Jhd.=Jahrhundert, Mwst.=Mehrwertsteuer, MwSt.=Mehrwertsteuer, exkl.=exklusive,"
-        " v. Chr.=vor Christus, n. Chr.=nach Christus, v. a.=vor allem, z. T.=zum Teil, etc.=et cetera, geb.=geboren"
+        " v. Chr.=vor Christus, n. Chr.=nach Christus, v. a.=vor allem, z. T.=zum Teil, etc.=et cetera, geb.=geboren,"
+        " Fa.=Firma"
     ),
     "fr": (
         "M.=Monsieur, MM.=Messieurs, Mme=Madame, Mmes=Mesdames, Mlle=Mademoiselle, Mme.=Madame, Mlle.=Mademoiselle,"
         " Dr=Docteur, Dr.=Docteur, Pr=Professeur, Pr.=Professeur, p. ex.=par exemple, c.-à-d.=c'est-à-dire,"
         " etc.=et cetera, cf.=confer, av. J.-C.=avant Jésus-Christ, apr. J.-C.=après Jésus-Christ, env.=environ,"
-        " St-=Saint-, Ste-=Sainte-, chap.=chapitre, vol.=volume"
+        " Mgr=Monseigneur, Mgr.=Monseigneur, St-=Saint-, Ste-=Sainte-, chap.=chapitre, vol.=volume"
     ),
     "es": (
         "Sr.=señor, Sra.=señora, Srta.=señorita, Dr.=doctor, Dra.=doctora, Ud.=usted, Uds.=ustedes, D.ª=doña,"
         " Dña.=doña, p. ej.=por ejemplo, etc.=etcétera, EE. UU.=Estados Unidos, EE.UU.=Estados Unidos, a. C.=antes de"
         " Cristo, d. C.=después de Cristo, pág.=página, págs.=páginas, aprox.=aproximadamente, cap.=capítulo,"
-        " Prof.=profesor"
+        " Prof.=profesor, Sres.=señores, Gral.=general, Sta.=santa"
     ),
     "it": (
         "Sig.=Signor, Sig.ra=Signora, Sig.na=Signorina, Dott.=Dottor, Dott.ssa=Dottoressa, Prof.=Professor"

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-from pipeline.source.spoken.names import FIRST_NAMES
 from pipeline.source.spoken.rules import Family, Rule
-from pipeline.source.spoken.sentences import starts
+from pipeline.source.spoken.sentences import begins_with_name, starts
 from pipeline.source.spoken.words.context import behind, is_name, starts_sentence, word_before
 from pipeline.source.spoken.words.numerals import number_words, roman_value
 
@@ -64,8 +63,6 @@ _BARE = (
 )
 _HEADING = r"(?<![^\s—*_])(?!C[CLVI]\b|CLI\b)(?:[IVX]|[IVXLC]{2,9})(?=(\.?)(?=[ :—–*_]|$))"
 _NAME_BEHIND = re.compile(r"\.? ([A-Z][^\W\d_]*\.?)")
-_TWO_WORDS = re.compile(r"\. ([A-Z][a-z]+) (\w)")
-_TITLES = frozenset("Pope King Queen Lord Lady Sir Prince Princess President Emperor".split())
 _INITIAL = re.compile(r"\b[A-Z]\. $")
 _CAPITALS = re.compile(r"[\s\"'“‘—–:*_-]*[A-Z]{2}")
 _SHOUTED = re.compile(r" (?!(?:THE|AN?|OF) )\w")  # "I AM", not "I THE PERIOD"
@@ -106,7 +103,7 @@ _THIRD_PERSON = re.compile(
 # What comes before a subject: "In 1066, William I", "when William I".
 _BEFORE_SUBJECT = re.compile(
     r"(?:(?:^|[.!?] |[\"“])(?:In|At|On|By|After|Before|During|Under|Upon|Despite|Until|Since|From)\b[^.!?;:]{1,80}, "
-    r"|\b(?:[Ww]hen|[Bb]ecause|[Ww]hile|[Aa]lthough|[Tt]hough|[Hh]ow|[Ww]hy) )$"
+    r"|\b[Ii]n \d{3,4} |\b(?:[Ww]hen|[Bb]ecause|[Ww]hile|[Aa]lthough|[Tt]hough|[Hh]ow|[Ww]hy) )$"
 )
 _NO_RULERS = frozenset({("MALCOLM", "X")})
 _WORKS = frozenset("APOLLO SATURN WAR".split())
@@ -165,19 +162,13 @@ def _is_ruler(match: re.Match[str]) -> bool:
     text, end = match.string, match.end()
     is_titled = _TITLED.search(text, max(0, match.start() - 14), match.start()) is not None
     name = _NAME_BEHIND.match(text, end)
-    if name is not None and not is_titled and not starts(name[1]) and not _opens(text, end):
+    if name is not None and not is_titled and not starts(name[1]) and not begins_with_name(text, end + 1):
         return False  # "George V. Higgins", "Joseph I. C. Clarke"
     if match[3] != "I" or match[0].endswith("."):
         return True
     if is_titled:
         return not _is_pronoun(match, "I")
     return _acts(match) or _NO_PRONOUN.match(text, end) is not None
-
-
-def _opens(text: str, end: int) -> bool:
-    """Whether a sentence begins here with a title, or a first name that does something: "Henry V. Bob wept"."""
-    words = _TWO_WORDS.match(text, end)
-    return words is not None and (words[1] in _TITLES or (words[1] in FIRST_NAMES and words[2].islower()))
 
 
 def _acts(match: re.Match[str]) -> bool:

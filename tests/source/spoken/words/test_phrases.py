@@ -52,6 +52,9 @@ from pipeline.source.spoken.words.abbreviations import abbreviations
             "Mevr. Jansen kocht bijv. Brood, o.a. Bruin",
             "Mevrouw Jansen kocht bijvoorbeeld Brood, onder andere Bruin",
         ),
+        ("es", "Los Sres. Paz, el Gral. Prim y Sta. Ana", "Los señores Paz, el general Prim y santa Ana"),
+        ("fr", "Mgr. Roy et Mgr Hugo", "Monseigneur Roy et Monseigneur Hugo"),
+        ("de", "Die Fa. Braun", "Die Firma Braun"),
         ("pl", "Dr. Nowak itd.", "Dr. Nowak itd."),
     ],
 )
