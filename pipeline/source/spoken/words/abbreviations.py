@@ -65,7 +65,8 @@ _BEFORE_NUMBERS = _set(
 )
 _BEHIND_NUMBERS = _set("doz cwt yds pts mos inst ult wks edn")
 _BEFORE_NAMES = _set(
-    "Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste Mmes Brig Pfc Gens Profs Revs Sens Reps"
+    "Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste Mmes Brig Pfc"
+    " Gens Profs Revs Sens Reps"
 )
 _NEED_NO_STOP = _set("Mr Mrs Dr Messrs vs Prof St Mme Mlle Jr Sr Ltd Inc Co")
 _ANY_WITHOUT_STOP = "|".join(sorted(_NEED_NO_STOP))
