@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import accumulate
 
+from pipeline.source.spoken.names import COUNTIES, FIRST_NAMES
 from pipeline.source.spoken.text import CLOSERS, TAG_SOURCE, WORD, has_speech
 
 
@@ -31,17 +32,27 @@ _CLAUSE_ENDS = frozenset(",;:—–،؛、，；：")
 _TITLES = _set(
     "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt adm cpl"
     " pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e a.k.a w.r.t cf viz approx"
-    " ca lieut brig pfc wm chas geo jas thos jos robt bp abp rt pt op loc"
+    " ca lieut brig pfc wm chas geo jas thos jos robt bp abp rt pt op loc incl excl esp attn"
+    " msgr asst hrn inkl exkl bzw evtl ggf vgl geb mmes pr mgr dña sres gral sta profa"
+    " dott.ssa prof.ssa sig.ra sig.na ing av dhr mevr bijv bv"
 )
 _TITLES_ALONE = _set("Mr Mrs Dr")
+_CAPITAL_TITLES = _set("MM Fa Dist Gens Profs Reps Revs Sens")  # in lower case they end sentences
+_EXAMPLES = frozenset({("p.", "ex"), ("p.", "ej"), ("p.", "es"), ("ad", "es")})  # "for example" in Romance languages
+_LETTERED = _set(
+    "Vitamin Plan Type Class Group Grade Section Part Exhibit Appendix Figure Table Hepatitis Room Gate Item Side"
+    " Team Option Level Point Answer Schedule Block Building Category Division Column Unit Form Generation Planet"
+)
+_BEFORE_X = _set("Malcolm Mr Mister Mrs Missus Ms Miss Madame Mme Dr Doctor Professor Agent Brand")
+_BEFORE_COUNTIES = _set("in of from near to across through throughout around for between at via")
 _BEFORE_NUMBERS = _set(
     "no nos nr fig figs vol vols pp p ch chap bk sc art sec eq apt ex exod lev num deut josh judg sam kgs chr chron"
     " neh esth ps pss prov eccl isa jer lam ezek dan hos mic nah hab zeph hag zech mal matt mk lk jn rom cor gal eph"
-    " phil thess tim tit philem heb jas pet macc"
+    " phil thess tim tit philem heb jas pet macc bd abs pág págs cap pag pagg"
 )
 _MAYBE_ENDS = _set(
     "etc &c inc ltd co corp jr sr al a.m p.m ave blvd hwy rte rd sq pkwy dept est lb lbs oz cwt doz yds pts mos"
-    " inst ult cit"
+    " inst ult cit usw mwst jh jhs jhd str mio mrd ff ä aprox env ud uds ecc enz ariz conn fla minn okla tenn wis"
 )
 _SHORT_DATES = _set("Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thur Thurs Fri Sat Sun")
 _GERMAN_MONTHS = _set("Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember")
@@ -58,14 +69,18 @@ BEFORE_A_NO = _set("is was be been said says say saying answered answer replied 
 """Words before "no." that make it the answer, not a number."""
 
 _NUMERAL = re.compile(r"[IVXLC]{2,}(?!\w)")
+_NAME = re.compile(r"[A-Z][a-z]+")
+_TWO_WORDS = re.compile(r" ([A-Z][a-z]+) (\w)")
+_RANKS = _set("Pope King Queen Lord Lady Sir Prince Princess Emperor")
+_DOTTED = re.compile(r"\w\.\w+\.")  # "D.C."
 _LETTER = re.compile(r"[IVX][.,;:]?")
-_QUARTER = re.compile(r"(?:[NS]\.?[EW]?|[B-HJ-Z])[.,;]*")
+_QUARTER = re.compile(r"(?:[NS]\.?[EW]?|[B-HJ-Z])[.,;]*|A[.,]+")
 _INITIALISM = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 
 _COINS = re.compile(r"(?:£|\d+[–-])?\d[\d,]*[¼½¾]?[sdl]|[¼½¾]d|£")
 
 _SPEECH = re.compile(r"[^\W_]")
-_DASH = re.compile("[—―]|--")
+_JOINT = re.compile(r"[—―]|--|/(?=[A-Z][a-z])|\b[dlDL]['’](?=[A-Z][a-z])")
 
 
 def word_spans(text: str) -> Iterator[tuple[int, int]]:
@@ -131,13 +146,35 @@ def ends_sentence(text: str, stop: int) -> bool:
     begin = _SPEECH.search(following)
     if begin is not None and begin[0].islower():
         return False
-    return not following or _ends(text[start:word_end], following, first=False, before=text[before : max(start - 1, 0)])
+    if not following or (_DOTTED.search(text[start:word_end]) and begins_with_name(text, word_end)):
+        return True
+    return _ends(text[start:word_end], following, first=False, before=text[before : max(start - 1, 0)])
+
+
+def begins_with_name(text: str, end: int) -> bool:
+    """Whether a title, or a first name that does something, follows offset `end`: "Henry V. Bob wept"."""
+    words = _TWO_WORDS.match(text, end)
+    return words is not None and (words[1] in _RANKS or (words[1] in FIRST_NAMES and words[2].islower()))
 
 
 def starts(word: str) -> bool:
     """Whether this is a word that often begins a sentence and seldom a name."""
     opening_word = re.match(r"[^\W\d_]{2,}|[^\W\d_](?!\.)", word.lstrip(_OPENERS))
     return opening_word is not None and opening_word[0].lower() in _STARTERS
+
+
+def lettered(before: str, letter: str) -> bool:
+    """Whether a letter behind this word is all of a name ("Plan B", "Malcolm X"), and no initial."""
+    return len(letter) == 1 and (before in _LETTERED or (letter == "X" and before.rstrip(".") in _BEFORE_X))
+
+
+def names_county(before: str, after: str) -> bool:
+    """Whether "Co." between these words is a county's: "in Co. Cork", "Naas, Co. Kildare"; not "Smith & Co. Cork"."""
+    name = _NAME.match(after)
+    if name is None or starts(after):
+        return False
+    joins = not before or before[-1] in ".,;:(" or before.lower() in ("and", "or")
+    return before.lower() in _BEFORE_COUNTIES or (joins and name[0] in COUNTIES)
 
 
 def _clings(word: str) -> bool:
@@ -158,7 +195,7 @@ def _ends(word: str, after: str, *, first: bool, before: str) -> bool:
         return False  # "Stop!" he said; and so ... it went
     if core[-1] != "." or core.endswith(".."):
         return True
-    stem = _DASH.split(core[:-1])[-1].lstrip(_OPENERS)  # "come—Mr. Bingley"
+    stem = _JOINT.split(core[:-1])[-1].lstrip(_OPENERS)  # "come—Mr. Bingley", "l'Ing. Verdi"
     if len(stem) > 24:
         return True
     if stem.isdigit():
@@ -168,8 +205,10 @@ def _ends(word: str, after: str, *, first: bool, before: str) -> bool:
         return not goes_on and not (begin is not None and begin[0].isdigit())
     if stem == "St" and before[:1].isupper() and starts(after) and not goes_on:  # "on Main St. She"
         return True
-    if stem == "I" and before in ("met", "by", "of", "with", "to", "from", "for") and not starts(after):
-        return False  # "She met I. Newton"
+    if lettered(before, stem):
+        return not goes_on
+    if _belongs(stem, before, after):
+        return False
     if stem in _TITLES_ALONE and before.lower() in ("to", "the", "a", "with") and after in ("He", "She", "They", "We"):
         return True  # "I spoke to Mr. He left."
     if stem == "no" and before.lower().strip(CLOSERS + ",") in BEFORE_A_NO:
@@ -177,12 +216,23 @@ def _ends(word: str, after: str, *, first: bool, before: str) -> bool:
     return _ends_after_abbreviation(stem, after, begin[0] if begin else "", goes_on=goes_on)
 
 
+def _belongs(stem: str, before: str, after: str) -> bool:
+    """Whether what stands before an abbreviation or behind it tells that it ends no sentence."""
+    if stem in ("Sr", "Jr"):
+        return not (before[:1].isupper() and len(before) > 2)  # "a Sr. Analyst", "El Sr. López"
+    if stem == "Co":
+        return names_county(before, after) or after.startswith(("Ltd", "Inc"))
+    if stem == "I":  # "She met I. Newton"
+        return before in ("met", "by", "of", "with", "to", "from", "for") and not starts(after)
+    return stem in _CAPITAL_TITLES or (before.lstrip(_OPENERS), stem) in _EXAMPLES
+
+
 def _ends_after_abbreviation(stem: str, after: str, begin: str, *, goes_on: bool) -> bool:
     lowered = stem.lower()
     opens = starts(after)
     if lowered in _TITLES:
         return False
-    if lowered in _BEFORE_NUMBERS:
+    if lowered in _BEFORE_NUMBERS and stem != "P":  # P. O'Neill
         is_numbered = begin.isdigit() or _NUMERAL.match(after) or (lowered != "no" and _LETTER.fullmatch(after))
         return not is_numbered and (lowered == "no" or not goes_on)
     if goes_on and _NUMERAL.fullmatch(stem):

@@ -40,6 +40,17 @@ def _parts(text: str, ends: Callable[[str], list[int]]) -> list[str]:
         ["Ch. I.", "Of Kings.", "There are 2 vols. of it, and 6 lbs. 4 oz. of tea."],
         ["George V. and Edward VII. were kings.", "By G. A. Henty.", "They met I. Newton."],
         ["Lieut. Smith met Wm. Pitt.", "I spoke to Mr.", "He left.", "The answer is no.", "7 men died."],
+        [
+            "He left Naas, Co. Kildare, and Co. Cork.",
+            "Smith & Co.",
+            "Cork was far.",
+            "It was the Ford Motor Co.",
+            "Bob left.",
+        ],
+        ["J. P. O'Neill met P. O'Brien.", "Malcolm X.", "Pope Leo came.", "Plan B.", "Bob left."],
+        ["A Sr. Analyst met Bob Smith Sr.", "Ann left with El Sr. López."],
+        ["Das ist inkl. MwSt. und Porto ca. Mitte Mai usw. usf.", "Brot usw.", "Dann p. ej. Madrid o Dña. María."],
+        ["Profs. Smith and Jones met Reps. Roe and Doe.", "He did ten reps.", "Bob left."],
         ["No stop at all"],
     ],
 )

@@ -7,11 +7,11 @@ of an abbreviation stays where it ends a sentence, too. English; the tables of o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
+from pipeline.source.spoken.names import COUNTIES, WOMEN
 from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.scripts import base_language
-from pipeline.source.spoken.sentences import ends_sentence, starts
+from pipeline.source.spoken.sentences import ends_sentence, lettered, names_county, starts
 from pipeline.source.spoken.words.context import behind, is_name, word_after, word_before
 from pipeline.source.spoken.words.initialisms import said_initialism, said_initials
 from pipeline.source.spoken.words.phrases import phrases
@@ -43,7 +43,16 @@ _WORDS = _table(
     " Thos=Thomas, Jos=Joseph, Robt=Robert, Bp=Bishop, Abp=Archbishop, Pt=Point, Rt=Right, Apt=Apartment, doz=dozen,"
     " cwt=hundredweight, yds=yards, pts=pints, mos=months, inst=instant, ult=ultimo, Rte=Route, Brig=Brigadier,"
     " Pfc=Private First Class, Attn=Attention, esp=especially, Div=Division, Regt=Regiment, wks=weeks,"
-    " Calif=California, Mmes=Mesdames, edn=edition, fol=folio, ll=lines, Eq=Equation, App=Appendix, Cl=Clause"
+    " Calif=California, Mmes=Mesdames, edn=edition, fol=folio, ll=lines, Eq=Equation, App=Appendix, Cl=Clause,"
+    " Msgr=Monsignor, Asst=Assistant, Gens=Generals, Profs=Professors, Revs=Reverends, Sens=Senators,"
+    " Reps=Representatives, Dist=District"
+)
+_STATES = _table(
+    "Ala=Alabama, Ariz=Arizona, Ark=Arkansas, Colo=Colorado, Conn=Connecticut, Del=Delaware, Fla=Florida, Ga=Georgia,"
+    " Ill=Illinois, Ind=Indiana, Kan=Kansas, Ky=Kentucky, La=Louisiana, Mass=Massachusetts, Md=Maryland,"
+    " Mich=Michigan, Minn=Minnesota, Miss=Mississippi, Mo=Missouri, Mont=Montana, Neb=Nebraska, Nev=Nevada,"
+    " Okla=Oklahoma, Ore=Oregon, Pa=Pennsylvania, Tenn=Tennessee, Tex=Texas, Va=Virginia, Vt=Vermont,"
+    " Wash=Washington, Wis=Wisconsin, Wyo=Wyoming"
 )
 _DATES = _table(
     "Jan=January, Feb=February, Mar=March, Apr=April, Jun=June, Jul=July, Aug=August, Sep=September, Sept=September"
@@ -57,8 +66,9 @@ _BEFORE_NUMBERS = _set(
 _BEHIND_NUMBERS = _set("doz cwt yds pts mos inst ult wks edn")
 _BEFORE_NAMES = _set(
     "Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste Mmes Brig Pfc"
+    " Gens Profs Revs Sens Reps"
 )
-_NEED_NO_STOP = _set("Mr Mrs Dr Messrs vs Prof St Mme Mlle Jr Sr Ltd Inc")
+_NEED_NO_STOP = _set("Mr Mrs Dr Messrs vs Prof St Mme Mlle Jr Sr Ltd Inc Co")
 _ANY_WITHOUT_STOP = "|".join(sorted(_NEED_NO_STOP))
 _DOTTED = {
     "e.g": "for example", "i.e": "that is", "a.k.a": "also known as", "n.b": "NB", "q.v": "which see",
@@ -75,6 +85,7 @@ _SLASHED = {
     "c/o": "care of",
     "b/c": "because",
     "b/w": "between",
+    "w/e": "whatever",
     "n/a": "not applicable",
     "a/k/a": "also known as",
     "d/b/a": "doing business as",
@@ -85,14 +96,14 @@ _TIME_WORDS = _set(
     "in on of by from to since until till every each last next this late early mid for before after and or through"
     " last mon tue wed thu fri sat sun"
 )
-_LETTERED = _set(
-    "Vitamin Plan Type Class Group Grade Section Part Exhibit Appendix Figure Table Hepatitis Room Gate Item Side"
-    " Team Option Level Point Answer Schedule Block Building Category Division Column Unit Form"
-)
 _YEARLY = re.compile(r"\d$|^(?:per|a|an|each|every|last|next|this|one|two|three|four|five|ten|twenty|of)$")
 _LONG_NAME = 40
+_A_NAME = "[A-Z](?:['’][A-Z])?[a-z]"  # and "O'Neill"
 _HOUSE = re.compile(r"(?<![\w.])\d+[A-Za-z]?,? (?:[NSEW]\.? )?[A-Z][a-z]+ $")  # 10 Downing St.
-_NAMED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|Rev|Hon|Capt|Sir|Lady|Lord)\.? $")
+_NAMED = re.compile(
+    r"\b(?:(?:Mr|Mrs|Ms|Dr|Prof|Rev|Hon|Capt|Sir|Lady|Lord|Gen|Col|Lt|Sgt|Cpl|Pvt|Maj|Adm|Sen|Gov|Fr|Sr|Msgr|Judge"
+    r"|Justice)\.?|by|met|with|under) $"
+)
 _OPENING_WORDS = _set(
     "the at in on to from near visit see of by for and with a an our my his her this that when where if but"
 )
@@ -120,7 +131,7 @@ def _word(match: re.Match[str]) -> str | None:
         return None
     before = word_before(text, match.start())
     if short == "v":
-        return said if is_name(before) and is_name(after) else None
+        return said if is_name(_token_before(match)) and is_name(after) else None
     if short in _BEFORE_NUMBERS:
         return said if re.match(r"(?:\d|[IVXLC]{2,}\b|[ivxl]+\b)", after) else None
     if short in _BEHIND_NUMBERS and not re.search(r"\d(?:st|nd|rd|th)?$", before):
@@ -129,7 +140,9 @@ def _word(match: re.Match[str]) -> str | None:
         return None
     if short in ("yr", "yrs") and not _YEARLY.search(before):  # in old letters
         said = {"yr": "your", "yrs": "yours"}[short] if after.islower() else said
-    if short == "Sr" and is_name(after) and not is_name(before):
+    if short == "Co" and names_county(_token_before(match), after):
+        return "County"
+    if short == "Sr" and not is_name(before) and {after, _second_after(match)} & WOMEN:
         return "Sister"
     if short == "est" and not after[:1].isdigit():
         if not after.islower() or before.lower() in _LATIN:
@@ -138,6 +151,17 @@ def _word(match: re.Match[str]) -> str | None:
     if short in ("St", "Dr"):
         said = _saint_or_street(match, said)
     return _ending(match, said)
+
+
+def _second_after(match: re.Match[str]) -> str:
+    """The name behind an initial that follows: "Sr. M. Agnes"."""
+    name = re.match(r" [A-Z]\. ([A-Z][a-z]+)", match.string[match.end() : match.end() + _LONG_NAME])
+    return name[1] if name else ""
+
+
+def _token_before(match: re.Match[str]) -> str:
+    """The word before with its signs; "" where none is."""
+    return next(iter(match.string[max(0, match.start() - _LONG_NAME) : match.start()].split()[-1:]), "")
 
 
 def _saint_or_street(match: re.Match[str], said: str) -> str:
@@ -173,6 +197,9 @@ def _bare(match: re.Match[str]) -> str | None:
     short = match[1]
     if short in ("St", "Dr"):
         return _saint_or_street(match, _WORDS[short])
+    if short == "Co":
+        before, after = _token_before(match), word_after(match.string, match.end())
+        return "Company" if before == "&" else "County" if after in COUNTIES and names_county(before, after) else None
     return _WORDS[short]
 
 
@@ -192,6 +219,18 @@ def _dotted(match: re.Match[str]) -> str | None:
     return _ending(match, said_initials(joined) if apart else said_initialism(joined))
 
 
+def _state(match: re.Match[str]) -> str | None:
+    """Behind a place or a party: "Tampa, Fla.", "R-Ariz."."""
+    is_behind = match.string[match.start() - 1] == "-" or is_name(word_before(match.string, match.start()))
+    return _ending(match, _STATES[match[1]]) if is_behind else None
+
+
+def _two_initials(match: re.Match[str]) -> str:
+    """ "The A. & P. store"."""
+    first = "A-" if match[1] == "A" else match[1]
+    return _ending(match, f"{first} and {match[2]}")
+
+
 def _cited(match: re.Match[str]) -> str:
     """op. cit., loc. cit."""
     return _ending(match, {"op": "opus citatum", "loc": "loco citato"}[match[1].lower()])
@@ -207,32 +246,47 @@ def _initial(match: re.Match[str]) -> str | None:
     before = word_before(match.string, match.start())
     text, start, end = match.string, match.start(), match.end()
     begins = start < 3 and not text[:start].strip(" \"'“‘(")
-    names = re.match(r" [A-Z][a-z]+ [A-Z][a-z]", text[end : end + _LONG_NAME])
-    is_titled = _NAMED.search(text, max(0, start - 6), start) is not None
-    if before in _LETTERED or (not begins and not names and not is_titled and not is_name(before)):
+    names = re.match(rf" (?:[A-Z]['’]|{_A_NAME}+ )[A-Z][a-z]", text[end : end + _LONG_NAME])
+    is_titled = _NAMED.search(text, max(0, start - 9), start) is not None
+    if (
+        lettered(before, match[1])
+        or (match[1] == "I" and not is_titled)
+        or (not begins and not names and not is_titled and not is_name(before))
+    ):
         return None
     if match[1] == "A":
         return "A-" if (is_titled or is_name(before)) and not ends_sentence(text, end) else None
     return None if ends_sentence(text, end) else match[1]
 
 
-_SIMPLE: Callable[[re.Match[str]], str | None] = lambda match: _SLASHED[match[0].lower()]  # noqa: E731
+def _slashed(match: re.Match[str]) -> str:
+    if match[0].lower() == "w/e" and word_after(match.string, match.end())[:1].isdigit():
+        return "week ending"
+    return _SLASHED[match[0].lower()]
+
+
 _ENGLISH = (
     Family(
-        behind(r"\.", [*_WORDS, *_DATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
+        behind(r"\.", [*_WORDS, *_DATES, *_STATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
         (
             Rule(
                 r"\b(?:Ph\. ?D|LL\.[BDM]|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?",
                 lambda match: _ending(match, _DEGREES[match[0].rstrip(".")]),
             ),
-            Rule(r"(?<![\w.])[A-Z]\.(?: [A-Z]\.){1,6}(?= [A-Z][a-z])", _initials),
+            Rule(rf"(?<![\w.])[A-Z]\.(?: [A-Z]\.){{1,6}}(?= {_A_NAME})", _initials),
             Rule(
-                r"(?<![\w.@/-])[A-Za-z](?:\.(?: (?![AI](?!\.)))?[A-Za-z](?![^\W_]|['’][A-Z])){1,8}(?:\.|(?![\w.]))",
+                r"(?:(?<![\w.@/-])|(?<=[a-z]\.[-/]))[A-Za-z]"
+                r"(?:\.(?: (?![AI](?!\.)))?[A-Za-z](?![^\W_]|['’][A-Z])){1,8}(?:\.|(?![\w.]))",
                 _dotted,
             ),
-            Rule(r"(?:(?<![\w.@/-])|(?<=[a-z]\.[-/]))([A-Za-z]{1,7}+)\.(?!\w)", _word),
+            Rule(r"(?:(?<![\w.@/-])|(?<=[a-z]\.[-/])|(?<=[a-z]/)(?=[A-Z][a-z]))([A-Za-z]{1,7}+)\.(?!\w)", _word),
+            Rule(
+                rf"(?:(?<=[a-z], )|(?<=\b[DR]-))({'|'.join(_STATES)})\.(?!\w)",
+                _state,
+            ),
+            Rule(r"(?<![\w.])([A-Z])\. (?:&|and) ([A-Z])\.(?= \w)", _two_initials),
             Rule(r"\b([Oo]p|[Ll]oc)\. cit\.", _cited, re.ASCII),
-            Rule(r"(?<![\w.])([A-HJ-Z])\.(?= [A-Z][a-z])", _initial),
+            Rule(rf"(?<![\w.])([A-HJ-Z])\.(?= {_A_NAME})", _initial),
         ),
     ),
     Family(
@@ -243,8 +297,8 @@ _ENGLISH = (
         re.compile(r"/(?<=[wcbnkd]/)", re.IGNORECASE),
         (
             Rule(
-                r"(?<![\w/])(?:w/o|c/o|b/c|b/w|n/a|a/k/a|d/b/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?!o\b)",
-                _SIMPLE,
+                r"(?<![\w/])(?:w/[oe]|c/o|b/c|b/w|n/a|a/k/a|d/b/a)(?![\w/])|(?<![\w/])w/(?=\s?\w)(?![oe]\b)",
+                _slashed,
                 re.IGNORECASE,
             ),
         ),

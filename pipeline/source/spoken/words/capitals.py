@@ -25,7 +25,7 @@ _CAPITALS = (
     rf"(?:['’](?P<suffix>S|T|RE|LL|VE|D|M|s)|(?P<plural>s))?(?![^\W_])(?![.&][^\W_])"
 )
 _SHORT_WORDS = _set("AM AN AS AT BE BY DO GO HE HI IF IN IS IT ME MY NO OF OH ON OR SO TO UP US WE")
-_LETTERS_WHEN_ALONE = _set("AM ARM AT HI IT LED OR PA SAT US WHO")
+_LETTERS_WHEN_ALONE = _set("AM ARM AT ERA HI IT LED OR PA SAT US WHO")
 _COMMON = 3000  # a word of three letters that stands less often in the list is no word, or rather an initialism
 _TITLES = {"DR": "Doctor", "MR": "Mister", "MRS": "Missus"}
 
@@ -47,8 +47,9 @@ def capitals() -> tuple[Family, ...]:
     """The families of English capitals."""
     return (
         Family(
-            re.compile(r"A[ &+=/→](?<!\wA.)"),
+            re.compile(r"A[ &+=/→)](?<!\wA.)"),
             (
+                Rule(r"(?<!\S)(\(?)A(?=\) \S)", lambda match: f"{match[1]}A-"),
                 Rule(_LETTERED, lambda match: f"{match[0]}-"),
                 Rule(_KEY, lambda match: f"{match[0]}-"),
                 Rule(_NO_ARTICLE, _letter, re.IGNORECASE),

@@ -8,6 +8,7 @@ from pipeline.source.spoken.rules import Family
 from pipeline.source.spoken.scripts import base_language
 from pipeline.source.spoken.words.abbreviations import abbreviations
 from pipeline.source.spoken.words.capitals import capitals
+from pipeline.source.spoken.words.chat import chat
 from pipeline.source.spoken.words.romans import romans
 from pipeline.source.spoken.words.symbols import symbols
 from pipeline.source.spoken.words.web import web
@@ -20,4 +21,4 @@ def word_families(language: str) -> tuple[tuple[Family, ...], tuple[Family, ...]
         from pipeline.source.spoken.words.other_romans import other_romans  # noqa: PLC0415 - as `digits.others`
 
         return other_romans(language), abbreviations(language)
-    return web(), (*romans(), *abbreviations(language), *capitals(), *symbols())
+    return (*chat(), *web()), (*romans(), *abbreviations(language), *capitals(), *symbols())

@@ -19,20 +19,21 @@ _TABLES = {
         " St.=Sankt, Str.=Straße, Jh.=Jahrhundert, Abb.=Abbildung, Bd.=Band, Kap.=Kapitel, Mio.=Millionen,"
         " Mrd.=Milliarden, i. d. R.=in der Regel, o. ä.=oder ähnlich, s. o.=siehe oben, s. u.=siehe unten,"
         " Hrn.=Herrn, h. c.=honoris causa, ff.=folgende, Nr.=Nummer, Abs.=Absatz, Jhs.=Jahrhunderts,"
-        " Jhd.=Jahrhundert, Mwst.=Mehrwertsteuer, v. Chr.=vor Christus, n. Chr.=nach Christus, v. a.=vor allem, z."
-        " T.=zum Teil, etc.=et cetera, geb.=geboren"
+        " Jhd.=Jahrhundert, Mwst.=Mehrwertsteuer, MwSt.=Mehrwertsteuer, exkl.=exklusive,"
+        " v. Chr.=vor Christus, n. Chr.=nach Christus, v. a.=vor allem, z. T.=zum Teil, etc.=et cetera, geb.=geboren,"
+        " Fa.=Firma"
     ),
     "fr": (
-        "M.=Monsieur, MM.=Messieurs, Mme=Madame, Mmes=Mesdames, Mlle=Mademoiselle, Dr=Docteur, Dr.=Docteur,"
-        " Pr=Professeur, p. ex.=par exemple, c.-à-d.=c'est-à-dire, etc.=et cetera, cf.=confer, av. J.-C.=avant"
-        " Jésus-Christ, apr. J.-C.=après Jésus-Christ, env.=environ, St-=Saint-, Ste-=Sainte-, chap.=chapitre,"
-        " vol.=volume"
+        "M.=Monsieur, MM.=Messieurs, Mme=Madame, Mmes=Mesdames, Mlle=Mademoiselle, Mme.=Madame, Mlle.=Mademoiselle,"
+        " Dr=Docteur, Dr.=Docteur, Pr=Professeur, Pr.=Professeur, p. ex.=par exemple, c.-à-d.=c'est-à-dire,"
+        " etc.=et cetera, cf.=confer, av. J.-C.=avant Jésus-Christ, apr. J.-C.=après Jésus-Christ, env.=environ,"
+        " Mgr=Monseigneur, Mgr.=Monseigneur, St-=Saint-, Ste-=Sainte-, chap.=chapitre, vol.=volume"
     ),
     "es": (
         "Sr.=señor, Sra.=señora, Srta.=señorita, Dr.=doctor, Dra.=doctora, Ud.=usted, Uds.=ustedes, D.ª=doña,"
         " Dña.=doña, p. ej.=por ejemplo, etc.=etcétera, EE. UU.=Estados Unidos, EE.UU.=Estados Unidos, a. C.=antes de"
         " Cristo, d. C.=después de Cristo, pág.=página, págs.=páginas, aprox.=aproximadamente, cap.=capítulo,"
-        " Prof.=profesor"
+        " Prof.=profesor, Sres.=señores, Gral.=general, Sta.=santa"
     ),
     "it": (
         "Sig.=Signor, Sig.ra=Signora, Sig.na=Signorina, Dott.=Dottor, Dott.ssa=Dottoressa, Prof.=Professor"
@@ -63,9 +64,7 @@ _NUMBERED = {  # before a number alone
     "nl": "p.=pagina, blz.=bladzijde, nr.=nummer, art.=artikel",
 }
 
-_TITLES = frozenset(
-    "dhr. mevr. dr. prof. Dhr. Mevr. Dr. Dra. Prof. Hr. Fr. St. M. MM. Sr. Sra. Srta. Sig. Dott. Ing. Avv.".split()
-)  # a name follows
+_TITLES = frozenset(("M.", "MM.", "Sr."))  # a name follows; `sentences` knows those that are so in all languages
 
 
 def phrases(language: str) -> tuple[Family, ...]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from pipeline.source.spoken.rules import Family, Rule
-from pipeline.source.spoken.sentences import starts
-from pipeline.source.spoken.words.context import behind, starts_sentence
+from pipeline.source.spoken.sentences import begins_with_name, starts
+from pipeline.source.spoken.words.context import behind, is_name, starts_sentence, word_before
 from pipeline.source.spoken.words.numerals import number_words, roman_value
 
 _NAMES = (
@@ -48,7 +48,10 @@ _PART = (
     rf"\b((?i:{_ANY_NOUN}))(\.?) ({_ROMAN})((?:, {_ROMAN}(?!\w))*,? (?:and|or|to|&|through) {_ROMAN}|[-–]{_ROMAN})?"
     r"(?![\w]|[-–]\w|\.\w)" + _UNFINISHED
 )
-_RULER = rf"\b({_A_NAME}) ([Tt]he )?([IVXL]+)(?![\w]|-\w|\.\w){_UNFINISHED}"
+_RULER = (
+    rf"\b({_A_NAME}) ([Tt]he )?([IVXL]+)(?: (?:and|&) ([VXL]|[IVXL]{{2,}}|(?<=James VI and )I))?(?![\w]|-\w|\.\w)"
+    + _UNFINISHED
+)
 _ORDINAL = r"(?<!\w)([IVXL]+)(?:st|nd|rd|th)(?!\w)"
 _AFTER_NAME = r"(?<=\w )([IVX]{2,6}|L[IVX]{1,5}|V)(?![\w]|[-–]\w|\.\w)"
 _ITS_NAME = re.compile(r"\b([A-Z][^\W\d_]+['’]?s?) $")
@@ -65,7 +68,8 @@ _CAPITALS = re.compile(r"[\s\"'“‘—–:*_-]*[A-Z]{2}")
 _SHOUTED = re.compile(r" (?!(?:THE|AN?|OF) )\w")  # "I AM", not "I THE PERIOD"
 _SMALL_WORDS = frozenset("of the and in to a an at on for with by from or".split())
 _LISTED = r"(?<!\w)\((i{1,3}|iv|vi{0,3}|ix|xi{0,3}|xiv|xv)\)(?!\w)|(?<![\w(])(ii|iii|iv|vi{1,3}|ix|xi{1,2})\)"
-_CORPS = r"(?<![\w.])([IVX]+)(?= (?:[A-Z][a-z]+ )?(?:Corps|Legion)\b)"
+_NUMBERED = "Corps|Legion|Dynasty|Amendment|Congress|Olympiad|Olympics|Army|Division|Republic|[Cc]entury"
+_HOW_MANIETH = rf"(?<![\w.])(I(?= Corps)|[IVX]{{2,}}|[VX])(?= (?:[A-Z][a-z]+ )?(?:{_NUMBERED})\b)"
 _YEAR = r"(?<![\w.])(M[CDMLXVI]{3,})(?![\w]|\.\w)"
 # After "Henry I" and "chapter I" these make "I" the pronoun.
 _VERBS = (
@@ -91,7 +95,16 @@ _NO_PRONOUN = re.compile(  # what follows "Henry I" and does not follow the pron
     r"[.,;:)!?(—–-]|['’]s\b|$| (?:[(“—–]|(?:of|and|or|in|at|to|by|for|from|with|on|as|who|whose|until|against|during"
     r"|while|whilst|into|upon|(?!alway|perhap|wa)[a-z]+[^\Ws]s|[a-z]+ing|reigned|ruled|died|became|succeeded|himself|herself)(?!\w))"
 )
-_THIRD_PERSON = re.compile(r" (?:was|had|[a-z]+ed)(?!\w)")
+_THIRD_PERSON = re.compile(
+    r" (was|had|[a-z]+ed|became|began|bought|broke|brought|built|came|chose|drove|fell|fled|forbade|fought|gave|grew"
+    r"|held|kept|laid|lay|led|left|lost|made|overthrew|paid|put|ran|rebuilt|rode|rose|sent|set|slew|sold|sought|spent"
+    r"|spoke|stood|struck|swore|taught|threw|took|went|withdrew|won|wore)(?!\w)"
+)
+# What comes before a subject: "In 1066, William I", "when William I".
+_BEFORE_SUBJECT = re.compile(
+    r"(?:(?:^|[.!?] |[\"“])(?:In|At|On|By|After|Before|During|Under|Upon|Despite|Until|Since|From)\b[^.!?;:]{1,80}, "
+    r"|\b[Ii]n \d{3,4} |\b(?:[Ww]hen|[Bb]ecause|[Ww]hile|[Aa]lthough|[Tt]hough|[Hh]ow|[Ww]hy) )$"
+)
 _NO_RULERS = frozenset({("MALCOLM", "X")})
 _WORKS = frozenset("APOLLO SATURN WAR".split())
 
@@ -99,7 +112,7 @@ _WORKS = frozenset("APOLLO SATURN WAR".split())
 def romans() -> tuple[Family, ...]:
     """The families of English Roman numerals."""
     return (
-        Family(re.compile(r"Corps|Legion"), (Rule(_CORPS, lambda match: _value_words(match[1], "ordinal")),)),
+        Family(re.compile(_NUMBERED), (Rule(_HOW_MANIETH, _how_manieth),)),
         Family(
             re.compile("[IVXLCM][IVXLCM]"),
             (
@@ -129,13 +142,19 @@ def _is_pronoun(match: re.Match[str], numeral: str) -> bool:
 
 
 def _ruler(match: re.Match[str]) -> str | None:
-    name, the, numeral = match.groups()
+    name, the, numeral, second = match.groups()
     value = roman_value(numeral)
     if name not in _RULERS or not 0 < value < 60 or (name.upper(), numeral) in _NO_RULERS:
         return None
-    if len(numeral) == 1 and not the and not _is_ruler(match):
+    if len(numeral) == 1 and not the and not second and not _is_ruler(match):
         return None
-    return f"{name.title()} the {number_words(value, 'ordinal')}"
+    also = f" and {_value_words(second, 'ordinal') or second}" if second else ""
+    return f"{name.title()} the {number_words(value, 'ordinal')}{also}"
+
+
+def _how_manieth(match: re.Match[str]) -> str | None:
+    before = word_before(match.string, match.start())
+    return _value_words(match[1], "ordinal") if starts(before) or not is_name(before) else None  # "World War II Army"
 
 
 def _is_ruler(match: re.Match[str]) -> bool:
@@ -143,18 +162,22 @@ def _is_ruler(match: re.Match[str]) -> bool:
     text, end = match.string, match.end()
     is_titled = _TITLED.search(text, max(0, match.start() - 14), match.start()) is not None
     name = _NAME_BEHIND.match(text, end)
-    if name is not None and not is_titled and not starts(name[1]):
+    if name is not None and not is_titled and not starts(name[1]) and not begins_with_name(text, end + 1):
         return False  # "George V. Higgins", "Joseph I. C. Clarke"
     if match[3] != "I" or match[0].endswith("."):
         return True
     if is_titled:
         return not _is_pronoun(match, "I")
-    opens = (
-        starts_sentence(text, match.start())
-        and not _is_pronoun(match, "I")
-        and _THIRD_PERSON.match(text, end) is not None
-    )
-    return opens or _NO_PRONOUN.match(text, end) is not None
+    return _acts(match) or _NO_PRONOUN.match(text, end) is not None
+
+
+def _acts(match: re.Match[str]) -> bool:
+    """Whether "William I" is a subject at whose place nobody would say "I": "In 1066, William I defeated"."""
+    text, start = match.string, match.start()
+    deed = _THIRD_PERSON.match(text, match.end())
+    if deed is None or (deed[1].endswith("ed") and _is_pronoun(match, "I")):  # "Richard I loved"
+        return False
+    return starts_sentence(text, start) or _BEFORE_SUBJECT.search(text[max(0, start - 90) : start]) is not None
 
 
 def _heading(match: re.Match[str]) -> str | None:
