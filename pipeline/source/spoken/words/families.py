@@ -19,5 +19,10 @@ def word_families(language: str) -> tuple[tuple[Family, ...], tuple[Family, ...]
     if base_language(language) != "en":
         from pipeline.source.spoken.words.other_romans import other_romans  # noqa: PLC0415 - as `digits.others`
 
-        return other_romans(language), abbreviations(language)
+        from pipeline.source.spoken.words.other_signs import sign_families, typed_families  # noqa: PLC0415 - likewise
+
+        return (
+            (*typed_families(language), *other_romans(language)),
+            (*abbreviations(language), *sign_families(language)),
+        )
     return web(), (*romans(), *abbreviations(language), *capitals(), *symbols())

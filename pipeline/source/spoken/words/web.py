@@ -1,12 +1,15 @@
 """Web: addresses, handles, hashtags, paths and names of programs, as people read them aloud.
 
 In: display text. Out: rules for `ann@example.com` (ann at example dot com), `https://example.org/a-b` (example dot org
-slash a dash b), `@nasa`, `#MeToo`, `/usr/bin`, `Node.js`, `C++`. English.
+slash a dash b), `@nasa`, `#MeToo`, `/usr/bin`, `Node.js`, `C++`. English;
+addresses, handles and hashtags in any language that names the signs in them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.scripts import plain
@@ -47,56 +50,93 @@ _TYPED = re.compile(r"[\w.-]{1,20}(?:/[\w.-]{1,20})?")
 _TOKEN = re.compile(r"[^\W_]+|[\W_]")
 
 
-def web() -> tuple[Family, ...]:
-    """The families of English for what is written for machines."""
+@dataclass(frozen=True)
+class Typist:
+    """How what is typed is read aloud in a language."""
+
+    signs: Mapping[str, str]
+    say: Callable[[str], str]  # for letters and digits that stand together
+
+    def words(self, name: str) -> str:
+        """The words of an identifier: "MeToo", "john_doe99"."""
+        words = re.split(r"[\W_]+", name)
+        return " ".join(self.say(part) for word in words for part in _CAMEL.split(word) if part).strip()
+
+    def read(self, text: str) -> str:
+        """What is typed, with its signs."""
+        return " ".join(
+            self.words(token) if token.isalnum() else self.signs.get(token, "") for token in _TOKEN.findall(text)
+        ).strip()
+
+    def mail(self, match: re.Match[str]) -> str | None:
+        """ann@example.com"""
+        return f"{self.read(match[1])} {self.signs['@']} {self.read(match[2])}"
+
+    def url(self, match: re.Match[str]) -> str | None:
+        """What follows a scheme or "www.", without the signs of the sentence it stands in."""
+        address = match[1]
+        trimmed = address.rstrip(".,;:!?'’…)]}*_")
+        if address[len(trimmed) :].startswith(")") and "(" in trimmed:
+            trimmed += ")"
+        read = self._address(trimmed)
+        return read + "".join(char for char in address[len(trimmed) :] if char in ".,;:!?')") if read else None
+
+    def domain(self, match: re.Match[str]) -> str | None:
+        """example.com/a"""
+        trimmed = match[0].rstrip(".")
+        return self._address(trimmed) + match[0][len(trimmed) :]
+
+    def _address(self, address: str) -> str:
+        """The host, and a path that a person would type; the rest is for machines."""
+        host, slash, path = re.split(r"[?#]", address, maxsplit=1)[0].partition("/")
+        host = re.sub(r"^www\.", "", host.rpartition("@")[2], flags=re.IGNORECASE)
+        host = re.sub(r":\d+$", "", host)
+        path = path.strip("/")
+        return f"{self.read(host)} {self.read(slash + path)}" if _TYPED.fullmatch(path) else self.read(host)
+
+
+def addresses(typist: Typist, *, strict: bool = False) -> tuple[Family, ...]:
+    """The families of addresses and of names of files.
+
+    `strict`: a bare host ends in lower case, and has more than one letter before a country: "Ende.Es", "p.es.".
+    """
+    domain = rf"(?!\w\.\w\w(?!\w)){_DOMAIN}" if strict else _DOMAIN
     return (
         Family(
             re.compile(r"@\w|://|\.(?<=www\.)", re.IGNORECASE),
-            (Rule(_MAIL, _mail, re.IGNORECASE), Rule(_URL, _url, re.IGNORECASE)),
+            (Rule(_MAIL, typist.mail, re.IGNORECASE), Rule(_URL, typist.url, re.IGNORECASE)),
         ),
         Family(
             re.compile(r"\.[^\W_]"),
-            (Rule(_DOMAIN, _domain, re.IGNORECASE), Rule(_FILE_NAME, lambda match: _read(match[0]))),
+            (
+                Rule(domain, typist.domain, 0 if strict else re.IGNORECASE),
+                Rule(_FILE_NAME, lambda match: typist.read(match[0])),
+            ),
         ),
-        Family(re.compile(r"@\w"), (Rule(_HANDLE, lambda match: f"at {_words(match[1])}"),)),
-        Family(re.compile(r"#|\+\+|\.NET"), (Rule(_PROGRAM, _program), Rule(_HASHTAG, _hashtag))),
-        Family(re.compile(r"[/\\]"), (Rule(_PATH, _path),)),
     )
 
 
-def _mail(match: re.Match[str]) -> str | None:
-    return f"{_read(match[1])} at {_read(match[2])}"
+def named(typist: Typist, hashtag: str) -> tuple[Family, ...]:
+    """The families of handles, hashtags and names of programs."""
+    return (
+        Family(
+            re.compile(r"@\w"), (Rule(_HANDLE, lambda match: f"{typist.signs['@']} {typist.words(match[1])}"),)
+        ),
+        Family(
+            re.compile(r"#|\+\+|\.NET"),
+            (Rule(_PROGRAM, _program), Rule(_HASHTAG, lambda match: f"{hashtag} {typist.words(match[1])}")),
+        ),
+    )
 
 
-def _url(match: re.Match[str]) -> str | None:
-    address = match[1]
-    trimmed = address.rstrip(".,;:!?'’…)]}*_")
-    if address[len(trimmed) :].startswith(")") and "(" in trimmed:
-        trimmed += ")"
-    read = _address(trimmed)
-    return read + "".join(char for char in address[len(trimmed) :] if char in ".,;:!?')") if read else None
+def web() -> tuple[Family, ...]:
+    """The families of English for what is written for machines."""
+    english = Typist(_SIGNS, _word)
 
+    def path(match: re.Match[str]) -> str | None:
+        return english.read(match[0].rstrip(".")) + "." * match[0].endswith(".")
 
-def _domain(match: re.Match[str]) -> str | None:
-    trimmed = match[0].rstrip(".")
-    return _address(trimmed) + match[0][len(trimmed) :]
-
-
-def _address(address: str) -> str:
-    """The host, and a path that a person would type; the rest is for machines."""
-    host, slash, path = re.split(r"[?#]", address, maxsplit=1)[0].partition("/")
-    host = re.sub(r"^www\.", "", host.rpartition("@")[2], flags=re.IGNORECASE)
-    host = re.sub(r":\d+$", "", host)
-    path = path.strip("/")
-    return f"{_read(host)} {_read(slash + path)}" if _TYPED.fullmatch(path) else _read(host)
-
-
-def _hashtag(match: re.Match[str]) -> str | None:
-    return f"hashtag {_words(match[1])}"
-
-
-def _path(match: re.Match[str]) -> str | None:
-    return _read(match[0].rstrip(".")) + "." * match[0].endswith(".")
+    return (*addresses(english), *named(english, "hashtag"), Family(re.compile(r"[/\\]"), (Rule(_PATH, path),)))
 
 
 def _program(match: re.Match[str]) -> str | None:
@@ -104,18 +144,6 @@ def _program(match: re.Match[str]) -> str | None:
         return "dot net"
     letter = '"A"' if match[1] == "A" else match[1]
     return f"{letter} plus plus" if match[2] == "++" else f"{letter} sharp"
-
-
-def _words(name: str) -> str:
-    """The words of an identifier: "MeToo", "john_doe99"."""
-    return " ".join(_word(part) for word in re.split(r"[\W_]+", name) for part in _CAMEL.split(word) if part).strip()
-
-
-def _read(text: str) -> str:
-    """What is typed, with its signs."""
-    return " ".join(
-        _words(token) if token.isalnum() else _SIGNS.get(token, "") for token in _TOKEN.findall(text)
-    ).strip()
 
 
 def _word(part: str) -> str:
