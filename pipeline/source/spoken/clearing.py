@@ -42,7 +42,9 @@ _FOR_OTHERS = {
     **dict.fromkeys("ʻ՚׳", "'"),
     **dict.fromkeys("״「」『』《》〈〉", '"'),
 }
+_ASCII_SIGN = re.compile(r"[#-&*+/<-@\[-`{-~]")
 _DASHES = re.compile(r"-{2,}")
+_BETWEEN_WORDS = re.compile(r"(?<=[^\s\0])\0+(?=\w)|(?<=\w)\0+(?=[^\s\0])")
 
 
 def punctuation(base: str, scripts: frozenset[str]) -> frozenset[str]:
@@ -53,14 +55,10 @@ def punctuation(base: str, scripts: frozenset[str]) -> frozenset[str]:
 
 def clear(text: str, base: str, scripts: frozenset[str]) -> str:
     """Folded text without signs: each is a space between two words and else nothing."""
-    if text.isascii() and not set(text) & _ASCII_SIGNS:
+    if _ASCII_SIGN.search(text) is None and text.isascii():
         return text
     cleared = text.translate(_clearing(base, scripts))
     return " ".join(_DASHES.sub(" - ", _BETWEEN_WORDS.sub(" ", cleared).replace("\0", "")).split())
-
-
-_ASCII_SIGNS = frozenset("#$%&*+<=>@^_|~")
-_BETWEEN_WORDS = re.compile(r"(?<=[^\s\0])\0+(?=\w)|(?<=\w)\0+(?=[^\s\0])")
 
 
 @lru_cache(maxsize=16)
@@ -83,7 +81,7 @@ def _cleared(char: str, scripts: frozenset[str]) -> str:
         return normal if normal.replace(" ", "").isalnum() and normal.isascii() else "\0"
     script = unicodedata.name(char, "").partition(" ")[0]
     if kind[0] == "L":  # those of other scripts were dropped with their words
-        return "\0" if script == "MODIFIER" else char
+        return "\0" if script in ("MODIFIER", "TURNED", "ROTATED") else char
     if kind[0] == "M":
         of_all = "\u0300" <= char <= "\u036f" and char != "\u034f"
         return char if of_all or script in scripts else ""

@@ -18,6 +18,8 @@ _FOLDED = {
     **dict.fromkeys("—―", " - "),
     **dict.fromkeys("[]{}`´", ""),
     **dict.fromkeys("/\\⁄∕／＼", " "),
+    "ﾞ": "\u3099",  # which joins the kana before it
+    "ﾟ": "\u309a",
     "…": "...",
     "⋯": "...",
 }

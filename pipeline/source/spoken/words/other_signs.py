@@ -29,8 +29,8 @@ _TABLE = """
 ≠ !=|ungleich|différent de|distinto de|diverso da|diferente de|ongelijk aan
 <|kleiner als|inférieur à|menor que|minore di|menor que|kleiner dan
 >|größer als|supérieur à|mayor que|maggiore di|maior que|groter dan
-≤ ⩽ <=|kleiner oder gleich|inférieur ou égal à|menor o igual que|minore o uguale a|menor ou igual a|kleiner dan of gelijk aan
-≥ ⩾ >=|größer oder gleich|supérieur ou égal à|mayor o igual que|maggiore o uguale a|maior ou igual a|groter dan of gelijk aan
+≤ ⩽ <=|kleiner gleich|inférieur ou égal à|menor o igual que|minore o uguale a|menor ou igual a|kleiner of gelijk aan
+≥ ⩾ >=|größer gleich|supérieur ou égal à|mayor o igual que|maggiore o uguale a|maior ou igual a|groter of gelijk aan
 ×|mal|fois|por|per|vezes|keer
 ÷|geteilt durch|divisé par|dividido entre|diviso|dividido por|gedeeld door
 ±|plus minus|plus ou moins|más menos|più o meno|mais ou menos|plus of min
@@ -54,6 +54,7 @@ $|Dollar|dollars|dólares|dollari|dólares|dollar
 ¢|Cent|cents|centavos|centesimi|centavos|cent
 ₹|Rupien|roupies|rupias|rupie|rúpias|roepie
 ₽|Rubel|roubles|rublos|rubli|rublos|roebel
+₿|Bitcoin|bitcoins|bitcoins|bitcoin|bitcoins|bitcoin
 #|Raute|dièse|almohadilla|cancelletto|cerquilha|hekje
 """
 _TYPED = """
@@ -211,8 +212,8 @@ def _signs(signs: dict[str, str]) -> tuple[Rule, ...]:
     alone = {sign: words for sign, words in signs.items() if sign not in ("<", ">", "#", "@")}
     any_alone = "|".join(sorted(map(re.escape, alone), key=len, reverse=True))
     return (
-        Rule(r"<->|<-(?!\d)|[=-]>", _sign("")),
-        Rule(r"<([^\W\d_][\w-]*)>", lambda match: match[1]),
+        Rule(r"<->|<-(?!\d)|[=-]>|[←→↔⇒⇔➔➜]", lambda match: " "),
+        Rule(r"<([^\W\d_][\w-]*)>", lambda match: _sign(match[1])(match)),
         Rule(rf"<(?!=)(?={_AMOUNT})|(?<= )<(?= )|(?<=[^\W_])<(?=[^\W_])(?!\w+>)", _sign(signs["<"])),
         Rule(rf"(?<![-=])>(?!=)(?={_AMOUNT})|(?<=\S )>(?= )|(?<=[^\W_])>(?=[^\W_])", _sign(signs[">"])),
         Rule(rf"(?<!\w)~(?={_AMOUNT})", _sign(signs["≈"])),

@@ -119,9 +119,7 @@ def addresses(typist: Typist, *, strict: bool = False) -> tuple[Family, ...]:
 def named(typist: Typist, hashtag: str) -> tuple[Family, ...]:
     """The families of handles, hashtags and names of programs."""
     return (
-        Family(
-            re.compile(r"@\w"), (Rule(_HANDLE, lambda match: f"{typist.signs['@']} {typist.words(match[1])}"),)
-        ),
+        Family(re.compile(r"@\w"), (Rule(_HANDLE, lambda match: f"{typist.signs['@']} {typist.words(match[1])}"),)),
         Family(
             re.compile(r"#|\+\+|\.NET"),
             (Rule(_PROGRAM, _program), Rule(_HASHTAG, lambda match: f"{hashtag} {typist.words(match[1])}")),
