@@ -286,7 +286,7 @@ def say(
     from pipeline.cli.say import say as speak
     from pipeline.engines import TRAITS, DiaSound, Machine
     from pipeline.jobs.progress import telling
-    from pipeline.jobs.request import unspoken_numbers
+    from pipeline.jobs.request import without_words
     from pipeline.source.lexicons import read_lexicon
     from pipeline.source.voices import find_voice, load_library
 
@@ -294,7 +294,7 @@ def say(
         raise RequestError(Problem("say", "there is neither --out nor --show.", "Name a file, such as --out x.wav."))
     settings = machine_settings(weights=weights, device=device, lexicon=lexicon)
     words = read_lexicon(settings.lexicon, "--lexicon") if settings.lexicon else None
-    warn([*unusable(text, engine, language, words), *unspoken_numbers("--language", language, [text])])
+    warn([*unusable(text, engine, language, words), *without_words("--language", language, [text])])
     report = shown(text, engine, language, words) if show else {}
     if show and not as_json:
         click.echo(f"display  {report['display']}\nspoken   {report['spoken']}")

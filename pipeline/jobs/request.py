@@ -27,7 +27,7 @@ from pipeline.source.prompts import prompt_problems
 from pipeline.source.readers import EPUB_SUFFIXES, is_script, load_script
 from pipeline.source.readers.epub.book import read_book_cover
 from pipeline.source.script import Script, Turn, name_key, speakers
-from pipeline.source.spoken.families import families, says_romans, unsupported
+from pipeline.source.spoken.families import families, says_romans, unsaid_signs, unsupported
 from pipeline.source.spoken.lexicon import Lexicon
 from pipeline.source.spoken.pairs import Normalizer, Pair
 from pipeline.source.spoken.scripts import unspeakable
@@ -81,14 +81,14 @@ class JobRequest:
             *(casting.warnings if casting else ()),
             *self.unspoken,
             *(self._unusable_entries() if script and traits else ()),
-            *(self._numbers(script) if script else ()),
+            *(self._languages_gaps(script) if script else ()),
             *(_foreign(self.manifest, traits) if traits else ()),
             *(_unknown_tags(script) if script and traits and traits.speaks_tags else ()),
         )
 
-    def _numbers(self, script: Script) -> Iterator[Problem]:
-        texts = (turn.text for chapter in script.chapters for turn in chapter.turns)
-        return unspoken_numbers(self.manifest.where("language"), self.manifest.language, texts)
+    def _languages_gaps(self, script: Script) -> Iterator[Problem]:
+        texts = [turn.text for chapter in script.chapters for turn in chapter.turns]
+        return without_words(self.manifest.where("language"), self.manifest.language, texts)
 
     def _unusable_entries(self) -> Iterator[Problem]:
         assert self.script and self.traits
@@ -302,15 +302,18 @@ _MOST_NAMED = 3  # words that cannot be spoken, of one turn
 _ROMAN = re.compile(r"(?<![\w.])(?:(?!XX\b|XXX)[IVX]{2,9})(?!\w)")
 
 
-def unspoken_numbers(where: str, language: str, texts: Iterable[str]) -> Iterator[Problem]:
-    """That the numbers in texts of a language, which `where` names, are not all said in words."""
-    texts = list(texts)
+def without_words(where: str, language: str, texts: Sequence[str]) -> Iterator[Problem]:
+    """That the numbers and signs in texts of a language, which `where` names, are not all said in words."""
     whats = [unsupported(language)] if any(re.search(r"\d", text) for text in texts) else []
     if not says_romans(language) and any(_ROMAN.search(text) for text in texts):
         whats.append("Roman numerals have no words")
     if any(whats):
         what = f'numbers in "{language}": {"; ".join(filter(None, whats))}.'
         yield Problem(where, what, "Write them in words, or listen to how the engine reads them.")
+    if signs := unsaid_signs(language, texts):
+        which = " ".join(sign for sign, _count in signs.most_common(5))
+        what = f'signs in "{language}": there are no words for {signs.total()} ({which}), and they are left out.'
+        yield Problem(where, what, "Write them in words.")
 
 
 def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:

@@ -61,11 +61,12 @@ def test_an_entry_that_an_engine_cannot_use_is_told_of(tmp_path: Path) -> None:
 
 
 def test_a_language_is_a_tag_and_may_have_no_rules(tmp_path: Path) -> None:
-    """What is no tag is refused wherever it may be given; a tag without words for its numbers is told of."""
+    """What is no tag is refused wherever it may be given; a tag without words for its numbers and signs is told of."""
     for command in (("say", "Hi.", "--show"), ("lexicon", "try", "Hi", "--as", "ho")):
         result = run_podcast(*command, "--language", "../etc", cwd=tmp_path)
         refused = '--language: "../etc" is no language code. Write one such as en, en-GB or de.\n'
         assert (result.returncode, result.stdout, result.stderr) == (2, "", refused)
-    shown = run_podcast("say", "Hi 5.", "--show", "--language", "xx", cwd=tmp_path)
-    assert (shown.returncode, shown.stdout) == (0, "display  Hi 5.\nspoken   Hi 5.\n")
+    shown = run_podcast("say", "Hi & 5.", "--show", "--language", "xx", cwd=tmp_path)
+    assert (shown.returncode, shown.stdout) == (0, "display  Hi & 5.\nspoken   Hi 5.\n")
+    assert 'signs in "xx": there are no words for 1 (&), and they are left out.' in shown.stderr
     assert shown.stderr.startswith('note: --language: numbers in "xx": there are no words for its numbers')

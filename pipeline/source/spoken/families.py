@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 
 from pipeline.source.spoken.digits.codes import CODES, NAMES
@@ -12,13 +14,14 @@ from pipeline.source.spoken.digits.money import MONEY, OLD_MONEY
 from pipeline.source.spoken.digits.numbers import NUMBERED, NUMBERS, ORDINALS
 from pipeline.source.spoken.digits.times import BOOKS, DURATIONS, TIMES
 from pipeline.source.spoken.digits.words import converter, locale_of, number_words
-from pipeline.source.spoken.rules import Family
+from pipeline.source.spoken.rules import Family, replacements_of
 from pipeline.source.spoken.scripts import base_language
 from pipeline.source.spoken.words.families import word_families
 
 # Digits, and signs that are numbers or stand among such: prose in Latin, Greek or Cyrillic letters has none.
 _DIGITS = re.compile(r"[0-9²³¹¼-¾\u0600-\u1dff\u2070-\u2089\u2150-\u2189\u2460-\u2bff\u2cfd-\U0001ffff]")
 
+_SIGN = re.compile(r"[#$%&+<=>@^§°©№‰€£¥¢×÷±≈≠≤≥∞√]")  # not "_", "*" and their like, which are silent everywhere
 _REACH = 48  # characters from a digit: to the word before it, to the unit behind it
 
 
@@ -66,6 +69,23 @@ def says_romans(language: str) -> bool:
     from pipeline.source.spoken.words.other_romans import has_romans  # noqa: PLC0415 - as `digits.others`
 
     return has_romans(language)
+
+
+def unsaid_signs(language: str, texts: Iterable[str]) -> Counter[str]:
+    """How often each sign that would be a word is left out of texts; none in languages that have words for signs."""
+    counts: Counter[str] = Counter()
+    if base_language(language) == "en":
+        return counts
+    from pipeline.source.spoken.words.other_signs import has_signs  # noqa: PLC0415 - as `digits.others`
+
+    if has_signs(language):
+        return counts
+    for text in texts:
+        if signs := list(_SIGN.finditer(text)):
+            said = replacements_of(text, families(language))
+            free = (sign for sign in signs if not any(one.start <= sign.start() < one.end for one in said))
+            counts.update(sign[0] for sign in free)
+    return counts
 
 
 def unsupported(language: str) -> str | None:

@@ -18,6 +18,8 @@ _FOLDED = {
     **dict.fromkeys("—―", " - "),
     **dict.fromkeys("[]{}`´", ""),
     **dict.fromkeys("/\\⁄∕／＼", " "),
+    "ﾞ": "\u3099",  # which joins the kana before it
+    "ﾟ": "\u309a",
     "…": "...",
     "⋯": "...",
 }
@@ -62,7 +64,7 @@ def narrow(text: str) -> str:
     return " ".join(_DASHES.sub(" - ", _BETWEEN_WORDS.sub(" ", text).replace("\0", "")).split())
 
 
-class _Table(dict[int, str]):
+class Table(dict[int, str]):
     """A `str.translate` table that works each character out once."""
 
     def __init__(self, replacement: Callable[[str], str]) -> None:
@@ -107,5 +109,5 @@ def _narrowed(char: str) -> str:
     return parts if _NOT_KEPT.search(parts) is None else "\0"
 
 
-_FOLDING = _Table(_folded)
-_NARROWING = _Table(_narrowed)
+_FOLDING = Table(_folded)
+_NARROWING = Table(_narrowed)

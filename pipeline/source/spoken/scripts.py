@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
+from pipeline.source.spoken.clearing import clear
 from pipeline.source.spoken.folding import narrow
 from pipeline.source.spoken.text import CLOSERS, spoken, words
 
@@ -106,4 +107,5 @@ def drop_unspeakable(text: str, language: str) -> str:
 def plain(display: str, language: str, tags: bool) -> str:
     """What an engine is given for text that no rule has a word for: `spoken`, of letters that the language has."""
     text = drop_unspeakable(spoken(display, tags=tags), language)
-    return narrow(text) if base_language(language) == "en" else text
+    base = base_language(language)
+    return narrow(text) if base == "en" else clear(text, base, _scripts(language))

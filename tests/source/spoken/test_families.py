@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source.spoken.families import digits, families, says_romans, unsupported
+from pipeline.source.spoken.families import digits, families, says_romans, unsaid_signs, unsupported
 from pipeline.source.spoken.pairs import Normalizer, said
 
 CASES = [
@@ -190,3 +190,16 @@ def test_what_is_not_said_is_told(language: str, what: str) -> None:
 @pytest.mark.parametrize(("language", "says"), [("en-GB", True), ("de", True), ("pt-BR", True), ("ru", False)])
 def test_languages_whose_roman_numerals_are_said(language: str, says: bool) -> None:
     assert says_romans(language) is says
+
+
+@pytest.mark.parametrize(
+    ("language", "texts", "unsaid"),
+    [
+        ("ru", ["а & б + в", "5 % и & *"], {"&": 2, "+": 1}),
+        ("zh", ["好 5% 的", "好"], {"%": 1}),
+        ("de", ["a & b"], {}),
+        ("en-GB", ["a & b"], {}),
+    ],
+)
+def test_signs_that_are_left_out_are_counted(language: str, texts: list[str], unsaid: dict[str, int]) -> None:
+    assert unsaid_signs(language, texts) == unsaid

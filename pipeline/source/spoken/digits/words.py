@@ -161,8 +161,9 @@ def measured(words: str, value: Decimal, unit: str, language: str) -> str | None
 
 @lru_cache(maxsize=512)
 def currency(code: str, count: Decimal, language: str) -> str | None:
-    """The name of so much of a currency: "Swiss francs"."""
+    """The name of so much of a currency: "Swiss francs"; None where babel has none."""
     from babel.numbers import get_currency_name
 
     locale = locale_of(language)
-    return None if locale is None else get_currency_name(code, count, locale=locale)
+    name = get_currency_name(code, count, locale=locale) if locale else code
+    return None if name == code else name

@@ -19,6 +19,10 @@ def word_families(language: str) -> tuple[tuple[Family, ...], tuple[Family, ...]
     """The families that come before numbers, as an address may hold some, and those that come after them."""
     if base_language(language) != "en":
         from pipeline.source.spoken.words.other_romans import other_romans  # noqa: PLC0415 - as `digits.others`
+        from pipeline.source.spoken.words.other_signs import sign_families, typed_families  # noqa: PLC0415 - likewise
 
-        return other_romans(language), abbreviations(language)
+        return (
+            (*typed_families(language), *other_romans(language)),
+            (*abbreviations(language), *sign_families(language)),
+        )
     return (*chat(), *web()), (*romans(), *abbreviations(language), *capitals(), *symbols())

@@ -1,25 +1,28 @@
 """Web: addresses, handles, hashtags, paths and names of programs, as people read them aloud.
 
 In: display text. Out: rules for `ann@example.com` (ann at example dot com), `https://example.org/a-b` (example dot org
-slash a dash b), `@nasa`, `#MeToo`, `/usr/bin`, `Node.js`, `C++`. English.
+slash a dash b), `@nasa`, `#MeToo`, `/usr/bin`, `Node.js`, `C++`. English;
+addresses, handles and hashtags in any language that names the signs in them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.scripts import plain
 from pipeline.source.spoken.text import TAG_SOURCE
 from pipeline.source.spoken.words.initialisms import said_initialism
-from pipeline.source.spoken.words.numerals import digit_words
+from pipeline.source.spoken.words.numerals import digit_words, number_words, roman_value
 
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _HOST = rf"(?:{_LABEL}\.)+[^\W\d_]{{2,24}}"
 # Ends of names that are seldom words: "so.it" may be two sentences.
 _TOP = (
-    ""
-    "com|org|net|edu|gov|mil|int|info|biz|io|ai|tv|fm|ly|gg|app|dev|xyz|blog|shop|online|site|tech|news|eu|uk|de|fr|es|nl|ch|pl|se|dk|fi|cz|ru|ua|cn|jp|kr|br|mx|ca|au|nz|ie|pt|gr|tr|za|il"
+    "com|org|net|edu|gov|mil|int|info|biz|io|ai|tv|fm|ly|gg|app|dev|xyz|blog|shop|online|site|tech|news|eu|uk|de|fr|es"
+    "|nl|ch|pl|se|dk|fi|cz|ru|ua|cn|jp|kr|br|mx|ca|au|nz|ie|pt|gr|tr|za|il"
 )
 _FILE = (
     "js|ts|py|rs|rb|go|sh|txt|md|pdf|docx?|xlsx?|pptx?|csv|json|ya?ml|toml|xml|html?|css|exe|zip|tar|gz|png|jpe?g|gif"
@@ -34,10 +37,14 @@ _IN_ADDRESS = r"(?:[^\s<>()\[\]{}\"'“”„‘’‚«»‹›「」『』—�
 _BRACKETS = "|".join(rf"\{opened}{_IN_ADDRESS}*+\{closed}" for opened, closed in ("()", "[]", "{}"))
 _ADDRESS = rf"(?:{_IN_ADDRESS}++|(?!{TAG_SOURCE})(?:{_BRACKETS}))"
 _URL = rf"(?<![^\W_])(?:(?:https?|ftp)://|www\.(?=[^\W_]))({_ADDRESS}+)"
-_DOMAIN = rf"{_BEFORE}(?:{_LABEL}\.)+(?:{_TOP})(?![\w@]|\.[^\W_])(?:/[\w./~%-]*(?:\?{_ADDRESS}*)?)?"
-_FILE_NAME = rf"{_BEFORE}\w[\w-]*(?:\.[\w-]+)*\.(?:{_FILE})(?![\w/\\])(?!\.\w)"
+_WITH_PATH = r"(?-i:(?!(?:js|ts|json|html?|php|cpp|xml|txt|pdf)/)[a-z]{2,6}(?=/[^\W_]))"  # youtu.be/a
+_DOMAIN = (
+    rf"{_BEFORE}(?:{_LABEL}\.)+(?:(?:{_TOP})(?![\w@]|\.[^\W_])|{_WITH_PATH})"
+    rf"(?:/[\w./~%-]*(?:[?#]{_ADDRESS}*)?|(?:\?\w+=|#\w){_ADDRESS}*)?"
+)
+_FILE_NAME = rf"{_BEFORE}\w[\w-]*(?:\.[\w-]+)*\.(?:{_FILE})(?![\w\\]|/(?![A-Z]))(?!\.\w)"
 _HANDLE = r"(?<![\w@./])@([A-Za-z_](?:[\w.-]*[A-Za-z0-9_])?)"
-_HASHTAG = r"(?<![\w&#/])#([^\W\d]\w*)"
+_HASHTAG = r"(?<![\w&#/])#(\d{1,4}(?!st|nd|rd|th)(?=[^\W\d_]{2}))?([^\W\d]\w*)"
 _PATH = (
     r"(?<![\w./\\~])(?:~|\.{1,2})?(?:/[\w.-]*[\w]){2,}/?(?!\w)|(?<![\w./\\])(?:~|\.{1,2})/[\w./-]*[\w/]"
     r"|(?<=[a-z] )/[a-z][\w-]+(?![\w/])"
@@ -53,54 +60,96 @@ _TYPED = re.compile(r"[\w.-]{1,20}(?:/[\w.-]{1,20})?")
 _TOKEN = re.compile(r"[^\W_]+|[\W_]")
 
 
-def web() -> tuple[Family, ...]:
-    """The families of English for what is written for machines."""
+@dataclass(frozen=True)
+class Typist:
+    """How what is typed is read aloud in a language."""
+
+    signs: Mapping[str, str]
+    say: Callable[[str], str]  # for letters and digits that stand together
+
+    def words(self, name: str) -> str:
+        """The words of an identifier: "MeToo", "john_doe99"."""
+        words = re.split(r"[\W_]+", name)
+        return " ".join(self.say(part) for word in words for part in _CAMEL.split(word) if part).strip()
+
+    def read(self, text: str) -> str:
+        """What is typed, with its signs."""
+        return " ".join(
+            self.words(token) if token.isalnum() else self.signs.get(token, "") for token in _TOKEN.findall(text)
+        ).strip()
+
+    def mail(self, match: re.Match[str]) -> str | None:
+        """ann@example.com"""
+        return f"{self.read(_quiet(match[1]))} {self.signs['@']} {self.read(_quiet(match[2]))}"
+
+    def url(self, address: str) -> str | None:
+        """An address without its scheme, and what ends a sentence behind it."""
+        trimmed = address.rstrip(".,;:!?*_")
+        read = self._address(trimmed)
+        return read + address[len(trimmed) :].strip("*_") if read else None
+
+    def _address(self, address: str) -> str:
+        """The host, and a path that a person would type; the rest is for machines."""
+        host, slash, path = re.split(r"[?#]", _quiet(address), maxsplit=1)[0].partition("/")
+        host = re.sub(r"^www\.", "", host.rpartition("@")[2], flags=re.IGNORECASE)
+        host = re.sub(r":\d+$", "", host)
+        path = path.strip("/")
+        return f"{self.read(host)} {self.read(slash + path)}" if _TYPED.fullmatch(path) else self.read(host)
+
+
+def addresses(typist: Typist, *, strict: bool = False) -> tuple[Family, ...]:
+    """The families of addresses and of names of files.
+
+    `strict`: a bare host ends in lower case, and has more than one letter before a country: "Ende.Es", "p.es.".
+    """
+    domain = rf"(?!\w\.\w\w(?!\w)){_DOMAIN}" if strict else _DOMAIN
     return (
         Family(
             re.compile(r"@\w|://|\.(?<=www\.)", re.IGNORECASE),
-            (Rule(_MAIL, _mail, re.IGNORECASE), Rule(_URL, _url, re.IGNORECASE)),
+            (Rule(_MAIL, typist.mail, re.IGNORECASE), Rule(_URL, lambda match: typist.url(match[1]), re.IGNORECASE)),
         ),
         Family(
             re.compile(r"\.[^\W_]"),
-            (Rule(_DOMAIN, _domain, re.IGNORECASE), Rule(_FILE_NAME, lambda match: _read(match[0]))),
+            (
+                Rule(domain, lambda match: typist.url(match[0]), 0 if strict else re.IGNORECASE),
+                Rule(_FILE_NAME, lambda match: typist.read(match[0])),
+            ),
         ),
-        Family(re.compile(r"@\w"), (Rule(_HANDLE, lambda match: f"at {_words(match[1])}"),)),
-        Family(re.compile(r"#|\+\+|\.NET"), (Rule(_PROGRAM, _program), Rule(_HASHTAG, _hashtag))),
-        Family(re.compile(r"[/\\]"), (Rule(_PATH, _path),)),
     )
 
 
-def _mail(match: re.Match[str]) -> str | None:
-    return f"{_read(match[1])} at {_read(match[2])}"
+def named(typist: Typist, hashtag: str, count: Callable[[str], str]) -> tuple[Family, ...]:
+    """The families of handles, hashtags and names of programs; `count` has words for digits in "#100DaysOfCode"."""
+
+    def tagged(match: re.Match[str]) -> str:
+        return " ".join(filter(None, (hashtag, match[1] and count(match[1]), typist.words(match[2]))))
+
+    return (
+        Family(re.compile(r"@\w"), (Rule(_HANDLE, lambda match: f"{typist.signs['@']} {typist.words(match[1])}"),)),
+        Family(
+            re.compile(r"#|\+\+|\.NET"),
+            (Rule(_PROGRAM, _program), Rule(_HASHTAG, tagged)),
+        ),
+    )
 
 
-def _url(match: re.Match[str]) -> str | None:
-    address = match[1]
-    trimmed = address.rstrip(".,;:!?*_")
-    read = _address(trimmed)
-    return read + address[len(trimmed) :].strip("*_") if read else None
+def web() -> tuple[Family, ...]:
+    """The families of English for what is written for machines."""
+    english = Typist(_SIGNS, _word)
+
+    def path(match: re.Match[str]) -> str | None:
+        return english.read(match[0].rstrip(".")) + "." * match[0].endswith(".")
+
+    return (*addresses(english), *named(english, "hashtag", _count), Family(re.compile(r"[/\\]"), (Rule(_PATH, path),)))
 
 
-def _domain(match: re.Match[str]) -> str | None:
-    trimmed = match[0].rstrip(".")
-    return _address(trimmed) + match[0][len(trimmed) :]
+def _count(digits: str) -> str:
+    return number_words(int(digits), "year" if len(digits) == 4 else "cardinal")
 
 
-def _address(address: str) -> str:
-    """The host, and a path that a person would type; the rest is for machines."""
-    host, slash, path = re.split(r"[?#]", address, maxsplit=1)[0].partition("/")
-    host = re.sub(r"^www\.", "", host.rpartition("@")[2], flags=re.IGNORECASE)
-    host = re.sub(r":\d+$", "", host)
-    path = path.strip("/")
-    return f"{_read(host)} {_read(slash + path)}" if _TYPED.fullmatch(path) else _read(host)
-
-
-def _hashtag(match: re.Match[str]) -> str | None:
-    return f"hashtag {_words(match[1])}"
-
-
-def _path(match: re.Match[str]) -> str | None:
-    return _read(match[0].rstrip(".")) + "." * match[0].endswith(".")
+def _quiet(address: str) -> str:
+    """In lower case where all of it is in capitals: machines do not tell them apart."""
+    return address.lower() if address.isupper() else address
 
 
 def _program(match: re.Match[str]) -> str | None:
@@ -108,18 +157,6 @@ def _program(match: re.Match[str]) -> str | None:
         return "dot net"
     letter = '"A"' if match[1] == "A" else match[1]
     return f"{letter} plus plus" if match[2] == "++" else f"{letter} sharp"
-
-
-def _words(name: str) -> str:
-    """The words of an identifier: "MeToo", "john_doe99"."""
-    return " ".join(_word(part) for word in re.split(r"[\W_]+", name) for part in _CAMEL.split(word) if part).strip()
-
-
-def _read(text: str) -> str:
-    """What is typed, with its signs."""
-    return " ".join(
-        _words(token) if token.isalnum() else _SIGNS.get(token, "") for token in _TOKEN.findall(text)
-    ).strip()
 
 
 def _word(part: str) -> str:
@@ -131,6 +168,8 @@ def _word(part: str) -> str:
 def _letters(piece: str) -> str:
     if not piece.isascii():
         return digit_words(plain(piece, "en", False))
+    if len(piece) > 1 and set(piece) <= set("IVX") and (value := roman_value(piece)):
+        return number_words(value)  # Henry_VIII
     if piece.isupper():
         return said_initialism(piece) if len(piece) > 1 else piece
     spelt = piece.islower() and (piece in _SPELT or (1 < len(piece) <= 4 and not re.search(r"[aeiouy]", piece)))
