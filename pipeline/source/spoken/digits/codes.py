@@ -16,8 +16,10 @@ _SOFTWARE = frozenset(
     " kernel chrome firefox safari version versions release django rails react vue angular pytorch tensorflow cuda"
     " postgres postgresql mysql numpy pandas bluetooth usb openssl http tls html gpt claude llama gemini dia".split()
 )
-_CALLS = frozenset(
-    "call calls called calling dial dials dialed dialled dialling dialing ring rang phone phoned".split()
+# What stands before a phone: "Tel.", "Fax: ", "his mobile number is ", "call me on ".
+_CALLED = re.compile(
+    r"(?i)\b(?:call(?:s|ed|ing)?|dial(?:s|l?ed|l?ing)?|r[ia]ng|(?:tele)?phone[ds]?|tel|fax|mobile|cell|mob|hotline|whatsapp"
+    r"|emergency)(?: (?:me|us|him|her|them|number|no))?[.:]?(?: (?:is|at|on))?[:.]? ?$"
 )
 _SAID_IN_PAIRS = frozenset(
     "room rooms suite suites flight flights apartment apartments apt route routes rte highway highways hwy interstate"
@@ -34,7 +36,10 @@ def _digits(match: re.Match[str]) -> str:
 
 
 def _called(match: re.Match[str]) -> str | None:
-    return one_by_one(match[0]) if word_before(match) in _CALLS else None
+    """call 911, Fax: 555.0123; but "called 250000 voters"."""
+    if counts(match) or not _CALLED.search(match.string, max(0, match.start() - 40), match.start()):
+        return None
+    return one_by_one(match[0])
 
 
 def _zip(match: re.Match[str]) -> str | None:
@@ -147,9 +152,13 @@ CODES: tuple[Rule, ...] = (
     rule(r"\b(ISBN|ISSN)(?:-1[03])?:? ?((?:\d[ -]?){7,12}[\dXx])(?!\w)", _isbn),
     rule(rf"(?<![\w.])\+\d{{1,3}}(?:{_GAP}?\(?\d{{1,5}}\)?){{2,6}}(?![\w%]|[.,]\d)", _digits),
     rule(rf"(?<![\w.-])(?:1{_GAP})?(?:\(\d{{3}}\) ?|\d{{3}}{_GAP})\d{{3}}[.-]\d{{4}}(?![\w-]|[.,]\d)", _digits),
+    rule(rf"(?<![\w.-])(?:1{_GAP})?\(\d{{3}}\) ?\d{{3}} \d{{4}}(?![\w-]|[.,]\d)", _digits),
     rule(r"(?<![\w.-])\d{3} \d{3} \d{4}(?![\w-]|[.,]\d)", _digits),
     rule(r"(?<![\w.,$£€-])[2-9]\d\d-\d\d(?:\d[1-9]|[1-9]\d)(?![\w-]|[.,]\d)", _digits),
-    rule(r"(?<![\w.,-])\(?0\d{1,4}\)?(?:[ -]\d{2,4}){1,4}(?![\w-]|[.,]\d)", _digits),
+    rule(r"(?<![\w.,-])\(?0\d{1,4}\)?(?:[ -]\d{2,8}){1,4}(?![\w-]|[.,]\d)", _digits),
+    rule(
+        r"(?<![\w.,-])(?:\d{6,15}|(?=(?:\d[ .]?){7})\d{2,5}(?:[ .]\d{2,6}){1,4}|\d{3}-\d{4})(?![\w-]|[.,]\d)", _called
+    ),
     rule(r"(?<![\w.-])(?:1-)?8\d\d-(?=[A-Z]{2})", lambda match: f"{one_by_one(match[0])},"),
     rule(r"(?<=\b[A-Z]{2} )\d{5}(?:-\d{4})?(?![\w-])", _digits),
     rule(r"(?<![\w.,-])\d{5}(?![\w-])", _zip),

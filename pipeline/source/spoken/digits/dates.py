@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pipeline.source.spoken.digits.context import DASH, MONTH, MONTHS, counts, ends_too, rule, word_before
+from pipeline.source.spoken.digits.times import clock
 from pipeline.source.spoken.digits.words import cardinal, ordinal, plain, plural, year
 from pipeline.source.spoken.rules import Rule
 
@@ -61,8 +62,15 @@ def _month_of_year(match: re.Match[str]) -> str:
 
 
 def _iso(match: re.Match[str]) -> str | None:
-    month, day = int(match[2]), int(match[3])
-    return _date(day, month, match[1]) if 1 <= month <= 12 and 1 <= day <= 31 else None
+    """2021-03-04, 2021/03/04, 2021-03-04T10:15:00Z"""
+    month, day = int(match["month"]), int(match["day"])
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    words = _date(day, month, match[1])
+    if match["hours"] is None:
+        return words
+    seconds = f" and {cardinal(str(int(match['seconds'])))} seconds" if int(match["seconds"] or 0) else ""
+    return f"{words}, {clock(int(match['hours']), match['minutes'])}{seconds}{' UTC' * bool(match['zone'])}"
 
 
 def _numeric(match: re.Match[str], *, american: bool) -> str | None:
@@ -74,13 +82,18 @@ def _numeric(match: re.Match[str], *, american: bool) -> str | None:
     return _date(day, month, match[4]) if 1 <= month <= 12 and 1 <= day <= 31 else None
 
 
-def _month_and_day(match: re.Match[str]) -> str | None:
-    """12/25 is a date after words such as "on", or where it can be no fraction that people use."""
+def _month_and_day(match: re.Match[str], *, american: bool) -> str | None:
+    """12/25 is a date after words such as "on", or where it can be no fraction that people use, and so is 03/04."""
     month, day = int(match[1]), int(match[2])
-    if not (1 <= month <= 12 and 1 <= day <= 31) or (month, day) == (9, 11):
+    if (month, day) == (9, 11):
         return None
     used = day <= 12 or day in (16, 20, 24)
-    return _date(day, month) if word_before(match) in _ON_DATES or not used else None
+    if not american and day <= 12:
+        month, day = day, month
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    filled = len(match[1]) == len(match[2]) == 2 and "0" in (match[1][0], match[2][0])
+    return _date(day, month) if word_before(match) in _ON_DATES or filled or not used else None
 
 
 def _decade(match: re.Match[str]) -> str:
@@ -141,10 +154,17 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
     def numeric(match: re.Match[str]) -> str | None:
         return _numeric(match, american=american)
 
+    def month_and_day(match: re.Match[str]) -> str | None:
+        return _month_and_day(match, american=american)
+
     of_year = rf"(?:(?:,? |-)(?P<year>{_YEAR}))?"
     to = rf"(?: ?(?:{DASH}|to) ?(?P<to>{_DAY})(?!\d){_ORDINAL}?)?"
     return (
-        rule(r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?!\d|-\d)", _iso),
+        rule(
+            r"(?<![\w./-])(\d{4})(?P<by>[./-])(?P<month>\d\d)(?P=by)(?P<day>\d\d)(?!\d|[./-]\d)"
+            r"(?:T(?P<hours>[01]\d|2[0-4]):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d)(?:\.\d+)?)?(?P<zone>Z)?(?!\w))?",
+            _iso,
+        ),
         rule(r"(?<![\w./-])(\d{1,2})(?P<by>[./-])(\d{1,2})(?P=by)(\d{4}|\d\d)(?![\w]|[./-]\d)", numeric),
         rule(
             rf"(?<![\w.,:/-])(?P<day>{_DAY}){_ORDINAL}?{to}(?: of |[ -])(?P<month>{MONTH})\b\.?{of_year}(?!['’]s)",
@@ -152,7 +172,7 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
         ),
         rule(rf"\b(?P<month>{MONTH})\.? (?P<day>{_DAY}){_ORDINAL}?(?![\w]|[.,:/]\d){to}{of_year}", _month_first),
         rule(rf"\b(?P<month>{MONTH})\.? (?P<year>{_YEAR})(?!-\d)", _month_of_year),
-        rule(r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?![\w]|[./-]\d)", _month_and_day),
+        rule(r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?![\w]|[./-]\d)", month_and_day),
         rule(
             rf"(?<![\w.,$£€/-])(1[0-9]\d\d|20\d\d)(?:{DASH}|/| {DASH} (?=\d{{4}}(?!\w)))['’]?(\d{{4}}|\d\d?)"
             rf"(?P<further>(?:{DASH}['’]\d\d)*)(?![\w]|[.,:/-]\d|{DASH}\d)",

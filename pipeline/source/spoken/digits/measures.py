@@ -114,9 +114,11 @@ def _of_whole(match: re.Match[str], words: str) -> str:
 
 
 def _feet(match: re.Match[str]) -> str | None:
-    """6 ft 2, 6'2\": a foot is singular before inches, as people say it."""
+    """6 ft 2, 6'2\": a foot is singular before inches, as people say it. 2'30\" are minutes: a foot has 12 inches."""
     if not match["inches"] and counts(match):  # "6 feet 2 days later"
         return None
+    if match["inches"] in ('"', "″", "”") and match[2].isdecimal() and 12 <= int(match[2]) < 60:
+        return f"{cardinal(match[1])} minute{'s' * (match[1] != '1')} {cardinal(match[2])} seconds"
     return f"{cardinal(match[1])} foot {_quantity(match[2])[0]}"
 
 

@@ -33,7 +33,7 @@ _WORDS = _table(
     " Inc=Incorporated, Ltd=Limited, Co=Company, Corp=Corporation, Bros=Brothers, Assn=Association, Univ=University,"
     " Dept=Department, dept=department, Ave=Avenue, Blvd=Boulevard, Rd=Road, Hwy=Highway, Sq=Square, Pkwy=Parkway,"
     " Mt=Mount, Mts=Mountains, approx=approximately, Approx=Approximately, etc=et cetera, vs=versus, Vs=Versus,"
-    " cf=compare, Cf=Compare, viz=namely, misc=miscellaneous, ext=extension, tel=telephone, avg=average,"
+    " cf=compare, Cf=Compare, viz=namely, misc=miscellaneous, ext=extension, tel=telephone, Tel=Telephone, avg=average,"
     " incl=including, excl=excluding, ed=edited, eds=edited, trans=translated, vol=volume, vols=volumes, fig=figure,"
     " figs=figures, max=maximum, min=minimum, govt=government, al=al, Ph=Ph, Messrs=Messrs, resp=respectively,"
     " St=Saint, Dr=Doctor, Drs=Doctors, Mme=Madame, Mlle=Mademoiselle, Ste=Sainte, est=established, Est=Established,"
@@ -51,7 +51,7 @@ _DATES = _table(
     ", Thur=Thursday, Thurs=Thursday, Fri=Friday, Sat=Saturday, Sun=Sunday"
 )
 _BEFORE_NUMBERS = _set(
-    "Apt vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel"
+    "Apt vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel Tel"
     " para fol ll Eq App Cl Rte"
 )
 _BEHIND_NUMBERS = _set("doz cwt yds pts mos inst ult wks edn")
