@@ -50,6 +50,11 @@ _DATES = _table(
     ", Oct=October, Nov=November, Dec=December, Mon=Monday, Tue=Tuesday, Tues=Tuesday, Wed=Wednesday, Thu=Thursday"
     ", Thur=Thursday, Thurs=Thursday, Fri=Friday, Sat=Saturday, Sun=Sunday"
 )
+_DAYS = [name for pair in _DATES.items() for name in pair if pair[1].endswith("day")]
+_MONTHS = ["May", "June", "July", *(name for pair in _DATES.items() for name in pair if not pair[1].endswith("day"))]
+_SPANS = "|".join(
+    rf"(?:{names})\.?[-–—](?:{names})\b\.?" for names in map("|".join, (_DAYS, _MONTHS))
+)  # Apr–Jun, Mon.–Fri.
 _BEFORE_NUMBERS = _set(
     "Apt vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel Tel"
     " para fol ll Eq App Cl Rte"
@@ -169,6 +174,12 @@ def _date(match: re.Match[str]) -> str | None:
     return _ending(match, _DATES[match[1]])
 
 
+def _span_of_dates(match: re.Match[str]) -> str:
+    first, last = re.findall(r"\w+", match[0])
+    said = f"{_DATES.get(first, first)} to {_DATES.get(last, last)}"
+    return said if word_after(match.string, match.end())[:1].isdigit() else _ending(match, said)  # Mon.–Fri. 9–5
+
+
 def _bare(match: re.Match[str]) -> str | None:
     short = match[1]
     if short in ("St", "Dr"):
@@ -218,6 +229,10 @@ def _initial(match: re.Match[str]) -> str | None:
 
 _SIMPLE: Callable[[re.Match[str]], str | None] = lambda match: _SLASHED[match[0].lower()]  # noqa: E731
 _ENGLISH = (
+    Family(
+        re.compile("[-–—](?=[ADFJMNOSTW][a-z])"),
+        (Rule(rf"(?<![\w-])(?!May.Dec)(?:{_SPANS})(?![\w-])", _span_of_dates),),
+    ),
     Family(
         behind(r"\.", [*_WORDS, *_DATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
         (
