@@ -80,6 +80,16 @@ def _isbn(match: re.Match[str]) -> str:
     return f"{match[1]} {one_by_one(match[2])}{tail}"
 
 
+def _machine(match: re.Match[str]) -> str | None:
+    """192.168.0.1:8080, 10.0.0.0/8; but 1.000.000.000"""
+    parts = match[1].split(".")
+    if any(int(part) > 255 or (part[0] == "0" and part != "0") for part in parts):
+        return None
+    said = " dot ".join(cardinal(part) if len(part) < 3 else one_by_one(part) for part in parts)
+    port = f" port {one_by_one(match[2])}" if match[2] else ""
+    return said + port + (f" slash {cardinal(match[3])}" if match[3] else "")
+
+
 def _version(match: re.Match[str]) -> str:
     word = "version " if match["v"] else ""
     if match["v"] and match.string[max(0, match.start() - 8) : match.start()].lower().endswith("version "):
@@ -87,8 +97,6 @@ def _version(match: re.Match[str]) -> str:
     parts = plain(match["parts"]).split(".")
     if not word and len(parts[0]) < 4 and parts[0] != "0" and all(len(part) == 3 for part in parts[1:]):
         return cardinal("".join(parts))  # 1.000.000
-    if len(parts) == 4 and not word and all(int(part) < 256 for part in parts):
-        return " dot ".join(one_by_one(part) for part in parts)
     return word + " point ".join(cardinal(part) for part in parts)
 
 
@@ -174,6 +182,7 @@ CODES: tuple[Rule, ...] = (
     rule(r"(?<![\w.,$£€-])(7[0-8]7)-((?:[1-9]00|[789])(?:ER|LR|F)?)(?![\w-]|[.,]\d)", _airliner),
     rule(r"(?<![\w.,-])(?:911|999|112|411|311|101)(?!\w|[.,]\d)", _called),
     rule(r"(?<![\w.])(?P<v>v(?:er\.? ?|\.)?|V(?:er\.? ?|\.))(?P<parts>\d+(?:\.\d+)*)(?![\w])", _version),
+    rule(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{2,5})|/(\d{1,2}))?(?!\w|\.\d)", _machine),
     rule(r"(?<![\w.])(?P<v>(?!))?(?P<parts>\d+(?:\.\d+){2,})(?!\w)", _version),
     rule(r"(?<![\w.,])\d{1,2}\.\d{1,2}(?![\w.])", _of_software),
     rule(r"\b(?:[A-Z][a-z]?[₀-₉\d]*)*[A-Z][a-z]?[₀-₉]+(?:[A-Z][a-z]?[₀-₉\d]*)*(?![A-Za-z\d])", _formula),

@@ -11,7 +11,7 @@ import re
 from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.scripts import plain
 from pipeline.source.spoken.words.initialisms import said_initialism
-from pipeline.source.spoken.words.numerals import digit_words
+from pipeline.source.spoken.words.numerals import digit_words, number_words, roman_value
 
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _HOST = rf"(?:{_LABEL}\.)+[^\W\d_]{{2,24}}"
@@ -28,10 +28,14 @@ _AFTER = r"(?![^\W_])"
 _BEFORE = r"(?<![\w@./\\-])"
 _MAIL = rf"(?:mailto:)?(?<![\w.+-])([\w.+-]{{1,64}})@({_HOST}){_AFTER}"
 _URL = r"(?<![^\W_])(?:(?:https?|ftp)://|www\.(?=[^\W_]))([^\s<>\"“”]+)"
-_DOMAIN = rf"{_BEFORE}(?:{_LABEL}\.)+(?:{_TOP})(?![\w@]|\.[^\W_])(?:/[\w./~%-]*(?:\?[^\s\"”]*)?)?"
-_FILE_NAME = rf"{_BEFORE}\w[\w-]*(?:\.[\w-]+)*\.(?:{_FILE})(?![\w/\\])(?!\.\w)"
+_WITH_PATH = r"(?-i:(?!(?:js|ts|json|html?|php|cpp|xml|txt|pdf)/)[a-z]{2,6}(?=/[^\W_]))"  # youtu.be/a
+_DOMAIN = (
+    rf"{_BEFORE}(?:{_LABEL}\.)+(?:(?:{_TOP})(?![\w@]|\.[^\W_])|{_WITH_PATH})"
+    r"(?:/[\w./~%-]*(?:[?#][^\s\"”]*)?|\?\w+=[^\s\"”]*)?"
+)
+_FILE_NAME = rf"{_BEFORE}\w[\w-]*(?:\.[\w-]+)*\.(?:{_FILE})(?![\w\\]|/(?![A-Z]))(?!\.\w)"
 _HANDLE = r"(?<![\w@./])@([A-Za-z_](?:[\w.-]*[A-Za-z0-9_])?)"
-_HASHTAG = r"(?<![\w&#/])#([^\W\d]\w*)"
+_HASHTAG = r"(?<![\w&#/])#(\d{1,4}(?!st|nd|rd|th)(?=[^\W\d_]{2}))?([^\W\d]\w*)"
 _PATH = (
     r"(?<![\w./\\~])(?:~|\.{1,2})?(?:/[\w.-]*[\w]){2,}/?(?!\w)|(?<![\w./\\])(?:~|\.{1,2})/[\w./-]*[\w/]"
     r"|(?<=[a-z] )/[a-z][\w-]+(?![\w/])"
@@ -52,11 +56,14 @@ def web() -> tuple[Family, ...]:
     return (
         Family(
             re.compile(r"@\w|://|\.(?<=www\.)", re.IGNORECASE),
-            (Rule(_MAIL, _mail, re.IGNORECASE), Rule(_URL, _url, re.IGNORECASE)),
+            (Rule(_MAIL, _mail, re.IGNORECASE), Rule(_URL, lambda match: _url(match[1]), re.IGNORECASE)),
         ),
         Family(
             re.compile(r"\.[^\W_]"),
-            (Rule(_DOMAIN, _domain, re.IGNORECASE), Rule(_FILE_NAME, lambda match: _read(match[0]))),
+            (
+                Rule(_DOMAIN, lambda match: _url(match[0]), re.IGNORECASE),
+                Rule(_FILE_NAME, lambda match: _read(match[0])),
+            ),
         ),
         Family(re.compile(r"@\w"), (Rule(_HANDLE, lambda match: f"at {_words(match[1])}"),)),
         Family(re.compile(r"#|\+\+|\.NET"), (Rule(_PROGRAM, _program), Rule(_HASHTAG, _hashtag))),
@@ -65,11 +72,11 @@ def web() -> tuple[Family, ...]:
 
 
 def _mail(match: re.Match[str]) -> str | None:
-    return f"{_read(match[1])} at {_read(match[2])}"
+    return f"{_read(_quiet(match[1]))} at {_read(_quiet(match[2]))}"
 
 
-def _url(match: re.Match[str]) -> str | None:
-    address = match[1]
+def _url(address: str) -> str | None:
+    """Without what ends a sentence or a bracket behind it, which stays."""
     trimmed = address.rstrip(".,;:!?'’…)]}*_")
     if address[len(trimmed) :].startswith(")") and "(" in trimmed:
         trimmed += ")"
@@ -77,14 +84,14 @@ def _url(match: re.Match[str]) -> str | None:
     return read + "".join(char for char in address[len(trimmed) :] if char in ".,;:!?')") if read else None
 
 
-def _domain(match: re.Match[str]) -> str | None:
-    trimmed = match[0].rstrip(".")
-    return _address(trimmed) + match[0][len(trimmed) :]
+def _quiet(address: str) -> str:
+    """In lower case where all of it is in capitals: machines do not tell them apart."""
+    return address.lower() if address.isupper() else address
 
 
 def _address(address: str) -> str:
     """The host, and a path that a person would type; the rest is for machines."""
-    host, slash, path = re.split(r"[?#]", address, maxsplit=1)[0].partition("/")
+    host, slash, path = re.split(r"[?#]", _quiet(address), maxsplit=1)[0].partition("/")
     host = re.sub(r"^www\.", "", host.rpartition("@")[2], flags=re.IGNORECASE)
     host = re.sub(r":\d+$", "", host)
     path = path.strip("/")
@@ -92,7 +99,9 @@ def _address(address: str) -> str:
 
 
 def _hashtag(match: re.Match[str]) -> str | None:
-    return f"hashtag {_words(match[1])}"
+    """#MeToo, #100DaysOfCode"""
+    number = number_words(int(match[1]), "year" if len(match[1]) == 4 else "cardinal") + " " if match[1] else ""
+    return f"hashtag {number}{_words(match[2])}"
 
 
 def _path(match: re.Match[str]) -> str | None:
@@ -127,10 +136,14 @@ def _word(part: str) -> str:
 def _letters(piece: str) -> str:
     if not piece.isascii():
         return digit_words(plain(piece, "en", False))
+    if len(piece) > 1 and set(piece) <= set("IVX") and (value := roman_value(piece)):
+        return number_words(value)  # Henry_VIII
     if piece.isupper():
         return said_initialism(piece) if len(piece) > 1 else piece
     spelt = piece.islower() and (piece in _SPELT or (1 < len(piece) <= 4 and not re.search(r"[aeiouy]", piece)))
     return piece.upper() if spelt else piece
 
 
-_SPELT = frozenset("uk us eu de fr es nl ch io ai tv fm ua ru ca au py js ie api url id faq jpeg csv usa bbc".split())
+_SPELT = frozenset(
+    "uk us eu de fr es nl ch io ai tv fm ua ru ca au py js ie api url id faq jpeg csv usa bbc".split()
+)
