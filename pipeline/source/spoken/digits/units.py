@@ -51,7 +51,7 @@ GB/s =gigabytes per second|MWh =megawatt hours|GWh =gigawatt hours|TWh =terawatt
 cc =cubic centimeters|mm2 =square millimeters|mm² =square millimeters|sq ft =square feet|sq. ft. =square feet
 sq in =square inches|sq m =square meters|sq km =square kilometers|sq mi =square miles|cu ft =cubic feet
 cu. ft. =cubic feet|fl oz =fluid ounces|fl. oz. =fluid ounces|m/s² =meters per second squared
-m/s2 =meters per second squared|m/s^2 =meters per second squared|lx light-lux|lm light-lumen
+m/s2 =meters per second squared|lx light-lux|lm light-lumen
 """
 _BELOW = {"mo": "month", "yr": "year", "hr": "hour", "h": "hour", "wk": "week", "d": "day", "min": "minute"}
 _BELOW |= {"sec": "second", "s": "second"}
@@ -69,7 +69,8 @@ def _units() -> dict[str, str]:
     table: dict[str, str] = {}
     for entry in _UNITS.strip().replace("\n", "|").split("|"):
         written, _, name = entry.rpartition(" =") if " =" in entry else entry.rpartition(" ")
-        table[written] = f"={name}" if " =" in entry else name
+        name = f"={name}" if " =" in entry else name
+        table[written] = table[written.replace("²", "^2").replace("³", "^3")] = name
     return table
 
 

@@ -144,6 +144,4 @@ def _letters(piece: str) -> str:
     return piece.upper() if spelt else piece
 
 
-_SPELT = frozenset(
-    "uk us eu de fr es nl ch io ai tv fm ua ru ca au py js ie api url id faq jpeg csv usa bbc".split()
-)
+_SPELT = frozenset("uk us eu de fr es nl ch io ai tv fm ua ru ca au py js ie api url id faq jpeg csv usa bbc".split())
