@@ -13,7 +13,7 @@ from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.scripts import base_language
 from pipeline.source.spoken.sentences import ends_sentence, starts
 from pipeline.source.spoken.words.context import behind, is_name, word_after, word_before
-from pipeline.source.spoken.words.initialisms import said_initialism, said_initials
+from pipeline.source.spoken.words.initialisms import as_word, said_initialism, said_initials
 from pipeline.source.spoken.words.phrases import phrases
 
 
@@ -59,6 +59,7 @@ _BEFORE_NUMBERS = _set(
     "Apt vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel Tel"
     " para fol ll Eq App Cl Rte"
 )
+_SHOUTED = _set("MR MRS MS DR PROF REV CAPT SGT LT COL GEN GOV SEN")  # MR. JONES
 _BEHIND_NUMBERS = _set("doz cwt yds pts mos inst ult wks edn")
 _BEFORE_NAMES = _set(
     "Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste Mmes Brig Pfc"
@@ -118,6 +119,8 @@ def _ending(match: re.Match[str], said: str) -> str:
 def _word(match: re.Match[str]) -> str | None:
     short, text = match[1], match.string
     after = word_after(text, match.end())
+    if short in _SHOUTED and after.isupper():
+        short = as_word(short)
     if short in _DATES:
         return _date(match)
     said = _WORDS.get(short)
@@ -234,7 +237,7 @@ _ENGLISH = (
         (Rule(rf"(?<![\w-])(?!May.Dec)(?:{_SPANS})(?![\w-])", _span_of_dates),),
     ),
     Family(
-        behind(r"\.", [*_WORDS, *_DATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
+        behind(r"\.", [*_WORDS, *_SHOUTED, *_DATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
         (
             Rule(
                 r"\b(?:Ph\. ?D|LL\.[BDM]|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?",
