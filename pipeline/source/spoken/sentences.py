@@ -31,7 +31,7 @@ _CLAUSE_ENDS = frozenset(",;:—–،؛、，；：")
 _TITLES = _set(
     "mr mrs ms mx dr prof rev fr gen col capt cmdr lt sgt maj sen rep gov hon pres supt messrs mme mlle st mt adm cpl"
     " pvt det insp amb atty cpt drs ste hr sra srta dra dott sig avv abb kap ft vs e.g i.e a.k.a w.r.t cf viz approx"
-    " ca lieut brig pfc wm chas geo jas thos jos robt bp abp rt pt op loc"
+    " ca attn lieut brig pfc wm chas geo jas thos jos robt bp abp rt pt op loc"
 )
 _TITLES_ALONE = _set("Mr Mrs Dr")
 _BEFORE_NUMBERS = _set(

@@ -61,7 +61,7 @@ def _mixed(whole: str, sign_of_part: str) -> str:
     part = numeral(sign_of_part)
     if not whole:
         return part
-    return f"{cardinal(whole)} and {part.replace('one ', 'a ', 1) if part.startswith('one ') else part}"
+    return f"{cardinal(whole)} and {re.sub('^one (?=e)', 'an ', part) if part.startswith('one e') else re.sub('^one ', 'a ', part)}"
 
 
 def _unit(match: re.Match[str], *, language: str) -> str | None:
@@ -151,7 +151,8 @@ def _primes(match: re.Match[str]) -> str | None:
         value = Decimal(2)
     elif _PART_OF_ONE.fullmatch(match["amount"]):
         return _part_of(words, unit, "en", singular=bool(re.match("-| [a-z]", text[match.end() :][:2])))
-    return said_unit(words, Decimal(1) if _of_one(match) else value, unit, "en")
+    singular = _of_one(match) or counts(match)  # 3" nails
+    return said_unit(words, Decimal(1) if singular else value, unit, "en")
 
 
 def _by(match: re.Match[str]) -> str:
@@ -205,6 +206,17 @@ def _simple_fraction(match: re.Match[str]) -> str | None:
     if numerator <= denominator and denominator in (10, 100):
         return f"{cardinal(over)} out of {cardinal(under)}"
     return f"{cardinal(over)} over {cardinal(under)}"
+
+
+def _signed_fraction(match: re.Match[str]) -> str | None:
+    words = _simple_fraction(match)
+    return words and sign(match[0]) + words
+
+
+def _fractions(match: re.Match[str]) -> str:
+    """1/2–3/4"""
+    first, last = (_quantity(part)[0] for part in match.groups())
+    return f"{first} to {_of_whole(match, last)}"
 
 
 def _mixed_fraction(match: re.Match[str]) -> str | None:
@@ -314,6 +326,10 @@ def measures(language: str) -> tuple[Rule, ...]:
         rule(r"\^([-−]?\d+)(?!\w)", _caret),
         rule(rf"[⁻⁺]?[{_SUPERSCRIPTS}]++", _superscript),
         rule(rf"{ALONE}{_MIXED}", _mixed_fraction),
-        rule(r"(?<![\w./])(?P<n>\d{1,4})[/⁄](?P<d>\d{1,4})(?P<th>(?:th|rd|nd)s?)?(?![\w/]|[.]\d)", _simple_fraction),
+        rule(rf"(?<![\w./])({_PART}) ?{DASH} ?({_PART})(?![\w/]|\.\d)", _fractions),
+        rule(
+            r"(?:(?<![\w)])[-−])?(?<![\w./])(?P<n>\d{1,4})[/⁄](?P<d>\d{1,4})(?P<th>(?:th|rd|nd)s?)?(?![\w/]|[.]\d)",
+            _signed_fraction,
+        ),
         rule(rf"(?:(?<![\w)])[-−+])?(?<!\d)(\d* ?)([{_VULGAR}])", _vulgar),
     )

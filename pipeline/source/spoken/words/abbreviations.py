@@ -34,7 +34,7 @@ _WORDS = _table(
     " Dept=Department, dept=department, Ave=Avenue, Blvd=Boulevard, Rd=Road, Hwy=Highway, Sq=Square, Pkwy=Parkway,"
     " Mt=Mount, Mts=Mountains, approx=approximately, Approx=Approximately, etc=et cetera, vs=versus, Vs=Versus,"
     " cf=compare, Cf=Compare, viz=namely, misc=miscellaneous, ext=extension, tel=telephone, Tel=Telephone, avg=average,"
-    " incl=including, excl=excluding, ed=edited, eds=edited, trans=translated, vol=volume, vols=volumes, fig=figure,"
+    " incl=including, excl=excluding, ed=edited, eds=editors, trans=translated, vol=volume, vols=volumes, fig=figure,"
     " figs=figures, max=maximum, min=minimum, govt=government, al=al, Ph=Ph, Messrs=Messrs, resp=respectively,"
     " St=Saint, Dr=Doctor, Drs=Doctors, Mme=Madame, Mlle=Mademoiselle, Ste=Sainte, est=established, Est=Established,"
     " wk=week, mo=month, yr=year, yrs=years, Vol=Volume, Vols=Volumes, Fig=Figure, Figs=Figures, Ch=Chapter,"
@@ -42,7 +42,7 @@ _WORDS = _table(
     " Ca=Circa, v=versus, Ft=Fort, para=paragraph, Lieut=Lieutenant, Wm=William, Chas=Charles, Geo=George, Jas=James,"
     " Thos=Thomas, Jos=Joseph, Robt=Robert, Bp=Bishop, Abp=Archbishop, Pt=Point, Rt=Right, Apt=Apartment, doz=dozen,"
     " cwt=hundredweight, yds=yards, pts=pints, mos=months, inst=instant, ult=ultimo, Rte=Route, Brig=Brigadier,"
-    " Pfc=Private First Class, Attn=Attention, esp=especially, Div=Division, Regt=Regiment, wks=weeks,"
+    " Pfc=Private First Class, Attn=Attention, attn=attention, Pa=Pennsylvania, esp=especially, Div=Division, Regt=Regiment, wks=weeks,"
     " Calif=California, Mmes=Mesdames, edn=edition, fol=folio, ll=lines, Eq=Equation, App=Appendix, Cl=Clause"
 )
 _DATES = _table(
@@ -119,6 +119,8 @@ def _ending(match: re.Match[str], said: str) -> str:
 def _word(match: re.Match[str]) -> str | None:
     short, text = match[1], match.string
     after = word_after(text, match.end())
+    if short == "Pa":
+        return _WORDS[short] if after == "Ave" else None  # Pennsylvania Avenue
     if short in _SHOUTED and after.isupper():
         short = as_word(short)
     if short in _DATES:

@@ -86,6 +86,8 @@ _RULES = (
     Rule(r"\$(?=[A-Za-z_])", _sign("dollar")),
     Rule(r"\$", _sign("dollars")),
     Rule(r"<->|<-(?!\d)", lambda match: " "),
+    Rule(r"<([A-Za-z][\w-]*)(?: [^<>]{0,200})?>(?=.{0,400}?</\1>)|</[A-Za-z][\w-]*>", lambda match: ""),  # <b>word</b>
+    Rule(r"<[bh]r ?/?>", lambda match: " "),
     Rule(r"<([A-Za-z][\w-]*)>", lambda match: _apart(match, match[1])),
     Rule(rf"<(?!=)(?={_AMOUNT})|(?<= )<(?= )|(?<=[^\W_])<(?=[^\W_])(?!\w+>)", _sign("less than")),
     Rule(rf"(?<!-)(?<!=)>(?!=)(?={_AMOUNT})|(?<=\S )>(?= )|(?<=[^\W_])>(?=[^\W_])", _sign("greater than")),
