@@ -61,7 +61,7 @@ def _mixed(whole: str, sign_of_part: str) -> str:
     part = numeral(sign_of_part)
     if not whole:
         return part
-    return f"{cardinal(whole)} and {re.sub('^one (?=e)', 'an ', part) if part.startswith('one e') else re.sub('^one ', 'a ', part)}"
+    return f"{cardinal(whole)} and {re.sub('^one ', 'an ' if part.startswith('one e') else 'a ', part)}"
 
 
 def _unit(match: re.Match[str], *, language: str) -> str | None:

@@ -216,7 +216,8 @@ ORDINALS: tuple[Rule, ...] = (
 NUMBERS: tuple[Rule, ...] = (
     rule(r"(?<=\w)/(second|minute|hour|day|week|month|year|night|person|mo|yr|hr|wk|min|sec)(?!\w)", _per),
     rule(
-        rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–—] |(?P<apart> - )|(?P<minus> − )|\.\.(?=\d))(?P<number>{NUMBER}){_SCALE}(?![\d])",
+        rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–—] |(?P<apart> - )|(?P<minus> − )|\.\.(?=\d))"
+        rf"(?P<number>{NUMBER}){_SCALE}(?![\d])",
         _range,
     ),
     rule(rf"{SIGN}(?P<number>{NUMBER}){_SCALE}", _number),

@@ -42,7 +42,7 @@ _WORDS = _table(
     " Ca=Circa, v=versus, Ft=Fort, para=paragraph, Lieut=Lieutenant, Wm=William, Chas=Charles, Geo=George, Jas=James,"
     " Thos=Thomas, Jos=Joseph, Robt=Robert, Bp=Bishop, Abp=Archbishop, Pt=Point, Rt=Right, Apt=Apartment, doz=dozen,"
     " cwt=hundredweight, yds=yards, pts=pints, mos=months, inst=instant, ult=ultimo, Rte=Route, Brig=Brigadier,"
-    " Pfc=Private First Class, Attn=Attention, attn=attention, Pa=Pennsylvania, esp=especially, Div=Division, Regt=Regiment, wks=weeks,"
+    " Pfc=Private First Class, Attn=Attention, attn=attention, esp=especially, Div=Division, Regt=Regiment, wks=weeks,"
     " Calif=California, Mmes=Mesdames, edn=edition, fol=folio, ll=lines, Eq=Equation, App=Appendix, Cl=Clause"
 )
 _DATES = _table(
@@ -119,8 +119,6 @@ def _ending(match: re.Match[str], said: str) -> str:
 def _word(match: re.Match[str]) -> str | None:
     short, text = match[1], match.string
     after = word_after(text, match.end())
-    if short == "Pa":
-        return _WORDS[short] if after == "Ave" else None  # Pennsylvania Avenue
     if short in _SHOUTED and after.isupper():
         short = as_word(short)
     if short in _DATES:
@@ -239,7 +237,11 @@ _ENGLISH = (
         (Rule(rf"(?<![\w-])(?!May.Dec)(?:{_SPANS})(?![\w-])", _span_of_dates),),
     ),
     Family(
-        behind(r"\.", [*_WORDS, *_SHOUTED, *_DATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
+        behind(
+            r"\.",
+            [*_WORDS, *_SHOUTED, "Pa", *_DATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))],
+            r"\.",
+        ),
         (
             Rule(
                 r"\b(?:Ph\. ?D|LL\.[BDM]|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?",
@@ -251,6 +253,7 @@ _ENGLISH = (
                 _dotted,
             ),
             Rule(r"(?:(?<![\w.@/-])|(?<=[a-z]\.[-/]))([A-Za-z]{1,7}+)\.(?!\w)", _word),
+            Rule(r"(?<!\w)Pa\.(?= Ave\b)", lambda match: "Pennsylvania"),
             Rule(r"\b([Oo]p|[Ll]oc)\. cit\.", _cited, re.ASCII),
             Rule(r"(?<![\w.])([A-HJ-Z])\.(?= [A-Z][a-z])", _initial),
         ),
