@@ -48,7 +48,7 @@ _BEFORE_COUNTIES = _set("in of from near to across through throughout around for
 _BEFORE_NUMBERS = _set(
     "no nos nr fig figs vol vols pp p ch chap bk sc art sec eq apt ex exod lev num deut josh judg sam kgs chr chron"
     " neh esth ps pss prov eccl isa jer lam ezek dan hos mic nah hab zeph hag zech mal matt mk lk jn rom cor gal eph"
-    " phil thess tim tit philem heb jas pet macc bd abs pág págs cap pag pagg"
+    " phil thess tim tit philem heb jas pet macc tel ext bd abs pág págs cap pag pagg"
 )
 _MAYBE_ENDS = _set(
     "etc &c inc ltd co corp jr sr al a.m p.m ave blvd hwy rte rd sq pkwy dept est lb lbs oz cwt doz yds pts mos"

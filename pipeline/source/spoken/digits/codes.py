@@ -16,8 +16,10 @@ _SOFTWARE = frozenset(
     " kernel chrome firefox safari version versions release django rails react vue angular pytorch tensorflow cuda"
     " postgres postgresql mysql numpy pandas bluetooth usb openssl http tls html gpt claude llama gemini dia".split()
 )
-_CALLS = frozenset(
-    "call calls called calling dial dials dialed dialled dialling dialing ring rang phone phoned".split()
+# What stands before a phone: "Tel.", "Fax: ", "his mobile number is ", "call me on ".
+_CALLED = re.compile(
+    r"(?i)\b(?:call(?:s|ed|ing)?|dial(?:s|l?ed|l?ing)?|r[ia]ng|(?:tele)?phone[ds]?|tel|fax|mobile|cell|mob|hotline|whatsapp"
+    r"|emergency)(?: (?:me|us|him|her|them|number|no))?[.:]?(?: (?:is|at|on))?[:.]? ?$"
 )
 _SAID_IN_PAIRS = frozenset(
     "room rooms suite suites flight flights apartment apartments apt route routes rte highway highways hwy interstate"
@@ -46,7 +48,10 @@ def _in_row(match: re.Match[str]) -> str:
 
 
 def _called(match: re.Match[str]) -> str | None:
-    return one_by_one(match[0]) if word_before(match) in _CALLS else None
+    """call 911, Fax: 555.0123; but "called 250000 voters"."""
+    if counts(match) or not _CALLED.search(match.string, max(0, match.start() - 40), match.start()):
+        return None
+    return one_by_one(match[0])
 
 
 def _zip(match: re.Match[str]) -> str | None:
@@ -87,6 +92,16 @@ def _isbn(match: re.Match[str]) -> str:
     return f"{match[1]} {one_by_one(match[2])}{tail}"
 
 
+def _machine(match: re.Match[str]) -> str | None:
+    """192.168.0.1:8080, 10.0.0.0/8; but 1.000.000.000"""
+    parts = match[1].split(".")
+    if any(int(part) > 255 or (part[0] == "0" and part != "0") for part in parts):
+        return None
+    said = " dot ".join(cardinal(part) if len(part) < 3 else one_by_one(part) for part in parts)
+    port = f" port {one_by_one(match[2])}" if match[2] else ""
+    return said + port + (f" slash {cardinal(match[3])}" if match[3] else "")
+
+
 def _version(match: re.Match[str]) -> str:
     word = "version " if match["v"] else ""
     if match["v"] and match.string[max(0, match.start() - 8) : match.start()].lower().endswith("version "):
@@ -94,8 +109,6 @@ def _version(match: re.Match[str]) -> str:
     parts = plain(match["parts"]).split(".")
     if not word and len(parts[0]) < 4 and parts[0] != "0" and all(len(part) == 3 for part in parts[1:]):
         return cardinal("".join(parts))  # 1.000.000
-    if len(parts) == 4 and not word and all(int(part) < 256 for part in parts):
-        return " dot ".join(one_by_one(part) for part in parts)
     return word + " point ".join(cardinal(part) for part in parts)
 
 
@@ -159,9 +172,13 @@ CODES: tuple[Rule, ...] = (
     rule(r"\b(ISBN|ISSN)(?:-1[03])?:? ?((?:\d[ -]?){7,12}[\dXx])(?!\w)", _isbn),
     rule(rf"(?<![\w.])\+\d{{1,3}}(?:{_GAP}?\(?\d{{1,5}}\)?){{2,6}}(?![\w%]|[.,]\d)", _digits),
     rule(rf"(?<![\w.-])(?:1{_GAP})?(?:\(\d{{3}}\) ?|\d{{3}}{_GAP})\d{{3}}[.-]\d{{4}}(?![\w-]|[.,]\d)", _digits),
+    rule(rf"(?<![\w.-])(?:1{_GAP})?\(\d{{3}}\) ?\d{{3}} \d{{4}}(?![\w-]|[.,]\d)", _digits),
     rule(r"(?<![\w.-])\d{3} \d{3} \d{4}(?![\w-]|[.,]\d)", _digits),
     rule(r"(?<![\w.,$£€-])[2-9]\d\d-\d\d(?:\d[1-9]|[1-9]\d)(?![\w-]|[.,]\d)", _digits),
-    rule(r"(?<![\w.,-])(?<!\d )\(?0\d{1,4}\)?(?:[ -]\d{2,4}){1,4}(?![\w-]|[.,]\d)", _digits),
+    rule(r"(?<![\w.,-])(?<!\d )\(?0\d{1,4}\)?(?:[ -]\d{2,8}){1,4}(?![\w-]|[.,]\d)", _digits),
+    rule(
+        r"(?<![\w.,-])(?:\d{6,15}|(?=(?:\d[ .]?){7})\d{2,5}(?:[ .]\d{2,6}){1,4}|\d{3}-\d{4})(?![\w-]|[.,]\d)", _called
+    ),
     rule(r"(?<![\w.-])(?:1-)?8\d\d-(?=[A-Z]{2})", lambda match: f"{one_by_one(match[0])},"),
     rule(r"(?<=\b[A-Z]{2} )\d{5}(?:-\d{4})?(?![\w-])", _digits),
     rule(r"(?<![\w.,-])\d{5}(?![\w-])", _zip),
@@ -177,6 +194,7 @@ CODES: tuple[Rule, ...] = (
     rule(r"(?<![\w.,$£€-])(7[0-8]7)-((?:[1-9]00|[789])(?:ER|LR|F)?)(?![\w-]|[.,]\d)", _airliner),
     rule(r"(?<![\w.,-])(?:911|999|112|411|311|101)(?!\w|[.,]\d)", _called),
     rule(r"(?<![\w.])(?P<v>v(?:er\.? ?|\.)?|V(?:er\.? ?|\.))(?P<parts>\d+(?:\.\d+)*)(?![\w])", _version),
+    rule(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{2,5})|/(\d{1,2}))?(?!\w|\.\d)", _machine),
     rule(r"(?<![\w.])(?P<v>(?!))?(?P<parts>\d+(?:\.\d+){2,})(?!\w)", _version),
     rule(r"(?<![\w.,])\d{1,2}\.\d{1,2}(?![\w.])", _of_software),
     rule(r"\b(?:[A-Z][a-z]?[₀-₉\d]*)*[A-Z][a-z]?[₀-₉]+(?:[A-Z][a-z]?[₀-₉\d]*)*(?![A-Za-z\d])", _formula),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pipeline.source.spoken.digits.context import DASH, MONTH, MONTHS, counts, ends_too, rule, word_before
+from pipeline.source.spoken.digits.times import clock
 from pipeline.source.spoken.digits.words import cardinal, ordinal, plain, plural, year
 from pipeline.source.spoken.rules import Family, Rule
 
@@ -64,8 +65,15 @@ def _month_of_year(match: re.Match[str]) -> str:
 
 
 def _iso(match: re.Match[str], *, american: bool) -> str | None:
-    month, day = int(match[2]), int(match[3])
-    return _date(match, day, month, match[1], american=american) if 1 <= month <= 12 and 1 <= day <= 31 else None
+    """2021-03-04, 2021/03/04, 2021-03-04T10:15:00Z"""
+    month, day = int(match["month"]), int(match["day"])
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    words = _date(match, day, month, match[1], american=american)
+    if match["hours"] is None:
+        return words
+    seconds = f" and {cardinal(str(int(match['seconds'])))} seconds" if int(match["seconds"] or 0) else ""
+    return f"{words}, {clock(int(match['hours']), match['minutes'])}{seconds}{' UTC' * bool(match['zone'])}"
 
 
 def _numeric(match: re.Match[str], *, american: bool) -> str | None:
@@ -78,13 +86,15 @@ def _numeric(match: re.Match[str], *, american: bool) -> str | None:
 
 
 def _month_and_day(match: re.Match[str], *, american: bool) -> str | None:
-    """12/25 is a date after words such as "on", or where it can be no fraction that people use."""
+    """12/25 is a date after words such as "on", or where it can be no fraction that people use, and so is 03/04."""
     first, second = int(match[1]), int(match[2])
     month, day = (first, second) if american or second > 12 else (second, first)
     if not (1 <= month <= 12 and 1 <= day <= 31) or (first, second) == (9, 11):
         return None
     used = second <= 12 or second in (16, 20, 24)
-    return _date(match, day, month, american=american) if word_before(match) in _ON_DATES or not used else None
+    filled = len(match[1]) == len(match[2]) == 2 and "0" in (match[1][0], match[2][0])
+    is_date = filled or not used or word_before(match) in _ON_DATES
+    return _date(match, day, month, american=american) if is_date else None
 
 
 def _decade(match: re.Match[str]) -> str:
@@ -204,7 +214,11 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
     of_year = rf"(?:(?:,? |-)(?P<year>{_YEAR}))?"
     to = rf"(?: ?(?:{DASH}|to) ?(?P<to>{_DAY})(?!\d){_ORDINAL}?)?"
     return (
-        rule(r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?!\d|-\d)", iso),
+        rule(
+            r"(?<![\w./-])(\d{4})(?P<by>[./-])(?P<month>\d\d)(?P=by)(?P<day>\d\d)(?!\d|[./-]\d)"
+            r"(?:T(?P<hours>[01]\d|2[0-4]):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d)(?:\.\d+)?)?(?P<zone>Z)?(?!\w))?",
+            iso,
+        ),
         rule(r"(?<![\w./-])(\d{1,2})(?P<by>[./-])(\d{1,2})(?P=by)(\d{4}|\d\d)(?![\w]|[./-]\d)", numeric),
         rule(rf"(?<![\w-]){_WEEKDAY}(?= \d{{1,2}}{_ORDINAL}? {MONTH}\b| {MONTH}\.? \d)", _day_of_date),
         rule(
@@ -223,6 +237,7 @@ def dates(*, american: bool) -> tuple[Rule, ...]:
             _span,
         ),
         rule(r"(?<![\w.,$£€-])(1[0-9])(\d?)(?:[—–]{1,3}|-{2,4}|_{2,4})(?![\w$£€'’])", _blank),
+        rule(r"(?<!\w)['’]00s(?!\w)", lambda match: "two thousands"),
         rule(r"(?:(?<![\w])['’])?(?<![\w.,$£€])(?P<decade>1\d\d0|20\d0|[1-9]0)['’]?s(?!\w)", _decade),
         rule(r"(?:(?<=[\s(—–-])|^)['’](\d\d)(?![\w]|['’]|[.,:/]\d)", _short),
         rule(rf"(?<![\w.,:/])(\d{{1,4}})(?= ?{_ERA}(?!\w))", _era),

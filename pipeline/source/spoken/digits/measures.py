@@ -74,7 +74,7 @@ def _mixed(whole: str, sign_of_part: str) -> str:
     part = numeral(sign_of_part)
     if not whole:
         return part
-    return f"{cardinal(whole)} and {part.replace('one ', 'a ', 1) if part.startswith('one ') else part}"
+    return f"{cardinal(whole)} and {re.sub('^one ', 'an ' if part.startswith('one e') else 'a ', part)}"
 
 
 def _unit(match: re.Match[str], *, language: str) -> str | None:
@@ -166,9 +166,11 @@ def _of_whole(match: re.Match[str], words: str) -> str:
 
 
 def _feet(match: re.Match[str]) -> str | None:
-    """6 ft 2, 6'2\": a foot is singular before inches, as people say it."""
+    """6 ft 2, 6'2\": a foot is singular before inches, as people say it. 2'30\" are minutes: a foot has 12 inches."""
     if not match["inches"] and counts(match):  # "6 feet 2 days later"
         return None
+    if match["inches"] in ('"', "″", "”") and match[2].isdecimal() and 12 <= int(match[2]) < 60:
+        return f"{cardinal(match[1])} minute{'s' * (match[1] != '1')} {cardinal(match[2])} seconds"
     return f"{cardinal(match[1])} foot {_quantity(match[2])[0]}"
 
 
@@ -201,7 +203,8 @@ def _primes(match: re.Match[str]) -> str | None:
         value = Decimal(2)
     elif _PART_OF_ONE.fullmatch(match["amount"]):
         return _part_of(words, unit, "en", singular=bool(re.match("-| [a-z]", text[match.end() :][:2])))
-    return said_unit(words, Decimal(1) if _of_one(match) else value, unit, "en")
+    singular = _of_one(match) or counts(match)  # 3" nails
+    return said_unit(words, Decimal(1) if singular else value, unit, "en")
 
 
 def _by(match: re.Match[str]) -> str:
@@ -257,6 +260,17 @@ def _simple_fraction(match: re.Match[str]) -> str | None:
     if numerator <= denominator and denominator in (10, 100):
         return f"{cardinal(over)} out of {cardinal(under)}"
     return f"{cardinal(over)} over {cardinal(under)}"
+
+
+def _signed_fraction(match: re.Match[str]) -> str | None:
+    words = _simple_fraction(match)
+    return words and sign(match[0]) + words
+
+
+def _fractions(match: re.Match[str]) -> str:
+    """1/2–3/4"""
+    first, last = (_quantity(part)[0] for part in match.groups())
+    return f"{first} to {_of_whole(match, last)}"
 
 
 def _mixed_fraction(match: re.Match[str]) -> str | None:
@@ -374,7 +388,11 @@ def measures(language: str) -> tuple[Rule, ...]:
         rule(r"\^([-−]?\d+)(?!\w)", _caret),
         rule(rf"[⁻⁺]?[{_SUPERSCRIPTS}]++", _superscript),
         rule(rf"{ALONE}{_MIXED}", _mixed_fraction),
-        rule(r"(?<![\w./])(?P<n>\d{1,4})[/⁄](?P<d>\d{1,4})(?P<th>(?:th|rd|nd)s?)?(?![\w/]|[.]\d)", _simple_fraction),
+        rule(rf"(?<![\w./])({_PART}) ?{DASH} ?({_PART})(?![\w/]|\.\d)", _fractions),
+        rule(
+            r"(?:(?<![\w)])[-−])?(?<![\w./])(?P<n>\d{1,4})[/⁄](?P<d>\d{1,4})(?P<th>(?:th|rd|nd)s?)?(?![\w/]|[.]\d)",
+            _signed_fraction,
+        ),
         rule(rf"(?:(?<![\w)])[-−+])?(?<!\d)(\d* ?)([{_VULGAR}])", _vulgar),
         rule("[\u3371-\u33df]", unit_alone),
     )

@@ -99,8 +99,10 @@ def _number(match: re.Match[str]) -> str:
     return f"{sign(match[0])}{cardinal(number)}{_scale(match)}"
 
 
-def _range(match: re.Match[str]) -> str:
+def _range(match: re.Match[str]) -> str | None:
     first, last = plain(match["first"]), plain(match["number"])
+    if match["apart"] and not counts(match):  # "3 - 4 people"
+        return None
     if first == last or (first, last) == ("24", "7"):  # fifty-fifty
         return f"{cardinal(first)} {cardinal(last)}{_scale(match)}"
     if match["minus"] and not (len(first) == len(last) == 4):
@@ -179,6 +181,11 @@ def _so_many(match: re.Match[str]) -> str | None:
     return f"{cardinal(match[1])} {_SHORT[match[2].lower()]}"
 
 
+def _thousands(match: re.Match[str]) -> str:
+    """10k-20k"""
+    return f"{cardinal(match[1])} to {cardinal(match[2])} thousand"
+
+
 def _plural(match: re.Match[str]) -> str:
     """747s, 1,000s; the seconds of 5s are a unit."""
     return plural(paired(match[1]) if len(match[1]) == 3 else cardinal(match[1]).removeprefix("one "))
@@ -222,6 +229,7 @@ ORDINALS: tuple[Rule, ...] = (
     rule(r"(?<=\d[snrt][tdh] )c(?:ent)?\.(?!\w)", _century),
     rule(r"(?<=[Tt]he )(\d{0,2}[23])d(?= (?:day|of|inst|ult|[A-Z]))", _ordinal),
     rule(r"(?<![\w.,])(\d{2,}(?=s)|\d{1,3}(?:,000)+(?=s)|\d{2,3}(?=['’]s))['’]?s(?!\w)", _plural),
+    rule(rf"{ALONE}({NUMBER})[kK]?{DASH}({NUMBER})[kK](?!\w)", _thousands),
     rule(rf"{ALONE}({NUMBER}) ?(bn|tn|mn)(?!\w)", _so_many),
     rule(rf"{ALONE}({NUMBER})([kKmMbB])(?=[ \u00a0])", _so_many),
 )
@@ -231,7 +239,8 @@ ORDINALS: tuple[Rule, ...] = (
 NUMBERS: tuple[Rule, ...] = (
     rule(r"(?<=\w)/(second|minute|hour|day|week|month|year|night|person|mo|yr|hr|wk|min|sec)(?!\w)", _per),
     rule(
-        rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–—] |(?P<minus> − )|\.\.(?=\d))(?P<number>{NUMBER}){_SCALE}(?![\d])",
+        rf"{SIGN}(?P<first>{NUMBER})(?:{DASH}| [–—] |(?P<apart> - )|(?P<minus> − )|\.\.(?=\d))"
+        rf"(?P<number>{NUMBER}){_SCALE}(?![\d])",
         _range,
     ),
     rule(r"(?:(?<=\d)|(?<=\ds)|(?<=\d['’]s))–(?=['’]?\d|(?:early|mid|late)[ -])|(?<=0s)-(?=['’]?\d0s)", _dash),

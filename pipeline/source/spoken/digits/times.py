@@ -8,7 +8,7 @@ from pipeline.source.spoken.digits.context import DASH, MONTH, WHOLE, ends_too, 
 from pipeline.source.spoken.digits.words import cardinal, one_by_one, paired
 from pipeline.source.spoken.rules import Family, Rule
 
-_HALF = r"(?: ?(?P<half>[aApP])(?:\.[mM]\.|[mM]\b))"
+_HALF = r"(?: ?(?P<half>[aApP])(?:\.[mM]\.|[mM]\b|(?<=:\d\d[ap])(?!\w)))"
 _SINCE = (
     rf"(?:(?P<since>\d{{1,2}})(?:[:.](?P<since_m>[0-5]\d))?(?: ?(?P<since_half>[aApP])\.?[mM]\.?)? ?(?:{DASH}|to) ?)?"
 )
@@ -59,7 +59,8 @@ _SOMEBODY = re.compile(r",? (?:he|she|they|we|I|it|the|everyone|nobody|all)\b")
 _GOES_ON_AS_TIME = re.compile(r"[\"'”’)]*(?:[.,;!?](?!\d)|$| (?:and|on|to|but|the|he|she|they|we|I|for|from|sharp)\b)")
 
 
-def _clock(hours: int, minutes: str, *, half: str = "") -> str:
+def clock(hours: int, minutes: str, *, half: str = "") -> str:
+    """A time of day in words; `half` ("a" or "p") leaves "o'clock" out."""
     if not int(minutes):
         if half:
             return cardinal(str(hours))
@@ -99,7 +100,7 @@ def _time(match: re.Match[str]) -> str | None:
         return _lasted(hours, int(minutes), f"{int(seconds)}{match['fraction'] or ''}")
     if int(minutes) == 0 and not seconds and word_after(match) in ("mile", "marathon"):
         return f"{cardinal(match['h'])} minute" if word_after(match) == "mile" else f"{cardinal(match['h'])} hour"
-    words = _clock(hours, minutes, half=half)
+    words = clock(hours, minutes, half=half)
     if (fraction := match["fraction"]) and seconds is None:  # 2:03.45
         return f"{words} point {one_by_one(fraction)}"
     if seconds and int(seconds):
@@ -130,10 +131,10 @@ def _hour(match: re.Match[str]) -> str | None:
     hours, half = int(match["h"]), match["half"]
     if hours > 24:
         return None
-    words = _clock(hours, match["m"] or "00", half=half)
+    words = clock(hours, match["m"] or "00", half=half)
     if match["since"]:
         since_half = match["since_half"]
-        since = _clock(int(match["since"]), match["since_m"] or "00", half=half)
+        since = clock(int(match["since"]), match["since_m"] or "00", half=half)
         words = f"{since}{f' {since_half.upper()}M' if since_half else ''} to {words}"
     return words + _of_day(match, half)
 
@@ -150,7 +151,7 @@ def _dotted_time(match: re.Match[str]) -> str | None:
         by = _BY_TIMES.search(before) and _SOMEBODY.match(text, end)
         if minutes[1] not in "05" or not (at or by):
             return None
-    return _clock(hours, minutes, half="")
+    return clock(hours, minutes, half="")
 
 
 def _book(match: re.Match[str]) -> str | None:
@@ -203,7 +204,7 @@ def _proportion(match: re.Match[str]) -> str:
 
 def _hours_and(match: re.Match[str]) -> str | None:
     """15h30"""
-    return _clock(int(match[1]), match[2]) if int(match[1]) < 25 and int(match[2]) < 60 else None
+    return clock(int(match[1]), match[2]) if int(match[1]) < 25 and int(match[2]) < 60 else None
 
 
 def _military(match: re.Match[str]) -> str:
@@ -218,7 +219,7 @@ def _from_to(match: re.Match[str]) -> str | None:
     hours = [int(parts[0]), int(parts[2])]
     if max(hours) > 24 or max(int(parts[1]), int(parts[3])) > 59:
         return None
-    return f"{_clock(hours[0], parts[1])} to {_clock(hours[1], parts[3])}"
+    return f"{clock(hours[0], parts[1])} to {clock(hours[1], parts[3])}"
 
 
 _PLACE = rf"\d{{1,3}}[:.]\d{{1,3}}(?:{DASH}(?:\d{{1,3}}:)?\d{{1,3}})?"

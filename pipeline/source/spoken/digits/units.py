@@ -53,10 +53,10 @@ ppi =pixels per inch|kbps =kilobits per second|kbit/s =kilobits per second|Mbps 
 Mbit/s =megabits per second|Gbps =gigabits per second|Gbit/s =gigabits per second|MB/s =megabytes per second
 GB/s =gigabytes per second|MWh =megawatt hours|GWh =gigawatt hours|TWh =terawatt hours|mAh =milliampere hours
 dm² =square decimeters|cc =cubic centimeters|mm2 =square millimeters|mm² =square millimeters|sq ft =square feet
-sq. ft. =square feet
+sq. ft. =square feet|sq. m =square meters|sq. km =square kilometers|sq. mi =square miles|pct concentr-percent
 sq in =square inches|sq m =square meters|sq km =square kilometers|sq mi =square miles|cu ft =cubic feet
 cu. ft. =cubic feet|fl oz =fluid ounces|fl. oz. =fluid ounces|m/s² =meters per second squared
-m/s2 =meters per second squared|m/s^2 =meters per second squared|lx light-lux|lm light-lumen
+m/s2 =meters per second squared|lx light-lux|lm light-lumen
 """
 _BELOW = {"mo": "month", "yr": "year", "hr": "hour", "h": "hour", "wk": "week", "d": "day", "min": "minute"}
 _BELOW |= {"sec": "second", "s": "second"}
@@ -86,7 +86,8 @@ def _units() -> dict[str, str]:
     table: dict[str, str] = {}
     for entry in _UNITS.strip().replace("\n", "|").split("|"):
         written, _, name = entry.rpartition(" =") if " =" in entry else entry.rpartition(" ")
-        table[written] = f"={name}" if " =" in entry else name
+        name = f"={name}" if " =" in entry else name
+        table[written] = table[written.replace("²", "^2").replace("³", "^3")] = name
     for sign in map(chr, range(0x3371, 0x33E0)):  # such as "㎢"
         letters = unicodedata.normalize("NFKC", sign).translate(_IN_SIGNS)
         if letters in table:

@@ -13,7 +13,7 @@ from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.scripts import base_language
 from pipeline.source.spoken.sentences import ends_sentence, lettered, names_county, starts
 from pipeline.source.spoken.words.context import behind, is_name, word_after, word_before
-from pipeline.source.spoken.words.initialisms import said_initialism, said_initials
+from pipeline.source.spoken.words.initialisms import as_word, said_initialism, said_initials
 from pipeline.source.spoken.words.phrases import phrases
 
 
@@ -33,8 +33,8 @@ _WORDS = _table(
     " Inc=Incorporated, Ltd=Limited, Co=Company, Corp=Corporation, Bros=Brothers, Assn=Association, Univ=University,"
     " Dept=Department, dept=department, Ave=Avenue, Blvd=Boulevard, Rd=Road, Hwy=Highway, Sq=Square, Pkwy=Parkway,"
     " Mt=Mount, Mts=Mountains, approx=approximately, Approx=Approximately, etc=et cetera, vs=versus, Vs=Versus,"
-    " cf=compare, Cf=Compare, viz=namely, misc=miscellaneous, ext=extension, tel=telephone, avg=average,"
-    " incl=including, excl=excluding, ed=edited, eds=edited, trans=translated, vol=volume, vols=volumes, fig=figure,"
+    " cf=compare, Cf=Compare, viz=namely, misc=miscellaneous, ext=extension, tel=telephone, Tel=Telephone, avg=average,"
+    " incl=including, excl=excluding, ed=edited, eds=editors, trans=translated, vol=volume, vols=volumes, fig=figure,"
     " figs=figures, max=maximum, min=minimum, govt=government, al=al, Ph=Ph, Messrs=Messrs, resp=respectively,"
     " St=Saint, Dr=Doctor, Drs=Doctors, Mme=Madame, Mlle=Mademoiselle, Ste=Sainte, est=established, Est=Established,"
     " wk=week, mo=month, yr=year, yrs=years, Vol=Volume, Vols=Volumes, Fig=Figure, Figs=Figures, Ch=Chapter,"
@@ -42,7 +42,7 @@ _WORDS = _table(
     " Ca=Circa, v=versus, Ft=Fort, para=paragraph, Lieut=Lieutenant, Wm=William, Chas=Charles, Geo=George, Jas=James,"
     " Thos=Thomas, Jos=Joseph, Robt=Robert, Bp=Bishop, Abp=Archbishop, Pt=Point, Rt=Right, Apt=Apartment, doz=dozen,"
     " cwt=hundredweight, yds=yards, pts=pints, mos=months, inst=instant, ult=ultimo, Rte=Route, Brig=Brigadier,"
-    " Pfc=Private First Class, Attn=Attention, esp=especially, Div=Division, Regt=Regiment, wks=weeks,"
+    " Pfc=Private First Class, Attn=Attention, attn=attention, esp=especially, Div=Division, Regt=Regiment, wks=weeks,"
     " Calif=California, Mmes=Mesdames, edn=edition, fol=folio, ll=lines, Eq=Equation, App=Appendix, Cl=Clause,"
     " Msgr=Monsignor, Asst=Assistant, Gens=Generals, Profs=Professors, Revs=Reverends, Sens=Senators,"
     " Reps=Representatives, Dist=District"
@@ -60,9 +60,10 @@ _DATES = _table(
     ", Thur=Thursday, Thurs=Thursday, Fri=Friday, Sat=Saturday, Sun=Sunday"
 )
 _BEFORE_NUMBERS = _set(
-    "Apt vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel"
+    "Apt vol vols Vol Vols fig figs Fig Figs Ch ch Sec sec p pp P Pp Art ca c Ca ed trans mo wk max min ext tel Tel"
     " para fol ll Eq App Cl Rte"
 )
+_SHOUTED = _set("MR MRS MS DR PROF REV CAPT SGT LT COL GEN GOV SEN")  # MR. JONES
 _BEHIND_NUMBERS = _set("doz cwt yds pts mos inst ult wks edn")
 _BEFORE_NAMES = _set(
     "Bp Abp Pt Rt Wm Chas Geo Jas Thos Jos Robt Fr Ft Rep Hon Sen Pres Det Amb Maj Gen Col Ste Mmes Brig Pfc"
@@ -124,6 +125,8 @@ def _ending(match: re.Match[str], said: str) -> str:
 def _word(match: re.Match[str]) -> str | None:
     short, text = match[1], match.string
     after = word_after(text, match.end())
+    if short in _SHOUTED and after.isupper():
+        short = as_word(short)
     if short in _DATES:
         return _date(match)
     said = _WORDS.get(short)
@@ -140,17 +143,22 @@ def _word(match: re.Match[str]) -> str | None:
         return None
     if short in ("yr", "yrs") and not _YEARLY.search(before):  # in old letters
         said = {"yr": "your", "yrs": "yours"}[short] if after.islower() else said
-    if short == "Co" and names_county(_token_before(match), after):
-        return "County"
-    if short == "Sr" and not is_name(before) and {after, _second_after(match)} & WOMEN:
-        return "Sister"
     if short == "est" and not after[:1].isdigit():
         if not after.islower() or before.lower() in _LATIN:
             return None
         said = "estimated"
-    if short in ("St", "Dr"):
-        said = _saint_or_street(match, said)
-    return _ending(match, said)
+    return _titled(match, short, after) or _ending(
+        match, _saint_or_street(match, said) if short in ("St", "Dr") else said
+    )
+
+
+def _titled(match: re.Match[str], short: str, after: str) -> str | None:
+    """Words for "Co. Cork" and "Sr. Agnes", where "Company" and "Senior" do not fit."""
+    if short == "Co" and names_county(_token_before(match), after):
+        return "County"
+    if short == "Sr" and not is_name(word_before(match.string, match.start())):
+        return "Sister" if {after, _second_after(match)} & WOMEN else None
+    return None
 
 
 def _second_after(match: re.Match[str]) -> str:
@@ -267,7 +275,11 @@ def _slashed(match: re.Match[str]) -> str:
 
 _ENGLISH = (
     Family(
-        behind(r"\.", [*_WORDS, *_DATES, *_STATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))], r"\."),
+        behind(
+            r"\.",
+            [*_WORDS, *_SHOUTED, *_DATES, *_STATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))],
+            r"\.",
+        ),
         (
             Rule(
                 r"\b(?:Ph\. ?D|LL\.[BDM]|D\.Phil|M\.Sc|B\.Sc|Sc\.D|Ed\.D|Psy\.D|Litt\.D|M\.Phil)\b\.?",
@@ -284,6 +296,7 @@ _ENGLISH = (
                 rf"(?:(?<=[a-z], )|(?<=\b[DR]-))({'|'.join(_STATES)})\.(?!\w)",
                 _state,
             ),
+            Rule(r"(?<!\w)Pa\.(?= Ave\b)", lambda match: "Pennsylvania"),
             Rule(r"(?<![\w.])([A-Z])\. (?:&|and) ([A-Z])\.(?= \w)", _two_initials),
             Rule(r"\b([Oo]p|[Ll]oc)\. cit\.", _cited, re.ASCII),
             Rule(rf"(?<![\w.])([A-HJ-Z])\.(?= {_A_NAME})", _initial),

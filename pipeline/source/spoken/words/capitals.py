@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from pipeline.source.spoken.rules import Family, Rule
 from pipeline.source.spoken.words.context import starts_sentence, word_after, word_before
-from pipeline.source.spoken.words.initialisms import as_word, said_initialism
+from pipeline.source.spoken.words.initialisms import KNOWN, as_word, said_initialism
 from pipeline.source.wordlists import word_counts
 
 
@@ -24,6 +24,7 @@ _CAPITALS = (
     rf"(?<![^\W_])(?<![^\W_][.&])(?P<capitals>[{_UPPER}]{{2,}}|[AI])"
     rf"(?:['’](?P<suffix>S|T|RE|LL|VE|D|M|s)|(?P<plural>s))?(?![^\W_])(?![.&][^\W_])"
 )
+_PARTLY = r"(?<![^\W_])(?:(Mc)([A-Z]{3,})|(i|e|Mac)([A-Z]{3,}))(?![^\W_])"
 _SHORT_WORDS = _set("AM AN AS AT BE BY DO GO HE HI IF IN IS IT ME MY NO OF OH ON OR SO TO UP US WE")
 _LETTERS_WHEN_ALONE = _set("AM ARM AT ERA HI IT LED OR PA SAT US WHO")
 _COMMON = 3000  # a word of three letters that stands less often in the list is no word, or rather an initialism
@@ -56,8 +57,17 @@ def capitals() -> tuple[Family, ...]:
             ),
         ),
         Family(re.compile(r" As\b"), (Rule(_GRADES, lambda match: "A's"),)),
-        Family(re.compile(rf"[{_UPPER}](?:[{_UPPER}]|(?<=I)['’][A-Z])"), (Rule(_CAPITALS, _say),)),
+        Family(
+            re.compile(rf"[{_UPPER}](?:[{_UPPER}]|(?<=I)['’][A-Z])"), (Rule(_PARTLY, _in_part), Rule(_CAPITALS, _say))
+        ),
     )
+
+
+def _in_part(match: re.Match[str]) -> str | None:
+    """iPHONE, McDONALD; but eBPF"""
+    if match[1]:
+        return match[1] + as_word(match[2])
+    return match[3] + as_word(match[4]) if _is_word(match[4]) else None
 
 
 def _letter(match: re.Match[str]) -> str | None:
@@ -111,7 +121,7 @@ def _is_surely_word(word: str) -> bool:
 def _is_word(letters: str) -> bool:
     if len(letters) == 2:
         return letters in _SHORT_WORDS
-    if letters in ("AIDS", "AKA", "ASAP"):
+    if letters == "AKA" or letters in KNOWN:
         return False
     return word_counts("en").get(letters.lower(), 0) >= (_COMMON if len(letters) == 3 else 1)
 

@@ -19,27 +19,57 @@ def _set(names: str) -> frozenset[str]:
 
 # Four letters and more that espeak-ng spells, or says, as it should.
 _AS_WRITTEN = _set(
-    "ADHD ASAP CCTV ESPN HDMI IEEE IETF IPCC ISBN JPEG JSON LGBTQ MPEG NAACP NCIS OECD RSPCA RSVP UCLA UNHCR USAF"
+    "ADHD ASAP CCTV ESPN HDMI HSBC IETF IPCC ISBN JPEG JSON LGBTQ MPEG NAACP NCIS OECD RSPCA RSVP UCLA UNHCR USAF"
     " USDA USSR WYSIWYG"
 )
 # It would say these as words.
 _SPELT = _set(
-    "AAAS AARP ACLU ASMR EEOC EPDM FDIC IAEA ICBM IMDB IMHO IUCN LMAO NCAA UAAP UNDP UNODC USGA USMC USPS USTA"
-    " YMCA YWCA"
+    "AAAS AAPI AARP ACLU ASMR BYOB EEOC EPDM FDIC IAEA ICBM IMDB IMHO IUCN LMAO NCAA RIAA UAAP UNDP UNFCCC UNODC"
+    " USGA USMC USPS USTA YMCA YWCA"
 )
 _SAID = {
     "AIDS": "Aids",
-    "YAML": "Yaml",
     "AKA": "also known as",
+    "CISC": "Sisk",
+    "CMOS": "C moss",
     "ETA": "E TA",
+    "FICA": "Fyca",
+    "FTSE": "Footsie",
+    "GAAP": "Gap",
+    "GMAT": "G mat",
+    "HUD": "Hud",
+    "IARPA": "I arpa",
+    "ICANN": "Eye-can",
     "ID": "ID",
+    "IEEE": "I triple E",
+    "IELTS": "I elts",
+    "IMAX": "Eye-max",
+    "ISIL": "Eye-sill",
+    "IUPAC": "I U pack",
     "IV": "I V",
+    "LAN": "Lan",
+    "LSAT": "L sat",
+    "MADD": "Mad",
+    "MCAT": "M cat",
+    "MIRV": "Merv",
     "NSAID": "EN said",
+    "NVIDIA": "Envidia",
+    "RISC": "Risk",
+    "ROFL": "Roffle",
     "ROM": "Rom",
+    "SAAS": "Sass",
+    "SCSI": "Scuzzy",
     "SIM": "Sim",
+    "SRAM": "S Ram",
+    "TEFL": "Teffel",
+    "TOEFL": "Toefel",
+    "UEFA": "You aifa",
     "USAID": "US Aid",
+    "VTOL": "V tol",
+    "WAN": "Wan",
     "WWI": "World War One",
     "WWII": "World War Two",
+    "YAML": "Yaml",
 }
 # Two capitals that espeak-ng says as a word, or as a Roman numeral.
 _LIKE_WORDS = _set(
@@ -55,6 +85,10 @@ _LAST_TWO = _set(
     "CH CK CT FF FT GH LD LF LK LL LM LP LS LT MP NC ND NG NK NS NT PS PT RC RD RK RL RM RN RP RS RT RB SH SK SP SS"
     " ST TH TS TT TZ WN WS XT CS DS GS KS MS BS LG LZ RG RF WG"
 )
+
+
+KNOWN = _AS_WRITTEN | _SPELT | {letters for letters in _SAID if len(letters) > 3}
+"""Initialisms of four letters and more that are no words, also where a list of words has them."""
 
 
 def as_word(letters: str) -> str:

@@ -7,6 +7,7 @@ and their like. A sign that has no rule is silent. English.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 from pipeline.source.spoken.rules import Family, Rule
@@ -67,6 +68,16 @@ def _ampersand(match: re.Match[str]) -> str:
     return f" {match[1]} and A-" if match[2] else f" {match[1]} and A"
 
 
+def _end_of_power(match: re.Match[str]) -> str | None:
+    """The bracket that closes that of 2^(n+1), which is not said either."""
+    return "" if re.search(r"[^\W_]\^\([^()]*$", match.string[max(0, match.start() - 40) : match.start()]) else None
+
+
+def _power(match: re.Match[str]) -> str:
+    """xⁿ"""
+    return _apart(match, f"to the power of {unicodedata.normalize('NFKC', match[0])}")
+
+
 _RULES = (
     Rule(r"(?<![^\W_])([A-Z])&A(?![^\W_])(?=( \w))?", _ampersand),
     Rule(r"£\.? ?s\.,? ?d\b\.?", lambda match: "pounds, shillings and pence"),
@@ -75,12 +86,17 @@ _RULES = (
     Rule(r"\$(?=[A-Za-z_])", _sign("dollar")),
     Rule(r"\$", _sign("dollars")),
     Rule(r"<->|<-(?!\d)", lambda match: " "),
+    Rule(r"<([A-Za-z][\w-]*)(?: [^<>]{0,200})?>(?=.{0,400}?</\1>)|</[A-Za-z][\w-]*>", lambda match: ""),  # <b>word</b>
+    Rule(r"<[bh]r ?/?>", lambda match: " "),
     Rule(r"<([A-Za-z][\w-]*)>", lambda match: _apart(match, match[1])),
     Rule(rf"<(?!=)(?={_AMOUNT})|(?<= )<(?= )|(?<=[^\W_])<(?=[^\W_])(?!\w+>)", _sign("less than")),
     Rule(rf"(?<!-)(?<!=)>(?!=)(?={_AMOUNT})|(?<=\S )>(?= )|(?<=[^\W_])>(?=[^\W_])", _sign("greater than")),
     Rule(rf"(?<!\w)~(?={_AMOUNT}|[A-Za-z]+\b(?!~))", _sign("about")),
     Rule(r"(?<=\d)(?: ?)[*⋅·](?: ?)(?=\d)", _sign("times")),
-    Rule(r"(?<=[^\W_])\^(?=[^\W_])", _sign("to the power of")),
+    Rule(r"(?<=[^\W_])\^-(?=[A-Za-z])", _sign("to the power of minus")),
+    Rule(r"(?<=[^\W_])\^(?:(?=[^\W_])|\()", _sign("to the power of")),
+    Rule(r"\)", _end_of_power),
+    Rule(r"(?<=[A-Za-z\d)])(?<![^\W_][A-Za-z])[ⁿˣʸᵏᵐ](?![^\W_])", _power),  # not the "Mʳ" of old letters
     Rule(r"(?<![\d#])#(?=\d)", _sign("number")),
     Rule(r"(?<![\w#])#(?![\w#])", lambda match: "hash"),
     Rule(rf"(?<![\w/])(?:{_CHOICES})(?![\w/])", lambda match: match[0].replace("/", " or "), re.IGNORECASE),
