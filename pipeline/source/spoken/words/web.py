@@ -28,8 +28,8 @@ _FILE = (
 _AFTER = r"(?![^\W_])"
 _BEFORE = r"(?<![\w@./\\-])"
 _MAIL = rf"(?:mailto:)?(?<![\w.+-])([\w.+-]{{1,64}})@({_HOST}){_AFTER}"
-# An address ends before what begins a clause or a tag: a dash, dots, a comma before a letter, a quote, a bracket that it
-# does not close itself.
+# An address ends before what begins a clause or a tag: a dash, dots, a comma before a letter, a quote, a bracket that
+# it does not close itself.
 _IN_ADDRESS = r"(?:[^\s<>()\[\]{}\"'“”„‘’‚«»‹›「」『』—–―…。、，；,;.]|[,;](?!\s|[^\W\d_]|[\"'“”‘’])|\.(?!\.\.))"
 _BRACKETS = "|".join(rf"\{opened}{_IN_ADDRESS}*+\{closed}" for opened, closed in ("()", "[]", "{}"))
 _ADDRESS = rf"(?:{_IN_ADDRESS}++|(?!{TAG_SOURCE})(?:{_BRACKETS}))"
