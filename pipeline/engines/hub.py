@@ -76,7 +76,7 @@ class Register:
 def fetch_files(name: str, choose: Callable[[Collection[str]], Sequence[str]], register: Register) -> Path:
     """Fetch those files of the hub id `name` that `choose` picks among all, and return the folder they lie in.
 
-    Files that are here already are not fetched again, and a download that was interrupted goes on where it stopped.
+    Files that are here already, and whole, are not fetched again, and a download that was interrupted goes on where it stopped.
     Progress goes to stderr. Raises `EngineError` where the hub, the repository or the revision cannot be reached, or
     what `choose` raises.
     """
@@ -152,7 +152,7 @@ def _fetch_blob(repository: str, file: str, commit: str) -> None:
     for folder in (blob.parent, lock.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(lock):
-        if blob.exists():
+        if blob.exists() and _is_whole(blob, metadata.size):
             return
         with part.open("ab") as target:
             if target.tell() > (metadata.size or 0):
@@ -170,6 +170,13 @@ def _fetch_blob(repository: str, file: str, commit: str) -> None:
             part.unlink()
             raise EngineError(Problem(f"{repository}/{file}", "arrived damaged.", "Run the same command again."))
         part.replace(blob)
+
+
+def _is_whole(blob: Path, size: int | None) -> bool:
+    """Whether a blob that is here still has its size and its hash: disks fail, and who fetches again may know of it."""
+    if size is not None and blob.stat().st_size != size:
+        return False
+    return not _SHA256.fullmatch(blob.name) or file_hash(blob) == blob.name
 
 
 @contextmanager

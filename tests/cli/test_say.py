@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
-from tests.support.commands import run_podcast
+import pytest
+
+from tests.support.commands import PODCAST, run_podcast
 
 
 def test_say_speaks_a_line(tmp_path: Path) -> None:
@@ -22,6 +25,18 @@ def test_say_speaks_a_line(tmp_path: Path) -> None:
         assert result.returncode in (1, 2)
         assert "Traceback" not in result.stderr
     assert not (tmp_path / "z.wav").exists()
+
+
+@pytest.mark.parametrize("name", ["x.wav", "x.flac"])
+def test_what_the_disk_refuses_is_told(name: str, tmp_path: Path) -> None:
+    """In the system's own words, and no part of a file is left."""
+    text = "The evening was calm, and a light wind moved over the fields. " * 4
+    limited = f"ulimit -f 20; exec {PODCAST} say {text!r} --out {name}"
+    result = subprocess.run(["bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{name}: File too large. ")
+    assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_say_shows_what_would_be_said(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,8 @@ SCRIPT = "# One\n\n" + "\n\n---\n\n".join(
         ("Bob", "And so do we."),
     )
 )
+
+FETCH = "Run: podcast weights fetch kokoro"
 
 
 def _request(key: str, *lines: tuple[Voice, str]) -> Request:
@@ -198,7 +201,55 @@ def test_files_that_are_no_voices_or_no_model_are_told(tmp_path: Path) -> None:
     (tmp_path / "voices" / "af_heart.bin").write_bytes(bytes(4 * 510 * 256))
     (failed,) = engine.render([_request("a", (ANN, "Yes."))])
     assert isinstance(failed, Failed)
-    assert "is no model that onnxruntime reads" in failed.reason
+    assert failed.reason.startswith(f"{tmp_path}/model.onnx: is no model that onnxruntime reads: ")
+    assert failed.next == FETCH
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_a_voice_whose_numbers_are_none_is_told_before_it_speaks(
+    value: float, kokoro_weights: Path, tmp_path: Path
+) -> None:
+    """The network would not come to an end with it; a worker, who looks at no voice beforehand, refuses it too."""
+    damaged = _copy(kokoro_weights, tmp_path)
+    voice = damaged / "voices" / "af_heart.bin"
+    numbers = np.fromfile(voice, "<f4")
+    numbers[7] = value
+    voice.write_bytes(numbers.tobytes())
+    engine = open_engine("kokoro", machine=Machine(kokoro=str(damaged)))
+    assert engine.check("en", [ANN, BOB]) == [f'voice "ann": {voice} is a damaged voice of Kokoro']
+    first, second = engine.render([_request("a", (ANN, "Yes.")), _request("b", (BOB, "Yes."))])
+    assert isinstance(first, Failed)
+    assert (first.reason, first.next) == (f"{voice}: is a damaged voice of Kokoro.", FETCH)
+    assert isinstance(second, Rendered)
+
+
+def test_a_damaged_model_makes_no_file(kokoro_weights: Path, tmp_path: Path, make_job: MakeJob) -> None:
+    """Whatever the damage: all say which file it is, and how another one comes here."""
+    damaged = _copy(kokoro_weights, tmp_path)
+    model, whole = damaged / "model.onnx", (kokoro_weights / "model.onnx").read_bytes()
+    changed = np.frombuffer(whole, np.uint8).copy()
+    random = np.random.default_rng(3)
+    changed[random.integers(1 << 20, len(changed), 20_000)] = random.integers(0, 256, 20_000)
+    env = {"PODCAST_KOKORO": str(damaged)}
+    for content in (changed.tobytes(), whole[: len(whole) // 2], b"", b"no model"):
+        model.write_bytes(content)
+        said = run_podcast("say", "All is well.", "--engine", "kokoro", "--out", "x.wav", cwd=tmp_path, env=env)
+        assert said.returncode == 1, said.stderr
+        assert said.stderr.startswith(f"say: {model}: is ")
+        assert said.stderr.endswith(f". {FETCH}\n")
+        assert "Warning" not in said.stderr
+        assert not (tmp_path / "x.wav").exists()
+    job = make_job("# One\n\nAll is well.\n", engine="kokoro", deliver=["podcast"])
+    rendered = run_podcast("render", job, "--out", tmp_path / "out", cwd=tmp_path, env=env)
+    assert rendered.returncode == 1
+    assert f"was not rendered: {model}: is no model" in rendered.stderr
+    assert f". {FETCH}\n" in rendered.stderr
+    assert "Change the text" not in rendered.stderr
+
+
+def _copy(weights: Path, folder: Path) -> Path:
+    shutil.copytree(weights, folder / "damaged")
+    return folder / "damaged"
 
 
 def test_without_weights_nothing_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
