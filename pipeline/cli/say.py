@@ -61,8 +61,7 @@ def say(
         raise RequestError(Problem(str(out), "only .wav and .flac can be written.", "Name the file so."))
     if codes is not None and codes.suffix.lower() != ".npy":
         raise RequestError(Problem(str(codes), "codes are written as .npy.", "Name the file so."))
-    if refusal := TRAITS[engine].refusal(language):
-        raise RequestError(Problem("--language", f"{refusal}.", "Choose another language or engine."))
+    _check_language(engine, language)
     speaker = open_engine(engine, sound, machine)
     raise_if_any([Problem("say", f"{what}.", "Choose another.") for what in speaker.check(language, [voice])])
     lines = _lines(text, voice, engine, normalizer_of(TRAITS[engine], language, lexicon))
@@ -88,7 +87,11 @@ def say(
 
 
 def shown(text: str, engine: str, language: str, lexicon: Lexicon | None) -> dict[str, Any]:
-    """What is displayed of `text` and what an engine is given for it, whole and in pairs. Loads no engine."""
+    """What is displayed of `text` and what an engine is given for it, whole and in pairs. Loads no engine.
+
+    Raises `RequestError` for a language that the engine refuses.
+    """
+    _check_language(engine, language)
     text = " ".join(text.split())
     pairs = normalizer_of(TRAITS[engine], language, lexicon).pairs(text)
     rows = [{"display": text[pair.start : pair.end], "spoken": pair.spoken} for pair in pairs]
@@ -101,6 +104,11 @@ def unusable(text: str, engine: str, language: str, lexicon: Lexicon | None) -> 
         return []
     script = Script((Chapter("", (Turn(None, text, "chapter", "say"),), "say"),))
     return list(unusable_entries(lexicon, script, TRAITS[engine], language))
+
+
+def _check_language(engine: str, language: str) -> None:
+    if refusal := TRAITS[engine].refusal(language):
+        raise RequestError(Problem("--language", f"{refusal}.", "Choose another language or engine."))
 
 
 def _lines(text: str, voice: Voice, engine: str, normalizer: Normalizer) -> list[Line]:

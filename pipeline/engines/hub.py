@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, cast
 
+from pipeline.engines.hashes import KnownHashes
 from pipeline.errors import EngineError, Problem, StorageError, did_you_mean, reason
 from pipeline.files import file_hash, read_json, write_json
 
@@ -177,6 +178,20 @@ def _is_whole(blob: Path, size: int | None) -> bool:
     if size is not None and blob.stat().st_size != size:
         return False
     return not _SHA256.fullmatch(blob.name) or file_hash(blob) == blob.name
+
+
+def is_as_fetched(file: Path) -> bool:
+    """Whether a file has the hash that it bears as its name in huggingface_hub's cache; True for any other file.
+
+    Raises `EngineError` where it cannot be read.
+    """
+    blob = file.resolve()
+    if not _SHA256.fullmatch(blob.name):
+        return True
+    known = KnownHashes()
+    digest = known.hash(blob)
+    known.save()
+    return digest == blob.name
 
 
 @contextmanager

@@ -62,8 +62,13 @@ def test_say_speaks_with_a_lexicon(tmp_path: Path) -> None:
     run_podcast("say", "Mr Nguyen.", "--out", "x.wav", "--lexicon", "words.yaml", cwd=tmp_path)
     run_podcast("say", "Mr win.", "--out", "y.wav", cwd=tmp_path)
     assert (tmp_path / "x.wav").read_bytes() == (tmp_path / "y.wav").read_bytes()
-    result = run_podcast("say", "Hi.", "--show", "--lexicon", "nowhere.yaml", cwd=tmp_path)
-    assert (result.returncode, "there is no file or folder" in result.stderr) == (2, True)
+    what = 'there is no file or folder "nowhere.yaml". Check the path.\n'
+    for options, env, where in (
+        (["--lexicon", "nowhere.yaml"], {}, "--lexicon"),
+        ([], {"PODCAST_LEXICON": "nowhere.yaml"}, "PODCAST_LEXICON"),
+    ):
+        result = run_podcast("say", "Hi.", "--show", *options, cwd=tmp_path, env=env)
+        assert (result.returncode, result.stderr) == (2, f"{where}: {what}")
 
 
 def test_an_entry_that_an_engine_cannot_use_is_told_of(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pipeline.audio import Pcm
 from pipeline.audio.edit import silence, trim
 from pipeline.engines import Engine, Failed, Line, Rendered, Request, Voice
 from pipeline.engines.hashes import KnownHashes
+from pipeline.engines.hub import is_as_fetched
 from pipeline.engines.kokoro.phonemes import ESPEAK_VOICES, phonemes, unknown_signs
 from pipeline.engines.kokoro.weights import FETCH_KOKORO, KokoroFiles, locate_kokoro, read_styles
 from pipeline.engines.lines import render_lines
@@ -129,6 +130,8 @@ class KokoroEngine:
     def _session(self) -> InferenceSession:
         import onnxruntime  # noqa: PLC0415 - an optional extra
 
+        if not is_as_fetched(self._files.model):
+            raise self._damaged("is damaged: it is not what was fetched.")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
         options.use_deterministic_compute = True

@@ -24,7 +24,7 @@ from pipeline.engines import (
     open_engine,
 )
 from pipeline.engines.kokoro.engine import KokoroEngine
-from pipeline.engines.kokoro.weights import locate_kokoro
+from pipeline.engines.kokoro.weights import KokoroFiles, locate_kokoro
 from pipeline.errors import EngineError
 from pipeline.settings import bundled_voices
 from pipeline.source.voices import load_library
@@ -170,6 +170,8 @@ def test_other_languages_are_refused_before_weights_are_asked_for(tmp_path: Path
         assert (result.returncode, result.stderr) == (2, f"job.yaml:4: {refused}")
     said = run_podcast("say", "Ja.", "--engine", "kokoro", "--language", "de", "--out", "x.wav", cwd=tmp_path, env=env)
     assert (said.returncode, said.stderr) == (2, f"--language: {refused}")
+    shown = run_podcast("say", "Ja.", "--engine", "kokoro", "--language", "de", "--show", cwd=tmp_path, env=env)
+    assert (shown.returncode, shown.stdout, shown.stderr) == (2, "", f"--language: {refused}")
     (tmp_path / "own.md").write_text("---\nlanguage: de\n---\n\n# Eins\n\nGuten Tag.\n")
     own = run_podcast("plan", "own.md", "--engine", "kokoro", cwd=tmp_path, env=env)
     assert "nobody/has-this" in own.stderr
@@ -223,27 +225,47 @@ def test_a_voice_whose_numbers_are_none_is_told_before_it_speaks(
     assert isinstance(second, Rendered)
 
 
-def test_a_damaged_model_makes_no_file(kokoro_weights: Path, tmp_path: Path, make_job: MakeJob) -> None:
-    """Whatever the damage: all say which file it is, and how another one comes here."""
-    damaged = _copy(kokoro_weights, tmp_path)
-    model, whole = damaged / "model.onnx", (kokoro_weights / "model.onnx").read_bytes()
-    changed = np.frombuffer(whole, np.uint8).copy()
+def _damage(model: Path) -> bytes:
+    """A model with bytes changed here and there, behind what describes the graph."""
+    changed = np.frombuffer(model.read_bytes(), np.uint8).copy()
     random = np.random.default_rng(3)
     changed[random.integers(1 << 20, len(changed), 20_000)] = random.integers(0, 256, 20_000)
+    return changed.tobytes()
+
+
+@pytest.mark.parametrize("damage", ["changed", "half", "empty", "no model"])
+def test_a_damaged_model_speaks_nothing(damage: str, kokoro_weights: Path, tmp_path: Path) -> None:
+    """Whatever the damage, the file is named, and how another one comes here."""
+    whole = kokoro_weights / "model.onnx"
+    contents = {
+        "changed": lambda: _damage(whole),
+        "half": lambda: whole.read_bytes()[: whole.stat().st_size // 2],
+        "empty": bytes,
+        "no model": lambda: b"no model",
+    }
+    model = tmp_path / "model.onnx"
+    model.write_bytes(contents[damage]())
+    engine = KokoroEngine(KokoroFiles(model, kokoro_weights / "voices"))
+    (failed,) = engine.render([_request("a", (ANN, "All is well my friend."))])
+    assert isinstance(failed, Failed)
+    assert failed.reason.startswith(f"{model}: is ")
+    assert failed.next == FETCH
+
+
+def test_a_damaged_model_is_told_by_the_commands(kokoro_weights: Path, tmp_path: Path, make_job: MakeJob) -> None:
+    """With what to do about it, which is not another text, and without a file or a warning of numpy's."""
+    damaged = _copy(kokoro_weights, tmp_path)
+    model = damaged / "model.onnx"
+    model.write_bytes(_damage(model))
     env = {"PODCAST_KOKORO": str(damaged)}
-    for content in (changed.tobytes(), whole[: len(whole) // 2], b"", b"no model"):
-        model.write_bytes(content)
-        said = run_podcast("say", "All is well.", "--engine", "kokoro", "--out", "x.wav", cwd=tmp_path, env=env)
-        assert said.returncode == 1, said.stderr
-        assert said.stderr.startswith(f"say: {model}: is ")
-        assert said.stderr.endswith(f". {FETCH}\n")
-        assert "Warning" not in said.stderr
-        assert not (tmp_path / "x.wav").exists()
+    said = run_podcast("say", "All is well.", "--engine", "kokoro", "--out", "x.wav", cwd=tmp_path, env=env)
+    assert said.returncode == 1
+    assert said.stderr == f"say: {model}: is damaged: what it makes of this text is no sound. {FETCH}\n"
+    assert not (tmp_path / "x.wav").exists()
     job = make_job("# One\n\nAll is well.\n", engine="kokoro", deliver=["podcast"])
     rendered = run_podcast("render", job, "--out", tmp_path / "out", cwd=tmp_path, env=env)
     assert rendered.returncode == 1
-    assert f"was not rendered: {model}: is no model" in rendered.stderr
-    assert f". {FETCH}\n" in rendered.stderr
+    assert f"was not rendered: {model}: is damaged: what it makes of this text is no sound. {FETCH}" in rendered.stderr
     assert "Change the text" not in rendered.stderr
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.engines import KOKORO_VOICES
+from pipeline.engines.hub import is_as_fetched
 from pipeline.engines.kokoro.weights import DEFAULT_KOKORO, locate_kokoro
 from pipeline.errors import EngineError
 from tests.support.commands import run_podcast
@@ -126,6 +127,8 @@ def test_a_file_that_is_damaged_here_is_fetched_again(tmp_path: Path, hub: Hub) 
     whole = model.read_bytes(), voice.read_bytes()
     model.write_bytes(whole[0][::-1])
     voice.write_bytes(whole[1][:3])
+    assert not is_as_fetched(model)
     fetched = run_podcast("weights", "fetch", "kokoro", cwd=tmp_path, env=home)
     assert fetched.returncode == 0, fetched.stderr
     assert (model.read_bytes(), voice.read_bytes()) == whole
+    assert is_as_fetched(model)
