@@ -54,8 +54,8 @@ def say(
 
     With `codes` (a .npy file) what the sound was decoded from goes there, `[frames, codebooks]` int16. For Dia a text
     with `[S1]` at its beginning is taken as it stands, and a voice without a prompt speaks without one. Raises
-    `RequestError` where the text, the language or a file's ending is no good, `EngineError` where the engine breaks, and
-    `StorageError`.
+    `RequestError` where the text, the language or a file's ending is no good, `EngineError` where the engine breaks,
+    and `StorageError`.
     """
     if out.suffix.lower() not in _FORMATS:
         raise RequestError(Problem(str(out), "only .wav and .flac can be written.", "Name the file so."))

@@ -77,9 +77,9 @@ class Register:
 def fetch_files(name: str, choose: Callable[[Collection[str]], Sequence[str]], register: Register) -> Path:
     """Fetch those files of the hub id `name` that `choose` picks among all, and return the folder they lie in.
 
-    Files that are here already, and whole, are not fetched again, and a download that was interrupted goes on where it stopped.
-    Progress goes to stderr. Raises `EngineError` where the hub, the repository or the revision cannot be reached, or
-    what `choose` raises.
+    Files that are here already, and whole, are not fetched again, and a download that was interrupted goes on where it
+    stopped. Progress goes to stderr. Raises `EngineError` where the hub, the repository or the revision cannot be
+    reached, or what `choose` raises.
     """
     match = HUB_ID.fullmatch(name)
     if match is None:

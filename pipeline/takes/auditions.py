@@ -121,5 +121,7 @@ def audition(voice: Voice, engine: Engine, traits: Traits, folder: Path, takes: 
         doubts = check_prompt(result.pcm, engine.sample_rate_hz, traits.audition)
         auditions.append(Audition(number, path, len(result.pcm) / engine.sample_rate_hz, tuple(doubts)))
     if not auditions:
-        raise EngineError(Problem(f'audition of the voice "{voice.name}"', " ".join(reasons), advice or "Try other weights."))
+        raise EngineError(
+            Problem(f'audition of the voice "{voice.name}"', " ".join(reasons), advice or "Try other weights.")
+        )
     return sorted(auditions, key=lambda audition: audition.number)

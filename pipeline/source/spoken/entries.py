@@ -190,7 +190,9 @@ def _read_keys(located: Located, path: YamlPath, data: Any) -> tuple[_EntryKeys 
     elif data is None:
         data = {}
     else:
-        what = "a list stands among the ways to say this word." if data else "the list of ways to say this word is empty."
+        what = (
+            "a list stands among the ways to say this word." if data else "the list of ways to say this word is empty."
+        )
         return None, [Problem(located.where(*path), what, "Write a respelling, or lines such as say: and ipa:.")]
     try:
         return _EntryKeys.model_validate(data), []
