@@ -263,7 +263,9 @@ def test_a_damaged_model_is_told_by_the_commands(kokoro_weights: Path, tmp_path:
     env = {"PODCAST_KOKORO": str(damaged)}
     said = run_podcast("say", "All is well.", "--engine", "kokoro", "--out", "x.wav", cwd=tmp_path, env=env)
     assert said.returncode == 1
-    assert said.stderr == f"say: {model}: is damaged: what it makes of this text is no sound. {FETCH}\n"
+    last = said.stderr.splitlines()[-1]  # on a busy machine one before it says that this takes a while
+    assert last == f"say: {model}: is damaged: what it makes of this text is no sound. {FETCH}"
+    assert "Warning" not in said.stderr
     assert not (tmp_path / "x.wav").exists()
     job = make_job("# One\n\nAll is well.\n", engine="kokoro", deliver=["podcast"])
     rendered = run_podcast("render", job, "--out", tmp_path / "out", cwd=tmp_path, env=env)
