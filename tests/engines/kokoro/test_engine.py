@@ -241,13 +241,13 @@ def test_a_damaged_model_speaks_nothing(damage: str, kokoro_weights: Path, tmp_p
     """Whatever the damage, the file is named, and how another one comes here."""
     whole = kokoro_weights / "model.onnx"
     contents = {
-        "changed": lambda: _damage(whole),
-        "half": lambda: whole.read_bytes()[: whole.stat().st_size // 2],
-        "empty": bytes,
-        "no model": lambda: b"no model",
+        "changed": _damage(whole),
+        "half": whole.read_bytes()[: whole.stat().st_size // 2],
+        "empty": b"",
+        "no model": b"no model",
     }
     model = tmp_path / "model.onnx"
-    model.write_bytes(contents[damage]())
+    model.write_bytes(contents[damage])
     engine = KokoroEngine(KokoroFiles(model, kokoro_weights / "voices"))
     (failed,) = engine.render([_request("a", (ANN, "All is well my friend."))])
     assert isinstance(failed, Failed)
