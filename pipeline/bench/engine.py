@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 
+from pipeline.audio import flac
 from pipeline.bench.load import measure_loading
 from pipeline.bench.random_weights import BenchWeights, Size, random_weights
 from pipeline.bench.samples import Measured, hold, in_turn, occupancy, timed
@@ -33,6 +33,7 @@ from pipeline.engines.dia.weights.config import DiaConfig, read_config
 from pipeline.engines.dia.weights.hub import DEFAULT_CODEC, locate
 from pipeline.engines.dia.weights.tensors import expected_shapes
 from pipeline.errors import EngineError, Problem
+from pipeline.files import atomic_write
 from pipeline.jobs.stages import OnProgress
 from pipeline.words import size_text
 
@@ -297,7 +298,7 @@ def _renders(bench: _Bench, precision: str, runtime: Runtime) -> list[dict[str, 
     one = [(text(100), 1.5 if plan.quick else 8.0)]
     most = min(max(plan.slots), plan.chunks)
     with tempfile.TemporaryDirectory(prefix="podcast-bench-") as name:
-        clip = Path(name) / "prompt.wav"
+        clip = Path(name) / "prompt.flac"
         _write_clip(clip)
         rows = []
         for kind, limit, prompt, wanted in (
@@ -331,7 +332,7 @@ def _render(
     with timed() as timer:
         for result in runtime.render(requests):
             if isinstance(result, Failed):
-                raise EngineError(Problem("bench engine", f"a take came to nothing: {result.reason}"))
+                raise EngineError(Problem("bench engine", f"a take came to nothing: {result.reason}", result.next))
             audio_s += len(result.pcm) / SAMPLE_RATE_HZ
             bench.on_progress(stage, min(audio_s, total_s), total_s)
     bench.on_progress(stage, total_s, total_s)
@@ -355,7 +356,7 @@ def _write_clip(path: Path) -> None:
     time = np.arange(round(_PROMPT_S * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     noise = np.random.default_rng(0).standard_normal(len(time))
     sound = 0.2 * np.sin(2 * np.pi * 150 * time) * np.sin(2 * np.pi * 2 * time) ** 2 + 0.01 * noise
-    soundfile.write(path, sound.astype(np.float32), SAMPLE_RATE_HZ)
+    atomic_write(path, flac.encode(flac.quantize(sound.astype(np.float32)), SAMPLE_RATE_HZ))
 
 
 def _against(bench: _Bench, renders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def _speak(text: str) -> _Spoken:
     before_s = time.process_time()
     (result,) = _engine.render([Request("bench", (Line(Voice("bench", DraftVoice()), text),), "en", 0)])
     if isinstance(result, Failed):
-        raise EngineError(Problem("bench kokoro", result.reason))
+        raise EngineError(Problem("bench kokoro", result.reason, result.next))
     cpu_s = time.process_time() - before_s
     digest = hashlib.sha256(result.pcm.tobytes()).hexdigest()
     return _Spoken(len(result.pcm) / _engine.sample_rate_hz, cpu_s, digest)

@@ -84,7 +84,7 @@ def _spoken(engine: Engine) -> str:
     request = Request("doctor", (Line(Voice("doctor", DraftVoice()), "All is well."),), "en", 0)
     (spoken,) = engine.render([request])
     if isinstance(spoken, Failed):
-        raise LookupError(spoken.reason)
+        raise LookupError(f"{spoken.reason} {spoken.next}".rstrip())
     return f"{engine.fingerprint}, spoke {len(spoken.pcm) / engine.sample_rate_hz:.1f} s in {spoken.work_s:.3f} s"
 
 

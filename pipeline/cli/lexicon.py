@@ -227,7 +227,10 @@ def _voices(manifest: Path | None, names: Sequence[str], settings: Settings) -> 
 def _one_entry(word: str, respelling: str, text: str, traits: Traits, language: str) -> Lexicon:
     """A lexicon of this word alone. Raises `RequestError` where it would change nothing."""
     from pipeline.source.lexicons import lexicon_of_word
+    from pipeline.source.spoken.entries import wrong_word
 
+    if problem := wrong_word(word, "WORD"):
+        raise RequestError(problem)
     entries = lexicon_of_word(word, respelling, "--as")
     if not any(entries.matches(text, None, (1, ""))):
         raise RequestError(Problem("--in", f'"{word}" does not stand in this text.', "Write it there."))

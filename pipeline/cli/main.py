@@ -293,7 +293,8 @@ def say(
     if out is None and not show:
         raise RequestError(Problem("say", "there is neither --out nor --show.", "Name a file, such as --out x.wav."))
     settings = machine_settings(weights=weights, device=device, lexicon=lexicon)
-    words = read_lexicon(settings.lexicon, "--lexicon") if settings.lexicon else None
+    where = "PODCAST_LEXICON" if lexicon is None else "--lexicon"
+    words = read_lexicon(settings.lexicon, where) if settings.lexicon else None
     warn([*unusable(text, engine, language, words), *without_words("--language", language, [text])])
     report = shown(text, engine, language, words) if show else {}
     if show and not as_json:

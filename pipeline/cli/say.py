@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from pipeline.engines import (
     Voice,
     open_engine,
 )
-from pipeline.errors import Problem, RequestError, raise_if_any
+from pipeline.errors import EngineError, Problem, RequestError, raise_if_any
 from pipeline.files import atomic_path
 from pipeline.jobs.request import normalizer_of
 from pipeline.source.lexicons import unusable_entries
@@ -53,14 +54,14 @@ def say(
 
     With `codes` (a .npy file) what the sound was decoded from goes there, `[frames, codebooks]` int16. For Dia a text
     with `[S1]` at its beginning is taken as it stands, and a voice without a prompt speaks without one. Raises
-    `RequestError` where the text, the language or a file's ending is no good.
+    `RequestError` where the text, the language or a file's ending is no good, `EngineError` where the engine breaks,
+    and `StorageError`.
     """
     if out.suffix.lower() not in _FORMATS:
         raise RequestError(Problem(str(out), "only .wav and .flac can be written.", "Name the file so."))
     if codes is not None and codes.suffix.lower() != ".npy":
         raise RequestError(Problem(str(codes), "codes are written as .npy.", "Name the file so."))
-    if refusal := TRAITS[engine].refusal(language):
-        raise RequestError(Problem("--language", f"{refusal}.", "Choose another language or engine."))
+    _check_language(engine, language)
     speaker = open_engine(engine, sound, machine)
     raise_if_any([Problem("say", f"{what}.", "Choose another.") for what in speaker.check(language, [voice])])
     lines = _lines(text, voice, engine, normalizer_of(TRAITS[engine], language, lexicon))
@@ -68,19 +69,29 @@ def say(
     finished: dict[str, Rendered] = {}
     for result in speaker.render(requests):
         if isinstance(result, Failed):
+            if result.next:
+                raise EngineError(Problem("say", result.reason, result.next))
             raise RequestError(Problem("say", result.reason, "Change the text or the voice."))
+        if not np.isfinite(result.pcm).all():
+            what = f"the engine {engine} made numbers of this text that are no sound."
+            raise EngineError(Problem("say", what, "Fetch its weights again, or try another seed."))
         finished[result.request.key] = result
     in_order = [finished[request.key] for request in requests]
     if codes is not None:
         _write_codes(codes, in_order, engine)
     pcm = np.concatenate([rendered.pcm for rendered in in_order])
-    with atomic_path(out) as temporary:
-        soundfile.write(temporary, pcm, speaker.sample_rate_hz, format=_FORMATS[out.suffix.lower()], subtype="PCM_24")
+    encoded = io.BytesIO()  # libsndfile has no words for what a disk refuses
+    soundfile.write(encoded, pcm, speaker.sample_rate_hz, format=_FORMATS[out.suffix.lower()], subtype="PCM_24")
+    _write(out, encoded)
     return len(pcm) / speaker.sample_rate_hz
 
 
 def shown(text: str, engine: str, language: str, lexicon: Lexicon | None) -> dict[str, Any]:
-    """What is displayed of `text` and what an engine is given for it, whole and in pairs. Loads no engine."""
+    """What is displayed of `text` and what an engine is given for it, whole and in pairs. Loads no engine.
+
+    Raises `RequestError` for a language that the engine refuses.
+    """
+    _check_language(engine, language)
     text = " ".join(text.split())
     pairs = normalizer_of(TRAITS[engine], language, lexicon).pairs(text)
     rows = [{"display": text[pair.start : pair.end], "spoken": pair.spoken} for pair in pairs]
@@ -93,6 +104,11 @@ def unusable(text: str, engine: str, language: str, lexicon: Lexicon | None) -> 
         return []
     script = Script((Chapter("", (Turn(None, text, "chapter", "say"),), "say"),))
     return list(unusable_entries(lexicon, script, TRAITS[engine], language))
+
+
+def _check_language(engine: str, language: str) -> None:
+    if refusal := TRAITS[engine].refusal(language):
+        raise RequestError(Problem("--language", f"{refusal}.", "Choose another language or engine."))
 
 
 def _lines(text: str, voice: Voice, engine: str, normalizer: Normalizer) -> list[Line]:
@@ -110,5 +126,11 @@ def _write_codes(path: Path, rendered: Sequence[Rendered], engine: str) -> None:
     codes = [each.codes for each in rendered if each.codes is not None]
     if len(codes) < len(rendered):
         raise RequestError(Problem("--codes", f"the engine {engine} makes sound without codes.", "Use --engine dia."))
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.save(file, np.concatenate(codes))
+    encoded = io.BytesIO()
+    np.save(encoded, np.concatenate(codes))
+    _write(path, encoded)
+
+
+def _write(path: Path, content: io.BytesIO) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.getbuffer())

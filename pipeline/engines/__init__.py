@@ -109,11 +109,15 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Failed:
-    """A request that could not be rendered; the others go on."""
+    """A request that could not be rendered; the others go on.
+
+    Where its text is not to blame, `reason` names what is, and `next` says what to do about that.
+    """
 
     request: Request
     reason: str
     final: bool = True  # False: another seed may do better
+    next: str = ""
 
 
 @dataclass(frozen=True)

@@ -219,7 +219,7 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
     options = {"protocol": "tls", "host": LOOPBACK, "port": 0, "dashboard": False}
     scheduler = {"cls": _Scheduler, "options": options}
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Prefect has every logger speak
-    with dask.config.set(CONFIG | _tls(*new_certificate())), _loop_without_ctrl_c() as loop:
+    with dask.config.set(CONFIG | _tls(*new_certificate())), _loop_without_signals() as loop:
         # A cluster that is interrupted half way does not know how to close: it is stopped when it is there.
         with _blocked(signal.SIGINT, signal.SIGTERM):
             try:
@@ -234,8 +234,12 @@ def local_cluster(workers: Sequence[Worker]) -> Iterator[str]:
             disable_gc_diagnosis(force=True)  # a Ctrl-C that comes within its callback would be printed and forgotten
             yield str(cluster.scheduler_address)
         finally:
+            nannies = list(cluster.workers.values())
             with suppress(Exception):
                 cluster.close(timeout=_CLOSE_S)
+            for pid in [nanny.pid for nanny in nannies if nanny.pid is not None]:  # it hung, and takes no SIGTERM
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def _tls(certificate: str, key: str) -> dict[str, Any]:
@@ -256,11 +260,14 @@ def certificate_environment() -> dict[str, str]:
 
 
 @contextmanager
-def _loop_without_ctrl_c() -> Iterator[Any]:
-    """An event loop in a thread whose processes get no Ctrl-C: a terminal sends it to all, but it is for this one."""
+def _loop_without_signals() -> Iterator[Any]:
+    """An event loop in a thread whose processes get neither Ctrl-C nor SIGTERM.
+
+    A terminal, `timeout`, systemd and containers send them to all, but they are for this one, which ends the others.
+    """
     runner = LoopRunner(asynchronous=False)
     resource_tracker.ensure_running()  # started later, by multiprocessing, it would let them through again
-    with _blocked(signal.SIGINT):  # a thread inherits what is blocked, and so does a process
+    with _blocked(signal.SIGINT, signal.SIGTERM):  # a thread inherits what is blocked, and so does a process
         runner.start()
     try:
         yield runner.loop

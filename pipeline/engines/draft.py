@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.audio import Pcm
 from pipeline.engines import Engine, Failed, Line, Rendered, Request, Voice
-from pipeline.engines.espeak import SAMPLE_RATE_HZ, espeak_with_voice
+from pipeline.engines.espeak import SAMPLE_RATE_HZ, espeak_text, espeak_with_voice
 from pipeline.engines.lines import render_lines
 from pipeline.errors import EngineError, Problem
 
@@ -105,7 +105,7 @@ def _speak(line: Line, language: str, seed: int) -> Pcm:
         return 0
 
     callback = _CALLBACK(collect)  # kept in a name: espeak-ng holds no reference
-    text = line.text.encode() + b"\0"
+    text = espeak_text(line.text) + b"\0"
     with espeak_with_voice(_espeak_voice(line, language), seed) as library:
         library.espeak_SetSynthCallback(callback)
         library.espeak_SetParameter(_RATE, line.voice.draft.rate_wpm, 0)

@@ -50,11 +50,16 @@ def espeak_with_voice(name: str, seed: int = 0) -> Iterator[ctypes.CDLL]:
             _ctypes.dlclose(library._handle)
 
 
+def espeak_text(text: str) -> bytes:
+    """`text` as espeak-ng takes it, to whom a zero is the end; what is no character of UTF-8 is left out."""
+    return text.replace("\0", " ").encode(errors="ignore")
+
+
 def espeak_phonemes(library: ctypes.CDLL, text: str) -> str:
     """What `library` makes of `text` with the voice that is set: IPA, words apart by spaces, without punctuation."""
     translate = library.espeak_TextToPhonemes
     translate.restype = ctypes.c_char_p
-    rest = ctypes.c_char_p(text.encode())
+    rest = ctypes.c_char_p(espeak_text(text))
     clauses = []
     while rest.value is not None:  # it is moved on by a clause with each call
         clauses.append((translate(ctypes.byref(rest), _CHARS_UTF8, _IPA) or b"").decode())

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, cast
 
+from pipeline.engines.hashes import KnownHashes
 from pipeline.errors import EngineError, Problem, StorageError, did_you_mean, reason
 from pipeline.files import file_hash, read_json, write_json
 
@@ -76,9 +77,9 @@ class Register:
 def fetch_files(name: str, choose: Callable[[Collection[str]], Sequence[str]], register: Register) -> Path:
     """Fetch those files of the hub id `name` that `choose` picks among all, and return the folder they lie in.
 
-    Files that are here already are not fetched again, and a download that was interrupted goes on where it stopped.
-    Progress goes to stderr. Raises `EngineError` where the hub, the repository or the revision cannot be reached, or
-    what `choose` raises.
+    Files that are here already, and whole, are not fetched again, and a download that was interrupted goes on where it
+    stopped. Progress goes to stderr. Raises `EngineError` where the hub, the repository or the revision cannot be
+    reached, or what `choose` raises.
     """
     match = HUB_ID.fullmatch(name)
     if match is None:
@@ -152,7 +153,7 @@ def _fetch_blob(repository: str, file: str, commit: str) -> None:
     for folder in (blob.parent, lock.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(lock):
-        if blob.exists():
+        if blob.exists() and _is_whole(blob, metadata.size):
             return
         with part.open("ab") as target:
             if target.tell() > (metadata.size or 0):
@@ -170,6 +171,27 @@ def _fetch_blob(repository: str, file: str, commit: str) -> None:
             part.unlink()
             raise EngineError(Problem(f"{repository}/{file}", "arrived damaged.", "Run the same command again."))
         part.replace(blob)
+
+
+def _is_whole(blob: Path, size: int | None) -> bool:
+    """Whether a blob that is here still has its size and its hash: disks fail, and who fetches again may know of it."""
+    if size is not None and blob.stat().st_size != size:
+        return False
+    return not _SHA256.fullmatch(blob.name) or file_hash(blob) == blob.name
+
+
+def is_as_fetched(file: Path) -> bool:
+    """Whether a file has the hash that it bears as its name in huggingface_hub's cache; True for any other file.
+
+    Raises `EngineError` where it cannot be read.
+    """
+    blob = file.resolve()
+    if not _SHA256.fullmatch(blob.name):
+        return True
+    known = KnownHashes()
+    digest = known.hash(blob)
+    known.save()
+    return digest == blob.name
 
 
 @contextmanager

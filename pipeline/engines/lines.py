@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.audio import Pcm
 from pipeline.engines import Failed, Line, Rendered, Request, Span
-from pipeline.errors import EngineError
+from pipeline.errors import EngineError, Problem
 
 
 def render_lines(
@@ -29,6 +29,13 @@ def render_lines(
                 parts += [sound, gap]
                 frames += len(sound) + len(gap)
         except EngineError as error:
-            yield Failed(request, error.problems[0].what)
+            yield _failed(request, error.problems[0])
             continue
         yield Rendered(request, np.concatenate(parts[:-1]), tuple(spans), time.perf_counter() - started)
+
+
+def _failed(request: Request, problem: Problem) -> Failed:
+    """Where a problem has a next step it is that of its place, and not another text."""
+    if problem.next:
+        return Failed(request, f"{problem.where}: {problem.what}", next=problem.next)
+    return Failed(request, problem.what)

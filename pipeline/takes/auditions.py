@@ -107,10 +107,11 @@ def audition(voice: Voice, engine: Engine, traits: Traits, folder: Path, takes: 
     bare = replace(voice, prompt=None, prompt_sha256="", transcript="")
     planned = [plan_audition(bare, engine, traits, "en", number) for number in range(takes)]
     numbers = {plan.key: number for number, plan in enumerate(planned)}
-    auditions, reasons = [], []
+    auditions, reasons, advice = [], [], ""
     for result in engine.render(plan.request for plan in planned):
         if isinstance(result, Failed) or not len(result.pcm):
             reasons.append(result.reason if isinstance(result, Failed) else "it came out empty.")
+            advice = advice or (result.next if isinstance(result, Failed) else "")
             continue
         number = numbers[result.request.key]
         path = folder / f"{safe_name(voice.name)}-{number}.flac"
@@ -120,5 +121,7 @@ def audition(voice: Voice, engine: Engine, traits: Traits, folder: Path, takes: 
         doubts = check_prompt(result.pcm, engine.sample_rate_hz, traits.audition)
         auditions.append(Audition(number, path, len(result.pcm) / engine.sample_rate_hz, tuple(doubts)))
     if not auditions:
-        raise EngineError(Problem(f'audition of the voice "{voice.name}"', " ".join(reasons), "Try other weights."))
+        raise EngineError(
+            Problem(f'audition of the voice "{voice.name}"', " ".join(reasons), advice or "Try other weights.")
+        )
     return sorted(auditions, key=lambda audition: audition.number)

@@ -112,12 +112,12 @@ class _PendingTake:
         self.plan = plan
         self.attempt = 0
         self.best: Attempt | None = None
-        self._failure = ""  # why an attempt came to nothing
+        self._failure = self._advice = ""  # why an attempt came to nothing, and what to do then
 
     def add(self, result: Rendered | Failed, sample_rate_hz: int, limits: Limits | None) -> bool:
         """Keep `result` if it is the best so far; tell whether another seed could do better."""
         if isinstance(result, Failed):
-            self._failure = result.reason
+            self._failure, self._advice = result.reason, result.next
             return not result.final
         measured = (result.pcm, sample_rate_hz, self.plan.chunk.spoken_bytes, limits)
         attempt = Attempt(self.attempt, result, tuple(faults(*measured)), score(*measured))
@@ -135,7 +135,8 @@ class _PendingTake:
         if self.best is not None and UNUSABLE.isdisjoint(self.best.faults):
             return None
         why = self._failure if self.best is None else f"it came out {' and '.join(self.best.faults)}."
-        return not_rendered(self.plan, why, "Change the text.")
+        advice = self._advice if self.best is None else ""
+        return not_rendered(self.plan, why, advice or "Change the text.")
 
 
 class _Queue:

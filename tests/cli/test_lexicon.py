@@ -85,4 +85,6 @@ def test_try_refuses_what_cannot_be_said(tmp_path: Path) -> None:
     ):
         result = run_podcast("lexicon", "try", "Nguyen", *arguments, cwd=tmp_path)
         assert (result.returncode, what in result.stderr) == (2, True), result.stderr
+    nameless = run_podcast("lexicon", "try", "", "--as", "win", cwd=tmp_path)
+    assert (nameless.returncode, nameless.stderr.startswith('WORD: "" has no letter')) == (2, True), nameless.stderr
     assert not list(tmp_path.rglob("*.wav"))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
-from tests.support.commands import run_podcast
+import pytest
+
+from tests.support.commands import PODCAST, run_podcast
 
 
 def test_say_speaks_a_line(tmp_path: Path) -> None:
@@ -22,6 +25,18 @@ def test_say_speaks_a_line(tmp_path: Path) -> None:
         assert result.returncode in (1, 2)
         assert "Traceback" not in result.stderr
     assert not (tmp_path / "z.wav").exists()
+
+
+@pytest.mark.parametrize("name", ["x.wav", "x.flac"])
+def test_what_the_disk_refuses_is_told(name: str, tmp_path: Path) -> None:
+    """In the system's own words, and no part of a file is left."""
+    text = "The evening was calm, and a light wind moved over the fields. " * 4
+    limited = f"ulimit -f 20; exec {PODCAST} say {text!r} --out {name}"
+    result = subprocess.run(["bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(f"{name}: File too large. ")
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_say_shows_what_would_be_said(tmp_path: Path) -> None:
@@ -47,8 +62,13 @@ def test_say_speaks_with_a_lexicon(tmp_path: Path) -> None:
     run_podcast("say", "Mr Nguyen.", "--out", "x.wav", "--lexicon", "words.yaml", cwd=tmp_path)
     run_podcast("say", "Mr win.", "--out", "y.wav", cwd=tmp_path)
     assert (tmp_path / "x.wav").read_bytes() == (tmp_path / "y.wav").read_bytes()
-    result = run_podcast("say", "Hi.", "--show", "--lexicon", "nowhere.yaml", cwd=tmp_path)
-    assert (result.returncode, "there is no file or folder" in result.stderr) == (2, True)
+    what = 'there is no file or folder "nowhere.yaml". Check the path.\n'
+    for options, env, where in (
+        (["--lexicon", "nowhere.yaml"], {}, "--lexicon"),
+        ([], {"PODCAST_LEXICON": "nowhere.yaml"}, "PODCAST_LEXICON"),
+    ):
+        result = run_podcast("say", "Hi.", "--show", *options, cwd=tmp_path, env=env)
+        assert (result.returncode, result.stderr) == (2, f"{where}: {what}")
 
 
 def test_an_entry_that_an_engine_cannot_use_is_told_of(tmp_path: Path) -> None:

@@ -64,6 +64,16 @@ def test_what_espeak_cannot_do_fails_alone() -> None:
     assert isinstance(second, Rendered)
 
 
+def test_what_no_text_holds_hides_none_of_it() -> None:
+    """A zero, which ends a text for espeak-ng, and half of a surrogate pair."""
+    plain, odd = open_engine("draft").render(
+        [_request(k, (ANN, t)) for k, t in (("a", "a cat"), ("b", "a\0\ud800cat"))]
+    )
+    assert isinstance(plain, Rendered)
+    assert isinstance(odd, Rendered)
+    assert np.array_equal(plain.pcm, odd.pcm)
+
+
 @pytest.mark.parametrize(
     ("language", "voice", "complaint"),
     [

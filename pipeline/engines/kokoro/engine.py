@@ -17,10 +17,11 @@ from pipeline.audio import Pcm
 from pipeline.audio.edit import silence, trim
 from pipeline.engines import Engine, Failed, Line, Rendered, Request, Voice
 from pipeline.engines.hashes import KnownHashes
+from pipeline.engines.hub import is_as_fetched
 from pipeline.engines.kokoro.phonemes import ESPEAK_VOICES, phonemes, unknown_signs
-from pipeline.engines.kokoro.weights import KokoroFiles, locate_kokoro
+from pipeline.engines.kokoro.weights import FETCH_KOKORO, KokoroFiles, locate_kokoro, read_styles
 from pipeline.engines.lines import render_lines
-from pipeline.errors import EngineError, Problem
+from pipeline.errors import EngineError, Problem, reason
 from pipeline.files import file_hash
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _VERSION = 1  # raised whenever this folder changes what a line sounds like
 _PACKAGES = ("kokoro-onnx", "onnxruntime", "espeakng-loader")
 _GAP_S = 0.15  # between the lines of a take
 _BATCH_GAP_S = 0.1  # within a line that is too long for the network
-_STYLES, _STYLE_SIZE = 510, 256  # of a voice: one style for each number of phonemes
 
 
 class KokoroEngine:
@@ -65,14 +65,17 @@ class KokoroEngine:
         return (file_hash(self._files.voice(name)) or "")[:16]
 
     def check(self, language: str, voices: Iterable[Voice]) -> list[str]:
-        """Name the voices whose file is not there or is no voice."""
+        """Name the voices whose file is not there, is no voice or is damaged."""
         problems: list[str] = []
         for voice in voices:
             file = self._files.voice(voice.kokoro.voice)
             if not file.is_file():
                 problems.append(f'voice "{voice.name}": there is no file {file}')
-            elif file.stat().st_size != 4 * _STYLES * _STYLE_SIZE:
-                problems.append(f'voice "{voice.name}": {file} is no voice of Kokoro')
+                continue
+            try:
+                self._styles_of(voice.kokoro.voice)
+            except EngineError as error:
+                problems += [f'voice "{voice.name}": {file} {one.what.rstrip(".")}' for one in error.problems]
         return problems
 
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
@@ -95,32 +98,48 @@ class KokoroEngine:
         return np.concatenate(parts[:-1])
 
     def _infer(self, tokens: list[int], voice: str, speed: float) -> Pcm:
-        """What the network makes of at most 510 tokens, mono PCM `[T]`."""
-        if voice not in self._styles:
-            self._styles[voice] = np.fromfile(self._files.voice(voice), "<f4").reshape(_STYLES, 1, _STYLE_SIZE)
+        """What the network makes of at most 510 tokens, mono PCM `[T]`.
+
+        Raises `EngineError` where that is no sound: damaged weights make numbers that are none, or break it.
+        """
+        styles = self._styles_of(voice)
         # Exports differ in what they call the tokens.
         names = [entry.name for entry in self._session.get_inputs()]
         feed = {
             "input_ids" if "input_ids" in names else "tokens": np.array([[0, *tokens, 0]], np.int64),
-            "style": self._styles[voice][len(tokens) - 1],
+            "style": styles[len(tokens) - 1],
             "speed": np.array([speed], np.float32),
         }
-        sound = np.asarray(self._session.run(None, feed)[0], np.float32)
-        return sound.reshape(-1)
+        try:
+            sound = np.asarray(self._session.run(None, feed)[0], np.float32).reshape(-1)
+        except Exception as error:  # onnxruntime's own errors have no base class but this one
+            raise self._damaged(f"is no Kokoro, or is damaged: {reason(error)}.") from None
+        if not np.isfinite(sound).all():
+            raise self._damaged("is damaged: what it makes of this text is no sound.")
+        return sound
+
+    def _styles_of(self, voice: str) -> NDArray[np.float32]:
+        if voice not in self._styles:
+            self._styles[voice] = read_styles(self._files.voice(voice))
+        return self._styles[voice]
+
+    def _damaged(self, what: str) -> EngineError:
+        return EngineError(Problem(str(self._files.model), what, FETCH_KOKORO))
 
     @functools.cached_property
     def _session(self) -> InferenceSession:
         import onnxruntime  # noqa: PLC0415 - an optional extra
 
+        if not is_as_fetched(self._files.model):
+            raise self._damaged("is damaged: it is not what was fetched.")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
         options.use_deterministic_compute = True
         options.log_severity_level = 3  # errors: it warns of graphs that it mends itself
         try:
             return onnxruntime.InferenceSession(self._files.model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own errors have no base class but this one
-            what = f"is no model that onnxruntime reads: {error}"
-            raise EngineError(Problem(str(self._files.model), what, "Run: podcast weights fetch kokoro")) from None
+        except Exception as error:  # as above
+            raise self._damaged(f"is no model that onnxruntime reads: {reason(error)}.") from None
 
 
 def unknown_ipa(ipa: str) -> str:

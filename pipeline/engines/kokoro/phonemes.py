@@ -61,6 +61,7 @@ _TIE = re.compile("[͜͡]")
 _VOICELESS, _SIBILANTS = "ptkfθ", "szʃʒʧʤ"
 _VOICELESS_BEFORE_D = "pkfθsʃʧ"
 _STRESSES = "ˈˌ'"
+_MARKS_OF_SOUNDS = "ˈˌːʰʲ"  # of stress, length and manner; letters to Python
 
 
 def phonemes(text: str, espeak_voice: str, vocabulary: Collection[str]) -> str:
@@ -81,7 +82,7 @@ def phonemes(text: str, espeak_voice: str, vocabulary: Collection[str]) -> str:
             remaining = iter(sounds)
             spoken = _STAND_IN.sub(lambda _match: next(remaining), spoken)
     known = " ".join("".join(sign for sign in spoken if sign in vocabulary or sign.isspace()).split())
-    if not any(sign.isalpha() for sign in known):
+    if not any(sign.isalpha() and sign not in _MARKS_OF_SOUNDS for sign in known):
         raise EngineError(Problem("engine kokoro", f'there is nothing to say in "{text}".'))
     return known
 

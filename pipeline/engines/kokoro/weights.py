@@ -9,16 +9,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.engines import KOKORO_VOICES
 from pipeline.engines.hub import HUB_ID, Register, Weights, fetch_files, find_snapshot, suggest_folder
 from pipeline.errors import EngineError, Problem
+from pipeline.files import read_bytes
 
 DEFAULT_KOKORO = "onnx-community/Kokoro-82M-v1.0-ONNX"
 # In 8 bits, 92 MB: of the files there, the one nearest to that by which word errors were measured.
 _MODEL = "onnx/model_quantized.onnx"
 _VOICE_FILES = [f"voices/{name}.bin" for name in KOKORO_VOICES]
 _REGISTER = Register("kokoro.json", (DEFAULT_KOKORO,))
-_FETCH = "Run: podcast weights fetch kokoro"
+FETCH_KOKORO = "Run: podcast weights fetch kokoro"
+_STYLES, _STYLE_SIZE = 510, 256  # of a voice: one style for each number of phonemes
+_LARGEST = 100.0  # in a style; in those of the 28 voices it is 3.2
 
 
 @dataclass(frozen=True)
@@ -51,18 +57,18 @@ def locate_kokoro(name: str | None) -> KokoroFiles:
         raise EngineError(Problem(name, "there is no such folder or file.", suggest_folder(path)))
     snapshot = find_snapshot(name, _REGISTER)
     if snapshot is None or not all((snapshot[1] / file).exists() for file in (_MODEL, *_VOICE_FILES)):
-        raise EngineError(Problem(name, "is no folder here, and was not fetched from the hub.", _FETCH))
+        raise EngineError(Problem(name, "is no folder here, and was not fetched from the hub.", FETCH_KOKORO))
     return _files(snapshot[1] / _MODEL)
 
 
 def _model_in(folder: Path) -> Path:
     if (folder / _MODEL).is_file():
         return folder / _MODEL
-    models = sorted([*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")])
+    models = sorted(file for file in (*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")) if file.is_file())
     if len(models) == 1:
         return models[0]
     if not models:
-        raise EngineError(Problem(str(folder), "there is no model: no *.onnx.", f"Name another folder. {_FETCH}"))
+        raise EngineError(Problem(str(folder), "there is no model: no *.onnx.", f"Name another folder. {FETCH_KOKORO}"))
     names = ", ".join(str(model.relative_to(folder)) for model in models[:4])
     what = f"there are several models, and nothing tells which is meant: {names}."
     raise EngineError(Problem(str(folder), what, "Name the file."))
@@ -71,6 +77,22 @@ def _model_in(folder: Path) -> Path:
 def _files(model: Path) -> KokoroFiles:
     beside = model.parent / "voices"
     return KokoroFiles(model, beside if beside.is_dir() else model.parent.parent / "voices")
+
+
+def read_styles(file: Path) -> NDArray[np.float32]:
+    """The styles `[510, 1, 256]` of a voice. Raises `EngineError` where the file cannot be read or is no voice.
+
+    With numbers that are none the network would not come to an end.
+    """
+    try:
+        numbers = np.frombuffer(read_bytes(file), "<f4") if file.stat().st_size == 4 * _STYLES * _STYLE_SIZE else None
+    except OSError as error:
+        raise EngineError(Problem(str(file), f"cannot be read: {error.strerror or error}.", FETCH_KOKORO)) from None
+    if numbers is None:
+        raise EngineError(Problem(str(file), "is no voice of Kokoro.", FETCH_KOKORO))
+    if not (np.abs(numbers) <= _LARGEST).all():
+        raise EngineError(Problem(str(file), "is a damaged voice of Kokoro.", FETCH_KOKORO))
+    return numbers.reshape(_STYLES, 1, _STYLE_SIZE)
 
 
 def fetch_kokoro(name: str | None) -> Path:

@@ -6,12 +6,13 @@ every problem in them with its line. Knows no texts.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator, model_validator
 
 from pipeline.errors import InvalidValueError, Problem
 from pipeline.source.documents import Located, YamlPath, plain_problems
@@ -21,8 +22,10 @@ from pipeline.source.spoken.text import has_speech, spoken
 _LONGEST = 200  # characters of a word or phrase, and of what is said for it
 _SIGNS = str.maketrans("’‘‚‛ʼ＇‐‑﹣－", "''''''----")
 _IPA_SIGNS = str.maketrans("':g", "ˈːɡ")  # as they are typed where a keyboard has no others
+_SOUNDS = ("Ll", "Lo", "Lu", "Lt")  # not Lm, such as marks of stress and length, and M, such as those of tone
 _BESIDE_LETTERS = " ',-"
 _BESIDE_SOUNDS = " .‿-"
+_COUNTED_BACK = re.compile(r"-\d+")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,16 @@ class _EntryKeys(BaseModel):
     def _name_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
+    @field_validator("speaker", "chapter", "job")
+    @classmethod
+    def _names_somebody(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Given once, a scope holds a name: without any an entry would be said everywhere, or nowhere."""
+        if not all(names) or not names:
+            raise InvalidValueError(f"{info.field_name}: names nothing.", "Take it out, and the entry is for all.")
+        if info.field_name == "chapter" and (odd := next(filter(_COUNTED_BACK.fullmatch, names), "")):
+            raise InvalidValueError(f"there is no chapter {odd}.", "They are counted from 1; a title will do, too.")
+        return names
+
     @field_validator("say")
     @classmethod
     def _sayable(cls, value: str) -> str:
@@ -106,7 +119,7 @@ class _EntryKeys(BaseModel):
         is_tone = {char: unicodedata.category(char) == "Sk" for char in sounds}
         if odd := next((c for c in sounds if not (_is_letter(c) or is_tone[c] or c in _BESIDE_SOUNDS)), ""):
             raise InvalidValueError(f'"{odd}" is no sign of IPA ("{value}").', "Write it as in /ˈwɪnə/.")
-        if not has_speech(sounds):
+        if not any(unicodedata.category(char) in _SOUNDS for char in sounds):
             raise InvalidValueError("there is no sound in this IPA.", 'Write it as in /wɪn/, or say: "" for silence.')
         if len(sounds) > _LONGEST:
             raise InvalidValueError(f"the IPA is {len(sounds)} characters long.", f"{_LONGEST} will do.")
@@ -133,7 +146,7 @@ def read_entries(located: Located, base: YamlPath, nearness: int) -> tuple[list[
     problems: list[Problem] = []
     places: dict[tuple[Any, ...], str] = {}
     for word, value in data.items():
-        if problem := _wrong_word(word, located.where(*base, word)):
+        if problem := wrong_word(word, located.where(*base, word)):
             problems.append(problem)
             continue
         for path, one in _listed(value, (*base, word)):
@@ -151,7 +164,8 @@ def read_entries(located: Located, base: YamlPath, nearness: int) -> tuple[list[
     return entries, problems
 
 
-def _wrong_word(word: str, where: str) -> Problem | None:
+def wrong_word(word: str, where: str) -> Problem | None:
+    """Why an entry for `word`, which stands at `where`, would be one for nothing."""
     if len(word) > _LONGEST:
         return Problem(where, f'"{word}" is {len(word)} characters long.', f"A phrase of {_LONGEST} will do.")
     if not has_speech(word):
@@ -175,6 +189,11 @@ def _read_keys(located: Located, path: YamlPath, data: Any) -> tuple[_EntryKeys 
         data = {key: value for key, value in data.items() if value is not None}
     elif data is None:
         data = {}
+    else:
+        what = (
+            "a list stands among the ways to say this word." if data else "the list of ways to say this word is empty."
+        )
+        return None, [Problem(located.where(*path), what, "Write a respelling, or lines such as say: and ipa:.")]
     try:
         return _EntryKeys.model_validate(data), []
     except ValidationError as error:

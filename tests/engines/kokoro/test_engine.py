@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +25,7 @@ from pipeline.engines import (
     open_engine,
 )
 from pipeline.engines.kokoro.engine import KokoroEngine
-from pipeline.engines.kokoro.weights import locate_kokoro
+from pipeline.engines.kokoro.weights import KokoroFiles, locate_kokoro
 from pipeline.errors import EngineError
 from pipeline.settings import bundled_voices
 from pipeline.source.voices import load_library
@@ -44,6 +46,8 @@ SCRIPT = "# One\n\n" + "\n\n---\n\n".join(
         ("Bob", "And so do we."),
     )
 )
+
+FETCH = "Run: podcast weights fetch kokoro"
 
 
 def _request(key: str, *lines: tuple[Voice, str]) -> Request:
@@ -167,6 +171,8 @@ def test_other_languages_are_refused_before_weights_are_asked_for(tmp_path: Path
         assert (result.returncode, result.stderr) == (2, f"job.yaml:4: {refused}")
     said = run_podcast("say", "Ja.", "--engine", "kokoro", "--language", "de", "--out", "x.wav", cwd=tmp_path, env=env)
     assert (said.returncode, said.stderr) == (2, f"--language: {refused}")
+    shown = run_podcast("say", "Ja.", "--engine", "kokoro", "--language", "de", "--show", cwd=tmp_path, env=env)
+    assert (shown.returncode, shown.stdout, shown.stderr) == (2, "", f"--language: {refused}")
     (tmp_path / "own.md").write_text("---\nlanguage: de\n---\n\n# Eins\n\nGuten Tag.\n")
     own = run_podcast("plan", "own.md", "--engine", "kokoro", cwd=tmp_path, env=env)
     assert "nobody/has-this" in own.stderr
@@ -198,7 +204,79 @@ def test_files_that_are_no_voices_or_no_model_are_told(tmp_path: Path) -> None:
     (tmp_path / "voices" / "af_heart.bin").write_bytes(bytes(4 * 510 * 256))
     (failed,) = engine.render([_request("a", (ANN, "Yes."))])
     assert isinstance(failed, Failed)
-    assert "is no model that onnxruntime reads" in failed.reason
+    assert failed.reason.startswith(f"{tmp_path}/model.onnx: is no model that onnxruntime reads: ")
+    assert failed.next == FETCH
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_a_voice_whose_numbers_are_none_is_told_before_it_speaks(
+    value: float, kokoro_weights: Path, tmp_path: Path
+) -> None:
+    """The network would not come to an end with it; a worker, who looks at no voice beforehand, refuses it too."""
+    damaged = _copy(kokoro_weights, tmp_path)
+    voice = damaged / "voices" / "af_heart.bin"
+    numbers = np.fromfile(voice, "<f4")
+    numbers[7] = value
+    voice.write_bytes(numbers.tobytes())
+    engine = open_engine("kokoro", machine=Machine(kokoro=str(damaged)))
+    assert engine.check("en", [ANN, BOB]) == [f'voice "ann": {voice} is a damaged voice of Kokoro']
+    first, second = engine.render([_request("a", (ANN, "Yes.")), _request("b", (BOB, "Yes."))])
+    assert isinstance(first, Failed)
+    assert (first.reason, first.next) == (f"{voice}: is a damaged voice of Kokoro.", FETCH)
+    assert isinstance(second, Rendered)
+
+
+def _damage(model: Path) -> bytes:
+    """A model that loads, of whose numbers some are none: the scale of a weight is stored right behind the name."""
+    nan = np.float32(np.nan).tobytes()
+    changed, times = re.subn(
+        rb"(weight_scale\x4a\x04).{4}", lambda match: match[1] + nan, model.read_bytes(), flags=re.DOTALL
+    )
+    assert times
+    return changed
+
+
+@pytest.mark.parametrize("damage", ["changed", "half", "empty", "no model"])
+def test_a_damaged_model_speaks_nothing(damage: str, kokoro_weights: Path, tmp_path: Path) -> None:
+    """Whatever the damage, the file is named, and how another one comes here."""
+    whole = kokoro_weights / "model.onnx"
+    contents = {
+        "changed": _damage(whole),
+        "half": whole.read_bytes()[: whole.stat().st_size // 2],
+        "empty": b"",
+        "no model": b"no model",
+    }
+    model = tmp_path / "model.onnx"
+    model.write_bytes(contents[damage])
+    engine = KokoroEngine(KokoroFiles(model, kokoro_weights / "voices"))
+    (failed,) = engine.render([_request("a", (ANN, "All is well my friend."))])
+    assert isinstance(failed, Failed)
+    assert failed.reason.startswith(f"{model}: is ")
+    assert failed.next == FETCH
+
+
+def test_a_damaged_model_is_told_by_the_commands(kokoro_weights: Path, tmp_path: Path, make_job: MakeJob) -> None:
+    """With what to do about it, which is not another text, and without a file or a warning of numpy's."""
+    damaged = _copy(kokoro_weights, tmp_path)
+    model = damaged / "model.onnx"
+    model.write_bytes(_damage(model))
+    env = {"PODCAST_KOKORO": str(damaged)}
+    said = run_podcast("say", "All is well.", "--engine", "kokoro", "--out", "x.wav", cwd=tmp_path, env=env)
+    assert said.returncode == 1
+    last = said.stderr.splitlines()[-1]  # on a busy machine one before it says that this takes a while
+    assert last == f"say: {model}: is damaged: what it makes of this text is no sound. {FETCH}"
+    assert "Warning" not in said.stderr
+    assert not (tmp_path / "x.wav").exists()
+    job = make_job("# One\n\nAll is well.\n", engine="kokoro", deliver=["podcast"])
+    rendered = run_podcast("render", job, "--out", tmp_path / "out", cwd=tmp_path, env=env)
+    assert rendered.returncode == 1
+    assert f"was not rendered: {model}: is damaged: what it makes of this text is no sound. {FETCH}" in rendered.stderr
+    assert "Change the text" not in rendered.stderr
+
+
+def _copy(weights: Path, folder: Path) -> Path:
+    shutil.copytree(weights, folder / "damaged")
+    return folder / "damaged"
 
 
 def test_without_weights_nothing_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,12 +58,17 @@ def test_what_cannot_be_said_is_told() -> None:
     """Sounds that Kokoro lacks, and texts without any."""
     with pytest.raises(EngineError, match='the IPA /ʘa⁇/ has "ʘ⁇", which Kokoro does not know'):
         _american("Say /ʘa⁇/ now.")
-    for text in ("", "...", "?!", " "):
+    for text in ("", "...", "?!", " ", "\0", "\ud800", "/ˈ/", "/ːː/", "/ˈˌ/ … /ˈ/"):
         with pytest.raises(EngineError, match="nothing to say"):
             _american(text)
 
 
-@given(st.text(max_size=60))
+def test_what_no_text_holds_hides_none_of_it() -> None:
+    """A zero, which ends a text for espeak-ng, and half of a surrogate pair."""
+    assert _american("a big\0 red\ud800 cat") == _american("a big red cat")
+
+
+@given(st.text(st.characters(), max_size=60))
 def test_only_signs_of_the_vocabulary_come_out(text: str) -> None:
     """Whatever the text, in both accents."""
     for accent in ("en-us", "en"):

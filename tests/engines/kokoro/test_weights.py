@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.engines import KOKORO_VOICES
+from pipeline.engines.hub import is_as_fetched
 from pipeline.engines.kokoro.weights import DEFAULT_KOKORO, locate_kokoro
 from pipeline.errors import EngineError
 from tests.support.commands import run_podcast
@@ -116,3 +117,18 @@ def test_what_is_no_model_is_told(name: str, said: str, tmp_path: Path, monkeypa
     with pytest.raises(EngineError) as caught:
         locate_kokoro(name)
     assert str(caught.value).startswith(said)
+
+
+def test_a_file_that_is_damaged_here_is_fetched_again(tmp_path: Path, hub: Hub) -> None:
+    """The command that every message of damaged weights names mends them."""
+    home = _home(tmp_path, hub)
+    folder = Path(run_podcast("weights", "fetch", "kokoro", cwd=tmp_path, env=home).stdout.strip())
+    model, voice = folder / "onnx" / "model_quantized.onnx", folder / "voices" / "af_heart.bin"
+    whole = model.read_bytes(), voice.read_bytes()
+    model.write_bytes(whole[0][::-1])
+    voice.write_bytes(whole[1][:3])
+    assert not is_as_fetched(model)
+    fetched = run_podcast("weights", "fetch", "kokoro", cwd=tmp_path, env=home)
+    assert fetched.returncode == 0, fetched.stderr
+    assert (model.read_bytes(), voice.read_bytes()) == whole
+    assert is_as_fetched(model)

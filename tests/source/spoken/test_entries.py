@@ -64,6 +64,13 @@ H: {say: "-"}
 I: [[x]]
 J: []
 K: {match: stem}
+L: {ipa: "ˈ"}
+M: /ˌː/
+N: {say: win, speaker: []}
+O: {say: win, chapter: ""}
+P: {say: win, job: [a, " "]}
+Q: {say: win, chapter: -1}
+R: {say: win, chapter: [1, -20]}
 """
     assert problems_of(text) == [
         'lexicon.yaml:1: unknown key "sya". Did you mean "say"?',
@@ -77,9 +84,18 @@ K: {match: stem}
         'lexicon.yaml:7: "exactly" is no case. Did you mean "exact"?',
         'lexicon.yaml:11: "G" is said in two ways in one place. Keep one; the first is at lexicon.yaml:9.',
         'lexicon.yaml:12: the respelling "-" has no letter. Write say: "" for silence.',
-        'lexicon.yaml:13: "the file" must hold "key: value" lines. See the examples in docs/.',
-        'lexicon.yaml:14: "the file" must hold "key: value" lines. See the examples in docs/.',
+        "lexicon.yaml:13: a list stands among the ways to say this word. Write a respelling, or lines such as say: "
+        "and ipa:.",
+        "lexicon.yaml:14: the list of ways to say this word is empty. Write a respelling, or lines such as say: and "
+        "ipa:.",
         'lexicon.yaml:15: nothing is said for this word. Write a respelling, ipa:, or "" for silence.',
+        'lexicon.yaml:16: there is no sound in this IPA. Write it as in /wɪn/, or say: "" for silence.',
+        'lexicon.yaml:17: there is no sound in this IPA. Write it as in /wɪn/, or say: "" for silence.',
+        "lexicon.yaml:18: speaker: names nothing. Take it out, and the entry is for all.",
+        "lexicon.yaml:19: chapter: names nothing. Take it out, and the entry is for all.",
+        "lexicon.yaml:20: job: names nothing. Take it out, and the entry is for all.",
+        "lexicon.yaml:21: there is no chapter -1. They are counted from 1; a title will do, too.",
+        "lexicon.yaml:22: there is no chapter -20. They are counted from 1; a title will do, too.",
     ]
 
 
