@@ -59,7 +59,7 @@ class _Spoken:
 
 
 @dataclass(frozen=True)
-class _Run:
+class _Pass:
     """All chunks once, by the workers of one shape."""
 
     wall_s: float
@@ -86,7 +86,7 @@ def bench_kokoro(
     shapes = tuple(shapes) or usual_shapes(usable_cores())
     dice = random.Random(0)  # noqa: S311 - only has to be the same every time
     texts = [" ".join(sentences(dice, words)) for _ in range(chunks)]
-    taken: dict[Shape, list[_Run]] = {shape: [] for shape in shapes}
+    taken: dict[Shape, list[_Pass]] = {shape: [] for shape in shapes}
     for turn in range(runs):
         for place, shape in enumerate(shapes):
             on_progress("runs", turn * len(shapes) + place, runs * len(shapes))
@@ -97,7 +97,7 @@ def bench_kokoro(
     return {"machine": machine(), "chunks": chunks, "runs": runs, "shapes": rows}
 
 
-def _row(shape: Shape, runs: Sequence[_Run], digest: str) -> dict[str, Any]:
+def _row(shape: Shape, runs: Sequence[_Pass], digest: str) -> dict[str, Any]:
     wall_s = statistics.median(run.wall_s for run in runs)
     cpu_s = statistics.median(run.cpu_s for run in runs)
     audio_s = runs[0].audio_s
@@ -136,7 +136,7 @@ def table(results: Mapping[str, Any]) -> str:
     )
 
 
-def _run(weights: str | None, shape: Shape, texts: Sequence[str]) -> _Run:
+def _run(weights: str | None, shape: Shape, texts: Sequence[str]) -> _Pass:
     """Load the workers, and take the time of what they do once all of them have spoken."""
     context = get_context("spawn")
     barrier = context.Barrier(shape.workers)
@@ -147,7 +147,7 @@ def _run(weights: str | None, shape: Shape, texts: Sequence[str]) -> _Run:
         spoken = list(pool.map(_speak, texts))
         wall_s = time.perf_counter() - started
     digest = hashlib.sha256("".join(one.digest for one in spoken).encode()).hexdigest()
-    return _Run(wall_s, sum(one.cpu_s for one in spoken), sum(one.audio_s for one in spoken), digest)
+    return _Pass(wall_s, sum(one.cpu_s for one in spoken), sum(one.audio_s for one in spoken), digest)
 
 
 # What runs in a worker process: its engine, and what it waits at until all are loaded.

@@ -52,8 +52,9 @@ fps =frames per second|rpm =revolutions per minute|dB =decibels|bpm =beats per m
 ppi =pixels per inch|kbps =kilobits per second|kbit/s =kilobits per second|Mbps =megabits per second
 Mbit/s =megabits per second|Gbps =gigabits per second|Gbit/s =gigabits per second|MB/s =megabytes per second
 GB/s =gigabytes per second|MWh =megawatt hours|GWh =gigawatt hours|TWh =terawatt hours|mAh =milliampere hours
-dm² =square decimeters|rad/s² =radians per second squared|cc =cubic centimeters|mm2 =square millimeters|mm² =square millimeters
-sq ft =square feet|sq. ft. =square feet|sq. m =square meters|sq. km =square kilometers|sq. mi =square miles|pct concentr-percent
+dm² =square decimeters|rad/s² =radians per second squared
+cc =cubic centimeters|mm2 =square millimeters|mm² =square millimeters|sq ft =square feet
+sq. ft. =square feet|sq. m =square meters|sq. km =square kilometers|sq. mi =square miles|pct concentr-percent
 sq in =square inches|sq m =square meters|sq km =square kilometers|sq mi =square miles|cu ft =cubic feet
 cu. ft. =cubic feet|fl oz =fluid ounces|fl. oz. =fluid ounces|m/s² =meters per second squared
 m/s2 =meters per second squared|lx light-lux|lm light-lumen
