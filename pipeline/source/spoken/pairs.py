@@ -18,7 +18,8 @@ from pipeline.source.spoken.scripts import plain
 from pipeline.source.spoken.sentences import word_spans
 from pipeline.source.spoken.text import CLOSERS, has_speech, is_plain, signs_behind_tag, tag_spans
 
-_SPACE_BEFORE, _SPACE_AFTER = re.compile(r"[ —―/|\\]|--"), re.compile(r"(?:[ —―/|\\]|--)$")
+_SPACE_BEFORE = re.compile(r"[ —―/|\\]|--|[\]}](?=[^\W_])")
+_SPACE_AFTER = re.compile(r"(?:[ —―/|\\]|--)$")
 
 
 class Pair(NamedTuple):
