@@ -19,6 +19,7 @@ from pipeline.source.spoken.digits.context import (
     word_after,
     word_before,
 )
+from pipeline.source.spoken.digits.units import BELOW
 from pipeline.source.spoken.digits.words import cardinal, numerals, ordinal, paired, plain, plural, year
 from pipeline.source.spoken.rules import Rule
 from pipeline.source.spoken.sentences import BEFORE_A_NO
@@ -74,7 +75,6 @@ _COUNTED_WHOLE = frozenset(
     "people men women children soldiers troops inhabitants residents members workers employees students users visitors"
     " copies houses homes deaths cases victims refugees prisoners ships books jobs words voices votes".split()
 )
-_PER = {"mo": "month", "yr": "year", "hr": "hour", "wk": "week", "min": "minute", "sec": "second"}
 _SHORT = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "tn": "trillion", "mn": "million"}
 
 
@@ -156,7 +156,7 @@ def _without_stop(match: re.Match[str]) -> str | None:
 
 
 def _per(match: re.Match[str]) -> str:
-    return f"per {_PER.get(match[1], match[1])}"
+    return f"per {BELOW[match[1]]}"
 
 
 def _ordinal(match: re.Match[str]) -> str | None:

@@ -59,9 +59,9 @@ sq in =square inches|sq m =square meters|sq km =square kilometers|sq mi =square 
 cu. ft. =cubic feet|fl oz =fluid ounces|fl. oz. =fluid ounces|m/s² =meters per second squared
 m/s2 =meters per second squared|lx light-lux|lm light-lumen
 """
-_BELOW = {"mo": "month", "yr": "year", "hr": "hour", "h": "hour", "wk": "week", "d": "day", "min": "minute"}
-_BELOW |= {"sec": "second", "s": "second"}
-_BELOW |= {
+BELOW = {"mo": "month", "yr": "year", "hr": "hour", "h": "hour", "wk": "week", "d": "day", "min": "minute"}
+BELOW |= {"sec": "second", "s": "second"}
+BELOW |= {
     name: name
     for name in (
         "second minute hour day week month year night person serving dose tablet capita head plant cell pixel liter"
@@ -103,10 +103,10 @@ def _any(written: set[str] | dict[str, str]) -> str:
 UNITS = _units()
 UNIT = _any(UNITS)
 ENGLISH_UNIT = rf"(?:(?<=\d)in(?![-\w])|{_any(_ENGLISH.keys() - {'in'})})"
-_PART_BELOW = rf"/(?:100 ?km\b|(?:{_any(UNITS.keys() | _BELOW.keys())})(?!\w))"
+_PART_BELOW = rf"/(?:100 ?km\b|(?:{_any(UNITS.keys() | BELOW.keys())})(?!\w))"
 INVERSE = rf"(?:{UNIT})⁻[¹²³]"
 PER = rf"(?:(?:{_PART_BELOW})*(?:[ ·]?{INVERSE})*)"
-_BELOW_ONE = re.compile(rf"/(100 ?km|{_any(UNITS.keys() | _BELOW.keys())})|({UNIT})⁻([¹²³])")
+_BELOW_ONE = re.compile(rf"/(100 ?km|{_any(UNITS.keys() | BELOW.keys())})|({UNIT})⁻([¹²³])")
 
 
 def said_unit(words: str, value: Decimal, written: str, language: str) -> str:
@@ -131,7 +131,7 @@ def said_per(written: str, language: str) -> str:
         if below.startswith("100"):
             words += f" per {said_unit('one hundred', Decimal(100), 'km', language)}"
             continue
-        name = _BELOW.get(below) or said_unit("", Decimal(1), unit or below, language)
+        name = BELOW.get(below) or said_unit("", Decimal(1), unit or below, language)
         if power in ("²", "³") and UNITS[unit].startswith("length-"):
             name = f"{'square' if power == '²' else 'cubic'} {name}"
         elif power in ("²", "³"):
