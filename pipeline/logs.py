@@ -120,8 +120,9 @@ def _without_user(word: str) -> str:
 def log_to(output: Path, name: str) -> Problem | None:
     """Write what this process logs into `<output>/logs/<name>.log` too; the second call for a file does nothing.
 
-    Five files of 1 MB are kept. This package's records go in from INFO up, all others from WARNING up. Returns why
-    there is no log, where the folder takes none; an error that comes later is passed over in silence.
+    Five files of 1 MB are kept. This package's records go in from INFO up, all others from WARNING up; its warnings
+    are seen on stderr besides. Returns why there is no log, where the folder takes none; an error that comes later is
+    passed over in silence.
     """
     path = (output / "logs" / f"{name}.log").absolute()
     root = logging.getLogger()
@@ -134,10 +135,21 @@ def log_to(output: Path, name: str) -> Problem | None:
         return Problem(str(path), f"no log is written: {error.strerror or error}.", "The work goes on without it.")
     handler.setFormatter(_Redacted())
     handler.addFilter(_is_wanted)
+    if not root.handlers:  # logging itself shows warnings only while there is no handler at all
+        root.addHandler(_terminal())
     for logger in (root, _notes):
         logger.addHandler(handler)
     logging.getLogger("pipeline").setLevel(logging.INFO)
     return None
+
+
+def _terminal() -> logging.Handler:
+    """Where people see warnings of this package, but no tracebacks."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.addFilter(lambda record: record.name.split(".")[0] == "pipeline" and record.exc_info is None)
+    handler.setFormatter(_Plain())
+    return handler
 
 
 def note(words: str) -> None:
@@ -174,3 +186,11 @@ class _Redacted(logging.Formatter):
         """The record as it goes into the file."""
         when = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="seconds")
         return redact(f"{when} {record.levelname} {record.name}: {super().format(record)}")
+
+
+class _Plain(logging.Formatter):
+    """The message alone, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as it is seen on a terminal."""
+        return redact(record.getMessage())

@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,6 +188,26 @@ def test_secrets_in_arguments_and_tracebacks_are_hidden_too(tmp_path: Path) -> N
     written = (tmp_path / "logs/render.log").read_text()
     assert "OSError: https://host/x?X-Amz-Credential=***&y=1" in written
     assert "hunter2222" not in written
+
+
+def test_warnings_are_seen_on_a_terminal_too(tmp_path: Path) -> None:
+    """Those of this package, without their secrets and tracebacks."""
+    script = """
+import logging, pathlib
+from pipeline.logs import log_to
+log_to(pathlib.Path.cwd(), "watch")
+ours = logging.getLogger("pipeline.takes.store")
+ours.warning("cannot reach %s", "s3://me:hunter2222@host/takes")
+ours.info("a take")
+try:
+    raise OSError("a traceback")
+except OSError:
+    ours.exception("failed")
+logging.getLogger("somebody.else").warning("lost")
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ended.stderr == "cannot reach s3://***@host/takes\n"
+    assert (tmp_path / "logs/watch.log").read_text().count("\n") >= 5
 
 
 def test_files_rotate(tmp_path: Path) -> None:

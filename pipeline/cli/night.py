@@ -62,16 +62,14 @@ def watch(
         hint = "Check its name, or have it made with --create."
         raise RequestError(Problem(str(folder), "there is no such folder.", hint))
     Folders(folder).prepare()
-    _log(settings, "watch")
-    drops = DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll, allow_outside=allow_outside)
-    if _prefect_is_configured():
+    through_prefect = _prefect_is_configured()
+    if through_prefect:  # before there is a log, from which Prefect would take the handler
         with _loading_prefect():
             from pipeline.night.prefect_service import deployment_answers, watch_through_prefect
-
-        if deployment_answers(_say):
-            outcomes = watch_through_prefect(drops, once=once)
-            return SOME_FAILED if any(outcome.error for outcome in outcomes) else DONE
-    outcomes = watch_in_place(drops, once=once)
+    _log(settings, "watch")
+    drops = DropFolder(folder, settings, _say, at_once or AT_ONCE, poll=poll, allow_outside=allow_outside)
+    through = watch_through_prefect if through_prefect and deployment_answers(_say) else watch_in_place
+    outcomes = through(drops, once=once)
     return SOME_FAILED if any(outcome.error for outcome in outcomes) else DONE
 
 

@@ -147,5 +147,5 @@ def test_without_pandoc_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "pypandoc", None)
     assert refusal(tmp_path, odt(), "odt") == (
         "b.odt: this format is read by pandoc, which is not installed. "
-        "Install it with: pip install --editable '.[office]', or save the file as DOCX."
+        "Install it with: .venv/bin/pip install --editable '.[office]', or save the file as DOCX."
     )
