@@ -23,16 +23,28 @@ class Replacement(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """A form and what is said for it. `say` returns None where this match is not such a thing after all."""
+    """A form and what is said for it. `say` returns None where this match is not such a thing after all.
+
+    `needs` is a short form, quick to compile and to look for, that stands in every text in which the form fits.
+    """
 
     form: str  # a regular expression
     say: Callable[[re.Match[str]], str | None]
     flags: int = 0
+    needs: str = ""
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The form, compiled at the first text that has the family's trigger: most texts have few of them."""
         return re.compile(self.form, self.flags)
+
+    def may_fit(self, text: str) -> bool:
+        """Whether it is worth the compiling and the search."""
+        return not self.needs or self._needed.search(text) is not None
+
+    @cached_property
+    def _needed(self) -> re.Pattern[str]:
+        return re.compile(self.needs)
 
 
 class Family(NamedTuple):
@@ -53,7 +65,7 @@ def replacements_of(text: str, families: Iterable[Family], taken: Iterable[Repla
     for family in families:
         if family.trigger.search(text):
             windows = _windows(family, text)
-            for rule in family.rules:
+            for rule in filter(lambda rule: rule.may_fit(text), family.rules):
                 free = list(_free(_matches(rule, text, windows), replacements))
                 if free:
                     replacements = sorted(replacements + free)

@@ -43,6 +43,19 @@ def test_numbers_are_said(text: str, spoken: str) -> None:
     assert _words(text) == spoken
 
 
+@given(TEXT)
+def test_a_rule_fits_nothing_without_what_it_needs(text: str) -> None:
+    for rule in digits("en").rules:
+        assert rule.may_fit(text) or not any(map(rule.say, rule.pattern.finditer(text))), rule.form
+
+
+def test_the_table_has_what_rules_need() -> None:
+    rules = [rule for rule in digits("en").rules if rule.needs]
+    assert len(rules) > 10
+    for text in PIECES:
+        assert all(rule.may_fit(text) or not rule.pattern.search(text) for rule in rules), text
+
+
 def test_there_are_cases_enough() -> None:
     assert len(CASES) >= 400
     assert len({text for text, _spoken in CASES}) == len(CASES)

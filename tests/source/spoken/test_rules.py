@@ -24,3 +24,9 @@ def test_a_family_with_a_reach_looks_only_near_its_trigger() -> None:
     words = Family(re.compile(r"\d"), (Rule(r"(?<=b)a|\d", lambda match: "said"),), reach=3)
     text = "ba ba 1 ba ba ba 2"
     assert [one.start for one in replacements_of(text, [words])] == [4, 6, 9, 15, 17]
+
+
+def test_a_rule_is_tried_where_there_is_what_it_needs() -> None:
+    of_signs = Family(re.compile(r"."), (Rule(r"[^\w\s]", lambda match: "said", needs="[#€]"),))
+    assert replacements_of("a # b !", [of_signs]) == [Replacement(2, 3, "said"), Replacement(6, 7, "said")]
+    assert replacements_of("a b !", [of_signs]) == []

@@ -26,6 +26,7 @@ NUMBER = rf"(?:{WHOLE}(?:\.\d++)?|\.\d++)"
 ALONE = r"(?<![\w.])"  # before a number that may begin with a point
 DECIMAL = r"\d+(?:\.\d+)?"
 SPACE = r"[ \u00a0]?"
+BEYOND_ASCII = r"[^\x00-\x7f]"
 DASH = r"[-‐‑‒–—−]"
 PLUS_OR_MINUS = r"\+/[-−–] ?"
 DASH_AS_MINUS = r"(?<!\S)(?<!\d )–(?! )"  # "–5 °C", as it is often set; a dash between words has a space behind it
@@ -63,7 +64,7 @@ _NO_PLURALS = frozenset("was is has as this us plus thus its does various previo
 _PLURALS = frozenset("people men women children feet teeth mice sheep fish deer lives folk percent dozen".split())
 
 
-def rule(pattern: str, say: Callable[[re.Match[str]], str | None], flags: int = 0) -> Rule:
+def rule(pattern: str, say: Callable[[re.Match[str]], str | None], flags: int = 0, needs: str = "") -> Rule:
     """A rule whose words are parted from letters and signs that stand against the match."""
 
     def parted(match: re.Match[str]) -> str | None:
@@ -75,7 +76,7 @@ def rule(pattern: str, say: Callable[[re.Match[str]], str | None], flags: int = 
         after = end < len(text) and not text[end].isspace() and text[end] not in _CLINGS_BEFORE
         return f"{' ' * bool(before)}{words}{' ' * after}"
 
-    return Rule(pattern, parted, flags)
+    return Rule(pattern, parted, flags, needs)
 
 
 def sign(text: str) -> str:

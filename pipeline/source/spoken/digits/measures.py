@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from pipeline.source.spoken.digits.context import (
     ALONE,
+    BEYOND_ASCII,
     DASH,
     DASH_AS_MINUS,
     DECIMAL,
@@ -214,13 +215,13 @@ def measures(language: str) -> tuple[Rule, ...]:
         rule(_FEET + _INCHES, _feet),
         *powers(language),
         rule(rf"{ALONE}({NUMBER})((?!))?{SPACE}[x×·]{SPACE}{POWER_OF_TEN}", _times),
-        rule(_WITH_UNIT, unit),
+        rule(_WITH_UNIT, unit, needs=rf"[\d{VULGAR}][ \u00a0-]?[^\d\s.,;:!?]"),
         rule(r"(?<![\w.,$£€-])(\d{2,3}) ?([CF])(?:(/)(?=\d{2,3} ?[CF]\b|[Gg]as\b)|(?![\w-]|[./]\w))", _of_oven),
         rule(r"(?<![\w.,:/'’x×-])(\d{1,3})(?:\+(\d{1,2}))?['’′](?= minute\b|[,;)]| \(|\.?$)", _of_match),
-        rule(rf"{ALONE}{_BY_PRIMES}(?P<amount>{AMOUNT})(?P<mark>''|[′″\"”'’])(?!\w)", _primes),
+        rule(rf"{ALONE}{_BY_PRIMES}(?P<amount>{AMOUNT})(?P<mark>''|[′″\"”'’])(?!\w)", _primes, needs="[′″\"”'’]"),
         rule(rf"{ALONE}{DECIMAL}(?:{SPACE}[x×✕✖]{SPACE}{DECIMAL})+(?P<s>s?)(?!\w)", _by),
         rule(rf"{ALONE}({NUMBER})(?:{DASH}({NUMBER}))?[x×](?!\w)", _times),
         *RAISED,
         *FRACTIONS,
-        rule("[\u3371-\u33df]", unit_alone),
+        rule("[\u3371-\u33df]", unit_alone, needs=BEYOND_ASCII),
     )

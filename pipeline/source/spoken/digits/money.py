@@ -188,17 +188,24 @@ _LAST = (
     rf"\s?(?P<last>{_SUM}))?"
 )
 
+_NEEDS = r"[^\x00-\x7f]|\$|[A-Z]{3}|R[sd]|Fr\.|[Ee]uro"  # a sign, a code or a name
 MONEY: tuple[Rule, ...] = (
     rule(
         rf"(?P<minus>(?!))?(?<!\w)(?P<sign>{MONEY_SIGN})\((?P<amount>{_SUM})\)(?P<last>(?!))?(?P<first_scale>(?!))?"
         rf"{_SCALE}(?P<per>{PER})",
         _in_red,
+        needs=_NEEDS,
     ),
-    rule(rf"(?<!\w)({MONEY_SIGN})(10{{1,2}}|1,?0{{3}})s( of (?:thousand|million|billion|trillion)s)?(?!\w)", _round),
+    rule(
+        rf"(?<!\w)({MONEY_SIGN})(10{{1,2}}|1,?0{{3}})s( of (?:thousand|million|billion|trillion)s)?(?!\w)",
+        _round,
+        needs=_NEEDS,
+    ),
     rule(
         rf"{_MINUS}(?<!\w)(?P<sign>{MONEY_SIGN})[ \u00a0]?(?P<amount>{_SUM})(?:[.,][-–](?!\w))?"
         rf"{_LAST}{_SCALE}(?P<per>{PER})",
         _amount,
+        needs=_NEEDS,
     ),
     rule(
         rf"{_MINUS}(?<![\w.])(?P<amount>{_SUM}){_LAST}{_SCALE}[ \u00a0]?"
@@ -206,6 +213,7 @@ MONEY: tuple[Rule, ...] = (
         r"|(?<=[iIrR][oOdD] )[Ee]uros?\b|(?<=[iIrR][oOdD]\. )[Ee]uros?\b)"
         rf"(?P<per>{PER})",
         _amount,
+        needs=_NEEDS,
     ),
     rule(rf"(?<![\w.])({WHOLE})[ \u00a0]?[¢￠]({PER})", _cents),
 )
@@ -290,12 +298,6 @@ _COIN = {"s": "shilling", "l": "pound"}
 _NO_POUNDS = r"(?<![\w.,/£])(?P<pounds>(?!))?"
 
 OLD_MONEY: tuple[Rule, ...] = (
-    rule(
-        rf"(?P<minus>(?!))?(?<!\w)(?P<sign>{MONEY_SIGN})\((?P<amount>{_SUM})\)(?P<last>(?!))?(?P<first_scale>(?!))?"
-        rf"{_SCALE}(?P<per>{PER})",
-        _in_red,
-    ),
-    rule(rf"(?<!\w)({MONEY_SIGN})(10{{1,2}}|1,?0{{3}})s( of (?:thousand|million|billion|trillion)s)?(?!\w)", _round),
     rule(
         rf"(?:(?<!\w)£ ?(?P<pounds>{WHOLE})\.?,? |(?<![\w.,/£]))"
         rf"(?P<shillings>\d{{1,3}}) ?s\.?,? ?(?P<pence>{_PENCE}) ?d\b\.?",

@@ -8,6 +8,7 @@ import unicodedata
 from pipeline.source.spoken.digits.codes import spelled
 from pipeline.source.spoken.digits.context import (
     ALONE,
+    BEYOND_ASCII,
     DASH,
     MONTH,
     NUMBER,
@@ -248,6 +249,6 @@ NUMBERS: tuple[Rule, ...] = (
     rule(r"(?<!\d)(\d+),(?=\d)", _listed),
     rule(r"\d+", lambda match: cardinal(match[0])),
     rule(r"\d", lambda match: cardinal(match[0])),
-    rule(f"{NUMBER_SIGN}+", _signs),
-    rule(NUMBER_SIGN, _signs),
+    rule(f"{NUMBER_SIGN}+", _signs, needs=BEYOND_ASCII),
+    rule(NUMBER_SIGN, _signs, needs=BEYOND_ASCII),
 )

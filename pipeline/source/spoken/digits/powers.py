@@ -6,7 +6,7 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from pipeline.source.spoken.digits.context import ALONE, DECIMAL, SPACE, WHOLE, rule
+from pipeline.source.spoken.digits.context import ALONE, BEYOND_ASCII, DECIMAL, SPACE, WHOLE, rule
 from pipeline.source.spoken.digits.units import INVERSE, PER, UNIT, said_per, said_unit
 from pipeline.source.spoken.digits.words import cardinal, fraction, one_by_one, ordinal
 from pipeline.source.spoken.rules import Rule
@@ -20,6 +20,7 @@ _POWER = (
     rf"(?:{_CARET}|{ALONE}(\d+)([⁻]?[{_SUPERSCRIPTS}]+)(?![⁻⁺⁄])|{_SCIENTIFIC})"
     rf"(?:{SPACE}(?:(?P<unit>{UNIT})(?P<per>{PER})|(?P<inverse>{INVERSE}))(?![\w^²³⁻]))?"
 )
+_NEEDS = r"\d ?(?:\^|\*\*|[eE]\+?[-−]?\d|[^\x00-\x7f])"
 POWER_OF_TEN = rf"(?=10(?:\^|\*\*|[⁻{_SUPERSCRIPTS}]))"
 
 
@@ -81,12 +82,16 @@ def powers(language: str) -> tuple[Rule, ...]:
     def power(match: re.Match[str]) -> str | None:
         return _power(match, language=language)
 
-    return (rule(_POWER, power),)
+    return (rule(_POWER, power, needs=_NEEDS),)
 
 
 RAISED = (
-    rule(rf"(?<![\d{_SUPERSCRIPTS}])(\d*)([{_SUPERSCRIPTS}]{{1,9}}+)⁄([{_SUBSCRIPTS}]{{1,9}})", _set_fraction),
-    rule(rf"(?<![{_SUPERSCRIPTS}])[{_SUPERSCRIPTS}]++[⁻⁺]", _charge),
+    rule(
+        rf"(?<![\d{_SUPERSCRIPTS}])(\d*)([{_SUPERSCRIPTS}]{{1,9}}+)⁄([{_SUBSCRIPTS}]{{1,9}})",
+        _set_fraction,
+        needs=BEYOND_ASCII,
+    ),
+    rule(rf"(?<![{_SUPERSCRIPTS}])[{_SUPERSCRIPTS}]++[⁻⁺]", _charge, needs=BEYOND_ASCII),
     rule(r"\^([-−]?\d+)(?!\w)", _caret),
-    rule(rf"[⁻⁺]?[{_SUPERSCRIPTS}]++", _superscript),
+    rule(rf"[⁻⁺]?[{_SUPERSCRIPTS}]++", _superscript, needs=BEYOND_ASCII),
 )

@@ -57,10 +57,10 @@ _TABLES = {
 
 _NUMBERED = {  # before a number alone
     "de": "S.=Seite, Art.=Artikel, Ziff.=Ziffer",
-    "fr": "p.=page, pp.=pages, art.=article, n°=numéro, nº=numéro, t.=tome, ch.=chapitre",
-    "es": "p.=página, pp.=páginas, art.=artículo, núm.=número, n.º=número, nº=número, vol.=volumen",
-    "it": "p.=pagina, pp.=pagine, art.=articolo, n.=numero, n°=numero",
-    "pt": "p.=página, pp.=páginas, pág.=página, art.=artigo, n.º=número, nº=número",
+    "fr": "p.=page, pp.=pages, art.=article, t.=tome, ch.=chapitre",
+    "es": "p.=página, pp.=páginas, art.=artículo, núm.=número, vol.=volumen",
+    "it": "p.=pagina, pp.=pagine, art.=articolo",
+    "pt": "p.=página, pp.=páginas, pág.=página, art.=artigo",
     "nl": "p.=pagina, blz.=bladzijde, nr.=nummer, art.=artikel",
 }
 

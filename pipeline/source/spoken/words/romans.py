@@ -68,7 +68,7 @@ _CAPITALS = re.compile(r"[\s\"'“‘—–:*_-]*[A-Z]{2}")
 _SHOUTED = re.compile(r" (?!(?:THE|AN?|OF) )\w")  # "I AM", not "I THE PERIOD"
 _SMALL_WORDS = frozenset("of the and in to a an at on for with by from or".split())
 _LISTED = r"(?<!\w)\((i{1,3}|iv|vi{0,3}|ix|xi{0,3}|xiv|xv)\)(?!\w)|(?<![\w(])(ii|iii|iv|vi{1,3}|ix|xi{1,2})\)"
-_NUMBERED = "Corps|Legion|Dynasty|Amendment|Congress|Olympiad|Olympics|Army|Division|Republic|[Cc]entury"
+_NUMBERED = "Corps|Legion|Dynasty|Amendment|Congress|Olympiad|Olympics|Army|Division|Republic|Century|century"
 _HOW_MANIETH = rf"(?<![\w.])(I(?= Corps)|[IVX]{{2,}}|[VX])(?= (?:[A-Z][a-z]+ )?(?:{_NUMBERED})\b)"
 _YEAR = r"(?<![\w.])(M[CDMLXVI]{3,})(?![\w]|\.\w)"
 # After "Henry I" and "chapter I" these make "I" the pronoun.
