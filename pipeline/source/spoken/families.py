@@ -18,8 +18,9 @@ from pipeline.source.spoken.rules import Family, replacements_of
 from pipeline.source.spoken.scripts import base_language
 from pipeline.source.spoken.words.families import word_families
 
-# Digits, and signs that are numbers or stand among such: prose in Latin, Greek or Cyrillic letters has none.
-_DIGITS = re.compile(r"[0-9²³¹¼-¾\u0600-\u1dff\u2070-\u2089\u2150-\u2189\u2460-\u2bff\u2cfd-\U0001ffff]")
+# Digits, and signs that are numbers or stand among such, by what is neither: it is quicker to compile. Prose in Latin,
+# Greek or Cyrillic letters has none.
+_DIGITS = re.compile(r"[^\x00-/:-±´-¸º»¿-\u05ff\u1e00-\u206f\u208a-\u214f\u218a-\u245f\u2c00-\u2cfc]")
 
 _SIGN = re.compile(r"[#$%&+<=>@^§°©№‰€£¥¢×÷±≈≠≤≥∞√]")  # not "_", "*" and their like, which are silent everywhere
 _REACH = 48  # characters from a digit: to the word before it, to the unit behind it

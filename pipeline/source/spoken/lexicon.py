@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 from pipeline.source.script import name_key
@@ -21,8 +22,6 @@ from pipeline.source.voices import NARRATOR
 
 # Scripts that write no spaces between words: each of their signs may begin one.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\U0010ffff"
-_TOKEN = re.compile(rf"[^\W_{_UNSPACED}]+|[^\W_]")
-_SPACED = re.compile(rf"[^{_UNSPACED}]")
 _CONTRACTED = re.compile(r"'(?:s|ll|d|ve|re|m)(?![^\W_])")
 _PLURAL = re.compile(r"e?s(?![^\W_])")
 _HISSING = ("s", "x", "z", "ch", "sh")  # words that end so have their plural in -es
@@ -61,7 +60,7 @@ class Lexicon:
         self._stems: dict[int, dict[str, list[_Key]]] = {}  # those of one token, by its length
         for entry in self.entries:
             folded = _folded(entry.word)[0]
-            first = _TOKEN.search(folded)
+            first = _token().search(folded)
             if first is None:  # a letter that folds to none
                 continue
             key = _Key(folded, first.start(), entry)
@@ -86,7 +85,7 @@ class Lexicon:
         tags = tag_spans(text) if "(" in text else ()
         keys_of = self._keys_of
         end = 0
-        for token in _TOKEN.finditer(folded):
+        for token in _token().finditer(folded):
             keys = keys_of.get(token[0])
             if keys is None:
                 keys = self._look_up(token[0])
@@ -162,6 +161,16 @@ def _clings(char: str) -> bool:
     return unicodedata.category(char)[0] == "M" or "\u1160" <= char <= "\u11ff"
 
 
+@cache
+def _token() -> re.Pattern[str]:
+    return re.compile(rf"[^\W_{_UNSPACED}]+|[^\W_]")
+
+
+@cache
+def _spaced() -> re.Pattern[str]:
+    return re.compile(rf"[^{_UNSPACED}]")
+
+
 def _is_in_word(char: str) -> bool:
     return char.isalnum() or (char != "" and unicodedata.category(char)[0] == "M")
 
@@ -170,7 +179,7 @@ def _are_joined(before: str, after: str) -> bool:
     """Whether neighbours belong to one word; where scripts write no spaces, nobody knows."""
     if not (_is_in_word(before) and _is_in_word(after)):
         return False
-    return not after.isalnum() or all(map(_SPACED.match, (before, after)))
+    return not after.isalnum() or all(map(_spaced().match, (before, after)))
 
 
 def _begins(folded: str, word: str, start: int) -> bool:
@@ -198,7 +207,7 @@ def _goes_on(folded: str, stop: int) -> bool:
 
 def _ending(folded: str, key: _Key, stop: int) -> str | None:
     """The ending that a word has in a text, often ""; None where this is another word."""
-    if _is_in_word(key.folded[-1]) and _SPACED.match(key.folded[-1]):
+    if _is_in_word(key.folded[-1]) and _spaced().match(key.folded[-1]):
         if contracted := _CONTRACTED.match(folded, stop):
             return contracted[0]
         plural = _PLURAL.match(folded, stop) if len(key.folded) >= _SHORTEST_PLURAL else None

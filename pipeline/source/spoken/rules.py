@@ -65,10 +65,9 @@ def replacements_of(text: str, families: Iterable[Family], taken: Iterable[Repla
     for family in families:
         if family.trigger.search(text):
             windows = _windows(family, text)
-            for rule in filter(lambda rule: rule.may_fit(text), family.rules):
-                free = list(_free(_matches(rule, text, windows), replacements))
-                if free:
-                    replacements = sorted(replacements + free)
+            for rule in family.rules:
+                if rule.may_fit(text) and (new := _matches(rule, text, windows)):
+                    replacements = sorted([*replacements, *_free(new, replacements)])
     return replacements
 
 
@@ -85,12 +84,13 @@ def _windows(family: Family, text: str) -> list[tuple[int, int]]:
     return windows
 
 
-def _matches(rule: Rule, text: str, windows: Iterable[tuple[int, int]]) -> Iterator[Replacement]:
-    for start, end in windows:
-        for match in rule.pattern.finditer(text, start, end):
-            spoken = rule.say(match)
-            if spoken is not None:
-                yield Replacement(match.start(), match.end(), spoken)
+def _matches(rule: Rule, text: str, windows: Iterable[tuple[int, int]]) -> list[Replacement]:
+    return [
+        Replacement(match.start(), match.end(), spoken)
+        for start, end in windows
+        for match in rule.pattern.finditer(text, start, end)
+        if (spoken := rule.say(match)) is not None
+    ]
 
 
 def _free(new: Iterable[Replacement], taken: Sequence[Replacement]) -> Iterator[Replacement]:

@@ -37,7 +37,7 @@ _APART |= {
 _APART["c."] = re.compile(r" (?!(?:an?|each|per|and|to|for|the|in|on|at|or|of|from|apiece)\b)[a-z]{3}")  # 1 c. flour
 _NEVER_CLOSE = frozenset(["N", "J", "c."])  # "Gate 5J"
 # "a 5-km run" aside: what is named by its measure, so that the unit is singular.
-_MEASURED = re.compile(
+_MEASURED = (
     rf"(?:\d+ ?(?:{UNIT}|in))? (?:(?:round|square|deep|cake|baking|loaf|springform) ){{0,2}}(?:hurdles|sprint|dash"
     r"|freestyle|butterfly|backstroke|breaststroke|relay|batter(?:y|ies)|drive|engine|motor|bulb|lens|hose|pipe"
     r"|(?:tin|can|jar|packet|bag|bottle|carton|sachet|tub|block|bar|steak|fillet|pan|tray)s?)\b"
@@ -70,7 +70,7 @@ def _unit(match: re.Match[str], *, language: str) -> str | None:
 
 def _is_measured(match: re.Match[str]) -> bool:
     """a 400g tin, the 4x400m relay, a 20cm/8in round tin"""
-    return _MEASURED.match(match.string, match.end()) is not None
+    return re.compile(_MEASURED).match(match.string, match.end()) is not None
 
 
 def _of_oven(match: re.Match[str]) -> str | None:

@@ -106,7 +106,7 @@ ENGLISH_UNIT = rf"(?:(?<=\d)in(?![-\w])|{_any(_ENGLISH.keys() - {'in'})})"
 _PART_BELOW = rf"/(?:100 ?km\b|(?:{_any(UNITS.keys() | BELOW.keys())})(?!\w))"
 INVERSE = rf"(?:{UNIT})⁻[¹²³]"
 PER = rf"(?:(?:{_PART_BELOW})*(?:[ ·]?{INVERSE})*)"
-_BELOW_ONE = re.compile(rf"/(100 ?km|{_any(UNITS.keys() | BELOW.keys())})|({UNIT})⁻([¹²³])")
+_BELOW_ONE = rf"/(100 ?km|{_any(UNITS.keys() | BELOW.keys())})|({UNIT})⁻([¹²³])"
 
 
 def said_unit(words: str, value: Decimal, written: str, language: str) -> str:
@@ -127,7 +127,7 @@ def _one(names: str) -> str:
 def said_per(written: str, language: str) -> str:
     """What is below the line, with a space before it: " per deciliter", " per kilogram per day"."""
     words = ""
-    for below, unit, power in _BELOW_ONE.findall(written):
+    for below, unit, power in re.findall(_BELOW_ONE, written) if written else ():
         if below.startswith("100"):
             words += f" per {said_unit('one hundred', Decimal(100), 'km', language)}"
             continue

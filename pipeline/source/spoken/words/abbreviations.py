@@ -275,10 +275,12 @@ def _slashed(match: re.Match[str]) -> str:
 
 _ENGLISH = (
     Family(
-        behind(
-            r"\.",
-            [*_WORDS, *_SHOUTED, *_DATES, *_STATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))],
-            r"\.",
+        re.compile(
+            behind(
+                r"\.",
+                [*_WORDS, *_SHOUTED, *_DATES, *_STATES, "cit", *map(chr, range(65, 91)), *map(chr, range(97, 123))],
+                r"\.",
+            )
         ),
         (
             Rule(

@@ -35,8 +35,8 @@ def is_name(word: str) -> bool:
     return word[:1].isupper() and word[1:2].islower()
 
 
-def behind(sign: str, words: Iterable[str], sign_behind: str) -> re.Pattern[str]:
-    """A pattern that finds the sign where one of the words stands before it.
+def behind(sign: str, words: Iterable[str], sign_behind: str) -> str:
+    """A form that finds the sign where one of the words stands before it.
 
     The sign comes first, as looking for it is quick where trying a hundred words at each place is not; behind it words
     of one length are tried together. `sign_behind` is the sign as it stands there, of one length.
@@ -45,4 +45,4 @@ def behind(sign: str, words: Iterable[str], sign_behind: str) -> re.Pattern[str]
     for word in words:
         by_length.setdefault(len(word), set()).add(re.escape(word))
     tails = (rf"(?<=\b(?:{'|'.join(sorted(group))}){sign_behind})" for group in by_length.values())
-    return re.compile(f"{sign}(?:{'|'.join(tails)})")
+    return f"{sign}(?:{'|'.join(tails)})"

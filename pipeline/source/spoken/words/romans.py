@@ -80,8 +80,9 @@ _VERBS = (
 ).replace("'", "['’]")
 _PRONOUN = re.compile(rf" (?:{'|'.join(_VERBS.split())})\b|['’](?:m|d|ll|ve)\b")
 _BEFORE_SINGLE = [*_NOUNS, *(f"{noun}s" for noun in _NOUNS), *(f"{short}." for short in _SHORT_NOUNS)]
-_SINGLE = behind(
-    r" [IVXivx](?!\w)",
+_SINGLE = r" [IVXivx](?!\w)"
+_NAMED_SINGLE = behind(
+    _SINGLE,
     [*_RULERS, *(case(noun) for noun in _BEFORE_SINGLE for case in (str.lower, str.title, str.upper))],
     " [IVXivx]",
 )
@@ -126,7 +127,7 @@ def romans() -> tuple[Family, ...]:
             ),
         ),
         Family(re.compile(r" [ivxlc]{2,7}(?!\w)"), (Rule(_PART, _part),)),
-        Family(_SINGLE, (Rule(_RULER, _ruler), Rule(_PART, _part))),
+        Family(re.compile(_SINGLE), (Rule(_RULER, _ruler, 0, _NAMED_SINGLE), Rule(_PART, _part, 0, _NAMED_SINGLE))),
         Family(re.compile(r"[IVX](?=[.:]|$)(?<![^\s—*_][IVX])"), (Rule(_HEADING, _heading),)),
         Family(re.compile(r"\)(?<=[ivx]\))"), (Rule(_LISTED, _listed),)),
     )
