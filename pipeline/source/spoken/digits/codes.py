@@ -191,6 +191,7 @@ CODES: tuple[Rule, ...] = (
         r"(?<![\w.,])\.([1-9]\d\d?)(?!\d)(?=([ -](?:cal(?:ib\w+)?|[Mm]agnum|Colt|revolver|pistol|rifle|hitter)\b)?)",
         _hit,
     ),
+    rule(r"(?<=\biPhone )(\d{1,2})([scSCeE])(?!\w)", lambda match: f"{cardinal(match[1])} {match[2].upper()}"),
     rule(r"(?<![\w.,$£€-])(7[0-8]7)-((?:[1-9]00|[789])(?:ER|LR|F)?)(?![\w-]|[.,]\d)", _airliner),
     rule(r"(?<![\w.,-])(?:911|999|112|411|311|101)(?!\w|[.,]\d)", _called),
     rule(r"(?<![\w.])(?P<v>v(?:er\.? ?|\.)?|V(?:er\.? ?|\.))(?P<parts>\d+(?:\.\d+)*)(?![\w])", _version),

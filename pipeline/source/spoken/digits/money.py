@@ -135,7 +135,9 @@ def _in_red(match: re.Match[str]) -> str:
 def _round(match: re.Match[str]) -> str:
     """$100s, $10s of millions: hundreds of dollars, tens of millions of dollars"""
     words = plural(cardinal(match[2]).removeprefix("one "))
-    return f"{words}{match[3] or ''} of {_coin(match[1].strip(), Decimal(2)).many}"
+    coins = f" of {_coin(match[1].strip(), Decimal(2)).many}"
+    says_coins = match.string.startswith(coins, match.end())  # "$1000s of dollars"
+    return f"{words}{match[3] or ''}{'' if says_coins else coins}"
 
 
 def _said_scale(written: str | None) -> str:
