@@ -148,7 +148,7 @@ def _terminal() -> logging.Handler:
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.addFilter(lambda record: record.name.split(".")[0] == "pipeline" and record.exc_info is None)
-    handler.setFormatter(_Plain())
+    handler.setFormatter(_ForPeople())
     return handler
 
 
@@ -188,7 +188,7 @@ class _Redacted(logging.Formatter):
         return redact(f"{when} {record.levelname} {record.name}: {super().format(record)}")
 
 
-class _Plain(logging.Formatter):
+class _ForPeople(logging.Formatter):
     """The message alone, without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:

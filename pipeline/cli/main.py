@@ -46,7 +46,7 @@ from pipeline.cli.options import (
 from pipeline.cli.plan import plan
 from pipeline.cli.voices import voices
 from pipeline.cli.weights import weights
-from pipeline.errors import PodcastError, Problem, RequestError
+from pipeline.errors import PodcastError, Problem, RequestError, printable
 
 if TYPE_CHECKING:
     from pipeline.jobs.bulk import Bulk
@@ -298,7 +298,7 @@ def say(
     warn([*unusable(text, engine, language, words), *without_words("--language", language, [text])])
     report = shown(text, engine, language, words) if show else {}
     if show and not as_json:
-        click.echo(f"display  {report['display']}\nspoken   {report['spoken']}")
+        click.echo(f"display  {printable(report['display'])}\nspoken   {printable(report['spoken'])}")
     if out is not None:
         speaker = find_voice(load_library(settings.voices), voice, "--voice")
         warn(TRAITS[engine].unheard([speaker], "--engine"))

@@ -33,7 +33,7 @@ from pipeline.source.spoken.pairs import Normalizer, said
 from pipeline.takes.chunks import pack
 
 # What is said while it takes its time.
-SPEAKING = "the engine is loading and speaking; the first time, kernels are compiled, which takes a minute or two"
+SPEAKING = "the engine is loading and speaking; Dia's kernels are compiled the first time, which takes a minute or two"
 _FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 
 
@@ -63,7 +63,12 @@ def say(
         raise RequestError(Problem(str(codes), "codes are written as .npy.", "Name the file so."))
     _check_language(engine, language)
     speaker = open_engine(engine, sound, machine)
-    raise_if_any([Problem("say", f"{what}.", "Choose another.") for what in speaker.check(language, [voice])])
+    raise_if_any(
+        [
+            Problem("say", f"{what}.", "Choose another voice, or mend this one.")
+            for what in speaker.check(language, [voice])
+        ]
+    )
     lines = _lines(text, voice, engine, normalizer_of(TRAITS[engine], language, lexicon))
     requests = [Request(str(index), (line,), language, seed) for index, line in enumerate(lines)]
     finished: dict[str, Rendered] = {}

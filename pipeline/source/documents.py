@@ -28,6 +28,7 @@ _TAG_PREFIX = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(
     _TAG_PREFIX + name for name in ("str", "null", "int", "float", "bool", "timestamp", "map", "seq", "merge", "value")
 )
+_LONGEST_KEY = 1024  # characters that PyYAML takes for a key in one line
 _SYNTAX_HINTS = (  # what PyYAML says, what it means, what to do
     (r"'\t'", "a tab is used where YAML wants spaces.", "Indent with spaces."),
     (
@@ -185,6 +186,9 @@ def _syntax_problem(error: yaml.MarkedYAMLError, shown: str) -> Problem:
     if error.context_mark and ("end of stream" in message or "stream end" in message):
         mark = error.context_mark  # the line that opened the quote, not the end of the file
     where = f"{shown}:{mark.line + 1 if mark else 1}"
+    if "mapping values" in message and mark and mark.column > _LONGEST_KEY:
+        what = f"what stands before the colon is {mark.column:,} characters long."
+        return Problem(where, what, f"YAML takes {_LONGEST_KEY:,} at most: make it shorter.")
     for sign, what, fix in _SYNTAX_HINTS:
         if sign in message:
             return Problem(where, what, fix)

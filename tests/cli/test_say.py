@@ -90,3 +90,10 @@ def test_a_language_is_a_tag_and_may_have_no_rules(tmp_path: Path) -> None:
     assert (shown.returncode, shown.stdout) == (0, "display  Hi & 5.\nspoken   Hi 5.\n")
     assert 'signs in "xx": there are no words for 1 (&), and they are left out.' in shown.stderr
     assert shown.stderr.startswith('note: --language: numbers in "xx": there are no words for its numbers')
+
+
+def test_what_is_shown_sends_nothing_to_the_terminal_but_text(tmp_path: Path) -> None:
+    """Escapes that would colour it, name its window or turn its letters round are written out."""
+    ended = run_podcast("say", "--show", "a \x1b]0;title\x07 \u202eb", cwd=tmp_path)
+    assert ended.stdout.splitlines()[0] == "display  a \\x1b]0;title\\x07 \\u202eb"
+    assert all(line.isprintable() for line in ended.stdout.splitlines())

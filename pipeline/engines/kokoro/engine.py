@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _VERSION = 1  # raised whenever this folder changes what a line sounds like
 _PACKAGES = ("kokoro-onnx", "onnxruntime", "espeakng-loader")
+_ANEW = "; podcast weights fetch kokoro brings it"
 _GAP_S = 0.15  # between the lines of a take
 _BATCH_GAP_S = 0.1  # within a line that is too long for the network
 
@@ -70,12 +71,12 @@ class KokoroEngine:
         for voice in voices:
             file = self._files.voice(voice.kokoro.voice)
             if not file.is_file():
-                problems.append(f'voice "{voice.name}": there is no file {file}')
+                problems.append(f'voice "{voice.name}": there is no file {file}{_ANEW}')
                 continue
             try:
                 self._styles_of(voice.kokoro.voice)
             except EngineError as error:
-                problems += [f'voice "{voice.name}": {file} {one.what.rstrip(".")}' for one in error.problems]
+                problems += [f'voice "{voice.name}": {file} {one.what.rstrip(".")}{_ANEW}' for one in error.problems]
         return problems
 
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:

@@ -20,6 +20,7 @@ ESPEAK_VOICES = {"a": "en-us", "b": "en"}  # by the first letter of a voice: Ame
 _MARKS = re.compile(r"\s*(?:[;!?—…\"“”()]|[,.:](?!\d))+\s*")
 _DASH = re.compile(r"\s*--+\s*|\s+[-–]\s+|–(?!\d)")
 _DOTS = re.compile(r"\.\.+")
+_INITIALISM = re.compile(r"(?<![\w'’])[A-Z]{2,}(?![\w'’])")
 _FLAG = re.compile(r"\([a-z-]+\)")  # espeak-ng's, where it speaks a word in another language
 
 # Of several words where no letter stands before it: text has no slashes of its own when it comes here, but may be given
@@ -104,9 +105,24 @@ def _phonemes_around(library: CDLL, text: str) -> str:
     """What espeak-ng makes of a text, and the text's own punctuation and outer spaces."""
     plain = _DOTS.sub("…", _DASH.sub("—", text))
     spoken = "".join(
-        part if index % 2 else _FLAG.sub("", espeak_phonemes(library, part)) for index, part in enumerate(_split(plain))
+        part if index % 2 else _FLAG.sub("", espeak_phonemes(library, _spelt_out(part)))
+        for index, part in enumerate(_split(plain))
     )
     return f"{' ' * text[:1].isspace()}{spoken}{' ' * text[-1:].isspace()}"
+
+
+def _spelt_out(clause: str) -> str:
+    """A clause with its initialisms as letters, "I Q" and "F A-A", where it has no more small letters than capitals.
+
+    There espeak-ng says them as words, and spells them elsewhere. "A" alone would be the article.
+    """
+    if sum(map(str.islower, clause)) > sum(map(str.isupper, clause)):
+        return clause
+
+    def letters(match: re.Match[str]) -> str:
+        return re.sub(" A$", "-A", re.sub(r"\bA (?=.)", "A-", " ".join(match[0])))
+
+    return _INITIALISM.sub(letters, clause)
 
 
 def _split(text: str) -> Iterator[str]:

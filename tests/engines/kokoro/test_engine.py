@@ -48,6 +48,7 @@ SCRIPT = "# One\n\n" + "\n\n---\n\n".join(
 )
 
 FETCH = "Run: podcast weights fetch kokoro"
+ANEW = "podcast weights fetch kokoro brings it"
 
 
 def _request(key: str, *lines: tuple[Voice, str]) -> Request:
@@ -198,28 +199,30 @@ def test_files_that_are_no_voices_or_no_model_are_told(tmp_path: Path) -> None:
     engine = open_engine("kokoro", machine=Machine(kokoro=str(tmp_path)))
     problems = engine.check("en", [ANN, BOB])
     assert problems == [
-        f'voice "ann": {tmp_path}/voices/af_heart.bin is no voice of Kokoro',
-        f'voice "bob": there is no file {tmp_path}/voices/bm_george.bin',
+        f'voice "ann": {tmp_path}/voices/af_heart.bin is no voice of Kokoro; {ANEW}',
+        f'voice "bob": there is no file {tmp_path}/voices/bm_george.bin; {ANEW}',
     ]
-    (tmp_path / "voices" / "af_heart.bin").write_bytes(bytes(4 * 510 * 256))
+    (tmp_path / "voices" / "af_heart.bin").write_bytes(np.tile(np.array([0.2, -0.2], np.float32), 510 * 128).tobytes())
     (failed,) = engine.render([_request("a", (ANN, "Yes."))])
     assert isinstance(failed, Failed)
     assert failed.reason.startswith(f"{tmp_path}/model.onnx: is no model that onnxruntime reads: ")
     assert failed.next == FETCH
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+@pytest.mark.parametrize(
+    ("value", "count"), [(np.nan, 1), (np.inf, 1), (1e30, 1), (0.0, 256), (1e-40, None), (3.0, None)]
+)
 def test_a_voice_whose_numbers_are_none_is_told_before_it_speaks(
-    value: float, kokoro_weights: Path, tmp_path: Path
+    value: float, count: int | None, kokoro_weights: Path, tmp_path: Path
 ) -> None:
-    """The network would not come to an end with it; a worker, who looks at no voice beforehand, refuses it too."""
+    """The network would not come to an end with it, or make a noise; a worker refuses it too, unasked."""
     damaged = _copy(kokoro_weights, tmp_path)
     voice = damaged / "voices" / "af_heart.bin"
     numbers = np.fromfile(voice, "<f4")
-    numbers[7] = value
+    numbers[7 * 256 :][:count] = value
     voice.write_bytes(numbers.tobytes())
     engine = open_engine("kokoro", machine=Machine(kokoro=str(damaged)))
-    assert engine.check("en", [ANN, BOB]) == [f'voice "ann": {voice} is a damaged voice of Kokoro']
+    assert engine.check("en", [ANN, BOB]) == [f'voice "ann": {voice} is a damaged voice of Kokoro; {ANEW}']
     first, second = engine.render([_request("a", (ANN, "Yes.")), _request("b", (BOB, "Yes."))])
     assert isinstance(first, Failed)
     assert (first.reason, first.next) == (f"{voice}: is a damaged voice of Kokoro.", FETCH)

@@ -86,3 +86,17 @@ def test_a_chunk_of_words_fits_the_network(words: list[str]) -> None:
     """Without being split: what is split sounds worse."""
     text = " ".join(words).encode()[: TRAITS["kokoro"].budget.max_bytes].decode()
     assert len(_american(text)) <= MAX_PHONEME_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("capitals", "letters"),
+    [
+        ("My IQ?", "My I Q?"),
+        ("The FAA.", "The F A-A."),
+        ("An ECG, please.", "An E C G, please."),
+        ("YMCA!", "Y M C-A!"),
+    ],
+)
+def test_initialisms_are_letters_in_clauses_of_capitals_too(capitals: str, letters: str) -> None:
+    """Where espeak-ng takes them for shouted words."""
+    assert phonemes(capitals, "en-us", DEFAULT_VOCAB) == phonemes(letters, "en-us", DEFAULT_VOCAB)

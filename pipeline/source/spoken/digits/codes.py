@@ -191,10 +191,13 @@ CODES: tuple[Rule, ...] = (
         r"(?<![\w.,])\.([1-9]\d\d?)(?!\d)(?=([ -](?:cal(?:ib\w+)?|[Mm]agnum|Colt|revolver|pistol|rifle|hitter)\b)?)",
         _hit,
     ),
+    rule(r"\bH\.(26\d)(?!\w)", lambda match: f"H {paired(match[1])}"),
     rule(r"(?<=\biPhone )(\d{1,2})([scSCeE])(?!\w)", lambda match: f"{cardinal(match[1])} {match[2].upper()}"),
     rule(r"(?<![\w.,$£€-])(7[0-8]7)-((?:[1-9]00|[789])(?:ER|LR|F)?)(?![\w-]|[.,]\d)", _airliner),
     rule(r"(?<![\w.,-])(?:911|999|112|411|311|101)(?!\w|[.,]\d)", _called),
-    rule(r"(?<![\w.])(?P<v>v(?:er\.? ?|\.)?|V(?:er\.? ?|\.))(?P<parts>\d+(?:\.\d+)*)(?![\w])", _version),
+    rule(
+        r"(?<![\w.])(?P<v>v(?:er\.? ?|\.)?|V(?:er\.? ?|\.|(?=\d{1,3}\.\d)))(?P<parts>\d+(?:\.\d+)*)(?![\w])", _version
+    ),
     rule(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{2,5})|/(\d{1,2}))?(?!\w|\.\d)", _machine),
     rule(r"(?<![\w.])(?P<v>(?!))?(?P<parts>\d+(?:\.\d+){2,})(?!\w)", _version),
     rule(r"(?<![\w.,])\d{1,2}\.\d{1,2}(?![\w.])", _of_software),

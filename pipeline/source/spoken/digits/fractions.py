@@ -48,7 +48,7 @@ def _of_whole(match: re.Match[str], words: str) -> str:
     if not what or what not in _WHOLES:
         return words
     if what == "-" or word_before(match) in ("a", "an"):
-        return words.removeprefix("one ")
+        return words if words.startswith("one e") else words.removeprefix("one ")  # a one eighth inch slice
     return part_of_a(words, what).removesuffix(f" {what}")
 
 
@@ -99,7 +99,13 @@ def _vulgar(match: re.Match[str]) -> str:
     return minus + (words if whole else _of_whole(match, words))
 
 
+def _rating(match: re.Match[str]) -> str:
+    """8.5/10"""
+    return f"{cardinal(match[1])} out of {cardinal(match[2])}"
+
+
 FRACTIONS = (
+    rule(rf"{ALONE}(\d\d?\.\d{{1,2}})/(5|10|20|100)(?![\w/]|\.\d)", _rating),
     rule(rf"{ALONE}{_MIXED}", _mixed_fraction),
     rule(rf"(?<![\w./])({_PART}) ?{DASH} ?({_PART})(?![\w/]|\.\d)", _fractions),
     rule(

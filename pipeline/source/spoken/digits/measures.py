@@ -83,7 +83,8 @@ def _of_oven(match: re.Match[str]) -> str | None:
     if not (sure or before in _BEFORE_DEGREES):
         return None
     scale = "Celsius" if match[2] == "C" else "Fahrenheit"
-    return f"{cardinal(match[1])} degree{'' if is_one else 's'} {scale}{' or' if match[3] else ''}"
+    degrees = f"{sign(match[0])}{cardinal(match[1])} degree{'' if is_one else 's'}"
+    return f"{degrees} {scale}{' or' if match[3] else ''}"
 
 
 _BEFORE_DEGREES = frozenset("at to of below above around about between hit reached is was over under".split())
@@ -114,7 +115,8 @@ def _of_one(match: re.Match[str]) -> bool:
 def _part_of(words: str, written: str, language: str, *, singular: bool) -> str:
     """half a mile, three quarters of an hour; a half inch pipe"""
     if singular:
-        return said_unit(words.removeprefix("one "), Decimal(1), written, language)
+        part = words if words.startswith("one e") else words.removeprefix("one ")
+        return said_unit(part, Decimal(1), written, language)
     return part_of_a(words, said_unit("", Decimal(1), written, language).strip())
 
 
@@ -190,7 +192,7 @@ _SINCE = rf"(?:(?P<since>{AMOUNT})(?:%|°)? ?{DASH} ?)?(?P<sides>(?:{AMOUNT} ?[x
 _WITH_UNIT = (
     rf"(?:{DASH_AS_MINUS}|{SIGN}){_SINCE}(?P<amount>{AMOUNT})(?P<gap>[ \u00a0-]?)"
     rf"(?P<unit>{UNIT}|{ENGLISH_UNIT})(?P<per>{PER})"
-    rf"(?![\w]|['’]s|(?<![%.])(?:/(?!\d|[Gg]as\b)|[\^²³*⁻]))(?P<or>/(?=(?:\d+ ?(?:{UNIT}|in)|[Gg]as)(?!\w)))?"
+    rf"(?![\w]|['’]s|(?<![%.])(?:/(?!\d|[Gg]as\b)|[\^²³*⁻]))(?P<or>/(?=(?:{AMOUNT} ?(?:{UNIT}|in)|[Gg]as)(?!\w)))?"
     r"(?:(?<=\w)\.(?= [a-z]|[,;:)]| \d+ ?oz))?"
 )
 _QUOTED = 1000  # characters back to where a quotation may have been opened
@@ -216,7 +218,11 @@ def measures(language: str) -> tuple[Rule, ...]:
         *powers(language),
         rule(rf"{ALONE}({NUMBER})((?!))?{SPACE}[x×·]{SPACE}{POWER_OF_TEN}", _times),
         rule(_WITH_UNIT, unit, needs=rf"[\d{VULGAR}][ \u00a0-]?[^\d\s.,;:!?]"),
-        rule(r"(?<![\w.,$£€-])(\d{2,3}) ?([CF])(?:(/)(?=\d{2,3} ?[CF]\b|[Gg]as\b)|(?![\w-]|[./]\w))", _of_oven),
+        rule(
+            r"(?<![\w.,$£€-])(?:(?<![\w)])[-−])?(\d{2,3}|(?<=[-−])\d) ?([CF])"
+            r"(?:(/)(?=\d{2,3} ?[CF]\b|[Gg]as\b)|(?![\w-]|[./]\w))",
+            _of_oven,
+        ),
         rule(r"(?<![\w.,:/'’x×-])(\d{1,3})(?:\+(\d{1,2}))?['’′](?= minute\b|[,;)]| \(|\.?$)", _of_match),
         rule(rf"{ALONE}{_BY_PRIMES}(?P<amount>{AMOUNT})(?P<mark>''|[′″\"”'’])(?!\w)", _primes, needs="[′″\"”'’]"),
         rule(rf"{ALONE}{DECIMAL}(?:{SPACE}[x×✕✖]{SPACE}{DECIMAL})+(?P<s>s?)(?!\w)", _by),

@@ -100,6 +100,8 @@ def _amount(match: re.Match[str]) -> str | None:
     written = match["sign"].strip()
     parted = match.end("sign") < match.start("amount") or match.start("sign") > match.start("amount")
     digits = _plain_sum(match["amount"], parted=parted)
+    if written == "PHP" and re.fullmatch(r"\d(?:\.\d)?", match["amount"]):  # a version of what was the language
+        return None
     coin = _coin(written, Decimal(2))
     scale = _said_scale(match["scale"])
     attributive = _is_attributive(match)
@@ -182,7 +184,7 @@ _WORTH = re.compile(
     r"|loss|profit|windfall|jackpot|lottery|valuation|rescue|bailout|stimulus|facility|factory|stadium|bridge|tunnel"
     r"|campus|hotel|yacht|painting|necklace|ring|ticket|note|coin|cheque|reward|ransom|bounty|stake|dividend|expansion"
     r"|scheme|endowment|estate|inheritance|mortgage|shortfall|tariff|subsidy|deposit|payment|payout|instalment|scholarship"
-    r"|campaign|film|movie|blockbuster|franchise|fine|plan|bid"
+    r"|campaign|film|movie|blockbuster|franchise|fine|plan|bid|question"
     r"|(?:ticket|note|coin|bill|cheque|bond|loan|fee|fine|prize|contract|deal|house|mansion|home)s)\b(?![-'’])"
 )
 _LAST = (

@@ -182,6 +182,12 @@ def _so_many(match: re.Match[str]) -> str | None:
     return f"{cardinal(match[1])} {_SHORT[match[2].lower()]}"
 
 
+def _team(match: re.Match[str]) -> str:
+    """49ers, 76ers"""
+    words = cardinal(match["count"])
+    return f"{words}{'rs' if words.endswith('e') else 'ers'}"
+
+
 def _thousands(match: re.Match[str]) -> str:
     """10k-20k"""
     return f"{cardinal(match[1])} to {cardinal(match[2])} thousand"
@@ -211,7 +217,7 @@ NUMBERED: tuple[Rule, ...] = (
     rule(rf"(?<!\w)ca?\.?(1\d{{3}})(?:{DASH}(\d{{4}}|\d\d))?(?!\w|[.,]\d)", _circa),
     rule(r"(?<!\w)No (\d+)(?![\w:]|[.,]\d)", _without_stop),
     rule(
-        rf"((?:(?<!\w)(?:{_WHAT}|(?<!\d )pt)\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)([a-eg-z]?)"
+        rf"(?!ex\. \d+:\d)((?:(?<!\w)(?:{_WHAT}|(?<!\d )pt)\.)|№|§§?|(?<![\w&/])#)[ \u00a0]?(\d+(?:\.\d+)?)([a-eg-z]?)"
         rf"(?:{DASH}(\d+))?(?![\w]|[.,]\d|{DASH}\d|\([a-z]\))",
         _numbered,
         re.IGNORECASE,
@@ -233,6 +239,8 @@ ORDINALS: tuple[Rule, ...] = (
     rule(rf"{ALONE}({NUMBER})[kK]?{DASH}({NUMBER})[kK](?!\w)", _thousands),
     rule(rf"{ALONE}({NUMBER}) ?(bn|tn|mn)(?!\w)", _so_many),
     rule(rf"{ALONE}({NUMBER})([kKmMbB])(?=[ \u00a0])", _so_many),
+    rule(rf"{ALONE}({NUMBER})([kKmMbB])\+(?=[ \u00a0])", lambda match: f"{_so_many(match) or match[0][:-1]} plus"),
+    rule(r"(?<![\w.,])(?P<count>\d{2})ers(?!\w)", _team),
 )
 
 

@@ -144,15 +144,20 @@ def _money(numbers: CountedLanguage) -> tuple[Rule, ...]:
 
 def _measures(numbers: CountedLanguage) -> tuple[Rule, ...]:
     def unit(match: re.Match[str]) -> str | None:
-        words, name = numbers.words(match["amount"]), UNITS[match["unit"]]
-        if words is None or name[0] == "=":
+        words, name = numbers.words(match["amount"]), UNITS.get(match["unit"], "concentr-percent")
+        minus = _minus(numbers) if match["minus"] else ""
+        if words is None or minus is None or name[0] == "=":
             return None
         if match["since"]:
             words = f"{numbers.words(match['since'])} {TO[numbers.base]} {words}"
-        return measured(words, numbers.value(match["amount"]), name, numbers.language)
+        said = measured(words, numbers.value(match["amount"]), name, numbers.language)
+        return said and f"{minus} {said}".strip()
 
     since = rf"(?:(?P<since>{numbers.number}) ?{DASH} ?)?" if numbers.base in TO else "(?P<since>(?!))?"
-    pattern = rf"(?<![\w.,]){since}(?P<amount>{numbers.number})[ \u00a0]?(?P<unit>{UNIT})(?![\w/^²³])"
+    pattern = (
+        rf"(?:(?<![\w)\].,])(?P<minus>[-−])|(?<![\w.,])){since}(?P<amount>{numbers.number})[ \u00a0]?"
+        rf"(?P<unit>{UNIT}|%)(?!{numbers.letter}|[/^²³])"
+    )
     return (numbers.rule(pattern, unit),)
 
 
@@ -185,14 +190,19 @@ def _are_years(first: str, last: str) -> bool:
     return all(re.fullmatch(r"(?:1[1-9]|20)\d\d", one) for one in (first, last)) and first < last
 
 
+def _minus(numbers: CountedLanguage) -> str | None:
+    """The word before a number below zero."""
+    return (numbers.say(-5) or _MINUS.get(numbers.base, "")).removesuffix(numbers.say(5) or "").strip() or None
+
+
 def _plain(numbers: CountedLanguage) -> tuple[Rule, ...]:
     def number(match: re.Match[str]) -> str | None:
         written = match[0].lstrip("-−")
         words = numbers.words(written)
         if words is None or written == match[0]:
             return words
-        minus = (numbers.say(-5) or _MINUS.get(numbers.base, "")).removesuffix(numbers.say(5) or "").strip()
-        return f"{minus} {words}" if minus else None
+        minus = _minus(numbers)
+        return minus and f"{minus} {words}"
 
     def span(match: re.Match[str]) -> str | None:
         are_years = numbers.base in IN_HUNDREDS and _are_years(*match.groups())

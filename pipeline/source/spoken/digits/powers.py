@@ -14,7 +14,7 @@ from pipeline.source.spoken.rules import Rule
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉"
 _PREFIXES = frozenset("sin cos tan log sec cot".split())
-_CARET = rf"{ALONE}({DECIMAL}){SPACE}(?:\^|\*\*){SPACE}([-−]?\d+)(?!\w)"
+_CARET = rf"{ALONE}({DECIMAL}){SPACE}(?:\^|\*\*){SPACE}([-−]?\d+(?:\.\d+)?)(?!\w)"
 _SCIENTIFIC = rf"{ALONE}(?P<mantissa>{WHOLE}\.\d+(?=[eE])|\d+(?=[eE][-+−]|e\d))[eE]\+?(?P<e>[-−]?\d{{1,3}})(?!\w)"
 _POWER = (
     rf"(?:{_CARET}|{ALONE}(\d+)([⁻]?[{_SUPERSCRIPTS}]+)(?![⁻⁺⁄])|{_SCIENTIFIC})"
@@ -26,7 +26,10 @@ POWER_OF_TEN = rf"(?=10(?:\^|\*\*|[⁻{_SUPERSCRIPTS}]))"
 
 def _exponent(written: str) -> str:
     minus = "minus " if written[0] in "-−⁻" else ""
-    digits = _raised(written.lstrip("-−⁻+⁺"))
+    digits = written.lstrip("-−⁻+⁺")
+    if "." in digits:
+        return f"to the {minus}{cardinal(digits)}"
+    digits = _raised(digits)
     if len(digits) > 15:
         return f"to the {minus}{one_by_one(digits)}"
     if not minus and digits in ("2", "3"):
@@ -92,6 +95,6 @@ RAISED = (
         needs=BEYOND_ASCII,
     ),
     rule(rf"(?<![{_SUPERSCRIPTS}])[{_SUPERSCRIPTS}]++[⁻⁺]", _charge, needs=BEYOND_ASCII),
-    rule(r"\^([-−]?\d+)(?!\w)", _caret),
+    rule(r"\^([-−]?\d+(?:\.\d+)?)(?!\w)", _caret),
     rule(rf"[⁻⁺]?[{_SUPERSCRIPTS}]++", _superscript, needs=BEYOND_ASCII),
 )

@@ -26,7 +26,7 @@ def _table(text: str) -> dict[str, str]:
 
 
 _WORDS = _table(
-    "Mr=Mister, Mrs=Missus, Ms=Ms, Messrs=Messrs, Prof=Professor, Rev=Reverend, Fr=Father, Gen=General, Col=Colonel,"
+    "Mr=Mister, Mrs=Missus, Ms=Miz, Messrs=Messrs, Prof=Professor, Rev=Reverend, Fr=Father, Gen=General, Col=Colonel,"
     " Capt=Captain, Cpt=Captain, Cmdr=Commander, Lt=Lieutenant, Sgt=Sergeant, Cpl=Corporal, Pvt=Private, Maj=Major,"
     " Adm=Admiral, Sen=Senator, Rep=Representative, Gov=Governor, Pres=President, Hon=Honorable, Supt=Superintendent,"
     " Insp=Inspector, Det=Detective, Amb=Ambassador, Atty=Attorney, Jr=Junior, Sr=Senior, Esq=Esquire,"
@@ -45,7 +45,7 @@ _WORDS = _table(
     " Pfc=Private First Class, Attn=Attention, attn=attention, esp=especially, Div=Division, Regt=Regiment, wks=weeks,"
     " Calif=California, Mmes=Mesdames, edn=edition, fol=folio, ll=lines, Eq=Equation, App=Appendix, Cl=Clause,"
     " Msgr=Monsignor, Asst=Assistant, Gens=Generals, Profs=Professors, Revs=Reverends, Sens=Senators,"
-    " Reps=Representatives, Dist=District"
+    " Reps=Representatives, Dist=District, Bldg=Building, pkg=package"
 )
 _STATES = _table(
     "Ala=Alabama, Ariz=Arizona, Ark=Arkansas, Colo=Colorado, Conn=Connecticut, Del=Delaware, Fla=Florida, Ga=Georgia,"
@@ -298,6 +298,7 @@ _ENGLISH = (
                 rf"(?:(?<=[a-z], )|(?<=\b[DR]-))({'|'.join(_STATES)})\.(?!\w)",
                 _state,
             ),
+            Rule(r"(?<=\d[snrt][tdh] )ed\.(?!\w)", lambda match: _ending(match, "edition")),
             Rule(r"(?<!\w)Pa\.(?= Ave\b)", lambda match: "Pennsylvania"),
             Rule(r"(?<![\w.])([A-Z])\. (?:&|and) ([A-Z])\.(?= \w)", _two_initials),
             Rule(r"\b([Oo]p|[Ll]oc)\. cit\.", _cited, re.ASCII),

@@ -88,7 +88,7 @@ def _say(match: re.Match[str]) -> str | None:
     elif len(letters) == 1:
         said = "a" if letters == "A" and not _opens(match) and _is_shouted(match) else None
     else:
-        said = _word(letters, shouted=_is_shouted(match), before=word_before(text, match.start()))
+        said = _word(letters, shouted=suffix == "S" or _is_shouted(match), before=word_before(text, match.start()))
         if letters in _TITLES and word_after(text, match.end()).isupper():
             said = _TITLES[letters]
         elif said and said.islower() and _opens(match):

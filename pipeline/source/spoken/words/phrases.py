@@ -26,7 +26,8 @@ _TABLES = {
     "fr": (
         "M.=Monsieur, MM.=Messieurs, Mme=Madame, Mmes=Mesdames, Mlle=Mademoiselle, Mme.=Madame, Mlle.=Mademoiselle,"
         " Dr=Docteur, Dr.=Docteur, Pr=Professeur, Pr.=Professeur, p. ex.=par exemple, c.-à-d.=c'est-à-dire,"
-        " etc.=et cetera, cf.=confer, av. J.-C.=avant Jésus-Christ, apr. J.-C.=après Jésus-Christ, env.=environ,"
+        " etc.=et cetera, cf.=confer, av. J.-C.=avant Jésus-Christ, apr. J.-C.=après Jésus-Christ,"
+        " ap. J.-C.=après Jésus-Christ, env.=environ,"
         " Mgr=Monseigneur, Mgr.=Monseigneur, St-=Saint-, Ste-=Sainte-, chap.=chapitre, vol.=volume"
     ),
     "es": (
@@ -51,7 +52,7 @@ _TABLES = {
         "dhr.=de heer, Dhr.=De heer, mevr.=mevrouw, Mevr.=Mevrouw, dr.=doctor, Dr.=Doctor, prof.=professor,"
         " Prof.=Professor, bijv.=bijvoorbeeld, bv.=bijvoorbeeld, d.w.z.=dat wil zeggen, enz.=enzovoort, etc.=et"
         " cetera, o.a.=onder andere, i.p.v.=in plaats van, m.a.w.=met andere woorden, v.Chr.=voor Christus, n.Chr.=na"
-        " Christus, ca.=circa, St.=Sint"
+        " Christus, ca.=circa, St.=Sint, t/m=tot en met"
     ),
 }
 

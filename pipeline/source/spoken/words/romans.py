@@ -27,6 +27,7 @@ _NAMES = (
     " Seleucus Selim Seti Shapur Sigismund Silvester Simeon Sixtus Stanislaus Stephen Suleiman Sylvester Theodore"
     " Theodosius Thomas Thutmose Tiberius Umberto Urban Valdemar Victor Victoria Vladimir Vladislav Wenceslaus"
     " Wilhelm Wilhelmina Willem William Xerxes Zog"
+    " Akbar Baudouin Canute Carlos Emanuele Faisal Farouk Idris Mithridates Napoléon"
 ).split()
 _SHORT_NOUNS = {
     "vol": "volume", "vols": "volumes", "ch": "chapter", "chap": "chapter", "sc": "scene", "fig": "figure",

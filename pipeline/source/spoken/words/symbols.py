@@ -82,6 +82,7 @@ _RULES = (
     Rule(r"(?<![^\W_])([A-Z])&A(?![^\W_])(?=( \w))?", _ampersand),
     Rule(r"£\.? ?s\.,? ?d\b\.?", lambda match: "pounds, shillings and pence"),
     Rule(r"&c(?!\w)\.?", _et_cetera),
+    Rule(r"(?<=[Cc]opyright )©", lambda match: ""),
     Rule(r"(?<=[A-Za-z])\$(?=[A-Za-z])", lambda match: "s"),  # Ke$ha
     Rule(r"\$(?=[A-Za-z_])", _sign("dollar")),
     Rule(r"\$", _sign("dollars")),
