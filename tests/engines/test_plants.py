@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,22 +9,16 @@ from hypothesis import strategies as st
 
 from pipeline.audio import Pcm
 from pipeline.audio.loudness import FULL_SCALE, rms_db
-from pipeline.engines import DraftVoice, Line, Rendered, Request, Voice, open_engine
 from pipeline.engines.plants import KINDS, plant
+from tests.support.speech import RATE_HZ, SENTENCE, WOMAN, speech
 
-RATE_HZ = 22_050
-TEXT = "The old lighthouse keeper climbed the stairs every evening, and lit the lamp before the ships came home."
 LONGER = {"too_long", "leading_silence", "trailing_silence", "inner_silence", "loop", "runaway", "slow"}
 SHORTER = {"empty", "too_short", "cut_end", "fast"}
 SEEDS = range(6)
 
 
-@functools.cache
 def _speech() -> Pcm:
-    request = Request("k", (Line(Voice("ann", DraftVoice("f2")), TEXT),), "en", 1)
-    (rendered,) = open_engine("draft").render([request])
-    assert isinstance(rendered, Rendered)
-    return rendered.pcm
+    return speech((WOMAN, SENTENCE))
 
 
 def _pitch_hz(pcm: Pcm) -> float:
