@@ -74,13 +74,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Request:
-    """One chunk to speak. `seed` (64 bits) is all the randomness there is."""
+    """One chunk to speak. `seed` (64 bits) is all the randomness there is.
+
+    `temperature` is Dia's for this chunk alone, whatever else is rendered with it; None: the engine's own.
+    """
 
     key: str
     lines: tuple[Line, ...]
     language: str
     seed: int
     max_s: float | None = None  # where it is cut off
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)
@@ -209,6 +213,11 @@ class Engine(Protocol):
         """
 
 
+# What may help a take that came out bad: another seed, a lower temperature, another prompt for its voice, less text.
+Remedy = Literal["seed", "temperature", "prompt", "split"]
+REMEDIES: frozenset[Remedy] = frozenset(get_args(Remedy))
+
+
 @dataclass(frozen=True)
 class Traits:
     """What can be known of an engine without loading it.
@@ -226,6 +235,7 @@ class Traits:
     refuses_others: bool = False  # languages that it was not made for
     budget: Budget = Budget()
     seconds_per_byte: tuple[float, float] | None = None  # how long its words may last; None: unknown
+    remedies: frozenset[Remedy] = frozenset({"split"})  # those that change how it speaks, and not just a few bits
 
     def longest_s(self, spoken_bytes: int) -> float | None:
         """Where a text that is shorter than this engine speaks well is cut off; None for any other.
@@ -276,6 +286,7 @@ TRAITS: Mapping[str, Traits] = {
             audition=AUDITION,
             languages=frozenset({"en"}),
             seconds_per_byte=_DIA_SECONDS_PER_BYTE,
+            remedies=REMEDIES,
         ),
         Traits(
             "kokoro",
@@ -285,7 +296,7 @@ TRAITS: Mapping[str, Traits] = {
             languages=frozenset({"en"}),
             refuses_others=True,
         ),
-        Traits("tone", "pipeline.engines.tone"),
+        Traits("tone", "pipeline.engines.tone", remedies=frozenset({"seed", "split"})),
     )
 }
 

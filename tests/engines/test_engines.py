@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.engines import (
+    REMEDIES,
     TRAITS,
     DiaSound,
     DraftVoice,
@@ -96,6 +98,16 @@ def test_how_dia_speaks_is_told_in_a_take_s_key_as_it_always_was() -> None:
     assert str(every) == (
         "cfg_scale=2.5,temperature=0.0,top_p=0.95,top_k=30,cfg_frames=100,max_seconds=9.5,precision=int8"
     )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_another_seed_is_a_remedy_where_each_voice_sounds_different_by_it(engine: str) -> None:
+    """espeak-ng's seed moves the breath of some voices, and nothing in others; the temperature is nothing to either."""
+    takes = [_one(engine, replace(_request("k", (BOB, "Well then.")), seed=seed, temperature=0.5)) for seed in (1, 2)]
+    assert ("seed" in TRAITS[engine].remedies) == (not np.array_equal(takes[0].pcm, takes[1].pcm))
+    assert np.array_equal(takes[0].pcm, _one(engine, _request("k", (BOB, "Well then."))).pcm)
+    assert {"split"} <= TRAITS[engine].remedies <= REMEDIES == TRAITS["dia"].remedies
+    assert TRAITS["kokoro"].remedies == {"split"}
 
 
 def test_only_engines_with_a_model_ask_for_workers(tmp_path: Path) -> None:

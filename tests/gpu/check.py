@@ -21,6 +21,9 @@ The checks, and what their findings say:
     graphs          whether takes from replayed graphs are those of eager steps, code for code (FAILED if not); kernels
                     in a step, the time the GPU is busy in it, and the kernels that take longest
     company         whether takes are the same alone and in any company, code for code (FAILED if not)
+    temperatures    whether takes of several temperatures in one batch, from replayed graphs, are those of steppers that
+                    have one for all, code for code, and whether logits divided by a tensor's temperature have the bits
+                    that a Python number gives (FAILED if not)
     admission       what a request costs before its first step, while all others wait: prefill, and the copy of its KV
                     cache into the static one
     codec           decoding a window of 2 s: the median time, as seconds of speech in a second, inside a graph, and
@@ -40,7 +43,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -49,7 +52,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import torch
 
 from pipeline.engines.dia.batching.cuda_slots import CudaStepper, on_stream
-from pipeline.engines.dia.batching.sampling import Sampling
+from pipeline.engines.dia.batching.sampling import Sampling, probabilities
 from pipeline.engines.dia.batching.scheduler import Scheduler
 from pipeline.engines.dia.network.attention_cuda import steady_tile
 from pipeline.engines.dia.network.linear import FP8, Fp8Linear, Linear, multiplies
@@ -191,6 +194,29 @@ def company(device: Device) -> Iterator[Finding]:
     yield Finding(f"{count} takes in 1, 3 and 6 slots", "the same" if equal else "NOT the same", ok=equal)
 
 
+def temperatures(device: Device) -> Iterator[Finding]:
+    several = (None, 0.0, 0.7, 1.2, 2.4)
+    frames = 3 if device.rehearse else 40
+    wanted = [
+        replace(request(n, 48, 0, frames), temperature=several[n % len(several)]) for n in range(len(several) * 2)
+    ]
+    mixed = {result.key: result.codes.tobytes() for result in Scheduler(device.stepper(), 4).generate(wanted)}
+    equal = True
+    for temperature in several:
+        sampling = Sampling() if temperature is None else Sampling(temperature=temperature)
+        alike = [replace(one, temperature=None) for one in wanted if one.temperature == temperature]
+        results = Scheduler(CudaStepper(device.model(), sampling), 4).generate(alike)
+        equal &= all(mixed[result.key] == result.codes.tobytes() for result in results)
+    yield Finding(f"{len(mixed)} takes of {len(several)}", "the same" if equal else "NOT the same", ok=equal)
+    scores = device.random(4, 9, 45, dtype=torch.float32).sort(descending=True).values
+    number = 1.3
+    by_number = (scores / number).softmax(-1)
+    whole = Sampling(top_p=1.0)
+    by_tensor = probabilities(scores, whole, torch.full((4,), number, device=device.torch))[1]
+    same_bits = torch.equal(by_number, by_tensor)
+    yield Finding("a tensor's and a number's", "the same bits" if same_bits else "NOT the same bits", ok=same_bits)
+
+
 def admission(device: Device) -> Iterator[Finding]:
     for text, context in ((200, 0), (280, 43 if device.rehearse else 430)):
         stepper = device.stepper()
@@ -299,6 +325,7 @@ CHECKS: dict[str, tuple[float, Callable[[Device], Iterator[Finding]]]] = {  # na
     "steps bf16": (60, partial(steps, fp8=False)),
     "graphs": (30, graphs),
     "company": (40, company),
+    "temperatures": (40, temperatures),
     "admission": (20, admission),
     "codec": (30, codec),
     "codec and steps": (20, codec_beside_steps),

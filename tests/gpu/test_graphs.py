@@ -108,6 +108,22 @@ def test_a_step_is_captured_once_for_each_shape_and_then_replayed(memory_pools: 
     assert len(Graph.made) == len(shapes)
 
 
+def test_a_graph_serves_all_temperatures(memory_pools: list[int | None]) -> None:
+    """It reads them from the device: those of other takes need no other."""
+    wanted = requests(6, prompts=[0], longest=20)
+    scheduler = Scheduler(Captured(tiny(), USUAL, graphs=True), 3)
+    assert equal(decode_all(scheduler, wanted), run(tiny(), wanted, 3))
+    before = len(Graph.made)
+    other = [replace(one, temperature=number % 3) for number, one in enumerate(wanted)]
+    expected = run(tiny(), other, 3)
+    assert not equal(expected, run(tiny(), wanted, 3))
+    shapes = {graph.shape for graph in Graph.made}
+    assert equal(decode_all(scheduler, other), expected)
+    assert len({graph.shape for graph in Graph.made}) == len(Graph.made)
+    assert {graph.shape for graph in Graph.made[before:]}.isdisjoint(shapes)
+    assert memory_pools
+
+
 def test_graphs_are_for_so_many_blocks_and_for_guidance_as_long_as_there_is_any(
     memory_pools: list[int | None],
 ) -> None:

@@ -16,7 +16,7 @@ from pipeline.engines.dia.network.linear import Fp8Linear, Linear, multiplies
 from pipeline.engines.dia.network.model import Model
 from pipeline.engines.dia.weights.config import DiaConfig
 from tests.support.cuda_fixtures import GREEDY, LONG, PLAIN, attend_alike, decode_all, long_requests, static
-from tests.support.dia_fixtures import USUAL, equal, requests, run, tiny, weights
+from tests.support.dia_fixtures import TEMPERATURES, USUAL, equal, requests, run, tiny, weights
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU here")
 
@@ -43,8 +43,11 @@ def test_greedy_codes_on_a_gpu_are_those_of_a_cpu(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("fp8", [False, True], ids=["", "fp8"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 def test_takes_on_a_gpu_are_the_same_in_any_company(dtype: torch.dtype, fp8: bool) -> None:
-    """Code for code: alone, in graphs of every size, in another order."""
-    wanted = [*requests(40, longest=30), *(replace(one, key=f"long {one.key}") for one in long_requests())]
+    """Code for code: alone, in graphs of every size, in another order, beside takes of other temperatures."""
+    wanted = [
+        *requests(40, longest=30, temperatures=TEMPERATURES),
+        *(replace(one, key=f"long {one.key}") for one in long_requests()),
+    ]
     model = on_gpu(dtype)
     lone: dict[str, Generated] = {}
     for request in wanted:
@@ -53,10 +56,24 @@ def test_takes_on_a_gpu_are_the_same_in_any_company(dtype: torch.dtype, fp8: boo
         assert equal(decode_all(static(model, USUAL, limit, fp8=fp8), wanted[::-1]), lone)
 
 
+def test_a_temperature_on_a_gpu_is_that_of_a_stepper_that_has_it_for_all() -> None:
+    """Code for code, in one batch with others; and without one of its own it is the stepper's."""
+    wanted = requests(12, longest=30, temperatures=TEMPERATURES)
+    mixed = decode_all(static(on_gpu(torch.bfloat16), USUAL, 5), wanted)
+    for temperature in set(TEMPERATURES):
+        sampling = replace(USUAL, temperature=USUAL.temperature_of(temperature))
+        plain = [replace(one, temperature=None) for one in wanted if one.temperature == temperature]
+        alike = decode_all(static(on_gpu(torch.bfloat16), sampling, 5), plain)
+        assert equal(alike, {key: mixed[key] for key in alike})
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 def test_graphs_on_a_gpu_change_nothing(dtype: torch.dtype) -> None:
     """Steps that are replayed and steps that are taken one by one, also where guidance ends."""
-    wanted = [*requests(12, longest=60), *(replace(one, key=f"long {one.key}") for one in long_requests())]
+    wanted = [
+        *requests(12, longest=60, temperatures=TEMPERATURES),
+        *(replace(one, key=f"long {one.key}") for one in long_requests()),
+    ]
     for cfg_frames in (None, 20):
         expected = decode_all(static(on_gpu(dtype), USUAL, 4, cfg_frames, graphs=False), wanted)
         stepper = CudaStepper(on_gpu(dtype), USUAL, cfg_frames)

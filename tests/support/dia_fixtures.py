@@ -36,6 +36,7 @@ QUICK = replace(CONFIG, delays=(0, 3, 1, 2, 2, 0, 1, 3, 1))  # a take is done 3 
 V1_CONFIG = replace(CONFIG, network="v1")
 V1 = Sampling(temperature=1.3, top_k=35, from_guided=True)
 UNREAD = b" without its text"
+TEMPERATURES = (None, 0.0, 0.7, None, 1.2, 2.4)  # of takes of one batch
 
 Fault = Callable[[str, int], None]
 NO_MEMORY: list[Callable[[], Exception]] = [
@@ -144,9 +145,17 @@ class Watched(Model):
 
 
 def requests(
-    count: int, *, longest: int = 40, seed: int = 0, prompts: Sequence[int] = (0, 1, 7, 20)
+    count: int,
+    *,
+    longest: int = 40,
+    seed: int = 0,
+    prompts: Sequence[int] = (0, 1, 7, 20),
+    temperatures: Sequence[float | None] = (None,),
 ) -> list[GenerationRequest]:
-    """`count` requests, no two of the same text; `prompts` are the lengths there may be, with one prompt of each."""
+    """`count` requests, no two of the same text; `prompts` are the lengths there may be, with one prompt of each.
+
+    They have the `temperatures` in turn.
+    """
     rng = np.random.default_rng(seed)
     voices = [rng.integers(0, 1024, (length, 9)).astype(np.int16) for length in prompts]
     return [
@@ -156,6 +165,7 @@ def requests(
             prompt=voices[rng.integers(len(voices))],
             seed=int(rng.integers(2**64, dtype=np.uint64)),
             max_frames=int(rng.integers(1, longest + 1)),
+            temperature=temperatures[number % len(temperatures)],
         )
         for number in range(count)
     ]
@@ -226,6 +236,7 @@ prompted = st.builds(
     prompt=st.sampled_from([request.prompt for request in requests(20)]),
     seed=st.integers(0, 2**64 - 1),
     max_frames=st.integers(1, 9),
+    temperature=st.sampled_from([None, None, 0.0, 0.4, 2.5]),
 )
 jobs = st.lists(prompted, max_size=6).map(
     lambda wanted: [replace(request, key=f"take {number}") for number, request in enumerate(wanted)]

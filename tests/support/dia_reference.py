@@ -103,7 +103,8 @@ def engine_greedy(
 
 def engine_probabilities(cond: Tensor, uncond: Tensor | None, sampling: Sampling) -> Tensor:
     """Probabilities `[B, C, V]` of all tokens."""
-    ids, likely = probabilities(candidates(cond, uncond, sampling, eos=1024), sampling)
+    temperature = torch.full((len(cond),), sampling.temperature)
+    ids, likely = probabilities(candidates(cond, uncond, sampling, eos=1024), sampling, temperature)
     return torch.zeros_like(cond).scatter_(-1, ids, likely)
 
 

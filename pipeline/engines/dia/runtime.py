@@ -154,7 +154,7 @@ class Runtime:
         for longest_s in (self._sound_options.max_seconds, request.max_s):
             if longest_s is not None:
                 frames = min(frames, math.floor(longest_s * _FRAMES_PER_S))
-        return GenerationRequest(request.key, text, prompt, request.seed, max(frames, 1))
+        return GenerationRequest(request.key, text, prompt, request.seed, max(frames, 1), request.temperature)
 
     def _make_scheduler(self, sampling: Sampling) -> Scheduler[EagerSlot] | Scheduler[CudaSlot]:
         """With as many slots as are asked for, or as fit a share of the memory that is free."""

@@ -246,6 +246,26 @@ def test_a_take_is_as_long_as_its_codes_and_no_longer_than_asked(weights: Path, 
     assert len(made.codes) <= 8
 
 
+def test_a_request_may_have_its_own_temperature(weights: Path, settings: Settings) -> None:
+    """The bytes of an engine with this temperature, whatever it is rendered with; without one, the usual bytes."""
+    voice = load_library(settings.voices)["ada"].voice
+    plain = [dataclasses.replace(one, max_s=0.4) for one in requests(voice, ["The lamp is lit.", "And so?"] * 3)]
+    temperatures = (None, 0.0, 0.7, None, 1.2, 2.4)
+    own = [dataclasses.replace(one, temperature=value) for one, value in zip(plain, temperatures, strict=True)]
+
+    def sounds(wanted: list[Request], temperature: float | None, slots: int) -> dict[str, bytes]:
+        engine = open_engine("dia", DiaSound(temperature=temperature), Machine(weights=str(weights), slots=slots))
+        made = [result for result in engine.render(wanted) if isinstance(result, Rendered)]
+        return {rendered.request.key: rendered.pcm.tobytes() for rendered in made}
+
+    together, usual = sounds(own, None, 4), sounds(plain, None, 4)
+    assert together == sounds(own[::-1], None, 1)
+    assert together.keys() == {one.key for one in plain}
+    for one, value in zip(plain, temperatures, strict=True):
+        assert together[one.key] == sounds([one], value, 1)[one.key]
+        assert (together[one.key] == usual[one.key]) == (value in (None, 1.2))  # 1.2 is the network's
+
+
 @pytest.mark.slow
 def test_say_gives_the_codes_of_a_line(weights: Path, tmp_path: Path) -> None:
     """`--temperature 0` gives the same whatever the seed, and the codes are those of the sound."""

@@ -32,7 +32,7 @@ _STEPS_UNSEEN = 16  # an end is noticed so late at most, and costs so many steps
 
 @dataclass(frozen=True)
 class _SlotState:
-    """`Decoding` of S slots as tensors on the device, and the length of each slot's text."""
+    """`Decoding` of S slots as tensors on the device, and the length of each slot's text and its temperature."""
 
     grid: Tensor  # `[S, rows, C]`
     uniforms: Tensor  # `[S, rows, C]`
@@ -43,6 +43,7 @@ class _SlotState:
     active: Tensor  # whether its row goes on
     broken: Tensor  # whether any logit was not finite
     text: Tensor  # tokens
+    temperature: Tensor  # float32
 
     @classmethod
     def empty(cls, slots: int, rows: int, codebooks: int, device: torch.device) -> _SlotState:
@@ -58,6 +59,7 @@ class _SlotState:
             active=torch.zeros(slots, dtype=torch.bool, device=device),
             broken=torch.zeros(slots, dtype=torch.bool, device=device),
             text=torch.ones(slots, dtype=torch.long, device=device),
+            temperature=torch.ones(slots, device=device),
         )
 
     def tensors(self) -> list[Tensor]:
@@ -161,6 +163,7 @@ class CudaStepper:
         state.cap[number] = slot.cap
         state.end[number] = _NEVER
         state.text[number] = text.length
+        state.temperature[number] = self._sampling.temperature_of(slot.request.temperature)
         state.broken[number] = False
         state.active[number] = True
         slot.lanes = ()
@@ -328,14 +331,14 @@ class CudaStepper:
     def _draw(self, cond: Tensor, uncond: Tensor | None, row: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens `[B, C]` from logits `[B, C, V]`, and whether those were finite, `[B]`."""
         eos, slots = self.model.config.eos, slice(len(cond))
-        uniform = self._state.uniforms[self._indices[slots], row]
-        tokens, finite = sample(cond, uncond, self._sampling, eos, uniform), _finite(cond)
+        uniform, temperature = self._state.uniforms[self._indices[slots], row], self._state.temperature[slots]
+        tokens, finite = sample(cond, uncond, self._sampling, eos, uniform, temperature), _finite(cond)
         if uncond is not None:
             broken = ~_finite(uncond)
             if self._cfg_frames is not None:
                 guided = row - self._state.first[slots] + 1 < self._cfg_frames
                 broken &= guided
-                unguided = sample(cond, None, self._sampling, eos, uniform)
+                unguided = sample(cond, None, self._sampling, eos, uniform, temperature)
                 tokens = torch.where(guided[:, None], tokens, unguided)
             finite &= ~broken
         return tokens, finite

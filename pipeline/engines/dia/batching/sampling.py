@@ -17,13 +17,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sampling:
-    """How codes are drawn. `temperature` 0 takes the likeliest; `cfg_scale` 0 leaves guidance out."""
+    """How codes are drawn. `cfg_scale` 0 leaves guidance out.
+
+    `temperature` is that of takes without one of their own; 0 takes the likeliest.
+    """
 
     cfg_scale: float = 3.0
     temperature: float = 1.2
     top_p: float = 0.95
     top_k: int = 45
     from_guided: bool = False  # v1
+
+    def temperature_of(self, take: float | None) -> float:
+        """The temperature of a take that asks for `take`."""
+        return self.temperature if take is None else take
 
 
 _V1_EOS_FACTOR = 0.8
@@ -34,16 +41,20 @@ def uniforms(seed: int, steps: int, codebooks: int) -> NDArray[np.float32]:
     return np.random.Generator(np.random.Philox(key=seed)).random((steps, codebooks), np.float32)
 
 
-def sample(cond: Tensor, uncond: Tensor | None, sampling: Sampling, eos: int, uniform: Tensor) -> Tensor:
+def sample(
+    cond: Tensor, uncond: Tensor | None, sampling: Sampling, eos: int, uniform: Tensor, temperature: Tensor
+) -> Tensor:
     """Tokens `[B, C]` drawn with `uniform` `[B, C]` from `cond` and `uncond` `[B, C, V]`, all float32.
+
+    `temperature` `[B]` is each row's own: no step looks at it, so that one CUDA graph serves all temperatures.
 
     With guidance only its candidates can be drawn, so only they are looked at: the result is that of `candidates` and
     `draw`, which look at all.
     """
     vocabulary = cond.shape[-1]
     # With no more candidates than there are special tokens, they may all be forbidden.
-    if uncond is None or sampling.from_guided or sampling.temperature == 0 or sampling.top_k <= vocabulary - eos:
-        return draw(candidates(cond, uncond, sampling, eos), sampling, uniform)
+    if uncond is None or sampling.from_guided or sampling.top_k <= vocabulary - eos:
+        return draw(candidates(cond, uncond, sampling, eos), sampling, uniform, temperature)
     chosen = (cond + sampling.cfg_scale * (cond - uncond)).topk(sampling.top_k, dim=-1, sorted=False).indices
     chosen = chosen.sort(dim=-1).values  # equal scores stay in the order of their ids
     scores = cond.gather(-1, chosen)
@@ -55,7 +66,9 @@ def sample(cond: Tensor, uncond: Tensor | None, sampling: Sampling, eos: int, un
     ends = is_eos[:, 0].gather(-1, first.argmax(-1, keepdim=True))
     scores[:, 0] = first.masked_fill(is_eos[:, 0] != ends, -math.inf)
     values, order = scores.sort(dim=-1, descending=True, stable=True)
-    return _drawn(chosen.gather(-1, order), _likely(values, sampling), uniform)
+    ids = chosen.gather(-1, order)
+    drawn = _drawn(ids, _likely(values, sampling, temperature), uniform)
+    return torch.where(temperature[:, None] == 0, ids[..., 0], drawn)
 
 
 def candidates(cond: Tensor, uncond: Tensor | None, sampling: Sampling, eos: int) -> Tensor:
@@ -78,15 +91,20 @@ def candidates(cond: Tensor, uncond: Tensor | None, sampling: Sampling, eos: int
     return _eos_rule(scores, eos)
 
 
-def probabilities(scores: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
-    """Token ids `[B, C, K]`, likeliest first, and their probabilities after temperature, top-k and top-p."""
+def probabilities(scores: Tensor, sampling: Sampling, temperature: Tensor) -> tuple[Tensor, Tensor]:
+    """Token ids `[B, C, K]`, likeliest first, and their probabilities after `temperature` `[B]`, top-k and top-p.
+
+    At temperature 0 they are no numbers.
+    """
     values, ids = scores.topk(sampling.top_k, dim=-1)
-    return ids, _likely(values, sampling)
+    return ids, _likely(values, sampling, temperature)
 
 
-def _likely(values: Tensor, sampling: Sampling) -> Tensor:
+def _likely(values: Tensor, sampling: Sampling, temperature: Tensor) -> Tensor:
     """Probabilities of scores in descending order, after temperature and top-p."""
-    likely = (values / sampling.temperature).softmax(-1)
+    each = temperature[:, None, None]
+    # As torch divides by a Python number, on CUDA and elsewhere: the bits are those of one temperature for all rows.
+    likely = (values * each.reciprocal() if values.is_cuda else values / each).softmax(-1)
     if sampling.top_p >= 1:
         return likely
     before = likely.cumsum(-1) - likely
@@ -95,11 +113,13 @@ def _likely(values: Tensor, sampling: Sampling) -> Tensor:
     return kept / kept.sum(-1, keepdim=True)
 
 
-def draw(scores: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
-    """Tokens `[B, C]`: in each codebook the one in which `uniform` `[B, C]` falls on the cumulative distribution."""
-    if sampling.temperature == 0:
-        return scores.argmax(-1)
-    return _drawn(*probabilities(scores, sampling), uniform)
+def draw(scores: Tensor, sampling: Sampling, uniform: Tensor, temperature: Tensor) -> Tensor:
+    """Tokens `[B, C]`: in each codebook the one in which `uniform` `[B, C]` falls on the cumulative distribution.
+
+    Where `temperature` `[B]` is 0, the likeliest.
+    """
+    drawn = _drawn(*probabilities(scores, sampling, temperature), uniform)
+    return torch.where(temperature[:, None] == 0, scores.argmax(-1), drawn)
 
 
 def _drawn(ids: Tensor, likely: Tensor, uniform: Tensor) -> Tensor:

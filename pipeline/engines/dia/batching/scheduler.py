@@ -27,7 +27,7 @@ _NO_MEMORY = "there is not enough memory for it, even alone."
 class GenerationRequest:
     """A text to be spoken, the voice prompt's codes that the speech goes on from (P may be 0), and a seed.
 
-    `key` comes back with the result and means nothing here.
+    `key` comes back with the result and means nothing here. `temperature` is the stepper's where it is None.
     """
 
     key: str
@@ -35,6 +35,7 @@ class GenerationRequest:
     prompt: Codes  # `[P, C]`
     seed: int
     max_frames: int
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Scheduler(Generic[SlotT]):
             except MemoryError:
                 if len(active) == 1:
                     yield Generated.failed(active.pop().request, _NO_MEMORY)
-                # The step left them half decoded, and a take depends on its seed alone: they begin again.
+                # The step left them half decoded, and a take depends on its request alone: they begin again.
                 queue.extendleft(slot.request for slot in reversed(active))
                 self._shrink(len(active) // 2)
                 active = []

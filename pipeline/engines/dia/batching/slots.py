@@ -75,7 +75,10 @@ class EagerStepper:
         if uncond is not None:
             finite &= uncond.isfinite().all(-1).all(-1)
         uniform = torch.from_numpy(np.stack([slot.uniforms[slot.row] for slot in slots])).to(self.model.device)
-        tokens = sample(cond, uncond, self._sampling, self.model.config.eos, uniform).cpu().numpy()
+        sampling = self._sampling
+        temperatures = [sampling.temperature_of(slot.request.temperature) for slot in slots]
+        temperature = torch.tensor(temperatures, dtype=torch.float32, device=self.model.device)
+        tokens = sample(cond, uncond, sampling, self.model.config.eos, uniform, temperature).cpu().numpy()
         for slot, drawn, good in zip(slots, tokens, finite.tolist(), strict=True):
             slot.fill(drawn)
             slot.finite = good

@@ -285,7 +285,8 @@ def follow(model: Model, utterance: Utterance) -> Outputs:
     sampling, eos = usual_sampling(model.config), model.config.eos
     cond, uncond = logits(model.prefill_text(utterance.text)), logits(None)
     guided = (cond + sampling.cfg_scale * (cond - uncond))[utterance.drawn][:, :eos]
-    ids, likely = probabilities(candidates(cond, uncond, sampling, eos), sampling)
+    temperature = torch.full((len(cond),), sampling.temperature, device=cond.device)
+    ids, likely = probabilities(candidates(cond, uncond, sampling, eos), sampling, temperature)
     spread = torch.zeros_like(cond).scatter(-1, ids, likely)[utterance.drawn]
     return Outputs(guided - guided.mean(-1, keepdim=True), spread)
 

@@ -28,6 +28,7 @@ from tests.support.dia_fixtures import (
     CONFIG,
     NO_MEMORY,
     QUICK,
+    TEMPERATURES,
     UNGUIDED,
     USUAL,
     V1,
@@ -118,6 +119,17 @@ def test_takes_are_those_of_slots(kind: str, limit: int) -> None:
     assert equal(decode_all(scheduler, wanted), decode_all(slots, wanted))
     assert scheduler.slot_steps == slots.slot_steps
     assert scheduler.steps >= slots.slot_steps / limit
+
+
+@kinds
+def test_each_take_has_its_own_temperature(kind: str) -> None:
+    """Code for code that of slots, in places that move and in a pool that grows; and alone."""
+    config, sampling, cfg_frames = KINDS[kind]
+    wanted = requests(10, longest=20, temperatures=TEMPERATURES)
+    expected = run(tiny(config=config), wanted, 4, sampling, cfg_frames)
+    assert equal(decode_all(static(tiny(config=config), sampling, 4, cfg_frames), wanted), expected)
+    lone = static(tiny(config=config), sampling, 1, cfg_frames)
+    assert equal(decode_all(lone, wanted[::-1]), expected)
 
 
 @settings(max_examples=8)

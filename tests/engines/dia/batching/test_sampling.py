@@ -67,6 +67,11 @@ def chances(scores: Tensor, sampling: Sampling) -> NDArray[np.float64]:
     return made
 
 
+def drawn_by(scores: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
+    """`draw` at the temperature of `sampling` in every row."""
+    return draw(scores, sampling, uniform, torch.full((len(scores),), sampling.temperature))
+
+
 # Uniform numbers
 
 
@@ -119,7 +124,7 @@ def test_tokens_are_drawn_as_often_as_they_should_be(sampling: Sampling) -> None
     """Chi-square over 100,000 draws, six standard deviations wide; what may not be drawn never is."""
     count = 100_000
     scores = torch.randn(12, generator=torch.Generator().manual_seed(1))
-    drawn = draw(scores.expand(count, 1, 12), sampling, torch.from_numpy(uniforms(5, count, 1)))
+    drawn = drawn_by(scores.expand(count, 1, 12), sampling, torch.from_numpy(uniforms(5, count, 1)))
     found = np.bincount(drawn.flatten().numpy(), minlength=12)
     expected = count * chances(scores, sampling)
     possible = expected > 0
@@ -137,7 +142,7 @@ def test_a_number_draws_the_token_it_falls_on(seed: int, sampling: Sampling, num
     order = torch.randperm(VOCAB, generator=torch.Generator().manual_seed(seed % 2**63))
     scores[..., order[allowed:]] = -math.inf
     for uniform in (0.0, number / 2**24, JUST_UNDER_1):
-        drawn = draw(scores, sampling, torch.full((1, 9), uniform))[0]
+        drawn = drawn_by(scores, sampling, torch.full((1, 9), uniform))[0]
         for codebook, token in enumerate(drawn.tolist()):
             row = scores[0, codebook]
             if uniform == 0 or sampling.temperature < 1e-6:
@@ -154,8 +159,8 @@ def test_the_ends_of_the_scale() -> None:
     scores = torch.full((1, 1, 20), -math.inf)
     scores[0, 0, [7, 2, 11, 5]] = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
     for sampling, last in ((WIDE, 5), (replace(WIDE, top_k=3), 11), (replace(WIDE, top_p=0.7), 2)):
-        assert draw(scores, sampling, torch.zeros(1, 1)).item() == 7
-        assert draw(scores, sampling, torch.full((1, 1), JUST_UNDER_1)).item() == last
+        assert drawn_by(scores, sampling, torch.zeros(1, 1)).item() == 7
+        assert drawn_by(scores, sampling, torch.full((1, 1), JUST_UNDER_1)).item() == last
 
 
 def test_equal_chances_have_equal_parts_of_the_scale() -> None:
@@ -163,7 +168,7 @@ def test_equal_chances_have_equal_parts_of_the_scale() -> None:
     scores = torch.full((1, 1, 20), -math.inf)
     scores[0, 0, [7, 2, 11, 5]] = 1.0
     parts = [
-        {draw(scores, WIDE, torch.full((1, 1), number)).item() for number in (part / 4, part / 4 + 0.25 - 2**-24)}
+        {drawn_by(scores, WIDE, torch.full((1, 1), number)).item() for number in (part / 4, part / 4 + 0.25 - 2**-24)}
         for part in range(4)
     ]
     assert all(len(part) == 1 for part in parts)
@@ -174,7 +179,7 @@ def test_equal_chances_have_equal_parts_of_the_scale() -> None:
 def test_no_choice_is_the_likeliest(seed: int, number: int, sampling: Sampling) -> None:
     """Temperature 0, one candidate, or almost no probability to share: the number drawn is nothing to it."""
     scores = logits(seed)
-    assert torch.equal(draw(scores, sampling, torch.full((2, 9), number / 2**24)), scores.argmax(-1))
+    assert torch.equal(drawn_by(scores, sampling, torch.full((2, 9), number / 2**24)), scores.argmax(-1))
 
 
 # Guidance and special tokens
@@ -217,7 +222,7 @@ def test_special_tokens_are_never_drawn(seed: int, sampling: Sampling, guidance:
     """But for EOS in the first codebook, however likely they are."""
     scores = candidates(logits(seed), logits(seed + 1) if guidance else None, sampling, EOS)
     for uniform in (0.0, 0.5, JUST_UNDER_1):
-        drawn = draw(scores, sampling, torch.full((2, 9), uniform))
+        drawn = drawn_by(scores, sampling, torch.full((2, 9), uniform))
         assert (drawn[:, 0] <= EOS).all()
         assert (drawn[:, 1:] < EOS).all()
 
@@ -240,7 +245,7 @@ def test_guidance_chooses_and_the_text_decides() -> None:
     assert scores[0, 2, [3, 9]].tolist() == [5.0, 0.0]
     weak = candidates(cond, uncond, replace(few, cfg_scale=1.0), EOS)  # token 9 has 3.0, 3 has 5.5, 4 has 4.0
     assert choices(weak, 2) == [3, 4]
-    assert draw(scores, GREEDY, torch.zeros(1, 9))[0, 2] == 3
+    assert drawn_by(scores, GREEDY, torch.zeros(1, 9))[0, 2] == 3
 
 
 def test_guidance_that_chooses_only_what_is_forbidden_is_left_out() -> None:
@@ -281,7 +286,25 @@ def test_drawing_among_the_candidates_is_drawing_among_all(seed: int, sampling: 
         cond = cond.round()  # many are equal
     uniform = torch.rand(3, 9, generator=torch.Generator().manual_seed(seed % 2**63))
     other = uncond if guided else None
-    expected = draw(candidates(cond, other, sampling, EOS), sampling, uniform)
-    found = sample(cond, other, sampling, EOS, uniform)
+    expected = drawn_by(candidates(cond, other, sampling, EOS), sampling, uniform)
+    found = sample(cond, other, sampling, EOS, uniform, torch.full((3,), sampling.temperature))
     chosen, wanted = (cond.gather(-1, tokens[..., None]) for tokens in (found, expected))
     assert torch.equal(chosen, wanted)  # of equal scores, which come in no order, either may be drawn
+
+
+@given(seeds, samplings, st.booleans(), st.lists(st.sampled_from([0.0, 1e-9, 0.3, 1.2, 2.5]), min_size=3, max_size=3))
+def test_each_row_is_drawn_at_its_own_temperature(
+    seed: int, sampling: Sampling, guided: bool, temperatures: list[float]
+) -> None:
+    """To the token what it is alone; at 0 the likeliest of the candidates."""
+    cond, uncond = logits(seed, 3), logits(seed + 1, 3)
+    uniform = torch.rand(3, 9, generator=torch.Generator().manual_seed(seed % 2**63))
+    found = sample(cond, uncond if guided else None, sampling, EOS, uniform, torch.tensor(temperatures))
+    for row, temperature in enumerate(temperatures):
+        own = slice(row, row + 1)
+        other = uncond[own] if guided else None
+        alone = sample(cond[own], other, sampling, EOS, uniform[own], torch.tensor([temperature]))
+        assert torch.equal(found[own], alone)
+        if temperature == 0:
+            likeliest = candidates(cond[own], other, sampling, EOS).argmax(-1)
+            assert torch.equal(found[own], likeliest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ from torch import Tensor
 from pipeline.engines.dia.batching.sampling import Sampling
 from pipeline.engines.dia.batching.scheduler import Generated, GenerationRequest
 from pipeline.engines.dia.network.model import Model
+from pipeline.engines.dia.weights.config import DiaConfig
 from tests.support.dia_fixtures import (
     LAST,
     NO_MEMORY,
     QUICK,
+    TEMPERATURES,
     UNGUIDED,
     UNREAD,
     USUAL,
@@ -68,6 +71,26 @@ def test_a_take_is_the_same_in_any_company(
     assert equal(by_key(slots.generate(wanted)), expected)
     slots.limit = 4
     assert equal(by_key(slots.generate(wanted[::-1])), expected)
+
+
+@pytest.mark.parametrize(
+    ("config", "sampling", "cfg_frames"),
+    [(QUICK, USUAL, None), (QUICK, USUAL, 5), (QUICK, UNGUIDED, None), (V1_CONFIG, V1, None)],
+    ids=["usual", "guidance for 5 frames", "no guidance", "v1"],
+)
+def test_each_take_has_its_own_temperature(config: DiaConfig, sampling: Sampling, cfg_frames: int | None) -> None:
+    """Code for code what it is alone, and what a stepper makes that has this temperature for all."""
+    model, wanted = tiny(config=config), requests(12, longest=20, temperatures=TEMPERATURES)
+    mixed = run(model, wanted, 5, sampling, cfg_frames)
+    assert equal(mixed, alone(model, wanted, sampling, cfg_frames))
+    plain = [replace(request, temperature=None) for request in wanted]
+    usual = run(model, plain, 5, sampling, cfg_frames)
+    for request, without in zip(wanted, plain, strict=True):
+        all_alike = replace(sampling, temperature=sampling.temperature_of(request.temperature))
+        assert same(mixed[request.key], run(model, [without], 1, all_alike, cfg_frames)[request.key])
+    as_usual = {request.key for request in wanted if request.temperature is None}
+    assert {key for key in mixed if same(mixed[key], usual[key])} >= as_usual
+    assert sum(not same(mixed[key], usual[key]) for key in mixed.keys() - as_usual) > 4
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
