@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
 
 DONE, SOME_FAILED, WRONG_REQUEST, STOPPED = 0, 1, 2, 130
-ENGINES = click.Choice(["draft", "kokoro", "dia", "tone"])
+ENGINES = click.Choice(["draft", "kokoro", "dia", "tone", "faulty", "faulty-kokoro"])
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -273,6 +273,8 @@ class Traits:
 AUDITION = "The evening was calm, and a light wind moved over the fields while we talked about the day behind us."
 # Dia makes 86.13 frames a second, and speech takes it roughly 3.5 to 11 of them for a character.
 _DIA_SECONDS_PER_BYTE = (3.5 / 86.13, 11 / 86.13)
+# espeak-ng and Kokoro take 0.051 to 0.075 s for a byte of 80 and more, and espeak-ng up to 2.7 s for 16 bytes.
+_FAULTY_SECONDS_PER_BYTE = (0.04, 0.11)
 
 TRAITS: Mapping[str, Traits] = {
     traits.name: traits
@@ -297,6 +299,16 @@ TRAITS: Mapping[str, Traits] = {
             refuses_others=True,
         ),
         Traits("tone", "pipeline.engines.tone", remedies=frozenset({"seed", "split"})),
+        Traits("faulty", "pipeline.engines.faulty", seconds_per_byte=_FAULTY_SECONDS_PER_BYTE, remedies=REMEDIES),
+        Traits(
+            "faulty-kokoro",
+            "pipeline.engines.faulty",
+            needs_workers=True,
+            languages=frozenset({"en"}),
+            refuses_others=True,
+            seconds_per_byte=_FAULTY_SECONDS_PER_BYTE,
+            remedies=REMEDIES,
+        ),
     )
 }
 
@@ -320,5 +332,10 @@ def open_engine(name: str, sound: DiaSound = DEFAULT_SOUND, machine: Machine = T
     if traits is None:
         raise EngineError(Problem("engine", f'no engine "{name}".', did_you_mean(name, TRAITS)))
     module = importlib.import_module(traits.module)
-    arguments = {"dia": (sound, machine), "kokoro": (machine.kokoro,)}
+    arguments = {
+        "dia": (sound, machine),
+        "kokoro": (machine.kokoro,),
+        "faulty": ("draft", machine),
+        "faulty-kokoro": ("kokoro", machine),
+    }
     return cast(Engine, module.open_engine(*arguments.get(name, ())))

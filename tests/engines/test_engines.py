@@ -113,7 +113,7 @@ def test_another_seed_is_a_remedy_where_each_voice_sounds_different_by_it(engine
 def test_only_engines_with_a_model_ask_for_workers(tmp_path: Path) -> None:
     """And without weights there is nothing to ask for; any workers suit Kokoro."""
     for name, traits in TRAITS.items():
-        assert traits.needs_workers == (name in ("dia", "kokoro"))
+        assert traits.needs_workers == (name in ("dia", "kokoro", "faulty-kokoro"))
         assert engine_workers(name, Machine(weights=str(tmp_path / "nowhere"))) == ()
     workers = engine_workers("dia", Machine(weights=str(write_weights(tmp_path / "weights"))))
     assert workers
