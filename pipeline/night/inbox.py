@@ -1,9 +1,9 @@
 """Inbox: what lies in a drop folder, and since when each of it has been as it is.
 
 In: the folder, and the time by a clock that never jumps. Out: a `Scene` of `Drop`s: the manifests that wait (and the
-scripts without one) and those that are claimed, each with its companions (script, edits, cover, voices, lexicons), its
-problems, and how long nothing of it has changed. Sizes and modification times are only compared for equality, so that a
-wrong clock anywhere does not matter. Changes nothing on disk, and knows no rendering.
+scripts without one) and those that are claimed, each with its companions (script, edits, decisions, cover, voices,
+lexicons), its problems, and how long nothing of it has changed. Sizes and modification times are only compared for
+equality, so that a wrong clock anywhere does not matter. Changes nothing on disk, and knows no rendering.
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ from pipeline.night.listing import (
     shared_in,
     stamp_of,
 )
+from pipeline.source.keys import BESIDE
 from pipeline.source.readers import conversion
 from pipeline.window import Window
 from pipeline.workspace import LEXICON, VOICES, Folders, job_name
-
-_EDITS = ".edits.yaml"  # what is changed in the script of the job of this name
 
 Stamp = tuple[tuple[str, FileStamp | None], ...]  # of a manifest and all that it names
 
@@ -204,12 +203,12 @@ class Inbox:
     ) -> Drop:
         problems = list(file.problems)
         files: dict[str, FileStamp | None] = {path.name: file.stamp}
-        edits = _edits(path, roots)
-        others = [*shared, *mentioned(file, roots[0]), *filter(None, [edits])]
+        beside = _beside(path, roots)
+        others = [*shared, *mentioned(file, roots[0]), *beside]
         companions = [name for name in others if not is_passing(name) and self._allows(_first(roots, name), roots)]
-        if edits is not None and edits not in companions:
-            what = "the edits are outside the manifest's folder."
-            problems.append(Problem(edits, what, "Drop the file itself."))
+        for name in set(beside) - set(companions):
+            what = f"the {beside[name]} are outside the manifest's folder."
+            problems.append(Problem(name, what, "Drop the file itself."))
         for where, name in file.names():
             companion, problem = self._companion(name, where, roots)
             problems += [problem] if problem else []
@@ -349,10 +348,10 @@ def _stamp_of_all(folder: Path) -> Stamp:
     return tuple(sorted((path.relative_to(folder).as_posix(), stamp_of(path)) for path in files))
 
 
-def _edits(path: Path, roots: tuple[Path, ...]) -> str | None:
-    """The file of edits that lies beside a job, where there is one."""
-    name = f"{path.stem}{_EDITS}"
-    return name if stamp_of(_first(roots, name)) else None
+def _beside(path: Path, roots: tuple[Path, ...]) -> dict[str, str]:
+    """The files of edits and decisions that lie beside a job, and which is which."""
+    names = {f"{path.stem}{ending}": what for ending, what in BESIDE.items()}
+    return {name: what for name, what in names.items() if stamp_of(_first(roots, name))}
 
 
 def _first(roots: tuple[Path, ...], name: str) -> Path:

@@ -27,7 +27,7 @@ ALONE = ".script-alone"  # in the folder of a job: the name of the script in it 
 OURS = (LOCK, WHOLE, ALONE)
 _PASSING_SUFFIXES = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".swp")
 _NO_JOB = re.compile(
-    r"(?:readme|licen[cs]e|copying|notice|changelog|notes?)(?:\..*)?|.*\.(?:error\.txt|report\.md|report\.json|edits\.ya?ml)",
+    r"(?:readme|licen[cs]e|copying|notice|changelog|notes?)(?:\..*)?|.*\.(?:error\.txt|report\.md|report\.json|(?:edits|decisions)\.ya?ml)",
     re.IGNORECASE,
 )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.errors import Problem, RequestError, printable
 from pipeline.files import is_inside
+from pipeline.source.decisions import DECISIONS_ENDING
 from pipeline.source.documents import Located, read_any_text, read_text, read_yaml
 from pipeline.source.edits import EDITS_ENDING
 from pipeline.source.languages import is_language_tag, short_code
@@ -23,6 +24,7 @@ from pipeline.workspace import LEXICON
 
 LONGEST_TITLE = 500  # characters
 LEXICON_SUFFIXES = (".yaml", ".yml")
+BESIDE = {EDITS_ENDING: "edits", DECISIONS_ENDING: "decisions"}  # what lies beside a manifest, by how its name goes on
 
 
 def read_keys(path: Path) -> tuple[Located, dict[str, Any], tuple[Problem, ...]]:
@@ -66,9 +68,10 @@ def foreign_language(where: str, code: str) -> Problem:
 
 def _read(path: Path) -> tuple[Located, bool]:
     """The keys in a manifest; for a script, those that a manifest of it alone would have, and that it is one."""
-    if path.name.endswith(EDITS_ENDING):
-        name = path.name.removesuffix(EDITS_ENDING)
-        raise RequestError(Problem(str(path), "these are edits, and no manifest.", f"Name the manifest, {name}.yaml."))
+    for ending, what in BESIDE.items():
+        if path.name.endswith(ending):
+            hint = f"Name the manifest, {path.name.removesuffix(ending)}.yaml."
+            raise RequestError(Problem(str(path), f"these are {what}, and no manifest.", hint))
     if is_lexicon(path):
         what = "this is a lexicon, and no manifest."
         raise RequestError(Problem(str(path), what, "Name the manifest; what lies beside it is read with it."))

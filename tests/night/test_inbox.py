@@ -38,6 +38,7 @@ def test_what_is_no_job_is_left_alone(shop: Shop) -> None:
         "notes.txt",
         "seven.error.txt",
         "x.edits.yaml",
+        "x.decisions.yaml",
     ]
     names += ["eight.report.md", "eight.report.json", "nine.json", "ten.yml", "cover.jpg"]
     for name in names:
@@ -76,18 +77,19 @@ def test_nothing_outside_the_folder_is_taken(shop: Shop, tmp_path: Path) -> None
     assert secret.read_text() == "Secret."
 
 
-def test_edits_go_along_with_their_manifest(shop: Shop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["edits", "decisions"])
+def test_what_lies_beside_a_manifest_goes_along_with_it(shop: Shop, tmp_path: Path, kind: str) -> None:
     """They are no manifest themselves, whatever is wrong in them, and a link that leaves the inbox fails the job."""
-    for name, edits in (("one", "- {old: x, new: y}"), ("two", "title: x\nscript: two.md\n")):
+    for name, text in (("one", "- {old: x, new: y}"), ("two", "title: x\nscript: two.md\n")):
         shop.drop(name)
-        (shop.inbox / f"{name}.edits.yaml").write_text(edits)
+        (shop.inbox / f"{name}.{kind}.yaml").write_text(text)
     shop.drop("three")
     (tmp_path / "other.yaml").write_text("- {old: x, new: y}")
-    (shop.inbox / "three.edits.yaml").symlink_to(tmp_path / "other.yaml")
+    (shop.inbox / f"three.{kind}.yaml").symlink_to(tmp_path / "other.yaml")
     assert [drop.name for drop in shop.waiting()] == ["one", "two", "three"]
     errors = {outcome.name: outcome.error for outcome in shop.drain()}
-    assert (errors["one"], "the edits are outside" in errors["three"]) == ("", True)
-    assert {"done/one/one.edits.yaml", "done/two/two.edits.yaml"} <= set(shop.files())
+    assert (errors["one"], f"the {kind} are outside" in errors["three"]) == ("", True)
+    assert {f"done/one/one.{kind}.yaml", f"done/two/two.{kind}.yaml"} <= set(shop.files())
 
 
 def test_lexicons_go_along_with_every_job(shop: Shop) -> None:

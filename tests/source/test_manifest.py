@@ -173,13 +173,14 @@ def test_a_name_cannot_be_two_things(tmp_path: Path, lines: str, said: str) -> N
 
 
 @pytest.mark.parametrize("name", ["s.srt", "s.vtt", "s.fountain", "s.json"])
-def test_a_script_stands_for_a_manifest_and_edits_do_not(name: str, tmp_path: Path) -> None:
+def test_a_script_stands_for_a_manifest_and_what_lies_beside_it_does_not(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text('{"segments": []}')
     manifest, problems = load_manifest(tmp_path / name)
     assert ([script.file for script in manifest.script], problems) == ([name], [])
-    (tmp_path / "job.edits.yaml").write_text("- {old: a, new: b}")
-    with pytest.raises(RequestError, match=r"these are edits, and no manifest\. Name the manifest, job\.yaml"):
-        load_manifest(tmp_path / "job.edits.yaml")
+    for what in ("edits", "decisions"):
+        (tmp_path / f"job.{what}.yaml").write_text("- {old: a, new: b}")
+        with pytest.raises(RequestError, match=rf"these are {what}, and no manifest\. Name the manifest, job\.yaml"):
+            load_manifest(tmp_path / f"job.{what}.yaml")
 
 
 def test_what_happens_in_a_screenplay_is_read_where_it_is_asked_for(tmp_path: Path) -> None:
