@@ -44,6 +44,7 @@ from pipeline.cli.options import (
     warn,
 )
 from pipeline.cli.plan import plan
+from pipeline.cli.verify import verify
 from pipeline.cli.voices import voices
 from pipeline.cli.weights import weights
 from pipeline.errors import PodcastError, Problem, RequestError, printable
@@ -170,8 +171,8 @@ def render(
 
 
 def _without_parts(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """The paths but for lexicons and for scripts of manifests among them, as in `podcast render manifests/*`."""
-    from pipeline.source.keys import is_lexicon
+    """The paths but for what lies beside manifests and for their scripts, as in `podcast render manifests/*`."""
+    from pipeline.source.keys import BESIDE, is_lexicon
     from pipeline.source.manifest import manifest_of
     from pipeline.source.readers import is_script
     from pipeline.workspace import LEXICON
@@ -180,6 +181,7 @@ def _without_parts(paths: tuple[Path, ...]) -> tuple[Path, ...]:
     if len(paths) == 1:
         return paths
     paths = tuple(path for path in paths if not is_lexicon(path) and not (path.name == LEXICON and path.is_dir()))
+    paths = tuple(path for path in paths if not path.name.endswith(tuple(BESIDE)))
     return tuple(path for path in paths if not (is_script(path) and manifest_of(path.absolute()) in given))
 
 
@@ -351,7 +353,7 @@ def doctor(as_json: bool) -> int:
     return DONE if all(finding.ok for finding in findings) else SOME_FAILED
 
 
-for command in (check, plan, watch, serve, worker, status, digest, clean):
+for command in (check, plan, verify, watch, serve, worker, status, digest, clean):
     podcast.add_command(command)
 podcast.add_command(voices)
 podcast.add_command(lexicon)

@@ -167,6 +167,18 @@ def open_bulk(
         )
 
 
+@contextmanager
+def open_engine_of(job: Job, settings: Settings) -> Iterator[tuple[Engine, threading.Event]]:
+    """The engine that `render` would use for the job, on all devices, and what stops it. Raises as `open_bulk` does."""
+    if is_light(settings, [job.traits.name]):
+        yield job.engine, threading.Event()
+        return
+    from pipeline.engines.crew import open_crew
+
+    with open_crew(settings, [job.traits.name]) as crew:
+        yield pool_engines(crew, settings)(job), crew.stop
+
+
 def is_light(settings: Settings, engines: Collection[str]) -> bool:
     """Whether jobs of these engines need no workers, and the settings ask for none."""
     need_workers = any(TRAITS[name].needs_workers for name in engines)

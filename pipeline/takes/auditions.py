@@ -75,14 +75,37 @@ def give_prompts(
             why = "the audition of its voice came to nothing."
             missing[plan.key] = not_rendered(plan, why, "Give the voice another seed, or a recording.")
         else:
-            lines = tuple(replace(line, voice=voices.get(line.voice.name, line.voice)) for line in plan.request.lines)
-            takes.append(replace(plan, request=replace(plan.request, lines=lines)))
+            takes.append(_prompted(plan, voices))
     poor = [
         Problem(auditions[name].where, what, "Choose another with: podcast voices audition, or record a prompt.")
         for name, take in prompts.items()
         for what in check_prompt(take.read(), take.sample_rate_hz, traits.audition)
     ]
     return PromptedTakes(tuple(takes), missing, done.failed, tuple(poor))
+
+
+def with_stored_prompts(
+    planned: Sequence[PlannedTake], engine: Engine, traits: Traits, store: TakeStore, language: str
+) -> list[PlannedTake]:
+    """Those of `planned` whose voices all have a prompt, their own or one that was auditioned before, with that."""
+    voices: dict[str, Voice] = {}
+    mute: set[str] = set()
+    for voice in {line.voice.name: line.voice for plan in planned for line in plan.request.lines}.values():
+        if not traits.audition or voice.prompt is not None:
+            continue
+        if (take := store.look(plan_audition(voice, engine, traits, language).key)) is None:
+            mute.add(voice.name)
+        else:
+            voices[voice.name] = _with_prompt(voice, take, traits)
+    return [
+        _prompted(plan, voices) for plan in planned if mute.isdisjoint(line.voice.name for line in plan.request.lines)
+    ]
+
+
+def _prompted(plan: PlannedTake, voices: Mapping[str, Voice]) -> PlannedTake:
+    """A take spoken by these voices, where it is by voices of their names."""
+    lines = tuple(replace(line, voice=voices.get(line.voice.name, line.voice)) for line in plan.request.lines)
+    return replace(plan, request=replace(plan.request, lines=lines))
 
 
 def _with_prompt(voice: Voice, take: Take, traits: Traits) -> Voice:

@@ -172,13 +172,18 @@ class TakeStore:
             raise
         copier.shutdown()
 
+    def look(self, key: str) -> Take | None:
+        """The take of `key` in the folder; None where there is none, or a damaged one. Changes nothing on disk."""
+        sound = self._sound(key)
+        record = read_record(self._json(key), _TakeRecord)
+        if record is None or content_key(record.parts) != key or file_hash(sound) != record.file_sha256:
+            return None
+        return record.take(key, sound)
+
     def _find_local(self, key: str) -> Take | None:
         json_path, sound = self._json(key), self._sound(key)
-        if not json_path.exists():
-            return None
-        record = read_record(json_path, _TakeRecord)
-        if record is not None and content_key(record.parts) == key and file_hash(sound) == record.file_sha256:
-            return record.take(key, sound)
+        if (take := self.look(key)) is not None or not json_path.exists():
+            return take
         for damaged in (json_path, sound):
             if damaged.exists():
                 set_aside(damaged)

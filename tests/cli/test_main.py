@@ -134,7 +134,9 @@ def test_a_script_is_a_job_without_a_manifest(tmp_path: Path) -> None:
     (tmp_path / "lexicon").mkdir()
     for lexicon in ("lexicon.yaml", "lexicon/all.yaml"):  # as they come with manifests/*
         (tmp_path / lexicon).write_text("Ann: anne\n")
-    others = ("own/book.md", "lexicon.yaml", "lexicon", "lexicon/all.yaml")
+    for beside in ("own/m.edits.yaml", "turns.decisions.yaml"):
+        (tmp_path / beside).write_text("[]")
+    others = ("own/book.md", "lexicon.yaml", "lexicon", "lexicon/all.yaml", "own/m.edits.yaml", "turns.decisions.yaml")
     result = run_podcast("render", *names, *others, "--engine", "tone", "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     reports = {report["job"]: report for report in json.loads(result.stdout)}
