@@ -2,12 +2,14 @@
 
 output/<job>/
   takes/<key>.flac + .json             finished takes: the job's checkpoint, whatever its title
+  takes/<key>.choice.json              what the checks say of the takes of a chunk, and which of them stands
   voices/<key>.flac + .json            auditions: the prompts of voices that bring none
   chapters/01 - Title.flac + .json     joined takes, with the time of every turn
   <preset>/<Author>/<Title>/…          deliverables
   deliverables.json                    how each of them was made
   report.json  report.md
   chunks.json                          the chunks of the last plan, by engine: an edit leaves the others as they are
+  checks.json                          how the voices speak, by which takes are compared
   job.json                             whose these are: title, author, series and part, and the manifests that have them
   <title>/                             the same, from chapters/ on, of a second title that a manifest of this name had
   .lock  .lock.json                    held by the process that renders, and which one that is
@@ -42,7 +44,17 @@ VOICES = "voices"  # the folder of voices beside a manifest
 LEXICON = "lexicon"  # the folder of words beside it that are said otherwise, and the stem of a file of them
 _PATIENCE_S = 0.2  # of `lock`, with a process that only looks whether the lock is free
 _OWN_NAMES = {
-    *("takes", "voices", "chapters", "chunks.json", "job.json", "report.json", "report.md", "deliverables.json"),
+    *(
+        "takes",
+        "voices",
+        "chapters",
+        "chunks.json",
+        "checks.json",
+        "job.json",
+        "report.json",
+        "report.md",
+        "deliverables.json",
+    ),
     *("acx", "flac", "m4b", "podcast", "wav"),  # folders of presets
 }
 _RESERVED = {"auditions", "digest.html", "digest.json", "logs", LEXICON}  # what else lies in the output folder
@@ -79,6 +91,7 @@ class Workspace:
         self.voices = self.root / "voices"
         self.chapters = self.home / "chapters"
         self.chunks = self.home / "chunks.json"
+        self.checks = self.home / "checks.json"
         self.deliverables = self.home / "deliverables.json"
         self.report = self.home / "report.json"
         self.summary = self.home / "report.md"

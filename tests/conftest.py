@@ -117,6 +117,8 @@ def make_job(tmp_path: Path) -> MakeJob:
     def make(script: str = SCRIPT, *, name: str = "job", **keys: Any) -> Path:
         (tmp_path / f"{name}.md").write_text(script, encoding="utf-8")
         manifest = tmp_path / f"{name}.yaml"
+        if keys.get("engine") == "dia":  # random weights speak noise, again and again
+            keys = {"checks": {"retakes": 0}} | keys
         body: Mapping[str, Any] = {"title": "A test", "script": f"{name}.md"} | keys
         manifest.write_text(json.dumps(body), encoding="utf-8")  # JSON is YAML
         return manifest

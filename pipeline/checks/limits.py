@@ -1,7 +1,7 @@
-"""Every limit of the checks, with its reason: the one place to change them. A take need not be measured again for that.
+"""Every limit of the checks, with its reason: the one place to change them. Nothing has to be measured again for that.
 
-"Clean takes" are those that the limits were chosen on: 306 of the draft voice (all twelve, at 120 to 230 words a minute)
-and 61 of Kokoro, of 6 to 300 bytes. docs/checks.md tells what comes out on other takes.
+"Clean takes" are those that the limits were chosen on: 306 of the draft voice (all twelve, at 120 to 230 words a
+minute) and 61 of Kokoro, of 6 to 300 bytes.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ SPARE_S = BREATH_S  # of a take may pass beside its words
 # A median of fewer is moved by two bad takes among them, and its spread says nothing.
 LEAST_TAKES = 8
 # Less text has a pace, and less voice a pitch, that chance decides.
-LEAST_BYTES, LEAST_VOICED_S = 20, 0.4
+LEAST_BYTES, LEAST_VOICED_S = 30, 0.4
 # Between the quartiles of a take's pitch: a woman and a man are an octave apart, one reader's voice ranges over a half.
 TWO_SPEAKERS_OCTAVES = 0.7
 # A voice that hardly varies would have every other take called an outlier. In octaves, dB and octaves.

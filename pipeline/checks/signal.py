@@ -82,8 +82,8 @@ class _Frames:
 def measure(pcm: Pcm, sample_rate_hz: int, spoken_bytes: int, repeated_bytes: int = 0) -> dict[str, float]:
     """The numbers of a take `pcm` `[T]`, which may be empty or hold what is no number; all that comes out is finite.
 
-    It speaks text of `spoken_bytes`, of which `repeated_bytes` are said again at once, see `repeats`. Levels are in dBFS,
-    of `SILENCE_DB` where there is nothing. Raises `ValueError` for a rate below 1 Hz.
+    It speaks text of `spoken_bytes`, of which `repeated_bytes` are said again at once, see `repeats`. Levels are in
+    dBFS, of `SILENCE_DB` where there is nothing. Raises `ValueError` for a rate below 1 Hz.
     """
     if sample_rate_hz < 1:
         raise ValueError(f"a sample rate of {sample_rate_hz} Hz")
@@ -182,7 +182,7 @@ def _silences(frames: _Frames) -> dict[str, float]:
         "inner_silence_at_s": 0.0 if widest is None else frames.seconds(ends[widest]),
         "sound_s": frames.seconds(last - first),
         "sound_end_s": frames.seconds(last if len(starts) else 0),
-        "speech_s": frames.seconds(np.count_nonzero(frames.active)),
+        "speech_s": frames.seconds(int(np.count_nonzero(frames.active))),
     }
 
 
@@ -207,7 +207,7 @@ def _spectral(frames: _Frames) -> dict[str, float]:
     voiced = frames.active & (voicing >= _VOICED)
     quartiles = np.quantile(pitch_hz[voiced], (0.25, 0.5, 0.75)) if voiced.any() else np.zeros(3)
     return {
-        "voiced_s": frames.seconds(np.count_nonzero(voiced)),
+        "voiced_s": frames.seconds(int(np.count_nonzero(voiced))),
         "pitch_low_hz": float(quartiles[0]),
         "pitch_hz": float(quartiles[1]),
         "pitch_high_hz": float(quartiles[2]),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import click
 
-from pipeline.cli.options import DONE, device_option, dia_options, json_option, machine_settings, print_json
+from pipeline.cli.options import DONE, device_option, dia_options, json_option, machine_settings, print_json, warn
 
 size_option = click.option(
     "--size",
@@ -70,6 +70,40 @@ def bench_scripts(words: int, runs: int, as_json: bool) -> int:
 
     with progress_bar("bench") as on_progress:
         results = measure(words, runs, on_progress)
+    if as_json:
+        print_json(results)
+    else:
+        click.echo(table(results))
+    return DONE
+
+
+@bench.command("checks")
+@click.option("--planted", is_flag=True, help="Plant faults, and count what is found; else only how fast they are.")
+@click.option("--takes", default=200, show_default=True, type=click.IntRange(1), help="Clean takes of each engine.")
+@click.option("--cases", default=100, show_default=True, type=click.IntRange(1), help="Planted faults of each kind.")
+@click.option("--engine", "engines", multiple=True, type=click.Choice(["draft", "kokoro"]), help="One of the two.")
+@json_option
+def bench_checks(planted: bool, takes: int, cases: int, engines: tuple[str, ...], as_json: bool) -> int:
+    """How many planted faults the checks find in takes of the draft voice and of Kokoro, and their false alarms."""
+    from pipeline.bench.checks import bench_checks as measure
+    from pipeline.bench.checks import table
+    from pipeline.engines import TRAITS, Machine, open_engine
+    from pipeline.errors import EngineError
+    from pipeline.jobs.progress import progress_bar
+    from pipeline.source.voices import load_library
+
+    settings = machine_settings()
+    voices = [entry.voice for entry in load_library(settings.voices).values()]
+    opened = {}
+    for name in engines or ("draft", "kokoro"):
+        try:
+            engine = open_engine(name, machine=Machine.of(settings))
+        except EngineError as error:  # one of the two will do
+            warn(error.problems)
+            continue
+        opened[name] = (engine, voices[:2], TRAITS[name].seconds_per_byte)
+    with progress_bar("bench") as on_progress:
+        results = measure(opened, takes, cases if planted else 0, on_progress)
     if as_json:
         print_json(results)
     else:

@@ -21,7 +21,7 @@ from pipeline.words import counted, size_text
 
 
 @dataclass(frozen=True)
-class Finding:
+class Inspection:
     """One thing that was looked at."""
 
     name: str
@@ -30,11 +30,11 @@ class Finding:
     next: str = ""
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
+def examine(settings: Settings) -> Iterator[Inspection]:
     """Look at everything a render needs, one after another."""
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9 if hasattr(os, "sysconf") else 0
-    yield Finding("python", True, f"{platform.python_version()} on {platform.platform()}")
-    yield Finding("machine", True, f"{settings.jobs} usable cores, {memory_gb:.0f} GB of memory")
+    yield Inspection("python", True, f"{platform.python_version()} on {platform.platform()}")
+    yield Inspection("machine", True, f"{settings.jobs} usable cores, {memory_gb:.0f} GB of memory")
     for name, check, hint in (
         ("voices", lambda: _voices(settings), "Mend the voice named, or take its folder out."),
         ("draft engine", _draft, "Run: .venv/bin/pip install --editable '.[draft]'"),
@@ -51,11 +51,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _devices(settings)
 
 
-def _finding(name: str, check: Callable[[], str], hint: str) -> Finding:
+def _finding(name: str, check: Callable[[], str], hint: str) -> Inspection:
     try:
-        return Finding(name, True, check())
+        return Inspection(name, True, check())
     except (PodcastError, OSError, ImportError, LookupError) as error:
-        return Finding(name, False, str(error), hint)
+        return Inspection(name, False, str(error), hint)
 
 
 def _voices(settings: Settings) -> str:
@@ -109,7 +109,7 @@ def _located(where: str | None) -> Path | None:
         return None
 
 
-def _devices(settings: Settings) -> Iterator[Finding]:
+def _devices(settings: Settings) -> Iterator[Inspection]:
     """What the Dia engine would run on. It takes torch, and whatever torch raises is a finding too."""
     try:
         from pipeline.engines.crew import plan_workers
@@ -121,13 +121,13 @@ def _devices(settings: Settings) -> Iterator[Finding]:
         names = ", ".join(
             f"{one.name} ({counted(one.threads, 'thread')})" if one.threads else one.name for one in workers
         )
-        yield Finding("workers", True, f"{names}; --device and PODCAST_DEVICE name others")
-        yield from [Finding(name, True, line) for name, line in describe(machine, _located(settings.weights))]
+        yield Inspection("workers", True, f"{names}; --device and PODCAST_DEVICE name others")
+        yield from [Inspection(name, True, line) for name, line in describe(machine, _located(settings.weights))]
     except PodcastError as error:
-        yield Finding("devices", False, str(error))
+        yield Inspection("devices", False, str(error))
     except Exception as error:  # a torch half installed, or built for another driver, raises all kinds of things
         reason = f"{type(error).__name__}: {error}"
-        yield Finding("devices", False, reason, "Is torch in order? Run: pip install --force-reinstall torch")
+        yield Inspection("devices", False, reason, "Is torch in order? Run: pip install --force-reinstall torch")
 
 
 def _encoders() -> str:

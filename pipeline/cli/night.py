@@ -190,9 +190,12 @@ def digest(output: Path | None, hours: float, folder: Path | None, as_json: bool
 @click.argument("jobs", metavar="[JOB...]", nargs=-1)
 @output_option
 @weights_option
+@click.option("--rejected", is_flag=True, help="Also the takes in whose place another one stands.")
 @click.option("--delete", is_flag=True, help="Remove them; without it they are only listed.")
 @json_option
-def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delete: bool, as_json: bool) -> int:
+def clean(
+    jobs: tuple[str, ...], output: Path | None, weights: str | None, rejected: bool, delete: bool, as_json: bool
+) -> int:
     """List the takes that no manifest refers to any more, and remove them with --delete."""
     from pipeline.jobs.clean import find_unused, remove
     from pipeline.jobs.progress import telling
@@ -201,9 +204,10 @@ def clean(jobs: tuple[str, ...], output: Path | None, weights: str | None, delet
     settings = _machine_settings(output=output, weights=weights)
 
     def keys_of(manifest: Path, engine: str) -> Set[str]:
-        from pipeline.jobs.job import open_job, referred_keys
+        from pipeline.jobs.job import open_job, referred_names
 
-        return referred_keys(open_job(manifest, settings, engine=engine, allow_outside=True))
+        job = open_job(manifest, settings, engine=engine, allow_outside=True)
+        return referred_names(job, rejected=not rejected)
 
     with telling("looking which takes the manifests refer to"):
         cleaning = find_unused(settings.output, keys_of, jobs)

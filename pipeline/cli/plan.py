@@ -65,6 +65,7 @@ def plan(manifest: Path, engine: str | None, fresh: bool, as_json: bool, allow_o
 
 def _as_dict(job: Job, explained: Sequence[tuple[PlannedTake, str, str]], notes: Iterable[Problem]) -> dict[str, Any]:
     from pipeline.jobs.request import unsaid
+    from pipeline.takes.choices import standing_key
 
     to_render = sum(action == "render" for _take, action, _reason in explained)
     left_out, replaced = left_out_counts(job.script)
@@ -88,6 +89,9 @@ def _as_dict(job: Job, explained: Sequence[tuple[PlannedTake, str, str]], notes:
         "chunks": [
             {
                 "key": take.key,
+                "where": take.where,
+                "take": f"takes/{take.approved or standing_key(job.workspace.takes, take.key)}.flac",
+                "approved": bool(take.approved),
                 "chapter": take.chunk.chapter + 1,
                 "speakers": _names(take.chunk.pieces),
                 "text": take.text,
@@ -141,7 +145,7 @@ def _lines(job: Job, explained: Sequence[tuple[PlannedTake, str, str]]) -> Itera
         f"{job.name}: {counted(len(chapters), 'chapter')}, {counted(len(job.takes), 'chunk')}, "
         f"about {clock(job.audio_s)} of audio"
     )
-    rendering_s = sum(take.estimated_s for take, _reason in to_render)
+    rendering_s = sum(take.estimated_s * take.alternatives for take, _reason in to_render)
     yield f"render {len(to_render)} (about {clock(rendering_s)}), reuse {len(job.takes) - len(to_render)}"
     if job.kept_chunks:
         verb = "keeps its" if job.kept_chunks == 1 else "keep their"
@@ -180,7 +184,7 @@ def _lines(job: Job, explained: Sequence[tuple[PlannedTake, str, str]]) -> Itera
         yield ""
     for take, reason in to_render[:_SHOWN]:
         who = ", ".join(map(_short, _names(take.chunk.pieces)))
-        yield f"  chapter {take.chunk.chapter + 1}  {reason:<11}  {who}: {_short(take.text)}"
+        yield f"  {take.where}  chapter {take.chunk.chapter + 1}  {reason:<11}  {who}: {_short(take.text)}"
     yield from _more(len(to_render))
 
 

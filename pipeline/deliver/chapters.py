@@ -160,6 +160,26 @@ def join_chapter(
     return audio
 
 
+def take_times(path: Path, planned: Sequence[PlannedTake]) -> dict[str, float]:
+    """When each take begins in the chapter in `path`, in seconds, by key; none where it was joined of others."""
+    record = read_record(path.with_suffix(".json"), _ChapterRecord)
+    if record is None:
+        return {}
+    cues = iter(record.cues)
+    times: dict[str, float] = {}
+    is_first = True
+    for plan in planned:
+        for piece in plan.chunk.pieces:
+            if not piece.text and not is_first:
+                continue
+            is_first = False
+            cue = next(cues, None)
+            if cue is None or not cue.text.endswith(piece.text):
+                return {}
+            times.setdefault(plan.key, cue.start_s)
+    return times
+
+
 def _find(path: Path, key: str, number: int, title: str) -> ChapterAudio | None:
     record = read_record(path.with_suffix(".json"), _ChapterRecord)
     if record is None or record.key != key or file_hash(path) != record.file_sha256:

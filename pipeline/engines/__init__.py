@@ -236,6 +236,8 @@ class Traits:
     budget: Budget = Budget()
     seconds_per_byte: tuple[float, float] | None = None  # how long its words may last; None: unknown
     remedies: frozenset[Remedy] = frozenset({"split"})  # those that change how it speaks, and not just a few bits
+    window_s: float | None = None  # of sound, a voice's prompt included; None: without end
+    unlike_speech: frozenset[str] = frozenset()  # checks that its sound does not pass, as it is none of speech
 
     def longest_s(self, spoken_bytes: int) -> float | None:
         """Where a text that is shorter than this engine speaks well is cut off; None for any other.
@@ -273,6 +275,7 @@ class Traits:
 AUDITION = "The evening was calm, and a light wind moved over the fields while we talked about the day behind us."
 # Dia makes 86.13 frames a second, and speech takes it roughly 3.5 to 11 of them for a character.
 _DIA_SECONDS_PER_BYTE = (3.5 / 86.13, 11 / 86.13)
+_DIA_WINDOW_S = 3072 / 86.13
 # espeak-ng and Kokoro take 0.051 to 0.075 s for a byte of 80 and more, and espeak-ng up to 2.7 s for 16 bytes.
 _FAULTY_SECONDS_PER_BYTE = (0.04, 0.11)
 
@@ -289,6 +292,7 @@ TRAITS: Mapping[str, Traits] = {
             languages=frozenset({"en"}),
             seconds_per_byte=_DIA_SECONDS_PER_BYTE,
             remedies=REMEDIES,
+            window_s=_DIA_WINDOW_S,
         ),
         Traits(
             "kokoro",
@@ -298,7 +302,12 @@ TRAITS: Mapping[str, Traits] = {
             languages=frozenset({"en"}),
             refuses_others=True,
         ),
-        Traits("tone", "pipeline.engines.tone", remedies=frozenset({"seed", "split"})),
+        Traits(
+            "tone",
+            "pipeline.engines.tone",
+            remedies=frozenset({"seed", "split"}),
+            unlike_speech=frozenset({"music", "drone", "loop", "noise", "jump"}),
+        ),
         Traits("faulty", "pipeline.engines.faulty", seconds_per_byte=_FAULTY_SECONDS_PER_BYTE, remedies=REMEDIES),
         Traits(
             "faulty-kokoro",

@@ -20,12 +20,14 @@ from pipeline.files import read_record, storage_errors
 from pipeline.source.manifest import load_manifest, manifest_of
 from pipeline.workspace import Folders, Workspace, job_name, workspaces
 
-KeysOf = Callable[[Path, str], Set[str]]  # a manifest and an engine: keys of its takes and auditions
+KeysOf = Callable[[Path, str], Set[str]]  # a manifest and an engine: names of its takes and auditions, no endings
 
 T = TypeVar("T")
 
-_TAKE = re.compile(r"([0-9a-f]{32})\.(?:flac|json)")
-_LEFT = re.compile(r"[0-9a-f]{32}\.(?:flac|json)\.damaged|\.[0-9a-f]{32}\.[0-9a-f]+\.tmp\.(?:flac|json)")
+_TAKE = re.compile(r"([0-9a-f]{32}(?:\.choice)?)\.(?:flac|json)")
+_LEFT = re.compile(
+    r"[0-9a-f]{32}(?:\.choice)?\.(?:flac|json)\.damaged|\.[0-9a-f]{32}(?:\.choice)?\.[0-9a-f]+\.tmp\.(?:flac|json)"
+)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pipeline.files import storage_errors
 from pipeline.jobs.job import Job
 from pipeline.source.presets import Preset
 from pipeline.source.script import Chapter
+from pipeline.takes.plan import is_finished
 from pipeline.takes.store import TakeStore
 from pipeline.words import size_text
 
@@ -25,6 +26,7 @@ from pipeline.words import size_text
 # whose room tone is noise. A network's sound has noise in its lowest bits, so it is taken for more than the draft's.
 _TAKE_RATIO, _DELIVERED_RATIO = 0.6, 0.75
 _PCM_BYTES = 3
+_AGAIN = 0.15  # of takes are made again, and stay beside those that stand; clean takes of the draft voice: none
 _RECORD_BYTES = 8 << 10  # a take's JSON, and what two files lose in their last blocks
 _TEXT_BYTES_PER_S = 150  # transcripts beside a deliverable, a chapter's times: 80 to 110 in the examples
 _FILE_BYTES = 32 << 10  # tags, chapter marks and block sizes of a deliverable
@@ -49,10 +51,16 @@ class DiskEstimate:
 
 def estimate(job: Job) -> DiskEstimate:
     """The space that the missing takes and files of a job will need; nothing for those that are finished."""
-    finished = TakeStore(job.workspace.takes).keys()  # not of a shared store: what is fetched needs room as well
-    missing = [plan for plan in job.takes if plan.key not in finished]
+    store = TakeStore(job.workspace.takes)
+    finished = store.keys()  # not of a shared store: what is fetched needs room as well
+    missing = [plan for plan in job.takes if not is_finished(plan, finished, store)]
     pcm_rate = job.engine.sample_rate_hz * _PCM_BYTES
-    takes = sum(_RECORD_BYTES + round(plan.estimated_s * pcm_rate * _TAKE_RATIO) for plan in missing)
+    takes = round(
+        sum(
+            plan.alternatives * (_RECORD_BYTES + plan.estimated_s * pcm_rate * _TAKE_RATIO) * (1 + _AGAIN)
+            for plan in missing
+        )
+    )
     stale = {plan.chunk.chapter for plan in missing}
     chapters = [_expected(job, index) for index in range(len(job.script.chapters))]
     joined = {}

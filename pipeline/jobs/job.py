@@ -17,14 +17,19 @@ from pipeline.errors import Problem, raise_if_any
 from pipeline.files import safe_name
 from pipeline.jobs.request import read_request
 from pipeline.settings import Settings, load_settings
+from pipeline.source.decision_places import PlacedWords, match_decisions
+from pipeline.source.decisions import Decision
 from pipeline.source.manifest import Manifest
 from pipeline.source.script import Script
 from pipeline.source.spoken.pairs import Normalizer
 from pipeline.source.voices import Casting
+from pipeline.takes.attempts import prompt_path
 from pipeline.takes.auditions import plan_audition
-from pipeline.takes.borders import plan_name, read_borders, repack
-from pipeline.takes.chunks import Chunk
-from pipeline.takes.plan import PlannedTake, plan_takes
+from pipeline.takes.borders import LastPlan, plan_name, read_borders, repack
+from pipeline.takes.choices import attempt_keys, choice_path
+from pipeline.takes.chunks import Chunk, SplitTexts
+from pipeline.takes.decided import told_of_decisions, with_approvals
+from pipeline.takes.plan import PlannedTake, Planner
 from pipeline.takes.store import TakeStore
 from pipeline.workspace import Production, Workspace, job_name, outputs_above
 
@@ -50,6 +55,9 @@ class Job:
     kept_chunks: int  # of the last plan, which a fresh one would cut otherwise
     workspace: Workspace
     owner: Path
+    planner: Planner
+    decisions: tuple[Decision, ...]
+    split_texts: SplitTexts
     shared: str | None = None
 
     @property
@@ -112,17 +120,16 @@ def open_job(
     assert script and library and casting and request.engine and request.traits and request.normalizer
     traits = request.traits
     workspace = Workspace(settings.output, job_name(path)).of(manifest.production)
-    chunks, kept_chunks = _pack(script, request.normalizer, traits, None if fresh else workspace)
-    planned = plan_takes(
-        script,
-        chunks,
-        casting,
-        library,
-        request.engine,
-        traits=traits,
-        language=manifest.language,
-        seed=manifest.seed,
+    last = LastPlan() if fresh else read_borders(workspace, plan_name(traits, manifest.language))
+    chunks, kept_chunks = _pack(script, request.normalizer, traits, last, request.decisions)
+    planner = Planner(
+        script, casting, library, request.engine, traits, manifest.language, manifest.seed, manifest.takes
     )
+    decided = match_decisions(
+        request.decisions,
+        [PlacedWords(chunk.text, planner.voices(chunk)) for chunk in chunks] if request.decisions else [],
+    )
+    planned, changed = with_approvals(planner.plan(chunks, decided), decided)
     return Job(
         manifest=manifest,
         script=script,
@@ -134,6 +141,7 @@ def open_job(
         warnings=(
             *request.warnings,
             *_rendered_above(settings.output, job_name(path), owner or path),
+            *told_of_decisions(decided, changed),
             *traits.unheard((line.voice for take in planned for line in take.request.lines), manifest.where("engine")),
         ),
         unspoken=len(request.unspoken),
@@ -141,6 +149,9 @@ def open_job(
         kept_chunks=kept_chunks,
         workspace=workspace,
         owner=owner or path,
+        planner=planner,
+        decisions=request.decisions,
+        split_texts=last.split_texts,
         shared=settings.takes,
     )
 
@@ -160,14 +171,13 @@ def apart(jobs: Iterable[Job]) -> list[Job]:
 
 
 def _pack(
-    script: Script, normalizer: Normalizer, traits: Traits, workspace: Workspace | None
+    script: Script, normalizer: Normalizer, traits: Traits, last: LastPlan, decisions: Sequence[Decision]
 ) -> tuple[list[Chunk], int]:
-    """The script in chunks, and how many of the workspace's last plan it keeps where a fresh one would not.
+    """The script in chunks, and how many of the last plan it keeps where a fresh one would not.
 
     Raises `RequestError` for chapters that come to none.
     """
-    kept = read_borders(workspace, plan_name(traits, normalizer.language)) if workspace else []
-    chunks, kept_chunks = repack(script.chapters, traits.budget, normalizer, kept)
+    chunks, kept_chunks = repack(script.chapters, traits.budget, normalizer, last, decisions)
     spoken_chapters = {chunk.chapter for chunk in chunks}
     empty = [chapter for index, chapter in enumerate(script.chapters) if index not in spoken_chapters]
     what, hint = (
@@ -178,12 +188,32 @@ def _pack(
     return chunks, kept_chunks
 
 
-def referred_keys(job: Job) -> set[str]:
-    """Keys of all takes and auditions that the job is made of."""
+def referred_names(job: Job, *, rejected: bool = True) -> set[str]:
+    """Names, without endings, of all takes, choices and auditions that the job is made of.
+
+    With the attempts that do not stand, unless they are to be `rejected`: then those alone that stand, or that nobody
+    has decided about.
+    """
     voices = {line.voice for take in job.takes for line in take.request.lines if line.voice.prompt is None}
     auditions = voices if job.traits.audition else set()
-    planned = (plan_audition(voice, job.engine, job.traits, job.manifest.language) for voice in auditions)
-    return {take.key for take in (*job.takes, *planned)}
+    planned = [plan_audition(voice, job.engine, job.traits, job.manifest.language) for voice in auditions]
+    parents = {take.chunk.split.parent for take in job.takes if take.chunk.split is not None}
+    keys = [(job.workspace.takes, key) for key in (*(take.key for take in job.takes), *sorted(parents))]
+    keys += [(job.workspace.voices, take.key) for take in planned]
+    names = {take.approved for take in job.takes}
+    for folder, key in keys:
+        attempts = attempt_keys(folder, key, rejected=rejected)
+        names |= {choice_path(folder, key).stem, *attempts}
+        if len(attempts) > 1 or key not in attempts:
+            names |= {path.stem for attempt in attempts for path in _prompts(job, attempt)}
+    return names
+
+
+def _prompts(job: Job, key: str) -> Iterator[Path]:
+    """The prompts that were made for an attempt."""
+    known = job.store.parts(key)
+    for digest, _transcript in (known[0].get("prompts", {}) if known else {}).values():
+        yield prompt_path(job.workspace.voices, digest)
 
 
 def _rendered_above(output: Path, name: str, manifest: Path) -> Iterator[Problem]:

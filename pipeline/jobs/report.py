@@ -19,7 +19,7 @@ from pipeline.deliver.record import Deliverable
 from pipeline.errors import Problem, lines_of, printable
 from pipeline.files import read_bytes, write_json, write_text
 from pipeline.source.voices import NARRATOR, Casting
-from pipeline.takes.render import DeviceWork, Ear, TakesDone
+from pipeline.takes.outcome import DeviceWork, Ear, TakesDone
 from pipeline.words import clock, counted, speed_text
 from pipeline.workspace import Production
 
@@ -101,6 +101,7 @@ class Report(BaseModel):
     series: str = ""
     part: str = ""
     unspoken: int = 0  # turns with words that no voice can say
+    retaken: int = 0  # attempts at takes that had faults before
 
     @property
     def rendered_s(self) -> float:
@@ -165,7 +166,7 @@ def make_report(
     missed = _missed(job, deliverables, total_chapters, len(chapters))
     missing = _missing(done, gaps)
     shown = {*done.ears, *(gap.take for _chapter, gap in gaps)}
-    not_of_takes = (*((done.unshared,) if done.unshared else ()), *missed, *warnings)
+    not_of_takes = (*((done.unshared,) if done.unshared else ()), *missed, *done.notes, *warnings)
     return Report(
         job=job,
         **asdict(production),
@@ -189,6 +190,7 @@ def make_report(
         ears=tuple(done.ears.values()),
         finished_at=finished_at,
         unspoken=unspoken,
+        retaken=done.retaken,
         other_problems=(
             *done.failed_auditions,
             *(problem for take, problem in missing.items() if take not in shown),
@@ -229,13 +231,16 @@ def closing_lines(report: Report) -> list[str]:
     """The report in a few lines, for the end of a command: how it went, and what to look at."""
     takes = report.takes
     speed = f", {speed_text(report.speed_x)} times real time." if takes.rendered else ", nothing new to render."
+    again = f", {report.retaken} taken again" if report.retaken else ""
+    doubtful = f"Doubtful: {counted(len(report.ears), 'take')} to listen to (podcast qa shows them, riskiest first)."
     removed = f"removed {counted(len(report.removed), 'file')} that it no longer makes (see the report)"
     return [
         f"{printable(report.title)}: {report.status}",
         f"{clock(report.audio_s)} of audio in {clock(report.wall_s)}{speed}",
-        f"Takes: {takes.total} in all, {takes.rendered} rendered, {takes.reused} reused, {takes.failed} failed.",
+        f"Takes: {takes.total} in all, {takes.rendered} rendered, {takes.reused} reused, {takes.failed} failed{again}.",
         *([removed] if report.removed else []),
         *(f"- {line}" for line in lines_of(report.problems)),
+        *([doubtful] if report.ears else []),
     ]
 
 

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline.checks.limits import LIMITS
 from pipeline.deliver.orders import Cover
 from pipeline.deliver.tags import as_jpeg, check_cover, read_cover
 from pipeline.engines import TRAITS, Engine, Machine, Traits, open_engine
 from pipeline.errors import EngineError, Problem, RequestError, did_you_mean
 from pipeline.files import is_inside
 from pipeline.settings import Settings, load_settings
+from pipeline.source.decisions import Decision, decisions_file, load_decisions
 from pipeline.source.documents import siblings
 from pipeline.source.edits import Edit, edits_file, load_edits
 from pipeline.source.lexicons import load_lexicon, turns_of, unusable_entries
@@ -58,6 +60,7 @@ class JobRequest:
     lexicon: Lexicon | None
     problems: tuple[Problem, ...]
     notes: tuple[Problem, ...] = ()  # of what the script's file brings along
+    decisions: tuple[Decision, ...] = ()
 
     @functools.cached_property
     def normalizer(self) -> Normalizer | None:
@@ -83,6 +86,7 @@ class JobRequest:
             *(self._unusable_entries() if script and traits else ()),
             *(self._languages_gaps(script) if script else ()),
             *(_foreign(self.manifest, traits) if traits else ()),
+            *(_one_take(self.manifest, script, traits) if script and traits else ()),
             *(_unknown_tags(script) if script and traits and traits.speaks_tags else ()),
         )
 
@@ -127,6 +131,10 @@ def read_request(
     lexicon = check(lambda: load_lexicon(manifest, settings, allow_outside=allow_outside))
     edits, wrong_edits = check(lambda: _load_edits(manifest, allow_outside=allow_outside)) or ((), [])
     problems += wrong_edits
+    decided = decisions_file(manifest.path)
+    decisions, wrong_decisions = check(lambda: load_decisions(decided, allow_outside=allow_outside)) or ((), [])
+    problems += wrong_decisions
+    problems += _unknown_checks(manifest)
     script = _load_script(manifest, edits, allow_outside=allow_outside)
     problems += script.problems if script else ()
     library = check(lambda: _load_library(path.parent, settings.voices, allow_outside=allow_outside))
@@ -143,7 +151,17 @@ def read_request(
     if script and name in TRAITS:
         problems += _unknown_turn_voices(script, library or {})
     return JobRequest(
-        manifest, script, library, casting, cover, opened, TRAITS.get(name), lexicon, tuple(problems), tuple(notes)
+        manifest,
+        script,
+        library,
+        casting,
+        cover,
+        opened,
+        TRAITS.get(name),
+        lexicon,
+        tuple(problems),
+        tuple(notes),
+        decisions,
     )
 
 
@@ -172,6 +190,13 @@ def _unheard(manifest: Manifest, script: Script) -> Iterator[Problem]:
         if name_key(name) not in written:
             what = f'"{name}" does not stand in the script.'
             yield Problem(manifest.where(*path), what, did_you_mean(name, speakers(script)))
+
+
+def _unknown_checks(manifest: Manifest) -> Iterator[Problem]:
+    """Checks to be ignored that are none."""
+    for index, name in enumerate(manifest.checks.ignore):
+        if name not in LIMITS:
+            yield Problem(manifest.where("checks", "ignore", index), f'no check "{name}".', did_you_mean(name, LIMITS))
 
 
 class _Checker:
@@ -296,6 +321,15 @@ def _foreign(manifest: Manifest, traits: Traits) -> Iterator[Problem]:
             f'the engine {traits.name} was made for "{known}" and may speak "{manifest.language}" as if it were that.'
         )
         yield Problem(manifest.where("language"), f"{what}.", "Listen before you render a whole book.")
+
+
+def _one_take(manifest: Manifest, script: Script, traits: Traits) -> Iterator[Problem]:
+    """That takes to choose from would all be the same."""
+    turns = (turn for chapter in script.chapters for turn in chapter.turns if turn.takes > 1)
+    where = manifest.where("takes") if manifest.takes > 1 else next((turn.where for turn in turns), "")
+    if where and "seed" not in traits.remedies:
+        what = f"the engine {traits.name} says the same words the same way every time: one take is made of each."
+        yield Problem(where, what, 'The engine dia makes several, for "takes:".')
 
 
 _MOST_NAMED = 3  # words that cannot be spoken, of one turn

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -19,17 +19,27 @@ from pipeline.deliver.chapters import ChapterAudio, join_chapter
 from pipeline.deliver.export import deliver, write_covers
 from pipeline.deliver.orders import Order, plan_orders
 from pipeline.deliver.record import Deliverable, DeliveryRecord
+from pipeline.engines import Traits
 from pipeline.errors import Problem, RequestError
 from pipeline.files import file_hash, read_record, storage_errors, write_record
 from pipeline.jobs.job import Job
 from pipeline.jobs.report import Report, make_report, write_report
 from pipeline.settings import usable_cores
-from pipeline.takes.auditions import give_prompts
+from pipeline.takes.auditions import PromptedTakes, give_prompts
+from pipeline.takes.baseline import Baseline
 from pipeline.takes.borders import plan_name, write_borders
+from pipeline.takes.chunks import Chunk, SplitTexts
+from pipeline.takes.judging import Judging
+from pipeline.takes.longer_prompts import followed_by
+from pipeline.takes.outcome import MissingTake, TakesDone, leave_out_faulty
 from pipeline.takes.plan import PlannedTake
-from pipeline.takes.render import TakesDone, find_takes, leave_out_faulty, render_takes
+from pipeline.takes.render import find_takes, render_takes
+from pipeline.takes.retakes import TEMPERATURE_OF_DIA, Policy
+from pipeline.takes.splits import Splitter
 from pipeline.threads import in_parallel
 from pipeline.window import Admission
+
+_SLOWLY = 1.5  # times what a text usually takes
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -90,6 +100,7 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
         job.workspace.create()
         _claim(job)
         done = stage("takes", lambda: render_all_takes(job, conditions))
+        job = replace(job, takes=done.planned)
         with conditions.finishing:
             chapters = stage("chapters", lambda: join_all_chapters(job, done, conditions))
             orders = _orders(job, chapters)
@@ -130,22 +141,30 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
         store, auditions = job.store, job.auditions
         finished = find_takes(job.takes, store, on_take)
         language = job.manifest.language
+        retakes = job.manifest.checks.retakes
         cast = give_prompts(
-            job.takes, finished.keys(), job.engine, job.traits, auditions, language, admission=admission
+            job.takes,
+            finished.keys(),
+            job.engine,
+            job.traits,
+            auditions,
+            language,
+            retakes=retakes,
+            admission=admission,
         )
-        limits = job.traits.seconds_per_byte
         done = render_takes(
             cast.takes,
             job.engine,
             store,
             on_take,
-            limits=limits,
+            judging=_judging(job, cast),
             finished=finished,
             admission=admission,
         )
         done = leave_out_faulty(done) if job.manifest.on_failure == "gap" else done
         return replace(
             done,
+            planned=_with_missing(job.takes, done.planned, cast.missing),
             missing={**cast.missing, **done.missing},
             unshared=done.unshared or auditions.problem,
             failed_auditions=cast.failed,
@@ -156,9 +175,43 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
     return in_parallel(lambda work: work(), [render], 1, admission.stop)[0]
 
 
+def _with_missing(
+    takes: Sequence[PlannedTake], planned: Sequence[PlannedTake], missing: Mapping[str, MissingTake]
+) -> tuple[PlannedTake, ...]:
+    """What was planned in the end, and the takes that could not even be begun, in the order of the book."""
+    lost = [take for take in takes if take.key in missing]
+    return tuple(sorted([*planned, *lost], key=lambda take: take.place)) if lost else tuple(planned)
+
+
+def _room_s(plan: PlannedTake, traits: Traits) -> float | None:
+    """How long a prompt may be, so that what is to be said has its time behind it, slowly said; None: any."""
+    return None if traits.window_s is None else traits.window_s - _SLOWLY * plan.estimated_s
+
+
+def _judging(job: Job, cast: PromptedTakes) -> Judging:
+    """How the takes of a job are judged and made again."""
+    workspace, manifest, traits = job.workspace, job.manifest, job.traits
+    name = plan_name(traits, manifest.language)
+
+    def keep(chunks: Sequence[Chunk], split_texts: SplitTexts) -> None:
+        write_borders(workspace, name, chunks, split_texts)
+
+    splitter = Splitter(job.planner, job.normalizer, job.takes, job.split_texts, keep)
+    own = manifest.dia.temperature
+    policy = Policy(manifest.checks.retakes, traits.remedies, TEMPERATURE_OF_DIA if own is None else own)
+    return Judging(
+        traits.seconds_per_byte,
+        traits.unlike_speech.union(manifest.checks.ignore),
+        policy,
+        lambda plan, share, retakes: [cast.prompted(half) for half in splitter.split(plan, share, retakes)],
+        Baseline(workspace.checks, name),
+        lambda voice, take, plan: followed_by(voice, take, job.store, workspace.voices, _room_s(plan, traits)),
+    )
+
+
 def join_all_chapters(job: Job, done: TakesDone, conditions: Conditions) -> list[ChapterAudio]:
     """Join every chapter that has a take to deliver, with gaps for missing ones."""
-    takes = done.delivered
+    job, takes = replace(job, takes=done.planned), done.delivered
     whole = [index for index, plans in job.takes_by_chapter.items() if any(plan.key in takes for plan in plans)]
     joined = 0
 
@@ -240,7 +293,8 @@ def _claim(job: Job) -> None:
     earlier = [str(path) for path in workspace.manifests if _may_be_there(path)]
     manifests = sorted({str(job.owner.resolve()), *earlier})
     # First, as a production with a record of its own no longer goes by the borders of others.
-    write_borders(workspace, plan_name(job.traits, manifest.language), (take.chunk for take in job.takes))
+    chunks = [take.chunk for take in job.takes]
+    write_borders(workspace, plan_name(job.traits, manifest.language), chunks, job.split_texts)
     write_record(workspace.record, asdict(manifest.production) | {"manifests": manifests})
 
 

@@ -9,19 +9,21 @@ import math
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from pipeline.audio import Pcm, flac
-from pipeline.engines import Engine, Failed, Rendered, Request
+from pipeline.engines import Engine, Failed, Rendered
 from pipeline.errors import InvalidValueError, Problem, RequestError, StoppedError, StorageError
 from pipeline.files import content_key
 from pipeline.jobs.job import Job
 from pipeline.jobs.stages import OnProgress
+from pipeline.takes.attempts import request_of
 from pipeline.takes.auditions import with_stored_prompts
-from pipeline.takes.plan import PlannedTake, attempt_seed, explain
+from pipeline.takes.choices import standing_key
+from pipeline.takes.plan import PlannedTake, explain
 from pipeline.takes.store import Take, TakeStore
 from pipeline.threads import in_parallel
 
@@ -130,11 +132,6 @@ class Verification:
         }
 
 
-def request_of(plan: PlannedTake, take: Take) -> Request:
-    """The request that has rendered a finished take: that of its plan, with the seed of the attempt that was kept."""
-    return replace(plan.request, seed=attempt_seed(plan.key, take.attempt))
-
-
 def sample_takes(job: Job, size: SampleSize, seed: int = 0) -> list[PlannedTake]:
     """The takes to verify, in the order of the book: for a seed always the same, as far as the script is."""
     keys = {plan.key for plan in job.takes}
@@ -159,12 +156,17 @@ def verify_takes(
     if not store.keys():
         hint = "Render it first; what is verified are its finished takes."
         raise RequestError(Problem(str(job.workspace.root), "nothing of this job is rendered yet.", hint))
-    finished = {plan.key: take for plan in planned if (take := store.look(plan.key)) is not None}
+    finished = {
+        plan.key: take
+        for plan in planned
+        if (take := store.look(plan.approved or standing_key(store.folder, plan.key))) is not None
+    }
     auditions = TakeStore(job.workspace.voices)
     prompted = with_stored_prompts(
         [plan for plan in planned if plan.key in finished], job.engine, job.traits, auditions, job.manifest.language
     )
-    requests = [request_of(plan, finished[plan.key]) for plan in prompted]
+    parts = {plan.key: store.parts(finished[plan.key].key) for plan in prompted}
+    requests = [request_of(plan, known[0], auditions.folder) for plan in prompted if (known := parts[plan.key])]
     length_s = {plan.key: plan.estimated_s for plan in prompted}
     verified: dict[str, VerifiedTake] = {}
     by_key = {plan.key: plan for plan in planned}
@@ -186,24 +188,26 @@ def verify_takes(
     return Verification(job.name, len({plan.key for plan in job.takes}), tuple(verified[plan.key] for plan in planned))
 
 
-def _verified(plan: PlannedTake, verdict: Verdict, why: str = "", difference: Difference | None = None) -> VerifiedTake:
-    return VerifiedTake(plan.where, f"takes/{plan.key}.flac", plan.text, verdict, why, difference)
+def _verified(
+    plan: PlannedTake, verdict: Verdict, why: str = "", difference: Difference | None = None, key: str = ""
+) -> VerifiedTake:
+    return VerifiedTake(plan.where, f"takes/{key or plan.key}.flac", plan.text, verdict, why, difference)
 
 
 def _compared(plan: PlannedTake, result: Rendered | Failed, take: Take, sample_rate_hz: int) -> VerifiedTake:
     """What a take is against its second rendering."""
     if isinstance(result, Failed):
-        return _verified(plan, "different", f"could not be rendered again: {result.reason}")
+        return _verified(plan, "different", f"could not be rendered again: {result.reason}", key=take.key)
     if sample_rate_hz != take.sample_rate_hz:
-        return _verified(plan, "different", f"had {take.sample_rate_hz} Hz and now {sample_rate_hz} Hz.")
+        return _verified(plan, "different", f"had {take.sample_rate_hz} Hz and now {sample_rate_hz} Hz.", key=take.key)
     samples = flac.quantize(result.pcm)
     if flac.pcm_hash(samples) == take.pcm_sha256:
-        return _verified(plan, "equal")
+        return _verified(plan, "equal", key=take.key)
     try:
         difference = _difference(take.read(), samples.astype(np.float32) / np.float32(_AS_STORED), sample_rate_hz)
     except StorageError as error:
-        return _verified(plan, "missing", f"cannot be read ({error.problems[0].what.rstrip('.')}).")
-    return _verified(plan, "different", str(difference), difference)
+        return _verified(plan, "missing", f"cannot be read ({error.problems[0].what.rstrip('.')}).", key=take.key)
+    return _verified(plan, "different", str(difference), difference, take.key)
 
 
 def _difference(stored: Pcm, rendered: Pcm, sample_rate_hz: int) -> Difference:
@@ -228,7 +232,9 @@ def _not_rendered(
     verified = {}
     for plan in planned:
         if plan.key in finished:
-            verified[plan.key] = _verified(plan, "missing", "cannot be made again: an audition of its voices is gone.")
+            verified[plan.key] = _verified(
+                plan, "missing", "cannot be made again: an audition of its voices is gone.", key=finished[plan.key].key
+            )
         elif "engine" in reasons[plan.key]:
             why = "is not there, and one of the same words was made by another version of the engine."
             verified[plan.key] = _verified(plan, "not comparable", why)

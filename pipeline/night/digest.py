@@ -20,7 +20,7 @@ from pipeline.errors import Problem, StorageError
 from pipeline.files import read_bytes, read_json, write_json
 from pipeline.jobs.report import Report, read_report
 from pipeline.night.inbox import Inbox
-from pipeline.takes.render import HERE, DeviceWork, Ear
+from pipeline.takes.outcome import HERE, DeviceWork, Ear
 from pipeline.words import counted
 from pipeline.workspace import Folders, Workspace, workspaces
 

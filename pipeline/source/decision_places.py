@@ -181,7 +181,8 @@ class _Placing:
     def _place_nearest(self, left: Sequence[int]) -> list[int]:
         """Give the rest to the places that are most like them; returns those that get none.
 
-        One whose place another decision has gets no other place, unless that is just as likely.
+        One whose place another decision has gets no other place, unless that is just as likely. Of places that are as
+        likely it gets the last: the same words that are put in right before an approved take must not take it over.
         """
         most = max(_MOST_PAIRS // max(len(left), 1), 1)
         pairs = []
@@ -190,17 +191,25 @@ class _Placing:
             for place in self._places if len(self._places) <= most else self._beside(around, most):
                 likeness = around.like(self._places[place])
                 if likeness.words or self._count == 1:
-                    pairs.append((-likeness.words, -likeness.next_to, index, place, likeness.is_same))
+                    pairs.append((-likeness.words, -likeness.next_to, index, -place, likeness.is_same))
         given: set[int] = set()
         contested: dict[int, tuple[int, int]] = {}  # by decision: how little its place is like it, and that place
-        for unlike, _next_to, index, place, is_same in sorted(pairs):
+        equals: dict[tuple[int, int], dict[int, int]] = {}  # places by decision, of those with the same likeness
+        for unlike, next_to, index, minus_place, is_same in sorted(pairs):
+            place = -minus_place
             if index in given or (index in contested and contested[index][0] < unlike):
                 continue
             if place not in self.found:
                 self.found[place] = self._decisions[index][0]
                 given.add(index)
+                equals.setdefault((unlike, next_to), {})[index] = place
             elif is_same:
                 contested.setdefault(index, (unlike, place))
+        likenesses = {(index, -minus_place): (unlike, next_to) for unlike, next_to, index, minus_place, _same in pairs}
+        for likeness_of, places in equals.items():
+            in_order = dict(zip(sorted(places), sorted(places.values()), strict=True))
+            if all(likenesses.get(pair) == likeness_of for pair in in_order.items()):
+                self.found |= {place: self._decisions[index][0] for index, place in in_order.items()}
         waiting = [index for index in left if index not in given]
         for index in waiting:
             if index in contested:

@@ -20,12 +20,20 @@ from pipeline.errors import Problem, RequestError, did_you_mean
 from pipeline.files import is_inside
 from pipeline.source.documents import Data, Located, YamlPath, read_text, read_yaml
 
+Kind = Literal["approve", "retake", "takes"]
+KINDS: tuple[Kind, ...] = ("approve", "retake", "takes")
+
 DECISIONS_ENDING = ".decisions.yaml"
 _AN_ENTRY = 'Write it as - words: "…", voices: […], and one of approve, retake and takes.'
 _TAKE_FILE = re.compile(r"[0-9a-f]{32}\.flac")
 _HASH = re.compile(r"[0-9a-f]{32}")
 _NUMBERS = {"retake": 1, "takes": 1, "seed": 0, "performance": 0}  # the least that each may be
-_ONLY_WITH = {"seed": "retake", "voice": "retake", "speech": "approve", "performance": "approve"}
+_ONLY_WITH: Mapping[str, tuple[Kind, ...]] = {
+    "seed": ("retake",),
+    "voice": ("retake", "approve"),
+    "speech": ("approve",),
+    "performance": ("approve",),
+}
 _MOST = 2**63 - 1
 
 # A line of an entry as `decision_writing` writes it, or as simple as that.
@@ -37,8 +45,6 @@ _LINE = re.compile(
 _NO_LINE = re.compile(r" *(?:#.*)?")
 
 Wrong = Callable[[str, str, str], None]  # a key, what is wrong with it, and what to do
-Kind = Literal["approve", "retake", "takes"]
-KINDS: tuple[Kind, ...] = ("approve", "retake", "takes")
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Decision:
     approve: str | None = None  # the file of a take, which stands
     retake: int = 0  # how many times it was asked to be taken again
     seed: int | None = None  # of the retake
-    voice: str | None = None  # that the retake speaks with
+    voice: str | None = None  # that speaks the retake, or the approved take, in place of the script's
     takes: int = 0  # so many to choose from
     speech: str = ""  # of the approved take: a hash of all that can change its samples but seed and occurrence
     performance: int | None = None  # of the approved take: which of those with the same words its key says it is
@@ -227,9 +233,10 @@ def _check_kind(values: Mapping[str, str], wrong: Wrong) -> None:
         first, *others = kinds
         what = f'"{first}" and {" and ".join(map(_quoted, others))} cannot both be decided of a take.'
         wrong(others[-1], what, "Keep one, or make an entry of each.")
-    for key, kind in _ONLY_WITH.items():
-        if key in values and kinds and kind not in kinds:
-            wrong(key, f'"{key}" belongs to "{kind}", and this is "{kinds[0]}".', "Take it out.")
+    for key, owners in _ONLY_WITH.items():
+        if key in values and kinds and not set(owners) & set(kinds):
+            owned = " and ".join(map(_quoted, owners))
+            wrong(key, f'"{key}" belongs to {owned}, and this is "{kinds[0]}".', "Take it out.")
 
 
 def _quoted(key: str) -> str:

@@ -67,6 +67,15 @@ class Dia(BaseModel):
         return DiaSound(**values | {"precision": None if self.precision == "auto" else self.precision})
 
 
+class Checks(BaseModel):
+    """How hard takes with faults are tried again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    retakes: int = Field(3, ge=0, le=20)  # of a chunk, and of what it is cut into
+    ignore: tuple[str, ...] = ()  # checks that do not count
+
+
 class ScriptFile(BaseModel):
     """A file of the script, and how it is read where that is not as its own form tells."""
 
@@ -125,6 +134,8 @@ class Manifest(BaseModel):
     year: int | None = Field(None, ge=1, le=9999)
     description: str = ""
     pauses: Pauses = Pauses()
+    checks: Checks = Checks()
+    takes: int = Field(1, ge=1, le=20)  # of each chunk, from which the best is chosen
     on_failure: Literal["best", "gap"] = "best"  # what stands for a take that has faults after all attempts
     priority: int = Field(0, ge=-100, le=100)  # higher goes first
     window: Window | None = None  # hours in which chunks may be started

@@ -82,6 +82,7 @@ class Turn:
     where: str  # "manifests/dune.md:14"
     pause_s: float | None = None  # a pause written before this turn; it replaces the border's own
     voice: str | None = None  # a voice for this turn alone (YAML scripts)
+    takes: int = 0  # so many to choose from (YAML scripts); 0: as the manifest has it
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ class ScriptWriter:
         self.count = 0  # of turns
         self.speaker: str | None = None
         self.voice: str | None = None
+        self.takes = 0
         self._kind = kind
         self._open(title, where, keep=False)
 
@@ -195,6 +197,6 @@ class ScriptWriter:
     def _say(self, text: str, where: str) -> None:
         last = self._turns[-1].speaker if self._turns else None
         border = self._border or ("paragraph" if last == self.speaker else "turn")
-        self._turns.append(Turn(self.speaker, text, border, where, self._pause_s, self.voice))
+        self._turns.append(Turn(self.speaker, text, border, where, self._pause_s, self.voice, self.takes))
         self._border = self._pause_s = None
         self.count += 1

@@ -15,9 +15,13 @@ from pipeline.engines import Engine, Failed, Line, Request, Traits, Voice
 from pipeline.errors import EngineError, Problem
 from pipeline.files import atomic_write, content_key, safe_name, storage_errors
 from pipeline.source.prompts import LONGEST_S, check_prompt
+from pipeline.takes.attempts import PROMPT, SPLIT
 from pipeline.takes.chunks import Chunk, ChunkPiece
+from pipeline.takes.judging import Judging
+from pipeline.takes.outcome import MissingTake, not_rendered
 from pipeline.takes.plan import PlannedTake
-from pipeline.takes.render import MissingTake, not_rendered, render_takes
+from pipeline.takes.render import render_takes
+from pipeline.takes.retakes import RETAKES, Policy
 from pipeline.takes.store import Take, TakeStore
 from pipeline.window import ALWAYS, Admission
 
@@ -45,6 +49,11 @@ class PromptedTakes:
     missing: Mapping[str, MissingTake] = field(default_factory=dict)
     failed: tuple[Problem, ...] = ()  # auditions that came to nothing
     poor: tuple[Problem, ...] = ()  # auditions that are used though they make poor prompts
+    voices: Mapping[str, Voice] = field(default_factory=dict)  # that got a prompt, by name
+
+    def prompted(self, plan: PlannedTake) -> PlannedTake:
+        """`plan` with the prompts that its voices got."""
+        return _prompted(plan, self.voices)
 
 
 def give_prompts(
@@ -55,33 +64,37 @@ def give_prompts(
     store: TakeStore,
     language: str,
     *,
+    retakes: int = RETAKES,
     admission: Admission = ALWAYS,
 ) -> PromptedTakes:
-    """Give every voice a prompt that needs one for a take that is not `finished` yet (keys)."""
+    """Give every voice a prompt that needs one for a take that is not `finished` yet (keys).
+
+    An audition with faults is made again so many times.
+    """
     unfinished = [plan for plan in planned if plan.key not in finished]
     bare = {line.voice.name: line.voice for plan in unfinished for line in plan.request.lines if not line.voice.prompt}
     if not traits.audition or not bare:
         return PromptedTakes(tuple(planned))
     auditions = {name: plan_audition(voice, engine, traits, language) for name, voice in bare.items()}
-    limits = traits.seconds_per_byte
-    done = render_takes(list(auditions.values()), engine, store, limits=limits, admission=admission)
+    policy = Policy(retakes, traits.remedies - {SPLIT, PROMPT})
+    judging = Judging(traits.seconds_per_byte, traits.unlike_speech, policy)
+    done = render_takes(list(auditions.values()), engine, store, judging=judging, admission=admission)
     prompts = {name: done.takes[plan.key] for name, plan in auditions.items() if plan.key in done.takes}
     voices = {name: _with_prompt(bare[name], take, traits) for name, take in prompts.items()}
     mute = bare.keys() - voices.keys()
-    takes: list[PlannedTake] = []
     missing: dict[str, MissingTake] = {}
-    for plan in planned:
-        if plan.key not in finished and any(line.voice.name in mute for line in plan.request.lines):
+    for plan in unfinished:
+        if any(line.voice.name in mute for line in plan.request.lines):
             why = "the audition of its voice came to nothing."
             missing[plan.key] = not_rendered(plan, why, "Give the voice another seed, or a recording.")
-        else:
-            takes.append(_prompted(plan, voices))
+    cast = PromptedTakes((), voices=voices)
+    takes = tuple(cast.prompted(plan) for plan in planned if plan.key not in missing)
     poor = [
         Problem(auditions[name].where, what, "Choose another with: podcast voices audition, or record a prompt.")
         for name, take in prompts.items()
         for what in check_prompt(take.read(), take.sample_rate_hz, traits.audition)
     ]
-    return PromptedTakes(tuple(takes), missing, done.failed, tuple(poor))
+    return replace(cast, takes=takes, missing=missing, failed=done.failed, poor=tuple(poor))
 
 
 def with_stored_prompts(

@@ -18,23 +18,29 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate, pairwise
 
 from pipeline.engines import Budget, Traits
 from pipeline.files import read_record, write_record
+from pipeline.source.decisions import Decision
 from pipeline.source.script import Chapter
 from pipeline.source.spoken.pairs import Normalizer
 from pipeline.takes.chunks import (
     MAX_SPEAKERS,
+    NOTHING_SPLIT,
     TOO_SHORT,
     Chunk,
+    SplitOff,
+    SplitTexts,
+    Unit,
     chunks_between,
     fresh_cuts,
     pack,
     units_of,
 )
-from pipeline.takes.matches import KeptChunk, Match, Place, matches_of, places_of
+from pipeline.takes.fixed import fixed_spans
+from pipeline.takes.matches import KeptChunk, Match, Place, matches_of, places_of, texts_of
 from pipeline.workspace import Workspace
 
 # What it costs to render a chunk again whose text was there before: more than a better size, less than a short chunk.
@@ -43,10 +49,27 @@ _MOST_AGAIN = 4  # such chunks in one gap: one that has lost more chunks was not
 
 
 @dataclass(frozen=True)
+class LastPlan:
+    """The chunks of the last plan, and the atoms that were cut for their faults."""
+
+    chunks: Sequence[KeptChunk] = ()
+    split_texts: SplitTexts = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class _PlanRecord:
-    """What the file holds: by engine, language and budget the chunks between hard borders, a line for each turn."""
+    """What the file holds, by engine, language and budget.
+
+    `plans` are the chunks between hard borders, a line for each turn; before the lines of a half that was cut off for
+    its faults stand `split`, its parent's key, its number, the retakes and the root. `split_texts` are such cuts within
+    sentences.
+    """
 
     plans: dict[str, list[list[str]]]
+    split_texts: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+
+
+_SPLIT = "split"
 
 
 def plan_name(traits: Traits, language: str) -> str:
@@ -54,23 +77,29 @@ def plan_name(traits: Traits, language: str) -> str:
     return f"{traits.name} {language} {traits.budget.min_bytes}-{traits.budget.max_bytes}"
 
 
-def read_borders(workspace: Workspace, name: str) -> list[KeptChunk]:
-    """The chunks of the last plan called `name`; none where there was none, or its file is damaged.
+def read_borders(workspace: Workspace, name: str) -> LastPlan:
+    """The last plan called `name`; one without chunks where there was none, or its file is damaged.
 
     A production that was never rendered goes by the others of its folder: a corrected title renders nothing again.
     """
-    plans = _read(workspace).get(name)
-    if plans is None and workspace.home != workspace.root and workspace.production is None:
+    records = [_read(workspace)]
+    if name not in records[0].plans and workspace.home != workspace.root and workspace.production is None:
         root = Workspace(workspace.root.parent, workspace.root.name)
-        plans = [part for other in (root, *root.others()) for part in _read(other).get(name, [])]
-    return [
-        KeptChunk(tuple(_lines(chunk)), after_break=number == 0)
-        for part in plans or []
-        for number, chunk in enumerate(part)
-    ]
+        records = [_read(other) for other in (root, *root.others())]
+    return LastPlan(
+        [
+            replace(_kept(chunk), after_break=number == 0)
+            for record in records
+            for part in record.plans.get(name, [])
+            for number, chunk in enumerate(part)
+        ],
+        {text: parts for record in records for text, parts in record.split_texts.get(name, {}).items()},
+    )
 
 
-def write_borders(workspace: Workspace, name: str, chunks: Iterable[Chunk]) -> None:
+def write_borders(
+    workspace: Workspace, name: str, chunks: Iterable[Chunk], split_texts: SplitTexts = NOTHING_SPLIT
+) -> None:
     """Keep the chunks of a plan for the next one. Raises `StorageError`."""
     parts: list[list[str]] = []
     for chunk in chunks:
@@ -78,50 +107,80 @@ def write_borders(workspace: Workspace, name: str, chunks: Iterable[Chunk]) -> N
         lines = [
             f"{slots.setdefault((piece.speaker, piece.voice), len(slots))} {piece.spoken}" for piece in chunk.pieces
         ]
+        if (split := chunk.split) is not None:
+            lines.insert(0, f"{_SPLIT} {split.parent} {split.half} {split.retakes} {split.root}".rstrip())
         if chunk.after_break or not parts:
             parts.append([])
         parts[-1].append("\n".join(lines))
-    plans = _read(workspace)
-    if plans.get(name) != parts:
-        write_record(workspace.chunks, {"plans": plans | {name: parts}})
+    record = _read(workspace)
+    splits = {**record.split_texts, name: dict(sorted(split_texts.items()))} if split_texts else record.split_texts
+    changed = _PlanRecord(record.plans | {name: parts}, splits)
+    if changed != record:
+        write_record(workspace.chunks, asdict(changed))
 
 
-def _read(workspace: Workspace) -> dict[str, list[list[str]]]:
-    record = read_record(workspace.chunks, _PlanRecord)
-    return {} if record is None else record.plans
+def _read(workspace: Workspace) -> _PlanRecord:
+    return read_record(workspace.chunks, _PlanRecord) or _PlanRecord({})
 
 
-def _lines(chunk: str) -> Iterator[tuple[int, str]]:
-    for line in chunk.split("\n"):
-        slot, _, text = line.partition(" ")
-        yield (int(slot) if slot in ("0", "1") else MAX_SPEAKERS), text
+def _kept(chunk: str) -> KeptChunk:
+    lines = chunk.split("\n")
+    split = _split_off(lines[0])
+    return KeptChunk(tuple(map(_line, lines[1:] if split else lines)), after_break=False, split=split)
+
+
+def _split_off(line: str) -> SplitOff | None:
+    match line.split(" "):
+        case [word, parent, half, retakes, *root] if word == _SPLIT and half.isdecimal() and retakes.isdecimal():
+            return SplitOff(parent, int(half), int(retakes), " ".join(root))
+    return None
+
+
+def _line(line: str) -> tuple[int, str]:
+    slot, _, text = line.partition(" ")
+    return (int(slot) if slot in ("0", "1") else MAX_SPEAKERS), text
 
 
 def repack(
-    chapters: Sequence[Chapter], budget: Budget, normalizer: Normalizer, kept: Sequence[KeptChunk]
+    chapters: Sequence[Chapter],
+    budget: Budget,
+    normalizer: Normalizer,
+    last: LastPlan,
+    decisions: Sequence[Decision] = (),
 ) -> tuple[list[Chunk], int]:
-    """The chunks of a script after the plan `kept`, and how many of those a fresh plan would cut otherwise."""
-    if not kept:
+    """The chunks of a script after the `last` plan, and how many of those a fresh plan would cut otherwise.
+
+    The borders of a take that somebody approved are fixed, whatever is changed beside it.
+    """
+    kept = last.chunks
+    if not kept and not decisions:
         return [chunk for index, one in enumerate(chapters) for chunk in pack(one, index, budget, normalizer)], 0
-    units = [units_of(chapter, index, budget, normalizer) for index, chapter in enumerate(chapters)]
+    units = [units_of(chapter, index, budget, normalizer, last.split_texts) for index, chapter in enumerate(chapters)]
     places = list(places_of(units))
+    fixed = fixed_spans(decisions, places, [text for chapter in units for text in texts_of(chapter)])
+    places = fixed.harden(places)
     atoms = [sum(len(unit.atoms) for unit in chapter) for chapter in units]
     firsts = [0, *accumulate(atoms)]
     fresh = [
         first + cut for first, chapter in zip(firsts, units, strict=False) for cut in fresh_cuts(chapter, budget)[:-1]
     ]
-    fresh.append(len(places))
+    fresh = fixed.cuts([*fresh, len(places)])
     matches = matches_of(places, kept, budget)
-    cuts = _Recut(places, kept, budget, fresh).cuts(matches)
+    cuts = fixed.cuts(_Recut(places, kept, budget, fresh).cuts(matches)) if kept else fresh
+    split = {(match.start, match.end): kept[match.number].split for match in matches}
     chunks = [
-        chunk
+        replace(chunk, split=split.get(span)) if span in split else chunk
         for index, (first, end) in enumerate(pairwise(firsts))
-        for chunk in chunks_between(
-            units[index], [cut - first for cut in cuts[bisect_left(cuts, first) : bisect_left(cuts, end) + 1]], index
-        )
+        for span, chunk in _between(units[index], cuts[bisect_left(cuts, first) : bisect_left(cuts, end) + 1], index)
     ]
     unlike_fresh = set(pairwise(cuts)) - set(pairwise(fresh))
     return chunks, sum((match.start, match.end) in unlike_fresh for match in matches)
+
+
+def _between(units: Sequence[Unit], cuts: Sequence[int], index: int) -> Iterator[tuple[tuple[int, int], Chunk]]:
+    """The chunks of a chapter between these cuts of the script, with their places in it."""
+    first = cuts[0] if cuts else 0
+    return zip(pairwise(cuts), chunks_between(units, [cut - first for cut in cuts], index), strict=True)
 
 
 class _Recut:

@@ -50,12 +50,23 @@ class ChunkPiece:
 
 
 @dataclass(frozen=True)
+class SplitOff:
+    """Whose half a chunk is that was cut because its takes had faults."""
+
+    parent: str  # the key of its take
+    half: int  # 0: the first
+    retakes: int  # that the parent had, the split among them
+    root: str = ""  # of the first half: the speech that was cut first of all, by a hash, which still counts
+
+
+@dataclass(frozen=True)
 class Chunk:
     """A part of a chapter's text, sized for the model: one take speaks it."""
 
     chapter: int  # index in the script
     pieces: tuple[ChunkPiece, ...]
     after_break: bool = False  # a hard border lies before it
+    split: SplitOff | None = None
 
     @property
     def spoken_bytes(self) -> int:
@@ -77,6 +88,10 @@ class Atom:
     spoken: str
     size: int
     cut_cost: float  # of a cut after it
+
+
+SplitTexts = Mapping[str, tuple[str, str]]  # an atom that was cut for its faults, and its two parts, as spoken
+NOTHING_SPLIT: SplitTexts = {}
 
 
 @dataclass(frozen=True)
@@ -101,12 +116,14 @@ def pack(chapter: Chapter, index: int, budget: Budget, normalizer: Normalizer) -
     return list(chunks_between(units, fresh_cuts(units, budget), index))
 
 
-def units_of(chapter: Chapter, index: int, budget: Budget, normalizer: Normalizer) -> list[Unit]:
+def units_of(
+    chapter: Chapter, index: int, budget: Budget, normalizer: Normalizer, split_texts: SplitTexts = NOTHING_SPLIT
+) -> list[Unit]:
     """The turns of the chapter with this index that have something to say."""
     name = (index + 1, chapter.title)
     pairs = (normalizer.pairs(turn.text, speaker=turn.speaker, chapter=name) for turn in chapter.turns)
     units = (
-        _unit(number, turn, pairs_of_turn, budget, tags=normalizer.tags)
+        _unit(number, turn, pairs_of_turn, budget, split_texts, tags=normalizer.tags)
         for number, (turn, pairs_of_turn) in enumerate(zip(chapter.turns, pairs, strict=True))
     )
     return [unit for unit in units if unit]
@@ -133,12 +150,15 @@ def chunks_between(units: Sequence[Unit], cuts: Sequence[int], chapter: int) -> 
         yield Chunk(chapter, tuple(_pieces(atoms[start:end], units_by_turn)), after_break)
 
 
-def _unit(index: int, turn: Turn, pairs: Sequence[Pair], budget: Budget, *, tags: bool) -> Unit | None:
-    atoms = tuple(_atoms(index, _parts(turn.text, pairs, budget), tags=tags))
-    if not atoms:
+def _unit(
+    index: int, turn: Turn, pairs: Sequence[Pair], budget: Budget, split_texts: SplitTexts, *, tags: bool
+) -> Unit | None:
+    whole = _atoms(index, _parts(turn.text, pairs, budget), tags=tags)
+    if not whole:
         return None
+    atoms = tuple(part for atom in whole for part in split_atom(atom, turn.text, split_texts))
     who = (turn.speaker, turn.voice)
-    text = "\0".join([str(who), *(atom.spoken for atom in atoms)])
+    text = "\0".join([str(who), *(atom.spoken for atom in whole)])  # what is split moves no other border
     return Unit(
         turn=index,
         text=turn.text,
@@ -241,6 +261,25 @@ def _atoms(turn: int, parts: Iterable[tuple[Sequence[Pair], str, float]], *, tag
         last = atoms[-1]
         atoms[-1] = Atom(turn, (*last.pairs, *mute), last.spoken, last.size, _CUT_TURN)
     return atoms
+
+
+def split_atom(atom: Atom, text: str, split_texts: SplitTexts) -> Iterator[Atom]:
+    """The parts of an atom of a turn with this text that was cut for its faults, each cut again where it was, too."""
+    if atom.spoken not in split_texts:
+        yield atom
+        return
+    first, _second = split_texts[atom.spoken]
+    words = [word for pair in atom.pairs for word in cut_at(text, pair, _spaces(text, pair))]
+    at = next((at for at in range(1, len(words)) if said(words[:at]) == first), None)
+    if at is None:  # other words are said the same
+        yield atom
+        return
+    halves = (words[:at], words[at:])
+    for number, half in enumerate(halves):
+        spoken = said(half)
+        cost = (_CUT_CLAUSE, atom.cut_cost)[number]
+        part = Atom(atom.turn, tuple(half), spoken, len(spoken.encode()), cost)
+        yield from split_atom(part, text, split_texts)
 
 
 def _segments(units: Sequence[Unit], budget: Budget) -> Iterator[Sequence[Unit]]:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from pipeline.engines import Budget
-from pipeline.takes.chunks import MAX_SPEAKERS, Atom, Unit
+from pipeline.takes.chunks import MAX_SPEAKERS, Atom, SplitOff, Unit
 
 _NEARBY = 8  # chunks that begin alike are tried this far on either side
 
@@ -24,6 +24,7 @@ class KeptChunk:
 
     lines: tuple[tuple[int, str], ...]
     after_break: bool  # a hard border lay before it
+    split: SplitOff | None = None
 
 
 class Place(NamedTuple):
@@ -50,6 +51,13 @@ def places_of(chapters: Sequence[Sequence[Unit]]) -> Iterator[Place]:
             yield Place(unit.atoms[0], unit.who, True, unit.hard or number == 0)
             for atom in unit.atoms[1:]:
                 yield Place(atom, unit.who, False, False)
+
+
+def texts_of(units: Sequence[Unit]) -> Iterator[str]:
+    """What each place of a chapter displays."""
+    for unit in units:
+        for atom in unit.atoms:
+            yield unit.text[atom.pairs[0].start : atom.pairs[-1].end].strip()
 
 
 def matches_of(places: Sequence[Place], kept: Sequence[KeptChunk], budget: Budget) -> list[Match]:

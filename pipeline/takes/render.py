@@ -1,153 +1,49 @@
-"""Render: the loop that has planned takes rendered, retries those with faults, and saves each the moment it exists.
+"""Render: the loop that has planned takes rendered, judged, and made again in the way that helps.
 
-In: planned takes, an engine, and the store of finished takes. Out: `TakesDone`. Knows no chapters and no clock.
+In: planned takes, an engine, and the store of finished takes. Out: `TakesDone`. Every attempt is saved the moment it
+exists and judged beside the rendering; a step depends on the attempts at its own take alone, and what compares a take
+with others waits until all first attempts are there. So the same takes stand whatever the order in which they end.
 """
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain
+from types import MappingProxyType
 
-from pipeline.checks.gate import UNUSABLE, Limits, faults, score
+import numpy as np
+
+from pipeline.checks.signal import measure
+from pipeline.checks.statistics import compare
+from pipeline.checks.verdicts import UNUSABLE, Finding, judge
 from pipeline.engines import Engine, Failed, Rendered, Request
 from pipeline.errors import Problem
-from pipeline.takes.plan import PlannedTake, attempt_seed
-from pipeline.takes.store import Attempt, Take, TakeStore
+from pipeline.takes.attempts import PROMPT, PlannedAttempt, Variation, attempt_at, first_attempt
+from pipeline.takes.baseline import Baseline, voices_of
+from pipeline.takes.choices import CHOICE_ENDING, Choice, JudgedAttempt, best_of, choice_path, read_choice, write_choice
+from pipeline.takes.judging import CheckThread, Judging
+from pipeline.takes.outcome import HERE, DeviceWork, Ear, MissingTake, TakesDone, not_rendered
+from pipeline.takes.plan import PlannedTake
+from pipeline.takes.retakes import Again, Policy, Split, next_step
+from pipeline.takes.store import Take, TakeStore
 from pipeline.window import ALWAYS, Admission
 
-ATTEMPTS = 3  # more after a take with faults
-HERE = "here"  # the device of an engine that renders in this process
-
-
-@dataclass(frozen=True)
-class DeviceWork:
-    """What one device has done in a run."""
-
-    takes: int = 0  # that were kept
-    audio_s: float = 0.0  # of those
-    work_s: float = 0.0  # with the attempts that were not kept
-
-    def __add__(self, other: DeviceWork) -> DeviceWork:
-        return DeviceWork(self.takes + other.takes, self.audio_s + other.audio_s, self.work_s + other.work_s)
-
-    @property
-    def speed_x(self) -> float:
-        """Seconds of audio per second of work; 0 where there was no work."""
-        return round(self.audio_s / self.work_s, 1) if self.work_s > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class MissingTake:
-    """A take that is missing from its chapter, and why."""
-
-    problem: Problem
-    why: str  # it is missing, without its place: "it came out silent."
-
-
-@dataclass(frozen=True)
-class Ear:
-    """A take for a person to listen to: even its best attempt has faults. It is delivered, or left out for them."""
-
-    take: str  # its file, relative to the job's folder
-    where: str = ""  # in the script
-    text: str = ""
-    faults: tuple[str, ...] = ()  # as the gate names them
-
-    @property
-    def problem(self) -> Problem:
-        """What is to be done about it where it is delivered."""
-        return Problem(
-            self.where,
-            f'the best take of "{self.text[:60]}" is {" and ".join(self.faults)}.',
-            f"Listen to {self.take}, and change the text or the seed if it is no good.",
-        )
-
-
-@dataclass(frozen=True)
-class TakesDone:
-    """What the render loop leaves behind. Mappings are by the takes' keys."""
-
-    takes: Mapping[str, Take]
-    reused: int  # of them, those that were finished before
-    missing: Mapping[str, MissingTake] = field(default_factory=dict)  # those that failed in the order of the book
-    ears: Mapping[str, Ear] = field(default_factory=dict)
-    devices: Mapping[str, DeviceWork] = field(default_factory=dict)  # by name
-    unshared: Problem | None = None  # what kept takes from the shared store
-    failed_auditions: tuple[Problem, ...] = ()
-    poor_auditions: tuple[Problem, ...] = ()  # of voices that speak all the same
-
-    @property
-    def rendered(self) -> int:
-        """How many takes this run rendered."""
-        return len(self.takes) - self.reused
-
-    @property
-    def rendered_s(self) -> float:
-        """Seconds of audio that are new."""
-        return sum(work.audio_s for work in self.devices.values())
-
-    @property
-    def failed(self) -> tuple[Problem, ...]:
-        """Auditions and takes that came to nothing; what was left out for its faults has a take, and did not fail."""
-        without_take = (missing.problem for key, missing in self.missing.items() if key not in self.takes)
-        return (*self.failed_auditions, *without_take)
-
-    @property
-    def flagged(self) -> tuple[Problem, ...]:
-        """The problems of takes that are delivered with faults."""
-        return tuple(ear.problem for key, ear in self.ears.items() if key not in self.missing)
-
-    @property
-    def delivered(self) -> Mapping[str, Take]:
-        """The takes that chapters are made of."""
-        return {key: take for key, take in self.takes.items() if key not in self.missing}
-
-
-class _PendingTake:
-    """A take that is being rendered: the number of the attempt that the engine has, and the best one before it."""
-
-    def __init__(self, plan: PlannedTake) -> None:
-        self.plan = plan
-        self.attempt = 0
-        self.best: Attempt | None = None
-        self._failure = self._advice = ""  # why an attempt came to nothing, and what to do then
-
-    def add(self, result: Rendered | Failed, sample_rate_hz: int, limits: Limits | None) -> bool:
-        """Keep `result` if it is the best so far; tell whether another seed could do better."""
-        if isinstance(result, Failed):
-            self._failure, self._advice = result.reason, result.next
-            return not result.final
-        measured = (result.pcm, sample_rate_hz, self.plan.chunk.spoken_bytes, limits)
-        attempt = Attempt(self.attempt, result, tuple(faults(*measured)), score(*measured))
-        if self.best is None or attempt.score < self.best.score:
-            self.best = attempt
-        return bool(attempt.faults)
-
-    def retry(self) -> Request:
-        """The request of the next attempt."""
-        self.attempt += 1
-        return replace(self.plan.request, seed=attempt_seed(self.plan.key, self.attempt))
-
-    def missing(self) -> MissingTake | None:
-        """Why there is nothing to deliver; None where there is."""
-        if self.best is not None and UNUSABLE.isdisjoint(self.best.faults):
-            return None
-        why = self._failure if self.best is None else f"it came out {' and '.join(self.best.faults)}."
-        advice = self._advice if self.best is None else ""
-        return not_rendered(self.plan, why, advice or "Change the text.")
+OnTake = Callable[[PlannedTake], None]
 
 
 class _Queue:
     """The requests that may be started, in their order.
 
-    It may be asked again after it had nothing: a request comes back for another attempt, or the hours for work begin.
-    So an engine asks as long as it has work, and a place that falls free is not left so.
+    It may be asked again after it had nothing: a take is to be made again, or the hours for work begin. So an engine
+    asks as long as it has work, and a place that falls free is not left so.
     """
 
-    def __init__(self, requests: Iterable[Request], admission: Admission) -> None:
-        self.waiting = deque(requests)
+    def __init__(self, admission: Admission) -> None:
+        self.waiting: deque[Request] = deque()
         self._admission = admission
 
     def __iter__(self) -> Iterator[Request]:
@@ -159,98 +55,344 @@ class _Queue:
         return self.waiting.popleft()
 
 
+class _PendingTake:
+    """A planned take with the attempts at it so far."""
+
+    def __init__(self, plan: PlannedTake) -> None:
+        self.plan = plan
+        self.attempts: list[JudgedAttempt] = []
+        self.halves: tuple[PlannedTake, ...] = ()  # that stand in its place
+        self.is_settled = False  # in an earlier run, or by a person
+        self.stands: Take | None = None
+
+    @property
+    def best(self) -> JudgedAttempt | None:
+        """The attempt that stands."""
+        return best_of(self.attempts)
+
+    def missing(self) -> MissingTake:
+        """Why there is nothing to deliver."""
+        last = next((one for one in self.attempts if one.bad), self.attempts[-1])
+        causes = [finding for finding in last.bad if finding.check in UNUSABLE] or last.bad
+        why = last.failure or f"it {' and '.join(finding.what for finding in causes)}."
+        return not_rendered(self.plan, why, last.advice or "Change the text.")
+
+    def ear(self) -> Ear | None:
+        """What a person should listen for in the take that stands."""
+        best = self.best
+        if best is None or not best.bad:
+            return None
+        at_s = next((finding.at_s for finding in best.bad if finding.at_s is not None), None)
+        faults = tuple(finding.what for finding in best.bad)
+        return Ear(f"takes/{best.take}.flac", self.plan.where, self.plan.text, faults, at_s)
+
+
 def find_takes(
-    planned: Sequence[PlannedTake], store: TakeStore, on_take: Callable[[PlannedTake], None] = lambda _take: None
+    planned: Sequence[PlannedTake], store: TakeStore, on_take: OnTake = lambda _take: None
 ) -> dict[str, Take]:
-    """Those of `planned` that are finished, by key; `on_take` is called with each."""
-    takes = {}
+    """What stands for those of `planned` that are finished, by key: somebody approved it, or it was settled before.
+
+    `on_take` is called with each.
+    """
+    finished: dict[str, Take] = {}
     for plan in planned:
-        if take := store.find(plan.key):
-            takes[plan.key] = take
+        choice = None if plan.approved else read_choice(store.folder, plan.key)
+        stands = plan.approved or (choice.stands if choice and choice.settled else "")
+        if stands and (take := store.find(stands)) is not None:
+            finished[plan.key] = take
             on_take(plan)
-    return takes
+    return finished
 
 
 def render_takes(
     planned: Sequence[PlannedTake],
     engine: Engine,
     store: TakeStore,
-    on_take: Callable[[PlannedTake], None] = lambda _take: None,
+    on_take: OnTake = lambda _take: None,
     *,
-    limits: Limits | None = None,
-    attempts: int = ATTEMPTS,
-    finished: Mapping[str, Take] | None = None,
+    judging: Judging | None = None,
+    finished: Mapping[str, Take] = MappingProxyType({}),
     admission: Admission = ALWAYS,
 ) -> TakesDone:
-    """Skip what is finished, render the rest, the longest first, save each take the moment it exists.
+    """Skip what is finished, render the rest, the longest first, save each take the moment it exists, and judge it.
 
-    A take with faults (`limits`: the seconds a byte may last) is tried again with other seeds, up to `attempts` times,
-    while the others go on; then the best is kept and flagged. A chunk that fails is reported and the others go on.
-    `finished` is what `find_takes` gave, where that was asked before; `on_take` is not called for those again. Where
-    `admission` lets no chunks be started it waits, and what is begun is finished. Whatever ends this early, a stop or
-    an error of `on_take`, the takes saved so far are kept.
+    A take with faults is made again as `judging` has it (without it, never), while the others go on; then the best
+    stands and is flagged. A chunk that fails is reported and the others go on. `finished` is what `find_takes` gave,
+    where that was asked before: `on_take` is not called for those again. Where `admission` lets no chunks be started it
+    waits, and what is begun is finished. Whatever ends this early, a stop or an error of `on_take`, the takes saved so
+    far are kept.
     """
-    finished = find_takes(planned, store, on_take) if finished is None else finished
-    takes = {plan.key: finished[plan.key] for plan in planned if plan.key in finished}
-    reused = len(takes)
-    unfinished = [plan for plan in planned if plan.key not in takes]
-    # The longest first, so that no device is left with a long one at the end.
-    pending = {plan.key: _PendingTake(plan) for plan in sorted(unfinished, key=lambda plan: -plan.chunk.spoken_bytes)}
-    queue = _Queue((take.plan.request for take in pending.values()), admission)
-    missing: dict[str, MissingTake] = {}
-    devices: defaultdict[str, DeviceWork] = defaultdict(DeviceWork)
+    work = _Work(engine, store, on_take, judging or Judging(policy=Policy(0)), admission, finished)
+    return work.run(planned)
 
-    def keep(plan: PlannedTake, attempt: Attempt, share: Callable[[str], None]) -> None:
-        takes[plan.key] = store.save(plan.key, plan.parts, plan.text, attempt, engine.sample_rate_hz)
-        share(plan.key)
-        on_take(plan)
 
-    # One take is written while the next is rendered; never more, so that a crash loses no more.
-    with store.sharing(takes) as share, ThreadPoolExecutor(1) as writer:
-        writing = writer.submit(lambda: None)
-        while queue.waiting:  # an engine that had pulled everything before a take came out faulty is asked once more
-            admission.wait()
-            for result in engine.render(queue):
-                take = pending[result.request.key]
-                if isinstance(result, Rendered):
-                    devices[result.device or HERE] += DeviceWork(work_s=result.work_s)
+class _Work:
+    """One call of `render_takes`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: TakeStore,
+        on_take: OnTake,
+        judging: Judging,
+        admission: Admission,
+        finished: Mapping[str, Take],
+    ) -> None:
+        self._engine, self._store, self._on_take = engine, store, on_take
+        self._judging, self._admission = judging, admission
+        self._reported = set(finished)  # keys of plans for which `on_take` was called
+        self._queue = _Queue(admission)
+        self._pending: dict[str, _PendingTake] = {}  # by the key of the plan
+        self._attempts: dict[str, PlannedAttempt] = {}  # that the engine has or will get, by their keys
+        self._takes = {take.key: take for take in finished.values()}  # that are there, by their keys
+        self._checks = CheckThread()
+        self._is_comparing = judging.baseline is None  # there is nothing to compare: each take is settled at once
+        self._devices: defaultdict[str, DeviceWork] = defaultdict(DeviceWork)
+        self._device_of: dict[str, str] = {}  # by the keys of the takes that this run rendered
+        self._retaken = 0
+        self._notes: list[Problem] = []
+
+    def run(self, planned: Sequence[PlannedTake]) -> TakesDone:
+        """Render and judge all of `planned`, and compare them."""
+        # One take is written while the next is rendered; never more, so that a crash loses no more.
+        with self._store.sharing() as self._share, self._checks, ThreadPoolExecutor(1) as self._writer:
+            for plan in planned:
+                self._begin(plan)
+            # The longest first, so that no device is left with a long one at the end.
+            size = {plan.key: -len(plan.spoken.encode()) for plan in planned}
+            self._queue.waiting = deque(sorted(self._queue.waiting, key=lambda one: size.get(one.key, 0)))
+            self._work_off()
+            if self._judging.baseline is not None:
+                self._compare(self._in_order(planned), self._judging.baseline)
+                self._work_off()
+        return self._outcome(self._in_order(planned))
+
+    def _begin(self, plan: PlannedTake) -> None:
+        """Take up what is there of a take, and what it lacks."""
+        pending = self._pending[plan.key] = _PendingTake(plan)
+        if plan.approved and self._find(plan.approved) is not None:
+            pending.is_settled = True
+            self._rest(pending, plan.approved)
+            return
+        if plan.approved:
+            what = f"the take that somebody approved, takes/{plan.approved}.flac, is gone or damaged."
+            self._notes.append(Problem(plan.where, what, "It was made again: listen, and approve that one."))
+        choice = read_choice(self._store.folder, plan.key)
+        if choice is not None and choice.stands:  # else all is tried again: it may have been the machine's fault
+            pending.attempts = self._still_true(choice)
+            is_true = len(pending.attempts) == len(choice.attempts)
+            pending.is_settled = choice.settled and is_true
+        else:
+            is_true = not os.path.lexists(choice_path(self._store.folder, plan.key)) or choice is not None
+        if not is_true:
+            what = "it is damaged, or the take that it names is gone or another now: what was lost is made again."
+            self._notes.append(Problem(f"takes/{plan.key}{CHOICE_ENDING}", what))
+        self._advance(pending)
+
+    def _still_true(self, choice: Choice) -> list[JudgedAttempt]:
+        """The attempts on record, up to the first that is gone though it may stand.
+
+        One whose sound is another now was changed under our hands, and is set aside.
+        """
+        attempts: list[JudgedAttempt] = []
+        for attempt in choice.attempts:
+            is_needed = attempt.pcm_sha256 and (attempt.take == choice.stands or not choice.settled)
+            if is_needed and not self._is_as_judged(attempt):
+                break
+            attempts.append(attempt)
+        return attempts
+
+    def _is_as_judged(self, attempt: JudgedAttempt) -> bool:
+        take = self._find(attempt.take)
+        if take is None or take.pcm_sha256 == attempt.pcm_sha256:
+            return take is not None
+        self._store.set_aside(attempt.take)
+        del self._takes[attempt.take]
+        return False
+
+    def _find(self, key: str) -> Take | None:
+        take = self._takes.get(key) or self._store.find(key)
+        if take is not None:
+            self._takes[key] = take
+            self._share(key)
+        return take
+
+    def _advance(self, pending: _PendingTake) -> None:
+        """Take the next step with a take, or let it rest: until it is compared, or for good."""
+        plan = pending.plan
+        if not pending.attempts:
+            self._plan(first_attempt(plan))
+            return
+        if not pending.is_settled:
+            pending.attempts = [one.judged(self._findings(plan, one)) for one in pending.attempts]
+        step = self._next_step(pending)
+        if isinstance(step, Split):
+            retakes = (plan.chunk.split.retakes if plan.chunk.split else 0) + len(pending.attempts)
+            pending.halves = tuple(self._judging.split(plan, step.share, retakes))
+            if pending.halves:
+                self._record(pending)
+                for half in pending.halves:
+                    self._begin(half)
+                return
+            step = self._next_step(pending, may_split=False)
+        if isinstance(step, Again):
+            pending.is_settled = False
+            self._plan(attempt_at(plan, len(pending.attempts), self._variation(plan, step)))
+            return
+        best = pending.best
+        if best is not None and best.take not in self._takes:  # it was tidied away when another one stood
+            pending.attempts, pending.is_settled = [], False
+            self._plan(first_attempt(plan))
+            return
+        self._rest(pending, best.take if best else "")
+
+    def _next_step(self, pending: _PendingTake, *, may_split: bool = True) -> Again | Split | None:
+        split = pending.plan.chunk.split
+        return next_step(
+            pending.attempts,
+            self._judging.policy,
+            alternatives=pending.plan.alternatives,
+            retakes=split.retakes if split else 0,
+            may_split=may_split,
+            has_prompt=bool(self._best_takes(pending.plan)),
+        )
+
+    def _variation(self, plan: PlannedTake, step: Again) -> Variation:
+        if step.remedy != PROMPT:
+            return Variation(step.remedy, step.temperature)
+        voices = {line.voice.name: line.voice for line in plan.request.lines}
+        longer = [
+            self._judging.longer_prompt(voices[name], take, plan)
+            for name, take in sorted(self._best_takes(plan).items())
+        ]
+        return Variation(step.remedy, voices=tuple(voice for voice in longer if voice is not None))
+
+    def _best_takes(self, plan: PlannedTake) -> dict[str, str]:
+        """The best take of each voice in a plan, as far as the baseline has one."""
+        baseline = self._judging.baseline
+        names = {line.voice.name for line in plan.request.lines} if baseline is not None else ()
+        known = ((name, baseline.of(name)) for name in names) if baseline is not None else ()
+        return {name: voice.best for name, voice in known if voice is not None and voice.best}
+
+    def _findings(self, plan: PlannedTake, attempt: JudgedAttempt) -> tuple[Finding, ...]:
+        """What the checks say of an attempt, by limits and, where its voices have a baseline, beside the others."""
+        if not attempt.measured:
+            return ()
+        findings = judge(attempt.measured, self._judging.seconds_per_byte)
+        baseline = self._judging.baseline.of(voices_of(plan)) if self._judging.baseline is not None else None
+        compared = () if baseline is None else compare(attempt.measured, baseline.statistics)
+        return tuple(one for one in (*findings, *compared) if one.check not in self._judging.ignored)
+
+    def _plan(self, attempt: PlannedAttempt) -> None:
+        """Have an attempt judged, if its take is there already, or rendered."""
+        take = self._find(attempt.key)
+        if take is not None:
+            self._checks.submit(attempt, take)
+            return
+        self._attempts[attempt.key] = attempt
+        if attempt.number:
+            self._queue.waiting.appendleft(attempt.request)  # next: what is worked on is soon done with
+        else:
+            self._queue.waiting.append(attempt.request)
+
+    def _work_off(self) -> None:
+        """Until nothing waits, neither for the engine nor for its checks."""
+        writing: Future[None] = self._writer.submit(lambda: None)
+        while self._queue.waiting or self._checks.waiting:
+            if self._queue.waiting:  # an engine that had pulled everything before a take came out faulty is asked again
+                self._admission.wait()
+                for result in self._engine.render(self._queue):
+                    attempt = self._attempts.pop(result.request.key)
+                    writing.result()
+                    self._admission.raise_if_stopped()
+                    if isinstance(result, Rendered):
+                        self._devices[result.device or HERE] += DeviceWork(work_s=result.work_s)
+                    if isinstance(result, Rendered) and len(result.pcm) and np.isfinite(result.pcm).all():
+                        self._device_of[attempt.key] = result.device or HERE
+                        self._checks.expect()
+                        writing = self._writer.submit(self._save, attempt, result)
+                    else:
+                        self._add(attempt, self._came_to_nothing(attempt, result))
+                    self._take_up_judged()
                 writing.result()
-                if take.add(result, engine.sample_rate_hz, limits) and take.attempt < attempts:
-                    queue.waiting.appendleft(take.retry())  # next: until it is done, its best attempt fills memory
-                    continue
-                plan = pending.pop(result.request.key).plan  # and with it the sound of its attempts
-                if (nothing := take.missing()) is not None:
-                    missing[plan.key] = nothing
-                    on_take(plan)
-                    continue
-                assert take.best is not None
-                sound = take.best.rendered
-                devices[sound.device or HERE] += DeviceWork(1, len(sound.pcm) / engine.sample_rate_hz)
-                writing = writer.submit(keep, plan, take.best, share)
-        writing.result()
-    in_order = {plan.key: missing[plan.key] for plan in planned if plan.key in missing}
-    return TakesDone(takes, reused, in_order, _ears(planned, takes), dict(devices), store.problem)
+            self._take_up_judged(wait=True)
 
+    def _save(self, attempt: PlannedAttempt, result: Rendered) -> None:
+        plan = attempt.plan
+        take = self._store.save(attempt.key, attempt.parts, plan.text, result, self._engine.sample_rate_hz)
+        self._takes[attempt.key] = take
+        self._share(attempt.key)
+        self._checks.submit(attempt, take, expected=True)
 
-def not_rendered(plan: PlannedTake, why: str, advice: str) -> MissingTake:
-    """The `MissingTake` for a `plan` that was not rendered."""
-    return MissingTake(Problem(plan.where, f'"{plan.text[:60]}" was not rendered: {why}', advice), why)
+    def _came_to_nothing(self, attempt: PlannedAttempt, result: Rendered | Failed) -> JudgedAttempt:
+        judged = JudgedAttempt(attempt.number, attempt.remedy, attempt.key)
+        if isinstance(result, Failed):
+            return replace(judged, failure=result.reason, advice=result.next, final=result.final)
+        size = attempt.plan.chunk.spoken_bytes
+        return replace(judged, measured=measure(result.pcm, self._engine.sample_rate_hz, size))
 
+    def _take_up_judged(self, *, wait: bool = False) -> None:
+        """Take up what the checks have measured; with `wait` until there is something, or more to render."""
+        while (wait and not self._queue.waiting and self._checks.waiting) or not self._checks.is_empty():
+            self._admission.raise_if_stopped()
+            if (measured := self._checks.next()) is not None:
+                take = measured.take
+                judged = JudgedAttempt(
+                    number=measured.attempt.number,
+                    remedy=measured.attempt.remedy,
+                    take=take.key,
+                    pcm_sha256=take.pcm_sha256,
+                    audio_s=round(take.audio_s, 3),
+                    measured=measured.values,
+                )
+                self._add(measured.attempt, judged)
 
-def leave_out_faulty(done: TakesDone) -> TakesDone:
-    """`done` with its faulty takes missing instead of delivered."""
-    advice = "Change the text or the seed, or have it as it is with on_failure: best."
-    missing = dict(done.missing)
-    for key, ear in done.ears.items():
-        why = f"its best take is {' and '.join(ear.faults)}."
-        missing[key] = MissingTake(Problem(ear.where, f'"{ear.text[:60]}" was left out: {why}', advice), why)
-    return replace(done, missing=missing)
+    def _add(self, attempt: PlannedAttempt, judged: JudgedAttempt) -> None:
+        pending = self._pending[attempt.plan.key]
+        pending.attempts.append(judged)
+        self._retaken += attempt.number > 0
+        self._advance(pending)
 
+    def _compare(self, in_order: Sequence[_PendingTake], baseline: Baseline) -> None:
+        """Compare all takes with each other, now that each has its first, and go on with those that stand out."""
+        standing = [(pending.plan, best) for pending in in_order if (best := pending.best) is not None]
+        baseline.add(standing)
+        self._is_comparing = True
+        for pending in in_order:
+            if not pending.is_settled:
+                self._advance(pending)
 
-def _ears(planned: Sequence[PlannedTake], takes: Mapping[str, Take]) -> dict[str, Ear]:
-    """The takes with faults, in the order of the book."""
-    return {
-        plan.key: Ear(f"takes/{plan.key}.flac", plan.where, plan.text, takes[plan.key].faults)
-        for plan in planned
-        if plan.key in takes and takes[plan.key].faults
-    }
+    def _record(self, pending: _PendingTake, stands: str = "", *, settled: bool = False) -> None:
+        choice = Choice(pending.plan.key, tuple(pending.attempts), stands, settled, bool(pending.halves))
+        write_choice(self._store.folder, choice)
+
+    def _rest(self, pending: _PendingTake, stands: str) -> None:
+        pending.stands = self._takes.get(stands)
+        if not pending.is_settled:
+            self._record(pending, stands, settled=self._is_comparing)
+        if pending.plan.key not in self._reported:
+            self._reported.add(pending.plan.key)
+            self._on_take(pending.plan)
+
+    def _in_order(self, plans: Sequence[PlannedTake]) -> list[_PendingTake]:
+        """All that are not cut in two, in the order of the book."""
+        pending = (self._pending[plan.key] for plan in plans)
+        return list(chain.from_iterable(self._in_order(one.halves) if one.halves else [one] for one in pending))
+
+    def _outcome(self, in_order: Sequence[_PendingTake]) -> TakesDone:
+        takes = {pending.plan.key: pending.stands for pending in in_order if pending.stands is not None}
+        for take in takes.values():
+            if (device := self._device_of.get(take.key)) is not None:
+                self._devices[device] += DeviceWork(1, take.audio_s)
+        ears = {pending.plan.key: ear for pending in in_order if pending.stands and (ear := pending.ear())}
+        return TakesDone(
+            takes=takes,
+            reused=sum(take.key not in self._device_of for take in takes.values()),
+            missing={pending.plan.key: pending.missing() for pending in in_order if pending.stands is None},
+            ears=ears,
+            devices=dict(self._devices),
+            unshared=self._store.problem,
+            planned=tuple(pending.plan for pending in in_order),
+            retaken=self._retaken,
+            notes=tuple(self._notes),
+        )

@@ -8,7 +8,7 @@ filled from it; where it fails the work goes on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -34,8 +34,11 @@ class Take:
     sample_rate_hz: int
     frames: int
     spans: tuple[Span, ...] | None
-    attempt: int = 0  # the number of the one that was kept
-    faults: tuple[str, ...] = ()  # it has all the same, as the gate names them
+
+    @property
+    def audio_s(self) -> float:
+        """Seconds of sound."""
+        return self.frames / self.sample_rate_hz
 
     def read(self) -> Pcm:
         """Its samples `[T]`."""
@@ -44,7 +47,7 @@ class Take:
 
 @dataclass(frozen=True)
 class _TakeRecord:
-    """What the JSON of a take says; the defaults are of takes that older versions made."""
+    """What the JSON of a take says."""
 
     parts: dict[str, Any]  # what the key hashes
     text: str  # for whoever reads it
@@ -55,8 +58,6 @@ class _TakeRecord:
     pcm_sha256: str
     file_sha256: str
     work_s: float
-    attempt: int = 0
-    faults: tuple[str, ...] = ()
 
     def take(self, key: str, path: Path) -> Take:
         return Take(
@@ -66,19 +67,7 @@ class _TakeRecord:
             sample_rate_hz=self.sample_rate_hz,
             frames=self.frames,
             spans=None if self.spans is None else tuple(Span(*span) for span in self.spans),
-            attempt=self.attempt,
-            faults=self.faults,
         )
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One rendering of a take, and the gate's verdict."""
-
-    number: int  # 0: the first
-    rendered: Rendered
-    faults: tuple[str, ...]
-    score: tuple[bool, int, float]  # the lower the better
 
 
 class TakeStore:
@@ -121,12 +110,11 @@ class TakeStore:
             self._shared.forget(key)  # damaged there: the one that is rendered now takes its place
         return take
 
-    def save(self, key: str, parts: dict[str, Any], text: str, attempt: Attempt, sample_rate_hz: int) -> Take:
+    def save(self, key: str, parts: dict[str, Any], text: str, rendered: Rendered, sample_rate_hz: int) -> Take:
         """Put a take on disk: its sound first, its JSON last. Raises `StorageError` where that fails.
 
         `parts` are what `key` hashes; `text` is for whoever reads the JSON.
         """
-        rendered = attempt.rendered
         samples = flac.quantize(rendered.pcm)
         sound = self._sound(key)
         atomic_write(sound, encoded := flac.encode(samples, sample_rate_hz))
@@ -140,15 +128,13 @@ class TakeStore:
             pcm_sha256=flac.pcm_hash(samples),
             file_sha256=hashlib.sha256(encoded).hexdigest(),
             work_s=round(rendered.work_s, 3),
-            attempt=attempt.number,
-            faults=attempt.faults,
         )
         write_record(self._json(key), asdict(record))
         return record.take(key, sound)
 
     @contextmanager
-    def sharing(self, finished: Iterable[str]) -> Iterator[Callable[[str], None]]:
-        """Copies the takes `finished` (keys) into the shared store, unless it has them, and yields a function for more.
+    def sharing(self) -> Iterator[Callable[[str], None]]:
+        """Yields a function that copies the take of a key into the shared store, unless it has it.
 
         That happens in threads, and the block's end waits for them. Where the block ends early, what is not copied yet
         is left to the next run.
@@ -164,8 +150,6 @@ class TakeStore:
                 copier.submit(shared.put, key, self._sound(key), self._json(key))
 
         try:
-            for key in finished:
-                share(key)
             yield share
         except BaseException:
             copier.shutdown(wait=False, cancel_futures=True)
@@ -181,13 +165,16 @@ class TakeStore:
         return record.take(key, sound)
 
     def _find_local(self, key: str) -> Take | None:
-        json_path, sound = self._json(key), self._sound(key)
-        if (take := self.look(key)) is not None or not json_path.exists():
+        if (take := self.look(key)) is not None or not self._json(key).exists():
             return take
-        for damaged in (json_path, sound):
+        self.set_aside(key)
+        return None
+
+    def set_aside(self, key: str) -> None:
+        """Keep a take that is not what it should be for whoever wants to look, so that it is made again."""
+        for damaged in (self._json(key), self._sound(key)):
             if damaged.exists():
                 set_aside(damaged)
-        return None
 
     def _fetch(self, key: str, shared: SharedStore) -> bool:
         """Copy the two files of a take from the shared store; tell whether both came."""

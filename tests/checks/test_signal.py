@@ -26,7 +26,10 @@ def _silence(seconds: float) -> Pcm:
 
 def _tone(seconds: float, pitch_hz: float, rate_hz: int = RATE_HZ) -> Pcm:
     times = np.arange(round(seconds * rate_hz)) / rate_hz
-    return np.sum([0.1 / n * np.sin(2 * np.pi * n * pitch_hz * times) for n in (1, 2, 3)], axis=0).astype(np.float32)
+    tone: Pcm = np.sum([0.1 / n * np.sin(2 * np.pi * n * pitch_hz * times) for n in (1, 2, 3)], axis=0).astype(
+        np.float32
+    )
+    return tone
 
 
 def test_speech_is_measured_as_it_is() -> None:

@@ -14,7 +14,7 @@ from tests.support.commands import PODCAST, MakeJob, run_podcast
 REPORT_KEYS = {
     "job", "title", "status", "takes", "audio_s", "wall_s", "speed_x", "voices", "chapters", "deliverables", "problems",
     "devices", "gaps", "ears", "finished_at", "other_problems", "removed", "author", "series",
-    "part", "unspoken",
+    "part", "unspoken", "retaken",
 }  # fmt: skip
 DELIVERABLE_KEYS = {
     "path", "preset", "audio_s", "lufs", "rms_db", "true_peak_dbtp", "noise_floor_db", "limits",

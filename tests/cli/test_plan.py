@@ -22,7 +22,9 @@ def test_plan_says_what_and_why_and_changes_nothing(make_job: MakeJob, tmp_path:
         *("job", "title", "audio_s", "takes", "notes", "speakers", "cast", "narrator", "chapters", "chunks"),
     }
     assert before["takes"] == {"total": 4, "render": 4, "reuse": 0}
-    assert before["chunks"][0].keys() == {"key", "chapter", "speakers", "text", "spoken", "action", "reason"}
+    assert before["chunks"][0].keys() == {
+        *("key", "where", "take", "approved", "chapter", "speakers", "text", "spoken", "action", "reason")
+    }
     assert not (tmp_path / "output").exists()
     run_podcast("render", "job.yaml", "--engine", "tone", cwd=tmp_path)
     (tmp_path / "job.md").write_text(SCRIPT.replace("Does it not?", "Or does it not?"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.errors import RequestError
 from pipeline.files import write_record
 from pipeline.jobs.clean import Cleaning, find_unused, remove
-from pipeline.jobs.job import open_job
+from pipeline.jobs.job import open_job, referred_names
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings, bundled_voices
 from pipeline.takes.plan import explain
@@ -37,7 +37,7 @@ class Keys:
 
     def __call__(self, manifest: Path, engine: str) -> Set[str]:
         self.asked.append((manifest.name, engine))
-        return {plan.key for plan in open_job(manifest, self.settings, engine=engine).takes}
+        return referred_names(open_job(manifest, self.settings, engine=engine))
 
 
 @pytest.fixture
@@ -97,11 +97,11 @@ def test_looking_changes_nothing(make_job: MakeJob, settings: Settings, keys: Ke
     found = find_unused(settings.output, keys)
     assert files(folder) == before
     (old,) = {name.split(".")[0] for name in unused(found)}
-    assert unused(found) == {f"{old}.flac", f"{old}.json"}
+    assert unused(found) == {f"{old}.flac", f"{old}.json", f"{old}.choice.json"}
     assert found.bytes == sum((folder / "takes" / name).stat().st_size for name in unused(found))
     removed = remove(found, keys)
     assert removed == found
-    assert before - files(folder) == {f"takes/{old}.flac", f"takes/{old}.json"}
+    assert before - files(folder) == {f"takes/{old}{end}" for end in (".flac", ".json", ".choice.json")}
     assert find_unused(settings.output, keys) == Cleaning(())
 
 

@@ -21,11 +21,11 @@ from pipeline.jobs.report import (
     write_report,
 )
 from pipeline.settings import Settings
-from pipeline.takes.render import DeviceWork, Ear, MissingTake, TakesDone, leave_out_faulty
+from pipeline.takes.outcome import DeviceWork, Ear, MissingTake, TakesDone, leave_out_faulty
 from pipeline.workspace import Production
 from tests.support.commands import MakeJob
 
-FLAGGED = Problem("a.md:3", 'the best take of "Hi." is clipped.', "Listen to takes/a.flac.")
+FLAGGED = Problem("a.md:3", 'the best take of "Hi." clips.', "Listen to takes/a.flac.")
 LIMIT = Problem("acx/1.mp3", "misses its limit for level.", "See its levels in the report.")
 REPORT = Report(
     job="a",
@@ -41,7 +41,7 @@ REPORT = Report(
     problems=(FLAGGED, LIMIT),
     devices={"cuda:0": DeviceWork(2, 61.23456, 10.000049)},
     gaps=(Gap(1, 2.5, "Gone.", "it came out silent."),),
-    ears=(Ear("takes/a.flac", "a.md:3", "Hi.", ("clipped",)),),
+    ears=(Ear("takes/a.flac", "a.md:3", "Hi.", ("clips",)),),
     finished_at=datetime(2026, 1, 31, 6, tzinfo=timezone.utc),  # noqa: UP017 - its ISO form has no Z
     other_problems=(LIMIT,),
 )
@@ -70,7 +70,7 @@ JSON = {
     "problems": [{"where": problem.where, "what": problem.what, "next": problem.next} for problem in (FLAGGED, LIMIT)],
     "devices": {"cuda:0": {"takes": 2, "audio_s": 61.235, "work_s": 10.0, "speed_x": 6.1}},
     "gaps": [{"chapter": 1, "at_s": 2.5, "text": "Gone.", "why": "it came out silent."}],
-    "ears": [{"take": "takes/a.flac", "where": "a.md:3", "text": "Hi.", "faults": ["clipped"]}],
+    "ears": [{"take": "takes/a.flac", "where": "a.md:3", "text": "Hi.", "faults": ["clips"], "at_s": None}],
     "finished_at": "2026-01-31T06:00:00+00:00",
     "other_problems": [{"where": LIMIT.where, "what": LIMIT.what, "next": LIMIT.next}],
     "removed": [],
@@ -78,6 +78,7 @@ JSON = {
     "series": "",
     "part": "",
     "unspoken": 0,
+    "retaken": 0,
 }
 
 
@@ -125,7 +126,7 @@ def test_problems_have_one_order_and_those_of_ears_and_gaps_are_set_apart(
         takes={},
         reused=0,
         missing={"b": MissingTake(mute, "it came out silent.")},
-        ears={"a": Ear("takes/a.flac", "a.md:3", "Hi.", ("clipped",))},
+        ears={"a": Ear("takes/a.flac", "a.md:3", "Hi.", ("clips",))},
         unshared=unshared,
         failed_auditions=(hoarse,),
         poor_auditions=(poor,),
@@ -153,5 +154,5 @@ def test_problems_have_one_order_and_those_of_ears_and_gaps_are_set_apart(
     assert report(done).other_problems == (hoarse, mute, poor, unshared, warning)
     left_out = leave_out_faulty(replace(done, missing={}))
     assert left_out.flagged == ()
-    assert [problem.what for problem in report(left_out).problems][1] == '"Hi." was left out: its best take is clipped.'
+    assert [problem.what for problem in report(left_out).problems][1] == '"Hi." was left out: its best take clips.'
     assert report(left_out).other_problems == (hoarse, poor, unshared, warning)

@@ -14,7 +14,7 @@ import pytest
 from pipeline.errors import Problem, RequestError, StorageError
 from pipeline.files import write_record
 from pipeline.jobs.clean import find_unused, remove
-from pipeline.jobs.job import Job, open_job, referred_keys
+from pipeline.jobs.job import Job, open_job, referred_names
 from pipeline.jobs.report import Report, read_report
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
@@ -193,7 +193,7 @@ def test_what_another_manifest_of_the_title_delivers_is_not_left_over(render: Re
     """As long as that is there."""
 
     def keys_of(manifest: Path, engine: str) -> set[str]:
-        return referred_keys(open_job(manifest, settings, engine=engine))
+        return referred_names(open_job(manifest, settings, engine=engine))
 
     job, _report = render(FIRST, deliver=["flac"])
     shutil.copytree(job.owner.parent, elsewhere := settings.output.parent / "elsewhere", ignore=lambda *_: ["output"])
@@ -289,7 +289,7 @@ def test_what_earlier_titles_and_presets_have_left_goes_only_when_asked(render: 
     """`podcast clean` lists it, and removes it with --delete."""
 
     def keys_of(manifest: Path, engine: str) -> set[str]:
-        return referred_keys(open_job(manifest, settings, engine=engine))
+        return referred_names(open_job(manifest, settings, engine=engine))
 
     render(FIRST, title="Wek 1", deliver=["wav", "flac"])
     render(FIRST, title="Wek 1", deliver=["flac"])
@@ -346,7 +346,7 @@ def test_a_record_without_sound_paths_cleans_nothing(render: Render, settings: S
     job, _report = render(FIRST)
 
     def keys_of(manifest: Path, engine: str) -> set[str]:
-        return referred_keys(open_job(manifest, settings, engine=engine))
+        return referred_names(open_job(manifest, settings, engine=engine))
 
     for manifests in (str(job.owner), 5, {"a": 1}, ["\0"], ["relative.yaml"], [5]):
         write_record(job.workspace.record, {"manifests": manifests})

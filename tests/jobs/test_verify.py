@@ -19,9 +19,11 @@ from pipeline.errors import InvalidValueError, RequestError
 from pipeline.files import content_key
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.stages import Conditions, render_job
-from pipeline.jobs.verify import SampleSize, Verification, request_of, sample_takes, verify_takes
+from pipeline.jobs.verify import SampleSize, Verification, sample_takes, verify_takes
 from pipeline.settings import Settings
-from pipeline.takes.store import Attempt, TakeStore
+from pipeline.takes.attempts import Variation, attempt_at, request_of
+from pipeline.takes.choices import Choice, JudgedAttempt, write_choice
+from pipeline.takes.store import TakeStore
 from tests.support.commands import MakeJob
 
 ALL = SampleSize.parse("100%")
@@ -45,13 +47,13 @@ def contents(folder: Path) -> dict[Path, str]:
     return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
 
 
-def save(job: Job, index: int, change: Callable[[Pcm], Pcm], attempt: int = 0) -> None:
+def save(job: Job, index: int, change: Callable[[Pcm], Pcm]) -> None:
     """Put another sound in a take's place, with all that belongs to it."""
     plan = job.takes[index]
     (rendered,) = job.engine.render([plan.request])
     assert isinstance(rendered, Rendered)
     rendered = replace(rendered, pcm=change(rendered.pcm))
-    job.store.save(plan.key, plan.parts, plan.text, Attempt(attempt, rendered, (), (False, 0, 0.0)), RATE_HZ)
+    job.store.save(plan.key, plan.parts, plan.text, rendered, RATE_HZ)
 
 
 def test_finished_takes_come_out_the_same(job: Job, settings: Settings) -> None:
@@ -102,15 +104,21 @@ def test_what_differs_is_told_with_where_and_how_much(job: Job, settings: Settin
 
 
 def test_a_later_attempt_is_rendered_with_its_own_seed(job: Job) -> None:
+    """And with all else that it changed."""
     plan = job.takes[0]
-    (take,) = filter(None, [job.store.find(plan.key)])
-    assert request_of(plan, take) == plan.request
-    second = request_of(plan, replace(take, attempt=2))
-    assert second.seed != plan.request.seed
-    (rendered,) = job.engine.render([second])
+    second = attempt_at(plan, 2, Variation("temperature", 0.8))
+    assert request_of(plan, plan.parts, job.store.folder) == plan.request
+    again = request_of(plan, second.parts, job.store.folder)
+    assert again == replace(second.request, key=plan.key)
+    assert again.seed != plan.request.seed
+    (rendered,) = job.engine.render([again])
     assert isinstance(rendered, Rendered)
-    save(job, 0, lambda _pcm: rendered.pcm, attempt=2)
-    assert verified(job).is_good
+    take = job.store.save(second.key, second.parts, plan.text, rendered, job.engine.sample_rate_hz)
+    stands = JudgedAttempt(2, "temperature", take.key, take.pcm_sha256)
+    write_choice(job.store.folder, Choice(plan.key, (stands,), take.key, settled=True))
+    verification = verified(job)
+    assert verification.is_good
+    assert f"takes/{take.key}.flac" in {one.take for one in verification.takes}
 
 
 def test_takes_of_another_engine_are_not_comparable(job: Job) -> None:
@@ -122,8 +130,7 @@ def test_takes_of_another_engine_are_not_comparable(job: Job) -> None:
         old = replace(plan, parts=plan.parts | {"engine": "tone/0"}, key=content_key(plan.parts | {"engine": "tone/0"}))
         (rendered,) = job.engine.render([plan.request])
         assert isinstance(rendered, Rendered)
-        attempt = Attempt(0, rendered, (), (False, 0, 0.0))
-        job.store.save(old.key, old.parts, old.text, attempt, RATE_HZ)
+        job.store.save(old.key, old.parts, old.text, rendered, RATE_HZ)
         verification = verified(job)
         assert [take.verdict for take in verification.takes] == ["not comparable"] * (index + 1) + ["equal"] * (
             3 - index

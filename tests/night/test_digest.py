@@ -25,7 +25,7 @@ from pipeline.night.digest import Digest, Disk, Failure, JobNight, latest_digest
 from pipeline.night.inbox import Inbox
 from pipeline.night.page import digest_html, digest_markdown, write_digest
 from pipeline.settings import Settings
-from pipeline.takes.render import DeviceWork, Ear
+from pipeline.takes.outcome import DeviceWork, Ear
 from pipeline.workspace import Folders
 from tests.support.commands import MakeJob
 

@@ -60,7 +60,12 @@ DECISIONS = st.one_of(
             **decided,
         )
         for decided in (
-            {"approve": st.just(f"{TAKE}.flac"), "speech": st.just(TAKE), "performance": st.integers(0, 9)},
+            {
+                "approve": st.just(f"{TAKE}.flac"),
+                "voice": st.none() | WORDS,
+                "speech": st.just(TAKE),
+                "performance": st.integers(0, 9),
+            },
             {"retake": st.integers(1, 99), "seed": st.none() | st.integers(0, 2**63 - 1), "voice": st.none() | WORDS},
             {"takes": st.integers(1, 9)},
         )

@@ -78,6 +78,7 @@ WRONG = {
     "retake: many": '"retake" is no whole number of 1 or more.',
     f"takes: {'9' * 5000}": '"takes" is no whole number of 1 or more.',
     "retake: 1, seed: -1": '"seed" is no whole number of 0 or more.',
+    "takes: 2, voice: b": '"voice" belongs to "retake" and "approve", and this is "takes".',
     "takes: 2, seed: 1": '"seed" belongs to "retake", and this is "takes".',
     f"retake: 1, speech: {TAKE}": '"speech" belongs to "approve", and this is "retake".',
     f"approve: {TAKE}.flac, speech: x": '"speech" is no hash of a take.'.replace('"speech"', '"x"'),

@@ -61,11 +61,16 @@ def made(job: Path) -> dict[str, str]:
     }
 
 
+def take_records(job: Path) -> list[Path]:
+    """The JSON of every take; a choice among takes is none."""
+    return list(job.glob(f"takes/{'[0-9a-f]' * 32}.json"))
+
+
 def finished_takes(job: Path) -> dict[str, tuple[int, str, int, str]]:
     """Time and bytes of both files of every take that is complete."""
     return {
         record.stem: (record.stat().st_mtime_ns, sha256(record), sound.stat().st_mtime_ns, sha256(sound))
-        for record in job.glob("takes/[!.]*.json")
+        for record in take_records(job)
         if record.is_file() and (sound := record.with_suffix(".flac")).is_file()
     }
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from tests.support.commands import PODCAST
-from tests.support.faults import finished_takes
+from tests.support.faults import finished_takes, take_records
 from tests.support.processes import WAIT_S, free_port, until
 
 _MARK = "PODCAST_FAULT_SUITE"
@@ -124,7 +124,7 @@ class Work:
         return len(self._kept)
 
     def _takes(self) -> int:
-        return sum(1 for job in self._jobs for _path in job.glob("takes/[!.]*.json"))
+        return sum(len(take_records(job)) for job in self._jobs)
 
 
 class Stage:

@@ -16,7 +16,7 @@ from pipeline.files import read_record, write_record
 from pipeline.source.lexicons import lexicon_of_word
 from pipeline.source.script import Turn
 from pipeline.source.spoken.pairs import Normalizer
-from pipeline.takes.borders import plan_name, read_borders, repack, write_borders
+from pipeline.takes.borders import LastPlan, plan_name, read_borders, repack, write_borders
 from pipeline.takes.chunks import MAX_SPEAKERS, Chunk, pack, units_of
 from pipeline.takes.matches import KeptChunk
 from pipeline.workspace import Production, Workspace
@@ -42,7 +42,7 @@ def kept(chunks: Sequence[Chunk]) -> list[KeptChunk]:
 
 def plan(chapters: Sequence[Sequence[Turn]], before: Sequence[Chunk]) -> list[Chunk]:
     """The chunks of a script whose last plan was `before`."""
-    return repack([chapter_of(turns) for turns in chapters], BUDGET, SPEECH, kept(before))[0]
+    return repack([chapter_of(turns) for turns in chapters], BUDGET, SPEECH, LastPlan(kept(before)))[0]
 
 
 def content(chunk: Chunk) -> Content:
@@ -65,8 +65,10 @@ def fits(chunk: Chunk) -> bool:
 def test_without_a_last_plan_it_is_the_fresh_one(turns: list[Turn]) -> None:
     """Also where the last plan was of another text."""
     fresh = pack(chapter_of(turns), 0, BUDGET, SPEECH)
-    assert repack([chapter_of(turns)], BUDGET, SPEECH, []) == (fresh, 0)
-    assert repack([chapter_of(turns)], BUDGET, SPEECH, [KeptChunk(((0, "Something else."),), after_break=True)]) == (
+    assert repack([chapter_of(turns)], BUDGET, SPEECH, LastPlan()) == (fresh, 0)
+    assert repack(
+        [chapter_of(turns)], BUDGET, SPEECH, LastPlan([KeptChunk(((0, "Something else."),), after_break=True)])
+    ) == (
         fresh,
         0,
     )
@@ -238,9 +240,9 @@ def test_a_plan_comes_back_from_disk(turns: list[Turn], tmp_path_factory: pytest
     chunks, other = pack(chapter_of(turns), 0, BUDGET, SPEECH), plan_name(TRAITS["dia"], "en")
     write_borders(workspace, other, chunks[:1])
     write_borders(workspace, NAME, chunks)
-    assert read_borders(workspace, NAME) == kept(chunks)
-    assert read_borders(workspace, other) == kept(chunks[:1])
-    assert read_borders(workspace, plan_name(TRAITS["tone"], "fr")) == []
+    assert read_borders(workspace, NAME).chunks == kept(chunks)
+    assert read_borders(workspace, other).chunks == kept(chunks[:1])
+    assert read_borders(workspace, plan_name(TRAITS["tone"], "fr")) == LastPlan([])
 
 
 def _write(text: str) -> Callable[[Path], object]:
@@ -265,7 +267,7 @@ def test_a_damaged_plan_is_a_fresh_one(damage: Callable[[Path], object], tmp_pat
     damage(workspace.chunks)
     assert repack([chapter_of(turns)], BUDGET, SPEECH, read_borders(workspace, NAME)) == (fresh, 0)
     write_borders(workspace, NAME, fresh)
-    assert read_borders(workspace, NAME) == kept(fresh)
+    assert read_borders(workspace, NAME).chunks == kept(fresh)
 
 
 def test_a_corrected_title_goes_by_the_borders_of_the_one_before(tmp_path: Path) -> None:
@@ -276,10 +278,10 @@ def test_a_corrected_title_goes_by_the_borders_of_the_one_before(tmp_path: Path)
     _claim(root)
     corrected = root.of(Production("Another"))
     assert corrected.home != root.home
-    assert read_borders(corrected, NAME) == kept(chunks)
+    assert read_borders(corrected, NAME).chunks == kept(chunks)
     corrected.home.mkdir()
     _claim(corrected)
-    assert read_borders(corrected, NAME) == []
+    assert read_borders(corrected, NAME).chunks == []
 
 
 def test_the_same_plan_is_not_written_twice(tmp_path: Path) -> None:
@@ -290,7 +292,10 @@ def test_the_same_plan_is_not_written_twice(tmp_path: Path) -> None:
     before = workspace.chunks.stat().st_mtime_ns
     write_borders(workspace, NAME, chunks)
     assert workspace.chunks.stat().st_mtime_ns == before
-    assert read_record(workspace.chunks, dict) == {"plans": {NAME: [["0 Hello there."]]}}
+    assert read_record(workspace.chunks, dict) == {
+        "plans": {NAME: [["0 Hello there."]]},
+        "split_texts": {},
+    }
 
 
 @given(
@@ -305,7 +310,7 @@ def test_an_entry_of_a_lexicon_costs_the_chunks_it_touches_and_a_neighbour_of_ea
     words = [word.strip(".,") for turn in turns for word in turn.text.split()]
     for word in ("Nowhere", words[len(words) // 2], max(words, key=len)):
         lexicon = lexicon_of_word(word, respelling, "lexicon.yaml:1")
-        after, _kept = repack([chapter_of(turns)], BUDGET, Normalizer("en", lexicon=lexicon), kept(before))
+        after, _kept = repack([chapter_of(turns)], BUDGET, Normalizer("en", lexicon=lexicon), LastPlan(kept(before)))
         touched = [
             any(list(lexicon.matches(piece.text, piece.speaker, (1, ""))) for piece in chunk.pieces) for chunk in before
         ]

@@ -9,7 +9,7 @@ import pytest
 from pipeline.engines import TRAITS
 from pipeline.jobs.job import Job, open_job
 from pipeline.settings import Settings
-from pipeline.takes.plan import attempt_seed, explain, plan_takes
+from pipeline.takes.plan import attempt_seed, explain
 from pipeline.takes.render import render_takes
 from tests.support.commands import SCRIPT, MakeJob
 
@@ -87,8 +87,6 @@ def test_what_is_too_short_for_dia_is_cut_off_after_its_words(make_job: MakeJob,
     job = open_job(make_job(f"**Ann:** Yes.\n\n---\n\n**Ann:** {'So it goes on. ' * 8}\n"), settings, engine="tone")
     assert not any(plan.is_short for plan in job.takes)
     chunks = [plan.chunk for plan in job.takes]
-    takes = plan_takes(
-        job.script, chunks, job.casting, {}, job.engine, traits=TRAITS["dia"], language="en", seed=job.manifest.seed
-    )
+    takes = replace(job.planner, traits=TRAITS["dia"]).plan(chunks)
     assert [take.request.max_s for take in takes] == [round(1 + 4 * 11 / 86.13, 2), None]
     assert [take.key == plan.key for take, plan in zip(takes, job.takes, strict=True)] == [False, True]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,11 +19,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
-from pipeline.engines import Failed, Rendered, Request
+from pipeline.engines import TRAITS, Failed, Rendered, Request
 from pipeline.engines.tone import ToneEngine
 from pipeline.jobs.job import Job
+from pipeline.takes.judging import Judging
+from pipeline.takes.outcome import TakesDone
 from pipeline.takes.plan import explain
-from pipeline.takes.render import TakesDone, render_takes
+from pipeline.takes.render import render_takes
 from pipeline.takes.shared import check_shared, without_credentials
 from pipeline.takes.store import TakeStore
 
@@ -212,12 +216,14 @@ def test_a_bucket_there_is_not_is_told(job: Job, bucket: str, tmp_path: Path) ->
 def test_the_first_machine_ends_early(job: Job, bucket: str, tmp_path: Path) -> None:
     """What stops it is raised at once, and what it saved can be had by the next run."""
 
-    def stop(_plan: object) -> None:
-        raise KeyboardInterrupt
+    class _Stopping(ToneEngine):
+        def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
+            yield from islice(super().render(requests), 2)
+            raise KeyboardInterrupt
 
     store = _machine(tmp_path, "one", f"{bucket}/takes")
     with pytest.raises(KeyboardInterrupt):
-        render_takes(job.takes, job.engine, store, stop)
+        render_takes(job.takes, _Stopping(), store)
     saved = len(store.keys())
     assert 0 < saved < 4
     assert render_takes(job.takes, job.engine, _machine(tmp_path, "one", f"{bucket}/takes")).rendered == 4 - saved
@@ -301,3 +307,25 @@ def test_credentials_are_never_told(user: str, secret: str) -> None:
     assert shown == 'no "s3://bucket/takes" there'
     assert without_credentials("https://host/takes?X-Amz-Signature=abc&x=1") == "https://host/takes"
     assert without_credentials("s3://bucket/me@home/takes") == "s3://bucket/me@home/takes"
+
+
+def test_attempts_are_shared_and_lead_to_the_same_choice(job: Job, bucket: str, tmp_path: Path) -> None:
+    """The other machine judges what is there, and renders nothing."""
+
+    class _ClippingAtFirst(ToneEngine):
+        def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
+            first = {plan.request.seed for plan in job.takes[:2]}
+            for rendered in super().render(requests):
+                assert isinstance(rendered, Rendered)
+                loud = rendered.request.seed in first
+                yield replace(rendered, pcm=(rendered.pcm * 20).clip(-1, 1)) if loud else rendered
+
+    judging = Judging(ignored=TRAITS["tone"].unlike_speech)
+    url = f"{bucket}/takes"
+    one, two = (_machine(tmp_path, name, url) for name in ("one", "two"))
+    first = render_takes(job.takes, _ClippingAtFirst(), one, judging=judging)
+    assert (first.rendered, first.retaken, len(one.keys())) == (4, 2, 6)
+    second = render_takes(job.takes, _ClippingAtFirst(), two, judging=judging)
+    assert second.rendered == 0
+    assert {key: take.key for key, take in second.takes.items()} == {key: take.key for key, take in first.takes.items()}
+    assert _hashes(second) == _hashes(first)

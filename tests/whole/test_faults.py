@@ -19,7 +19,17 @@ import psutil
 import pytest
 
 from tests.support.commands import PODCAST, MakeJob, run_podcast
-from tests.support.faults import finished_takes, made, prose, render, render_here, scenes, takes_of, temporaries
+from tests.support.faults import (
+    finished_takes,
+    made,
+    prose,
+    render,
+    render_here,
+    scenes,
+    take_records,
+    takes_of,
+    temporaries,
+)
 from tests.support.processes import WAIT_S, until
 
 pytestmark = pytest.mark.slow
@@ -49,7 +59,7 @@ def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None
 
 
 def more_takes(job: Path, there: int) -> bool:
-    return len(list(job.glob("takes/[!.]*.json"))) > there
+    return len(take_records(job)) > there
 
 
 def wait_for_a_take(process: subprocess.Popen[str], job: Path, there: int) -> None:

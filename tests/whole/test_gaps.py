@@ -23,7 +23,7 @@ from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.report import Report, TakeCounts
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.settings import Settings
-from pipeline.takes.render import Ear, render_takes
+from pipeline.takes.render import render_takes
 from tests.support.commands import MakeJob
 
 TWICE = Conditions(jobs=2)
@@ -39,18 +39,18 @@ class _Partly(ToneEngine):
     def render(self, requests: Iterable[Request]) -> Iterator[Rendered | Failed]:
         for result in super().render(requests):
             assert isinstance(result, Rendered)
-            if result.request.key in self.failing:
+            if result.request.lines[0].text in self.failing:
                 yield Failed(result.request, "it killed its worker.")
-            elif result.request.key in self.clipping:
-                yield replace(result, pcm=(result.pcm * 8).clip(-1, 1))
+            elif result.request.lines[0].text in self.clipping:
+                yield replace(result, pcm=(result.pcm * 20).clip(-1, 1))
             else:
                 yield result
 
 
 def _open(manifest: Path, settings: Settings, failing: Iterable[int] = (), clipping: Iterable[int] = ()) -> Job:
     job = open_job(manifest, settings, engine="tone")
-    keys = [plan.key for plan in job.takes]
-    return replace(job, engine=_Partly([keys[index] for index in failing], [keys[index] for index in clipping]))
+    texts = [plan.request.lines[0].text for plan in job.takes]  # of every attempt
+    return replace(job, engine=_Partly([texts[index] for index in failing], [texts[index] for index in clipping]))
 
 
 def _cues(job: Job, number: int = 1) -> list[Mapping[str, object]]:
@@ -144,16 +144,18 @@ def test_the_manifest_chooses_between_a_faulty_take_and_a_gap(
     report = render_job(job, TWICE)
     assert report.takes == TakeCounts(4, rendered=0, reused=4, failed=0)
     plan = job.takes[1]
-    assert report.ears == (Ear(f"takes/{plan.key}.flac", plan.where, plan.text, ("clipped",)),)
+    (ear,) = report.ears
+    assert (ear.where, ear.text) == (plan.where, plan.text)
+    assert "clips" in ear.faults
     assert (job.workspace.root / report.ears[0].take).is_file()
     if on_failure == "best":
         assert (report.status, report.gaps) == ("done", ())
-        assert _problems(report, "is clipped.")
+        assert _problems(report, "clips")
     else:
         assert report.status == "partial"
-        assert [gap.why for gap in report.gaps] == ["its best take is clipped."]
+        assert [gap.why for gap in report.gaps] == [f"its best take {' and '.join(ear.faults)}."]
         assert [problem.where.split(" (")[0] for problem in report.problems] == [plan.where]
-        assert _problems(report, "was left out: its best take is clipped.")
+        assert _problems(report, "was left out: its best take ")
 
 
 def test_a_record_of_an_older_version_is_read(make_job: MakeJob, settings: Settings) -> None:

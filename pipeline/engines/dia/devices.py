@@ -79,7 +79,7 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Choice:
+class DeviceChoice:
     """What the model runs on; `why` and `warnings` are for people. `dtype` is that of all that is no int8."""
 
     device: torch.device
@@ -102,7 +102,7 @@ def choose(
     precision: str | None,
     candidates: Sequence[Device] | None = None,
     kernels: Mapping[str, Kernel] | None = None,
-) -> Choice:
+) -> DeviceChoice:
     """The device and precision to use; None or "auto" leaves either to this machine.
 
     `candidates` are there to choose from, best first: `devices()` unless given. MPS and XPU are used only if
@@ -130,7 +130,7 @@ def choose(
     return checked(choice, _choice(cpu, precision, f"{wanted.name} failed its check"), kernels)
 
 
-def checked(choice: Choice, instead: Choice, kernels: Mapping[str, Kernel] | None = None) -> Choice:
+def checked(choice: DeviceChoice, instead: DeviceChoice, kernels: Mapping[str, Kernel] | None = None) -> DeviceChoice:
     """`choice` if its device computes right, else `instead` with a warning that tells what went wrong.
 
     `kernels` as in `check_device`.
@@ -149,7 +149,7 @@ def _named(name: str, candidates: Sequence[Device]) -> Device | None:
     return next(same, None)
 
 
-def _choice(device: Device, precision: str | None, reason: str) -> Choice:
+def _choice(device: Device, precision: str | None, reason: str) -> DeviceChoice:
     """`device`, chosen for `reason`, with the precision asked for (a known one) or the one that suits it."""
     suits_bf16 = device.bf16 and device.kind not in _CHECKED
     warnings = []
@@ -172,7 +172,7 @@ def _choice(device: Device, precision: str | None, reason: str) -> Choice:
     if device.kind == "xpu":
         warnings.append("Distorted speech was reported on Intel XPU: listen before a long job.")
     why = f"{reason}; {because}"
-    return Choice(torch.device(device.name), chosen, why, tuple(warnings), DTYPES[floating])
+    return DeviceChoice(torch.device(device.name), chosen, why, tuple(warnings), DTYPES[floating])
 
 
 def devices() -> tuple[Device, ...]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.engines.dia import kernels
-from pipeline.engines.dia.devices import Choice, cpu_features
+from pipeline.engines.dia.devices import DeviceChoice, cpu_features
 from pipeline.engines.dia.kernels.packing import Bf16Weight, Int8Weight
 from pipeline.engines.dia.network.attention import Attention
 from pipeline.engines.dia.network.linear import BY_TORCH, Fp8Linear, Int8Linear, Linear, RowFunctions
@@ -21,7 +21,7 @@ from pipeline.engines.dia.weights.fingerprint import packed_metadata
 from pipeline.engines.dia.weights.tensors import load_weights
 
 
-def load_model(config: DiaConfig, folder: Path, choice: Choice, most: str | None = None) -> Model:
+def load_model(config: DiaConfig, folder: Path, choice: DeviceChoice, most: str | None = None) -> Model:
     """The model whose weights are in `folder`, packed or not. `most` is the quickest tier of kernels it may use.
 
     fp32 is computed by torch alone: it is what the others are compared with. Raises `EngineError` where weights cannot

@@ -18,7 +18,8 @@ from pipeline.source.ledger import Entry, Ledger, Reason, Source
 from pipeline.source.readers import markdown
 from pipeline.source.script import MAX_PAUSE_S, Reading, Script, ScriptWriter
 
-_TURN_KEYS = ("speaker", "text", "pause_s", "voice")
+_TURN_KEYS = ("speaker", "text", "pause_s", "voice", "takes")
+_MOST_TAKES = 20
 _COMMENT = re.compile(r"(?<!\S)#[^\n]*")
 _PROPERTIES = re.compile(r"(?:[!&]\S*\s+(?:#[^\n]*\n\s*)*)+")
 _BREAKS = "\n\x85\u2028\u2029"
@@ -141,8 +142,20 @@ class _YamlScript:
             pause_s = self._pause(turn["pause_s"], (*path, "pause_s"))
             self.writer.add_pause(pause_s, self._located.where(*path, "text"))
         self.writer.voice = self._string(turn, path, "voice")
+        self.writer.takes = self._takes(turn, path)
         self._say(speaker, text, (*path, "text"), path)
-        self.writer.voice = None
+        self.writer.voice, self.writer.takes = None, 0
+
+    def _takes(self, turn: dict[str, Data], path: YamlPath) -> int:
+        """How many takes of it are wanted; 0 where nothing is said of that."""
+        value = turn.get("takes")
+        if value is None:
+            return 0
+        if isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= _MOST_TAKES:
+            return int(value)
+        what = f'"takes" has to be a whole number from 1 to {_MOST_TAKES}.'
+        self._problem((*path, "takes"), what, "Write a number such as 3.")
+        return 0
 
     def _say(self, name: str | None, text: Data, text_path: YamlPath, path: YamlPath) -> None:
         """Write what `name` says, in paragraphs of their own."""

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engines.dia.devices import (
-    Choice,
     Device,
+    DeviceChoice,
     checked,
     choose,
     cpu_features,
@@ -168,7 +168,7 @@ def test_a_device_that_does_not_answer_is_not_used() -> None:
     """Asked for by name, and not there after all."""
     choice = choose("xpu:7", None, [CPU, NO_XPU])
     why = "xpu:7 failed its check; it computes in bf16"
-    assert choice == Choice(torch.device("cpu"), "bf16", why, choice.warnings, torch.bfloat16)
+    assert choice == DeviceChoice(torch.device("cpu"), "bf16", why, choice.warnings, torch.bfloat16)
     assert "xpu:7 computes wrongly in fp32, so cpu is used: embedding raised" in choice.warnings[0]
     assert choose("xpu:7", "fp32", [CPU, NO_XPU]).precision == "fp32"
 
