@@ -40,7 +40,7 @@ class Loaded:
     def run(
         self, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float
     ) -> subprocess.CompletedProcess[str]:
-        """Run the command to its end, one at a time."""
+        """Run the command to its end, one at a time. After a TimeoutError nothing more can be asked."""
         command = [str(self._program), *arguments]
         with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
             request = json.dumps({"command": command, "cwd": str(cwd), "env": dict(env)}) + "\n"

@@ -20,6 +20,7 @@ import pytest
 
 from tests.support.commands import PODCAST, MakeJob, run_podcast
 from tests.support.faults import (
+    ALL,
     finished_takes,
     made,
     prose,
@@ -34,6 +35,8 @@ from tests.support.processes import WAIT_S, until
 
 pytestmark = pytest.mark.slow
 
+STOPS = 5 if ALL else 2  # of each kind
+KILLS = 50 if ALL else 15
 STOPPED = re.compile(r"job: stopped; (\d+) of (\d+) takes are finished and kept\. Run the same command to go on\.")
 
 
@@ -76,11 +79,12 @@ def end(process: subprocess.Popen[str]) -> None:
 
 def test_a_job_is_rendered_by_one_process_at_a_time(tmp_path: Path, make_job: MakeJob) -> None:
     """A second render of a running job names the process that has it and waits, until that has ended in any way."""
-    make_job(prose(4000))
+    make_job(prose(400))
     job = tmp_path / "output" / "job"
     first = start(tmp_path)
     try:
         wait_for((job / ".lock.json").exists, first)
+        first.send_signal(signal.SIGSTOP)  # or it might have ended before the others look
 
         second = start(tmp_path)
         assert second.stderr is not None
@@ -121,7 +125,7 @@ def test_a_stop_while_takes_are_made(
     total = takes_of(tmp_path / "reference" / "job")["total"]
     job = tmp_path / "output" / "job"
     draw = random.Random(3)
-    for stop in range(5):
+    for stop in range(STOPS):
         process = start(tmp_path, "--engine", engine)
         try:
             there = len(finished_takes(job))
@@ -142,7 +146,7 @@ def test_a_stop_while_takes_are_made(
 
     kept = finished_takes(job)
     render(tmp_path, "output", engine)
-    assert takes_of(job)["reused"] == len(kept) >= 5
+    assert takes_of(job)["reused"] == len(kept) >= STOPS
     assert {key: value for key, value in finished_takes(job).items() if key in kept} == kept
     assert made(job) == reference
     assert temporaries(job) == []
@@ -179,7 +183,7 @@ def test_a_stop_while_files_are_encoded(preset: str, number: signal.Signals, tmp
 def test_a_stop_before_anything_has_begun(tmp_path: Path, make_job: MakeJob) -> None:
     """Ctrl-C while the command is still reading and checking ends with 130 and without a traceback."""
     make_job(prose(20_000, chapters=20), deliver=["wav"])
-    for delay_s in (0.4, 0.7, 1.0, 1.3):
+    for delay_s in (0.4, 0.7, 1.0, 1.3) if ALL else (0.4, 1.0):
         process = start(tmp_path, "--engine", "tone")
         try:
             time.sleep(delay_s)
@@ -206,11 +210,8 @@ def processes_of(session: int) -> list[psutil.Process]:
     return found
 
 
-KILLS = 50
-
-
 def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, make_job: MakeJob) -> None:
-    """Killed at 50 random moments, a job renders no finished take again and ends in the same bytes as undisturbed."""
+    """Killed at many random moments, a job renders no finished take again and ends in the same bytes as undisturbed."""
     make_job(prose(160, chapters=4), deliver=["podcast", "m4b"])
     job = tmp_path / "output" / "job"
     begun = time.monotonic()
@@ -222,7 +223,7 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, make_job: MakeJob) -
     draw = random.Random(9)
     kills = completed = 0
     stages: set[str] = set()
-    while kills < KILLS or completed < 3:
+    while kills < KILLS or completed < 2:
         kept = finished_takes(job)
         process = start(tmp_path)
         try:

@@ -1,4 +1,8 @@
-"""A hundred faults and more: whatever is killed, cut, full or wrong, no finished take is lost or rendered twice."""
+"""Whatever is killed, cut, full or wrong, no finished take is lost or rendered twice.
+
+Every kind of fault strikes at each run of the tests, most of them a few times. With TESTS_FAULTS=all it is more than a
+hundred times in all, for the table in docs/reliability.md.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SUMMARIES
-from tests.support.faults import Disk, made, prose, render_here, scenes, takes_of, temporaries
+from tests.support.faults import ALL, Disk, made, prose, render_here, scenes, take_records, takes_of, temporaries
 from tests.support.overnight_faults import CLOCK, Command, Ledger, Stage, Wire, Work, python
 from tests.support.processes import WAIT_S, free_port, until
 from tests.support.tiny_weights import write_weights
@@ -102,20 +106,20 @@ def kill_a_worker(stage: Stage, work: Work, draw: random.Random, name: str, comm
 
 def test_workers_are_killed(stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]) -> None:
     """The command goes on with the others and a new one, and every chunk is rendered once."""
-    script, draw = scenes(600), random.Random(1)
+    script, draw = scenes(300), random.Random(1)
     job = write_job(stage.folder, script)
     work = Work(ledger, job)
     kill = partial(kill_a_worker, stage, work, draw, "kill -9 of a worker")
     start = partial(stage.start, "render", "job.yaml", "--device", "cpu:2x1")
-    for _done in render_in_spite_of(work, job, start, kill, 46):
-        assert takes_of(job) == {"total": 600, "rendered": 600, "reused": 0, "failed": 0}
+    for _done in render_in_spite_of(work, job, start, kill, 46 if ALL else 8):
+        assert takes_of(job) == {"total": 300, "rendered": 300, "reused": 0, "failed": 0}
         assert_same(job, undisturbed(script))
     stage.assert_left_alone()
 
 
 def test_workers_with_weights_are_killed(stage: Stage, ledger: Ledger) -> None:
     """The same on the Dia engine, whose workers have loaded weights and make many takes at once."""
-    job, draw = write_job(stage.folder, scenes(24)), random.Random(2)
+    job, draw = write_job(stage.folder, scenes(12)), random.Random(2)
     # Random weights speak noise, again and again.
     with (stage.folder / "job.yaml").open("a") as manifest:
         manifest.write("checks: {retakes: 0}\n")
@@ -125,13 +129,18 @@ def test_workers_with_weights_are_killed(stage: Stage, ledger: Ledger) -> None:
     reference = made(stage.folder / "reference" / "job")
     work = Work(ledger, job)
     kill = partial(kill_a_worker, stage, work, draw, "kill -9 of a worker with weights")
-    for _done in render_in_spite_of(work, job, partial(stage.start, "render", "job.yaml", *options), kill, 6):
-        assert takes_of(job) == {"total": 24, "rendered": 24, "reused": 0, "failed": 0}
+    for _done in render_in_spite_of(
+        work, job, partial(stage.start, "render", "job.yaml", *options), kill, 6 if ALL else 2
+    ):
+        assert takes_of(job) == {"total": 12, "rendered": 12, "reused": 0, "failed": 0}
         assert_same(job, {name: hash_ for name, hash_ in reference.items() if not is_audition(name)})
     stage.assert_left_alone()
 
 
-@pytest.mark.parametrize(("number", "times"), [(signal.SIGKILL, 10), (signal.SIGTERM, 4), (signal.SIGINT, 4)])
+@pytest.mark.parametrize(
+    ("number", "times"),
+    [(signal.SIGKILL, 10 if ALL else 3), (signal.SIGTERM, 4 if ALL else 2), (signal.SIGINT, 4 if ALL else 2)],
+)
 def test_the_main_process_is_killed(
     number: signal.Signals, times: int, stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]
 ) -> None:
@@ -153,7 +162,10 @@ def test_the_main_process_is_killed(
         work.finish(command.is_over)
         assert command.ended() == 0, command.said.read_text()
         whole = True
-        assert sum(takes_of(job)["reused"] for job in jobs.values()) >= work.kept
+        # A take that was made and did not stand, as it was bad, is kept too and counted in no report.
+        counts = {job: takes_of(job) for job in jobs.values()}
+        unused = sum(len(take_records(job)) - count["total"] for job, count in counts.items())
+        assert sum(count["reused"] for count in counts.values()) + unused >= work.kept
         for name, job in jobs.items():
             assert_same(job, undisturbed(scripts[name]))
             shutil.rmtree(job)
@@ -193,7 +205,7 @@ def set_clock(clock: Path, hours: int) -> None:
 
 def test_the_scheduler_is_killed(stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]) -> None:
     """Workers join the next one by themselves, and the command goes on as if nothing had been."""
-    script, port = scenes(800), free_port()
+    script, port = scenes(300), free_port()
     job, address = write_job(stage.folder, script), f"tcp://127.0.0.1:{port}"
     schedulers = [start_scheduler(stage, port)]
     for name in ("one", "two"):
@@ -207,14 +219,14 @@ def test_the_scheduler_is_killed(stage: Stage, ledger: Ledger, undisturbed: Call
         schedulers.append(start_scheduler(stage, port))
 
     start = partial(stage.start, "render", "job.yaml", "--cluster", address)
-    for _done in render_in_spite_of(work, job, start, kill_it, 6):
-        assert takes_of(job) == {"total": 800, "rendered": 800, "reused": 0, "failed": 0}
+    for _done in render_in_spite_of(work, job, start, kill_it, 6 if ALL else 2):
+        assert takes_of(job) == {"total": 300, "rendered": 300, "reused": 0, "failed": 0}
         assert_same(job, undisturbed(script))
 
 
 def test_the_network_is_cut(stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]) -> None:
     """Between a worker and its scheduler: the others go on, and the worker joins again when it can."""
-    script, port = scenes(800), free_port()
+    script, port = scenes(300), free_port()
     job = write_job(stage.folder, script)
     start_scheduler(stage, port)
     wire = Wire(port)
@@ -230,8 +242,8 @@ def test_the_network_is_cut(stage: Stage, ledger: Ledger, undisturbed: Callable[
         wire.mend()
 
     start = partial(stage.start, "render", "job.yaml", "--cluster", f"tcp://127.0.0.1:{port}")
-    for _done in render_in_spite_of(work, job, start, cut_it, 6):
-        assert takes_of(job) == {"total": 800, "rendered": 800, "reused": 0, "failed": 0}
+    for _done in render_in_spite_of(work, job, start, cut_it, 6 if ALL else 3):
+        assert takes_of(job) == {"total": 300, "rendered": 300, "reused": 0, "failed": 0}
         assert_same(job, undisturbed(script))
 
 
@@ -266,11 +278,11 @@ class Drops:
 
 def test_a_watcher_is_killed(stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]) -> None:
     """Of two that share a drop folder the other takes up what it left, and so does the next start."""
-    script, draw = scenes(100), random.Random(6)
+    script, draw = scenes(50), random.Random(6)
     drops = Drops(stage, ledger, script, "a", "b", "c", "d")
     watch = ("watch", "drop", "--device", "cpu:1x1", "--at-once", "1")
     watchers = [stage.start(*watch), stage.start(*watch)]
-    for _kill in range(6):
+    for _kill in range(6 if ALL else 3):
         until(drops.go_on)
         time.sleep(draw.uniform(0, 1))
         victim = watchers.pop(draw.randrange(2))
@@ -292,17 +304,18 @@ def test_prefect_and_what_it_runs_are_killed(
     stage: Stage, ledger: Ledger, undisturbed: Callable[..., dict[str, str]]
 ) -> None:
     """A served drop folder outlives its Prefect server, its flow runs, its workers, and itself."""
-    script = scenes(500)
+    script = scenes(200)
     drops = Drops(stage, ledger, script, "a")
     stage.env["PREFECT_API_URL"] = f"http://127.0.0.1:{free_port()}/api"
-    for name, words in (
+    faults = [
         ("flow run", ("prefect.engine",)),
         ("Prefect server", ("prefect.server",)),
         ("worker under Prefect", ("spawn_main",)),
         ("podcast serve", ("podcast", "serve")),
         ("Prefect server", ("prefect.server",)),
         ("flow run", ("prefect.engine",)),
-    ):
+    ]
+    for name, words in faults if ALL else faults[2:]:
         if not stage.processes("podcast", "serve"):
             serving = stage.start("serve", "--watch", "drop", "--device", "cpu:2x1")
             until(partial(serving.says, "serving podcast"), serving.lives)
@@ -339,7 +352,7 @@ def test_the_disk_is_full_or_read_only(
         work.strike("disk full", started.process.wait)
         assert started.ended() == 1, started.said.read_text()
         assert "the disk is full" in started.said.read_text(), size
-    for _time in range(2):
+    for _time in range(2 if ALL else 1):
         disk("size=200m,ro")
         work.strike("folder unwritable", lambda: None)
         started = stage.start(*command)
@@ -366,7 +379,7 @@ def test_the_clock_jumps(
 
     Not back where there are workers: Dask may wait for the time it was.
     """
-    script = scenes(600)
+    script = scenes(300)
     job = write_job(stage.folder, script)
     (stage.folder / "sitecustomize.py").write_text(CLOCK)
     clock = stage.folder / "clock"
@@ -377,12 +390,13 @@ def test_the_clock_jumps(
         work.strike("clock jump", partial(set_clock, clock, jumps[work.struck]))
 
     for _done in render_in_spite_of(work, job, partial(stage.start, "render", "job.yaml", *devices), jump, len(jumps)):
-        assert takes_of(job) == {"total": 600, "rendered": 600, "reused": 0, "failed": 0}
+        assert takes_of(job) == {"total": 300, "rendered": 300, "reused": 0, "failed": 0}
         assert_same(job, undisturbed(script))
     stage.assert_left_alone()
 
 
-def test_at_least_a_hundred_faults_and_nothing_is_lost(ledger: Ledger) -> None:
+def test_every_kind_of_fault_has_struck_and_nothing_is_lost(ledger: Ledger) -> None:
     """Of all that was struck in this file, everything went on, and no finished take was lost or made twice."""
-    assert len(ledger.faults) >= 100
+    assert len({fault.name for fault in ledger.faults}) >= 13  # and two of a disk, where one can be mounted
+    assert len(ledger.faults) >= (100 if ALL else 30)
     assert [fault for fault in ledger.faults if fault.lost or fault.seconds is None] == []
