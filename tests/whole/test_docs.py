@@ -21,6 +21,7 @@ import click
 import pytest
 
 from pipeline.cli.main import podcast
+from pipeline.files import cache_folder
 from pipeline.settings import Settings
 from pipeline.source.manifest import Dia, Manifest, Pauses
 from pipeline.source.presets import PRESETS, Preset
@@ -250,6 +251,10 @@ class _Reader:
         self.folder = folder / "podcast"
         home = folder / "home"
         home.mkdir()
+        kernels, compiled = home / ".cache/podcast-pipeline/kernels", cache_folder() / "kernels"
+        compiled.mkdir(parents=True, exist_ok=True)
+        kernels.parent.mkdir(parents=True)
+        kernels.symlink_to(compiled)  # that they compile anew is tested where they are
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
         for name in filter(None, listed.stdout.split("\0")):
             if (REPOSITORY / name).is_file():
