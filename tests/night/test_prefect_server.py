@@ -35,6 +35,12 @@ def _secret(served: Served) -> tuple[str, str]:
     return str(shown["api"]), str(shown["password"])
 
 
+@pytest.fixture(scope="module")
+def secret(served: Served) -> tuple[str, str]:
+    """The same of the server that this file's tests share."""
+    return _secret(served)
+
+
 # What anybody on this machine can do: a POST with the headers and body that are given. Prints the status.
 POST = """
 import sys, urllib.error, urllib.request
@@ -49,13 +55,13 @@ except urllib.error.HTTPError as error:
 
 
 @pytest.mark.slow
-def test_the_server_lets_in_nobody_without_its_password(served: Served) -> None:
+def test_the_server_lets_in_nobody_without_its_password(secret: tuple[str, str]) -> None:
     """No other user, no page in a browser, whatever it says it is; whoever is let in can run code as the user."""
-    api, secret = _secret(served)
-    assert re.fullmatch(r"podcast:[\w-]{32,}", secret)
+    api, password = secret
+    assert re.fullmatch(r"podcast:[\w-]{32,}", password)
     address = f"{api}/deployments/filter"
     wrong = base64.b64encode(b"podcast:guess").decode()
-    right = base64.b64encode(secret.encode()).decode()
+    right = base64.b64encode(password.encode()).decode()
     as_others: list[tuple[list[str], list[str]]] = [
         ([], []),
         ([], ["Content-Type: application/json"]),
@@ -75,9 +81,9 @@ def test_the_server_lets_in_nobody_without_its_password(served: Served) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["events/in", "events/out", "logs/out"])
 @pytest.mark.parametrize("said", [None, "podcast:guess"])
-def test_sockets_are_closed_without_the_password(place: str, said: str | None, served: Served) -> None:
+def test_sockets_are_closed_without_the_password(place: str, said: str | None, secret: tuple[str, str]) -> None:
     """Before anything is told or taken."""
-    api, _secret_one = _secret(served)
+    api, _password = secret
     with connect(f"{api.replace('http', 'ws', 1)}/{place}", subprotocols=[Subprotocol("prefect")]) as socket:
         if said is not None:
             socket.send(json.dumps({"type": "auth", "token": said}))
@@ -88,9 +94,9 @@ def test_sockets_are_closed_without_the_password(place: str, said: str | None, s
 
 
 @pytest.mark.slow
-def test_only_the_servers_own_page_may_ask_it(served: Served) -> None:
+def test_only_the_servers_own_page_may_ask_it(secret: tuple[str, str]) -> None:
     """A browser sends what a page asks only where the server says so beforehand."""
-    api, _secret_one = _secret(served)
+    api, _password = secret
     own = api.removesuffix("/api")
     for origin, allowed in ((own, own), ("http://evil.example", None), ("null", None)):
         headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
@@ -103,11 +109,11 @@ def test_only_the_servers_own_page_may_ask_it(served: Served) -> None:
 
 
 @pytest.mark.slow
-def test_the_password_is_nowhere_but_in_the_users_profile(served: Served) -> None:
+def test_the_password_is_nowhere_but_in_the_users_profile(served: Served, secret: tuple[str, str]) -> None:
     """Where Prefect's own commands find it; in no log, and in no arguments, which every user can see."""
-    api, secret = _secret(served)
+    api, password = secret
     profiles = Path(served.env["PREFECT_HOME"]) / "profiles.toml"
-    assert secret in profiles.read_text()
+    assert password in profiles.read_text()
     assert OTHER_PROFILE in profiles.read_text()
     assert stat.S_IMODE(profiles.stat().st_mode) == 0o600
     bare = {name: served.env[name] for name in ("HOME", "PATH", "PREFECT_HOME") if name in served.env}
@@ -115,11 +121,11 @@ def test_the_password_is_nowhere_but_in_the_users_profile(served: Served) -> Non
     ended = Served(served.folder, bare, served.said, served.process).prefect(*run)
     assert ended.returncode == 0, ended.stdout + ended.stderr + served.said.read_text()
     told = [served.said, *(served.folder / "output/logs").glob("*")]
-    secrets = (secret.removeprefix("podcast:"), base64.b64encode(secret.encode()).decode())
+    secrets = (password.removeprefix("podcast:"), base64.b64encode(password.encode()).decode())
     for text in (*(path.read_text(errors="replace") for path in told), *_command_lines()):
         assert not [hidden for hidden in secrets if hidden in text]
     shown = served.run(PODCAST, "status", "--prefect")
-    assert shown.stdout == f"page: {api.removesuffix('/api')}\npassword: {secret}\n"
+    assert shown.stdout == f"page: {api.removesuffix('/api')}\npassword: {password}\n"
     assert not shown.stderr
 
 
@@ -134,9 +140,9 @@ def _command_lines() -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_server_that_is_not_ours_is_left_as_it_is(served: Served, tmp_path: Path) -> None:
+def test_a_server_that_is_not_ours_is_left_as_it_is(served: Served, secret: tuple[str, str], tmp_path: Path) -> None:
     """One whose password the profile has not is told of by every command, and nothing is written anywhere."""
-    api, _secret_one = _secret(served)
+    api, _password = secret
     home = tmp_path / "prefect"
     for own, problem in (
         ({}, "the Prefect server asks for a password, and your profile and environment have none."),
