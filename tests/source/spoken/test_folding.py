@@ -39,12 +39,17 @@ def test_english_is_narrow(text: str, said: str) -> None:
 
 
 def test_no_character_of_unicode_gets_through_to_an_english_voice() -> None:
-    """Each alone, between letters and at the end of a word; what is said stays as it is when it is said again."""
+    """Each alone, between letters and at the end of a word; what is said stays as it is when it is said again.
+
+    Of the many that nobody has given a meaning to, one in a hundred.
+    """
     allowed = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"-() ")
     accents: set[str] = set()
     texts: set[str] = set()
     for code in range(sys.maxunicode + 1):
         char = chr(code)
+        if code % 101 and unicodedata.category(char) in ("Cn", "Co"):
+            continue
         texts.add(plain.__wrapped__(f"{char} a{char}b a{char}", "en", tags=True))
     for text in texts:
         accents |= set(text) - allowed

@@ -98,7 +98,7 @@ def test_ends_lie_at_the_ends_of_words(display: str) -> None:
 
 
 @pytest.mark.parametrize("unit", [".", '"', "x", ". ", "- ", "(", "(clears throat)", '" ', "« ", "A. ", "a, "])
-def test_a_megabyte_of_anything_is_cut_in_linear_time(unit: str) -> None:
-    text = (unit * (1_000_000 // len(unit))).strip()
+def test_a_long_text_of_anything_is_cut_in_linear_time(unit: str) -> None:
+    text = (unit * (300_000 // len(unit))).strip()
     assert sentence_ends(text)[-1] == clause_ends(text)[-1] == len(text)
     spoken(text, tags=False)
