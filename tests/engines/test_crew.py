@@ -18,6 +18,7 @@ from pipeline.engines.devices import share_cores
 from pipeline.files import read_record
 from pipeline.takes.store import TakeStore
 from tests.support.commands import PODCAST, MakeJob
+from tests.support.faults import take_records
 from tests.support.processes import WAIT_S, until
 
 LONG = "# One\n\n" + "\n\n---\n\n".join(f"Scene {number} is long enough to last." for number in range(4000)) + "\n"
@@ -42,9 +43,9 @@ def _workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 def under_way(make_job: MakeJob, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
     """A render on two workers that has made some takes and is far from its end, and its workers."""
     make_job(LONG)
-    takes = tmp_path / "output" / "job" / "takes"
+    job = tmp_path / "output" / "job"
     with _command(tmp_path, "render", "job.yaml", "--device", "cpu:2x1") as process:
-        until(lambda: process.poll() is not None or len(list(takes.glob("*.json"))) > 5)
+        until(lambda: process.poll() is not None or len(take_records(job)) > 5)
         assert process.poll() is None, process.stderr and process.stderr.read()
         workers = _workers_of(process)
         assert sum("spawn_main" in " ".join(worker.cmdline()) for worker in workers) == 2

@@ -17,6 +17,7 @@ from pipeline.jobs.status import Board, JobStatus, ProcessStatus, State, read_st
 from pipeline.night.watch import showing
 from pipeline.words import clock
 from tests.support.commands import PODCAST, MakeJob, run_podcast
+from tests.support.faults import take_records
 from tests.support.processes import until
 
 
@@ -238,7 +239,7 @@ def test_the_command_tells_of_a_render_that_runs(make_job: MakeJob, tmp_path: Pa
         stderr=subprocess.DEVNULL,
     ) as render:
         try:
-            until(lambda: len(list((tmp_path / "output" / "job" / "takes").glob("*.json"))) > 5)
+            until(lambda: len(take_records(tmp_path / "output" / "job")) > 5)
             until(lambda: any(job.eta_s for process in read_status(tmp_path / "output") for job in process.jobs))
             children = {child.pid for child in psutil.Process(render.pid).children(recursive=True)}
             render.send_signal(signal.SIGSTOP)  # else it may be over when the commands have come so far
