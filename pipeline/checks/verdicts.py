@@ -18,6 +18,7 @@ Verdict = Literal["good", "bad", "unsure"]
 
 UNUSABLE = frozenset({"empty", "broken", "silent"})  # with one of these there is nothing to deliver
 
+_WITH_PAUSES = 1.5  # "No! No! No!" takes so many times as long as its letters
 _UNSURE = 0.3  # of a fault's cost
 _AT_LIMIT = 0.7  # of a fault's cost; the rest comes with how far beyond the limit it is
 
@@ -47,7 +48,7 @@ def judge(measured: Measured, seconds_per_byte: tuple[float, float] | None) -> t
     missing = 1 - sound_s / (least * spoken) if spoken else 0.0
     over_s = sound_s - most * spoken - SPARE_S
     repeats = measured["repeated_bytes"]
-    loop_s = max(measured["loop_s"] - (most * repeats + SPARE_S if repeats else 0), 0.0)
+    loop_s = max(measured["loop_s"] - _WITH_PAUSES * most * repeats, 0.0)
 
     def stretch(check: str, what: str) -> Finding:
         return finding(check, measured[f"{check}_s"], what.format(measured[f"{check}_s"]), measured[f"{check}_at_s"])
