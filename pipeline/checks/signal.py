@@ -51,8 +51,8 @@ _BANDS_HZ = (100.0, 7000.0)
 _LOOP_S = (0.24, 2.6)  # of one round
 _LOOP_SMOOTH = 7  # frames
 _VARIED_LAG = 4  # frames
-_VARIED = 0.3  # share of frames of a loop that are unlike those just before: a note or a pause is no loop
-_ALIKE = 0.72  # correlation of two frames' bands (the take's mean is taken off) that say the same
+_VARIED = 0.25  # share of a loop's frames of sound that are unlike those just after: a note or a pause is no loop
+_ALIKE = 0.65  # correlation of two frames' bands (the take's mean is taken off) that say the same
 
 _TONE_HZ = (80.0, 3000.0)
 _TONE_LAG = 5  # frames: 0.1 s, in which the harmonics of a voice have moved
@@ -178,8 +178,8 @@ def _silences(frames: _Frames) -> dict[str, float]:
     return {
         "leading_silence_s": frames.seconds(first),
         "trailing_silence_s": frames.seconds(total - last),
-        "inner_silence_s": 0.0 if widest is None else frames.seconds(gaps[widest]),
-        "inner_silence_at_s": 0.0 if widest is None else frames.seconds(ends[widest]),
+        "inner_silence_s": 0.0 if widest is None else frames.seconds(int(gaps[widest])),
+        "inner_silence_at_s": 0.0 if widest is None else frames.seconds(int(ends[widest])),
         "sound_s": frames.seconds(last - first),
         "sound_end_s": frames.seconds(last if len(starts) else 0),
         "speech_s": frames.seconds(int(np.count_nonzero(frames.active))),
@@ -198,7 +198,7 @@ def _jump(frames: _Frames) -> dict[str, float]:
     after = (sums[-1] - sums[:-1]) / counts[:-1][::-1]
     steps = np.abs(10 * np.log10(np.maximum(before, 1e-12) / np.maximum(after, 1e-12)))[least - 1 : len(places) - least]
     at = int(steps.argmax())
-    return {"jump_db": float(steps[at]), "jump_at_s": frames.seconds(places[at + least])}
+    return {"jump_db": float(steps[at]), "jump_at_s": frames.seconds(int(places[at + least]))}
 
 
 def _spectral(frames: _Frames) -> dict[str, float]:
@@ -280,8 +280,10 @@ def _loop(frames: _Frames) -> dict[str, float]:
     for lag in range(max(shortest, 1), min(longest, len(unit) - 1) + 1):
         alike = np.einsum("fn,fn->f", unit[:-lag], unit[lag:]) + pause[:-lag] * pause[lag:]
         length, at = _longest(np.convolve(alike, kernel, "same") > _ALIKE)
-        if length > best and length >= lag and np.mean(varied[at : at + length]) > _VARIED:
-            best, best_at = length, at
+        if length > best and length >= lag:
+            loop = slice(at, at + length)
+            if np.count_nonzero(varied[loop]) > _VARIED * np.count_nonzero(active[loop]):
+                best, best_at = length, at
     return {"loop_s": frames.seconds(best), "loop_at_s": frames.seconds(best_at)}
 
 

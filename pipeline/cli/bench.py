@@ -78,7 +78,7 @@ def bench_scripts(words: int, runs: int, as_json: bool) -> int:
 
 
 @bench.command("checks")
-@click.option("--planted", is_flag=True, help="Plant faults, and count what is found; else only how fast they are.")
+@click.option("--planted", is_flag=True, help="Plant faults, and count what is found; else only how fast checks are.")
 @click.option("--takes", default=200, show_default=True, type=click.IntRange(1), help="Clean takes of each engine.")
 @click.option("--cases", default=100, show_default=True, type=click.IntRange(1), help="Planted faults of each kind.")
 @click.option("--engine", "engines", multiple=True, type=click.Choice(["draft", "kokoro"]), help="One of the two.")
@@ -87,21 +87,19 @@ def bench_checks(planted: bool, takes: int, cases: int, engines: tuple[str, ...]
     """How many planted faults the checks find in takes of the draft voice and of Kokoro, and their false alarms."""
     from pipeline.bench.checks import bench_checks as measure
     from pipeline.bench.checks import table
-    from pipeline.engines import TRAITS, Machine, open_engine
+    from pipeline.engines import Machine, open_engine
     from pipeline.errors import EngineError
     from pipeline.jobs.progress import progress_bar
+    from pipeline.settings import bundled_voices
     from pipeline.source.voices import load_library
 
-    settings = machine_settings()
-    voices = [entry.voice for entry in load_library(settings.voices).values()]
+    voices = [entry.voice for entry in load_library((bundled_voices(),)).values()][:4]
     opened = {}
-    for name in engines or ("draft", "kokoro"):
+    for name in engines or ("draft", "kokoro") if planted else ():
         try:
-            engine = open_engine(name, machine=Machine.of(settings))
+            opened[name] = (open_engine(name, machine=Machine.of(machine_settings())), voices)
         except EngineError as error:  # one of the two will do
             warn(error.problems)
-            continue
-        opened[name] = (engine, voices[:2], TRAITS[name].seconds_per_byte)
     with progress_bar("bench") as on_progress:
         results = measure(opened, takes, cases if planted else 0, on_progress)
     if as_json:
