@@ -76,12 +76,20 @@ class FlacWriter:
         self._path = path
         path.touch()  # where that is refused, the operating system's reason is better than libsndfile's
         self._file = soundfile.SoundFile(path, "w", sample_rate_hz, 1, format="FLAC", subtype="PCM_24")
+        self._digest = hashlib.sha256()
         self.frames = 0
+
+    @property
+    def pcm_sha256(self) -> str:
+        """Of all samples so far, as `pcm_hash` has it."""
+        return self._digest.hexdigest()
 
     def write(self, pcm: Pcm) -> None:
         """Append `pcm` `[T]`."""
+        samples = quantize(pcm)
+        self._digest.update(samples.astype("<i4", copy=False).tobytes())
         try:
-            self._file.write(quantize(pcm))
+            self._file.write(samples)
         except soundfile.LibsndfileError as error:
             raise self._disk_error() from error
         self.frames += len(pcm)

@@ -1,4 +1,4 @@
-"""Levels of mono PCM, measured in one pass over blocks of any size, in bounded memory.
+"""Levels of PCM, mono or of several channels, measured in one pass over blocks of any size, in bounded memory.
 
 Loudness after ITU-R BS.1770-4 (K-weighting, blocks of 400 ms overlapping by 75 %, gates at -70 LUFS and -10 LU);
 true peak after its Annex 2 (four times oversampling); plain RMS and noise floor as ACX measures them.
@@ -7,7 +7,7 @@ true peak after its Annex 2 (four times oversampling); plain RMS and noise floor
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ SILENCE_DB = -120.0  # stands for "nothing": JSON has no minus infinity
 
 _HOP_S = 0.1  # a quarter of BS.1770's gating block
 _FLOOR_HOPS = 5  # noise floor: the quietest half second
+# BS.1770 table 3, by number of channels: those at the sides count for more, and that of the bass for nothing.
+_WEIGHTS = {5: (1, 1, 1, 1.41, 1.41), 6: (1, 1, 1, 0, 1.41, 1.41)}
 _OVERSAMPLING = 4
 REACH = 10  # input samples on either side that an interpolated one depends on
 # The interpolation filter of scipy.signal.resample_poly (Kaiser window, here not normalised), one row for each point
@@ -114,7 +116,7 @@ class Meter:
     """Takes blocks, then tells the levels of all of them together."""
 
     def __init__(self, sample_rate_hz: int, room_tone_db: float = -60.0) -> None:
-        self._rate = sample_rate_hz
+        self.rate = sample_rate_hz
         self._hop = round(_HOP_S * sample_rate_hz)
         from scipy.signal import lfilter
 
@@ -125,11 +127,11 @@ class Meter:
         self._edge = np.zeros(2 * REACH, np.float32)  # the last samples, for the peaks between them and the next
         self._weighted: list[NDArray[np.float64]] = []  # mean square of each hop, K-weighted
         self._plain: list[NDArray[np.float64]] = []  # mean square of each hop
-        self._frames = 0
-        self._peak = 0.0
+        self.frames = 0
+        self.peak = 0.0
         self._loud = amplitude(room_tone_db + 16)  # above the peaks of room tone itself
-        self._first_loud: int | None = None
-        self._last_loud = 0
+        self.first_loud: int | None = None
+        self.last_loud = 0
 
     def add(self, block: Pcm) -> None:
         """Measure the next samples."""
@@ -145,39 +147,41 @@ class Meter:
 
     def levels(self) -> Levels:
         """The levels of everything added; nothing can be added after."""
+        return _levels([self])
+
+    def finish(self) -> float:
+        """Look at what is less than a hop; the sum of the squares of everything added. Nothing can be added after."""
         rest = self._pending.astype(np.float64)
         self._look(self._pending)
         self._find_peak(np.zeros(2 * REACH, np.float32))
-        plain = np.concatenate([np.empty(0), *self._plain])
-        square_sum = plain.sum() * self._hop + np.sum(rest**2)
-        floor = _sliding_mean(plain, _FLOOR_HOPS)
-        sounds = self._first_loud is not None
-        return Levels(
-            duration_s=self._frames / self._rate,
-            lufs=_integrated(np.concatenate([np.empty(0), *self._weighted])),
-            rms_db=decibels(math.sqrt(square_sum / self._frames)) if self._frames else SILENCE_DB,
-            true_peak_dbtp=decibels(self._peak),
-            noise_floor_db=decibels(math.sqrt(floor.min())) if len(floor) else SILENCE_DB,
-            head_s=(self._first_loud or 0) / self._rate if sounds else self._frames / self._rate,
-            tail_s=(self._frames - self._last_loud) / self._rate if sounds else self._frames / self._rate,
-        )
+        return float(self.plain.sum() * self._hop + np.sum(rest**2))
+
+    @property
+    def plain(self) -> NDArray[np.float64]:
+        """The mean square of each hop."""
+        return np.concatenate([np.empty(0), *self._plain])
+
+    @property
+    def weighted(self) -> NDArray[np.float64]:
+        """The same, K-weighted."""
+        return np.concatenate([np.empty(0), *self._weighted])
 
     def _look(self, pcm: Pcm) -> None:
         """Find the peak, and the first and the last sound above room tone."""
         self._find_peak(pcm)
         loud = (np.abs(pcm) > self._loud).tobytes()  # bytes are searched from the end without a copy, arrays are not
         if 1 in loud:
-            if self._first_loud is None:
-                self._first_loud = self._frames + loud.find(1)
-            self._last_loud = self._frames + loud.rfind(1) + 1
-        self._frames += len(pcm)
+            if self.first_loud is None:
+                self.first_loud = self.frames + loud.find(1)
+            self.last_loud = self.frames + loud.rfind(1) + 1
+        self.frames += len(pcm)
 
     def _find_peak(self, pcm: Pcm) -> None:
         """Raise the peak where `pcm` does."""
         joined = np.concatenate([self._edge, pcm])
         self._edge = joined[-2 * REACH :]
         if len(joined) > 2 * REACH:
-            self._peak = max(self._peak, float(peaks_above(joined, self._peak).max()))
+            self.peak = max(self.peak, float(peaks_above(joined, self.peak).max()))
 
 
 def measure(blocks: Iterable[Pcm], sample_rate_hz: int, room_tone_db: float = -60.0) -> Levels:
@@ -186,6 +190,41 @@ def measure(blocks: Iterable[Pcm], sample_rate_hz: int, room_tone_db: float = -6
     for block in blocks:
         meter.add(block)
     return meter.levels()
+
+
+def measure_channels(blocks: Iterable[NDArray[np.float32]], sample_rate_hz: int, room_tone_db: float = -60.0) -> Levels:
+    """The levels of a stream of blocks `[channels, T]`, with as many channels each, together.
+
+    Loudness sums the channels, as BS.1770 does; RMS and noise floor are of their mean power, the peak is the highest,
+    and head and tail are those before the first sound of any and after the last.
+    """
+    meters: list[Meter] = []
+    for block in blocks:
+        meters = meters or [Meter(sample_rate_hz, room_tone_db) for _channel in block]
+        for meter, channel in zip(meters, block, strict=True):
+            meter.add(channel)
+    return _levels(meters or [Meter(sample_rate_hz, room_tone_db)])
+
+
+def _levels(meters: Sequence[Meter]) -> Levels:
+    """The levels of all channels together."""
+    power = sum(meter.finish() for meter in meters) / len(meters)
+    frames, rate = meters[0].frames, meters[0].rate
+    duration_s = frames / rate
+    plain = np.mean([meter.plain for meter in meters], axis=0)
+    weights = _WEIGHTS.get(len(meters), (1,) * len(meters))
+    weighted = np.sum([weight * meter.weighted for weight, meter in zip(weights, meters, strict=True)], axis=0)
+    floor = _sliding_mean(plain, _FLOOR_HOPS)
+    sounding = [meter for meter in meters if meter.first_loud is not None]
+    return Levels(
+        duration_s=duration_s,
+        lufs=_integrated(weighted),
+        rms_db=decibels(math.sqrt(power / frames)) if frames else SILENCE_DB,
+        true_peak_dbtp=decibels(max(meter.peak for meter in meters)),
+        noise_floor_db=decibels(math.sqrt(floor.min())) if len(floor) else SILENCE_DB,
+        head_s=min(meter.first_loud or 0 for meter in sounding) / rate if sounding else duration_s,
+        tail_s=(frames - max(meter.last_loud for meter in sounding)) / rate if sounding else duration_s,
+    )
 
 
 def _k_weighting(sample_rate_hz: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

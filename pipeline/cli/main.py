@@ -13,13 +13,14 @@ import sys
 from collections.abc import Mapping
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 
 from pipeline import __version__
 from pipeline.cli.bench import bench
 from pipeline.cli.check import check
+from pipeline.cli.comply import comply
 from pipeline.cli.lexicon import lexicon
 from pipeline.cli.night import clean, digest, serve, status, watch, worker
 from pipeline.cli.options import (
@@ -46,9 +47,6 @@ from pipeline.cli.verify import verify
 from pipeline.cli.voices import voices
 from pipeline.cli.weights import weights
 from pipeline.errors import PodcastError, Problem, RequestError, printable
-
-if TYPE_CHECKING:
-    pass
 
 
 def main() -> NoReturn:
@@ -213,7 +211,7 @@ def doctor(as_json: bool) -> int:
     return DONE if all(finding.ok for finding in findings) else SOME_FAILED
 
 
-for command in (render, check, plan, retake, approve, qa, verify, watch, serve, worker, status, digest, clean):
+for command in (render, check, plan, retake, approve, qa, comply, verify, watch, serve, worker, status, digest, clean):
     podcast.add_command(command)
 podcast.add_command(voices)
 podcast.add_command(lexicon)

@@ -65,6 +65,7 @@ class ChapterAudio:
     turns: tuple[TurnTime, ...]
     cues: tuple[Cue, ...]  # finer than turns: one for each piece that was rendered on its own
     gaps: tuple[ChapterGap, ...] = ()
+    pcm_sha256: str = ""  # of a chapter that is not joined yet
 
     @property
     def audio_s(self) -> float:
@@ -78,6 +79,7 @@ class _ChapterRecord:
 
     key: str
     file_sha256: str
+    pcm_sha256: str
     sample_rate_hz: int
     frames: int
     turns: tuple[TurnTime, ...]
@@ -153,9 +155,10 @@ def join_chapter(
         turns=tuple(_turn_times(chapter, cues, incomplete)),
         cues=tuple(cue for _turn, cue in cues),
         gaps=tuple(gaps),
+        pcm_sha256=writer.pcm_sha256,
     )
     hashed = file_hash(path) or ""
-    record = _ChapterRecord(key, hashed, rate, audio.frames, audio.turns, audio.cues, audio.gaps)
+    record = _ChapterRecord(key, hashed, audio.pcm_sha256, rate, audio.frames, audio.turns, audio.cues, audio.gaps)
     write_record(path.with_suffix(".json"), asdict(record))
     return audio
 
@@ -185,7 +188,16 @@ def _find(path: Path, key: str, number: int, title: str) -> ChapterAudio | None:
     if record is None or record.key != key or file_hash(path) != record.file_sha256:
         return None
     return ChapterAudio(
-        number, title, path, key, record.sample_rate_hz, record.frames, record.turns, record.cues, record.gaps
+        number,
+        title,
+        path,
+        key,
+        record.sample_rate_hz,
+        record.frames,
+        record.turns,
+        record.cues,
+        record.gaps,
+        record.pcm_sha256,
     )
 
 

@@ -19,8 +19,11 @@ from pipeline.audio import ChapterMark, Pcm
 from pipeline.audio.codecs import Probe, Writer, decode, open_writer, probe
 from pipeline.audio.loudness import Levels, measure
 from pipeline.deliver.chapters import ChapterAudio
-from pipeline.deliver.mastering import TOLERANCE, Master, Timeline, correct, level, master_blocks, solve, target
+from pipeline.deliver.comply import MeasuredFile, checks
+from pipeline.deliver.mastering import Master, Timeline, correct, master_blocks, solve
 from pipeline.deliver.orders import Cover, Order
+from pipeline.deliver.profiles import PROFILES, preset_profile
+from pipeline.deliver.provenance import Origin, provenance_json, versions
 from pipeline.deliver.record import SIDECARS, Deliverable, DeliveryRecord
 from pipeline.deliver.tags import tag_flac, tag_m4b, tag_mp3, tag_wav
 from pipeline.deliver.transcript import Cue, chapters_json, to_json, to_srt, to_vtt
@@ -37,7 +40,24 @@ from pipeline.source.presets import Preset
 _TRIES = 3
 _BLOCKS_AHEAD = 4  # of three seconds each, between mastering and an encoder that is alone
 _BLOCKS_APART = 256  # by which one of several encoders may be behind another: about 130 MB
-_ACX_LONGEST_S = 120 * 60
+# How the report calls the checks of a preset, and of ACX.
+_REPORTED = {
+    "level": "level",
+    "true_peak": "true_peak",
+    "sample_rate": "sample_rate",
+    "channels": "mono",
+    "bit_rate": "bit_rate",
+}
+_REPORTED_OF_ACX = {
+    "level": "acx_rms",
+    "true_peak": "acx_peak",
+    "noise_floor": "acx_noise_floor",
+    "bit_rate": "acx_bit_rate",
+    "sample_rate": "acx_sample_rate",
+    "head": "acx_head",
+    "tail": "acx_tail",
+    "length": "acx_length",
+}
 
 OnAudio = Callable[[float], None]  # seconds of audio encoded or measured since the last call
 
@@ -64,7 +84,7 @@ def write_covers(orders: Iterable[Order], cover: Cover | None) -> None:
 
 
 def deliver(
-    orders: Sequence[Order], record: DeliveryRecord, on_audio: OnAudio = lambda _seconds: None
+    orders: Sequence[Order], record: DeliveryRecord, origin: Origin, on_audio: OnAudio = lambda _seconds: None
 ) -> list[Deliverable]:
     """Make files of one `mastering`, with everything that goes beside them.
 
@@ -75,7 +95,7 @@ def deliver(
         with storage_errors(order.path.parent):
             ensure_folder(order.path.parent, record.root)
         if finished := record.find(order):
-            _write_sidecars(order)
+            _write_sidecars(order, record, origin)
             by_path[order.path] = finished
             on_audio(2 * order.audio_s)
     missing = [order for order in orders if order.path not in by_path]
@@ -94,9 +114,10 @@ def deliver(
             master = solve(missing[0].chapters, missing[0].preset)
             _encode(files, master, on_audio, then=lambda file: _finish(file, master, on_audio))
         for file in files:
-            _write_sidecars(file.order)  # not before: a run that fails leaves what was there, and what says the same
             by_path[file.order.path] = _deliverable(file, record)
-            record.put(file.order, by_path[file.order.path])
+            record.put(file.order, by_path[file.order.path], versions())
+            # Not before: a run that fails leaves what was there, and what says the same.
+            _write_sidecars(file.order, record, origin)
     return [by_path[order.path] for order in orders]
 
 
@@ -139,27 +160,14 @@ def chapter_marks(chapters: Sequence[ChapterAudio], lay: Timeline) -> list[Chapt
 
 
 def check_limits(preset: Preset, levels: Levels, sound: Probe) -> dict[str, bool]:
-    """Every limit of the preset, met or not, as measured on the decoded file."""
-    limits = {
-        "level": abs(level(levels, preset) - target(preset)) <= TOLERANCE,
-        "true_peak": levels.true_peak_dbtp <= preset.true_peak_dbtp,
-        "sample_rate": sound.sample_rate_hz == preset.sample_rate_hz,
-        "mono": sound.channels == 1,
-    }
-    if preset.format == "mp3":
-        limits["bit_rate"] = sound.bitrate_kbps == preset.bitrate_kbps
-    if preset.preset == "acx":  # ACX audio submission requirements
+    """Every limit of the preset, met or not, as measured on the decoded file, under its name in the report."""
+    measured = MeasuredFile(levels, sound)
+    kept = {row.name: row.ok for row in checks(preset_profile(preset), measured) if row.limit is not None}
+    limits = {_REPORTED[name]: ok for name, ok in kept.items()}
+    if preset.preset == "acx":
         del limits["level"]  # theirs is wider, and two words cannot be as loud as ours without peaks over theirs
-        limits |= {
-            "acx_rms": -23 <= levels.rms_db <= -18,
-            "acx_peak": levels.true_peak_dbtp <= -3,
-            "acx_noise_floor": levels.noise_floor_db <= -60,
-            "acx_bit_rate": sound.bitrate_kbps >= 192,
-            "acx_sample_rate": sound.sample_rate_hz == 44_100,
-            "acx_head": 0.5 <= levels.head_s <= 1,
-            "acx_tail": 1 <= levels.tail_s <= 5,
-            "acx_length": levels.duration_s <= _ACX_LONGEST_S,
-        }
+        kept = {row.name: row.ok for row in checks(PROFILES["acx"], measured)}
+        limits |= {reported: kept[name] for name, reported in _REPORTED_OF_ACX.items()}
     return limits
 
 
@@ -244,14 +252,16 @@ def _tag(file: _PendingFile) -> None:
         raise error.args[0] if error.args and isinstance(error.args[0], OSError) else error from error
 
 
-def _write_sidecars(order: Order) -> None:
-    """Transcripts in three formats, and chapters as JSON."""
+def _write_sidecars(order: Order, record: DeliveryRecord, origin: Origin) -> None:
+    """Transcripts in three formats, chapters as JSON, and where it all comes from."""
     lay = order.timeline
     cues = [
         Cue(start_s + cue.start_s, start_s + cue.end_s, cue.speaker, cue.text)
         for start_s, chapter in zip(lay.starts_s, order.chapters, strict=True)
         for cue in chapter.cues
     ]
-    texts = (to_vtt(cues), to_srt(cues), to_json(cues), chapters_json(chapter_marks(order.chapters, lay)))
+    marks = chapter_marks(order.chapters, lay)
+    provenance = provenance_json(order, origin, *record.hash_and_versions(order))
+    texts = (to_vtt(cues), to_srt(cues), to_json(cues), chapters_json(marks), provenance)
     for suffix, text in zip(SIDECARS, texts, strict=True):
         write_text(order.path.with_suffix(suffix), text)

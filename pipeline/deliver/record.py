@@ -17,7 +17,7 @@ from pipeline.files import content_key, file_hash, is_inside, read_json, read_re
 from pipeline.workspace import Workspace
 
 _SUFFIXES = (".mp3", ".m4b", ".wav", ".flac")
-SIDECARS = (".vtt", ".srt", ".transcript.json", ".chapters.json")
+SIDECARS = (".vtt", ".srt", ".transcript.json", ".chapters.json", ".provenance.json")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class _Delivered:
     deliverable: Deliverable
     is_left_over: bool = False  # the last run that was done had no order for it
     words: tuple[str, ...] = ()  # a short hash of what each turn in it says; older records have none
+    made_with: Mapping[str, str] = field(default_factory=dict)  # versions; older records have none
 
 
 @dataclass
@@ -70,10 +71,15 @@ class DeliveryRecord:
             return file.deliverable
         return None
 
-    def put(self, order: Order, deliverable: Deliverable) -> None:
-        """Record the finished file of `order`."""
+    def hash_and_versions(self, order: Order) -> tuple[str, Mapping[str, str]]:
+        """The SHA-256 of the finished file of `order`, and the versions it was made with."""
+        file = self._files[self.name(order.path)]
+        return file.sha256, file.made_with
+
+    def put(self, order: Order, deliverable: Deliverable, made_with: Mapping[str, str]) -> None:
+        """Record the finished file of `order`, and the versions of what made it."""
         words = words_of(turn.text for chapter in order.chapters for turn in chapter.turns)
-        file = _Delivered(order.key, file_hash(order.path) or "", deliverable, words=tuple(sorted(words)))
+        file = _Delivered(order.key, file_hash(order.path) or "", deliverable, False, tuple(sorted(words)), made_with)
         with self._lock:
             self._files[deliverable.path] = file
             self._write()

@@ -22,7 +22,7 @@ from pipeline.source.decisions import Decision
 from pipeline.source.manifest import Manifest
 from pipeline.source.script import Script
 from pipeline.source.spoken.pairs import Normalizer
-from pipeline.source.voices import Casting
+from pipeline.source.voices import Casting, Library
 from pipeline.takes.attempts import prompt_path
 from pipeline.takes.auditions import plan_audition
 from pipeline.takes.borders import LastPlan, plan_name, read_borders, repack
@@ -45,6 +45,7 @@ class Job:
     manifest: Manifest
     script: Script
     casting: Casting
+    library: Library
     engine: Engine
     traits: Traits
     takes: tuple[PlannedTake, ...]
@@ -134,6 +135,7 @@ def open_job(
         manifest=manifest,
         script=script,
         casting=casting,
+        library=library,
         engine=request.engine,
         traits=traits,
         takes=tuple(planned),

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 from pipeline.deliver.chapters import ChapterAudio, join_chapter
 from pipeline.deliver.export import deliver, write_covers
 from pipeline.deliver.orders import Order, plan_orders
+from pipeline.deliver.provenance import Origin, origin_of
 from pipeline.deliver.record import Deliverable, DeliveryRecord
 from pipeline.engines import Traits
 from pipeline.errors import Problem, RequestError
@@ -104,7 +105,7 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
         with conditions.finishing:
             chapters = stage("chapters", lambda: join_all_chapters(job, done, conditions))
             orders = _orders(job, chapters)
-            deliverables = stage("deliverables", lambda: deliver_all(job, orders, conditions))
+            deliverables = stage("deliverables", lambda: deliver_all(job, orders, _origin(job, done), conditions))
         report = make_report(
             job=job.name,
             production=job.manifest.production,
@@ -237,7 +238,22 @@ def _reader(job: Job) -> str:
     return job.manifest.read_by or (voice.name if None in job.speakers and voice.prompt is not None else "")
 
 
-def deliver_all(job: Job, orders: Sequence[Order], conditions: Conditions) -> list[Deliverable]:
+def _origin(job: Job, done: TakesDone) -> Origin:
+    manifest, traits = job.manifest, job.traits
+    return origin_of(
+        traits.name,
+        job.engine.fingerprint,
+        manifest.language,
+        manifest.seed,
+        job.takes_by_chapter,
+        done.delivered,
+        job.store,
+        job.casting,
+        job.library,
+    )
+
+
+def deliver_all(job: Job, orders: Sequence[Order], origin: Origin, conditions: Conditions) -> list[Deliverable]:
     """Encode, tag and measure every file that is ordered, in the order of the presets."""
     total_s = sum(2 * order.audio_s for order in orders)  # each is encoded, then decoded and measured
     done_s = 0.0
@@ -255,7 +271,7 @@ def deliver_all(job: Job, orders: Sequence[Order], conditions: Conditions) -> li
     # The longest first, so that no core is left with a whole book at the end.
     groups = sorted(together.values(), key=lambda group: -group[0].audio_s)
     stop = conditions.admission.stop
-    delivered = in_parallel(lambda group: deliver(group, record, on_audio), groups, conditions.jobs, stop)
+    delivered = in_parallel(lambda group: deliver(group, record, origin, on_audio), groups, conditions.jobs, stop)
     write_covers(orders, job.cover)
     by_path = {item.path: item for items in delivered for item in items}
     return [by_path[record.name(order.path)] for order in orders]

@@ -15,7 +15,7 @@ from pipeline.engines import Request, Voice
 from pipeline.files import content_key
 from pipeline.takes.plan import PlannedTake, attempt_seed
 
-_VARIED = ("remedy", "temperature", "prompts")  # parts of a key that attempts after the first may have
+VARIED = ("remedy", "temperature", "prompts")  # parts of a key that attempts after the first may have
 FIRST, SEED, TEMPERATURE, PROMPT, SPLIT = "first", "seed", "temperature", "prompt", "split"
 
 
@@ -65,9 +65,14 @@ def attempt_at(plan: PlannedTake, number: int, variation: Variation) -> PlannedA
     return PlannedAttempt(plan, number, variation.name, key, parts, request)
 
 
+def seed_of(parts: Mapping[str, Any]) -> int:
+    """The seed of a take whose key hashes `parts`: of the key its first attempt has, and its own number."""
+    first = {name: value for name, value in parts.items() if name not in VARIED} | {"attempt": 0}
+    return attempt_seed(content_key(first), parts["attempt"])
+
+
 def request_of(plan: PlannedTake, parts: Mapping[str, Any], prompts: Path) -> Request:
     """The request that rendered a take of `plan` whose key hashes `parts`; `prompts` has longer prompts."""
-    first = {name: value for name, value in parts.items() if name not in _VARIED} | {"attempt": 0}
     voices = {line.voice.name: line.voice for line in plan.request.lines}
     for name, (digest, transcript) in parts.get("prompts", {}).items():
         if name in voices:
@@ -78,7 +83,7 @@ def request_of(plan: PlannedTake, parts: Mapping[str, Any], prompts: Path) -> Re
     return replace(
         plan.request,
         lines=tuple(replace(line, voice=voices[line.voice.name]) for line in plan.request.lines),
-        seed=attempt_seed(content_key(first), parts["attempt"]),
+        seed=seed_of(parts),
         temperature=parts.get("temperature"),
     )
 

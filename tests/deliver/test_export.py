@@ -200,7 +200,7 @@ def test_files_nobody_wants_any_more_are_removed(render: Render) -> None:
     assert not old[0].with_suffix(".vtt").exists()
     assert old[1].read_bytes() == b"mine now"
     assert report.deliverables[0].path in again.removed
-    assert len(again.removed) == 5
+    assert len(again.removed) == 6
     assert sorted(path.name for path in job.workspace.chapters.iterdir()) == ["01 - New.flac", "01 - New.json"]
 
 

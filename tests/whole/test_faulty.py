@@ -45,11 +45,16 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _hashes(output: Path) -> dict[str, str]:
     """Of all that is on record of takes, and of what was made of them."""
-    kept = (*output.rglob("takes/*"), *output.rglob("ch*s.json"), *output.rglob("*.flac"))
+    kept = (
+        *output.rglob("takes/*"),
+        *output.rglob("ch*s.json"),
+        *output.rglob("*.flac"),
+        *output.rglob("*.provenance.json"),
+    )
     files = {
         path: path.read_bytes()
         for path in kept
-        if path.suffix == ".flac" or ".choice" in path.name or path.stem[:2] == "ch"
+        if path.suffix == ".flac" or path.suffixes[:-1] or path.stem[:2] == "ch"
     }
     return {str(path.relative_to(output)): hashlib.sha256(data).hexdigest() for path, data in sorted(files.items())}
 
@@ -63,6 +68,19 @@ def _until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> N
     while not condition() and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def _assert_provenance_tells_of_what_stands(output: Path) -> None:
+    """The key, sound and seed of each take that is heard, and what was changed for those that were made again."""
+    (provenance,) = output.rglob("*.provenance.json")
+    takes = [take for chapter in json.loads(provenance.read_text())["chapters"] for take in chapter["takes"]]
+    (folder,) = output.rglob("takes")
+    records = [json.loads((folder / f"{take['key']}.json").read_text()) for take in takes]
+    assert [take["pcm_sha256"] for take in takes] == [record["pcm_sha256"] for record in records]
+    assert [take["attempt"] for take in takes] == [record["parts"]["attempt"] for record in records]
+    assert {take.get("remedy") for take in takes} == {None, "seed", "temperature", "prompt"}
+    assert all(("temperature" in take) == (take.get("remedy") == "temperature") for take in takes)
+    assert len({take["seed"] for take in takes}) == len(takes)
 
 
 @pytest.fixture
@@ -98,6 +116,7 @@ def test_faults_are_mended_to_the_same_bytes_by_one_worker_and_by_four_that_are_
         len(take.tried) for take in quality.left
     )
     assert needless <= MOST_NEEDLESS
+    _assert_provenance_tells_of_what_stands(folder / "one")
     strict = subprocess.run(
         _command(folder, "one", "--strict"), env=_environment(folder), check=False, capture_output=True
     )
