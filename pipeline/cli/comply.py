@@ -33,9 +33,9 @@ def comply(files: tuple[Path, ...], name: str, as_json: bool) -> int:
     has approved anything.
     """
     from pipeline.deliver.comply import comply as check_files
-    from pipeline.deliver.comply import files_problems
+    from pipeline.deliver.comply import files_problems, length_s
     from pipeline.deliver.profiles import find_profile
-    from pipeline.jobs.progress import telling
+    from pipeline.jobs.progress import progress_bar
 
     files = tuple(dict.fromkeys(files))
     problems = files_problems(files)
@@ -44,8 +44,15 @@ def comply(files: tuple[Path, ...], name: str, as_json: bool) -> int:
     except RequestError as error:
         raise RequestError(*error.problems, *problems) from None
     raise_if_any(problems)
-    with telling("measuring the files"):
-        results = check_files(files, profile)
+    total_s, measured_s = length_s(files), 0.0
+    with progress_bar("comply") as on_progress:
+
+        def on_measured(seconds: float) -> None:
+            nonlocal measured_s
+            measured_s += seconds
+            on_progress("measuring", measured_s, max(total_s, measured_s))
+
+        results = check_files(files, profile, on_measured)
     if as_json:
         print_json({"files": [dataclasses.asdict(result) for result in results]})
     else:

@@ -6,7 +6,8 @@ with its value, its limit and where that stands. Files are read in blocks, whate
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ _LOUDEST = 1e6  # of a sample, where full scale is 1
 _SPARE_S = 0.1  # that may be missing: coders' delay
 _EVERY = "every profile"
 Value = float | int | str
+OnMeasured = Callable[[float], None]  # seconds of sound measured since the last call
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,11 @@ class FileChecks:
     checks: tuple[Check, ...]
 
 
-def comply(paths: Sequence[Path], profile: Profile) -> list[FileChecks]:
+def comply(
+    paths: Sequence[Path], profile: Profile, on_measured: OnMeasured = lambda _seconds: None
+) -> list[FileChecks]:
     """Check files in which `files_problems` sees none. What breaks off later is a row of its own."""
-    measured = [_measure(path) for path in paths]
+    measured = [_measure(path, on_measured) for path in paths]
     channels = [one.sound.channels for one in measured if isinstance(one, MeasuredFile)]
     results = []
     for path, one in zip(paths, measured, strict=True):
@@ -107,6 +111,15 @@ def checks(profile: Profile, measured: MeasuredFile) -> Iterator[Check]:
         yield _whole(levels, sound, contents)
 
 
+def length_s(paths: Sequence[Path]) -> float:
+    """How long files last together, as their headers say it; those that cannot be read any more count nothing."""
+    seconds = 0.0
+    for path in paths:
+        with suppress(OSError, ValueError):
+            seconds += probe(path).duration_s
+    return seconds
+
+
 def files_problems(paths: Sequence[Path]) -> list[Problem]:
     """Why files hold no sound that can be measured, going by how they begin."""
     return [problem for path in paths if (problem := _problem(path)) is not None]
@@ -134,22 +147,23 @@ def _problem(path: Path) -> Problem | None:
     return None
 
 
-def _measure(path: Path) -> MeasuredFile | Check:
+def _measure(path: Path, on_measured: OnMeasured) -> MeasuredFile | Check:
     """What is to be known of a file, or the row that says why it cannot be read to its end."""
     try:
         sound = probe(path)
-        levels = measure_channels(_numbers(decode_channels(path)), sound.sample_rate_hz)
+        levels = measure_channels(_numbers(path, sound, on_measured), sound.sample_rate_hz)
         return MeasuredFile(levels, sound, read_contents(path, sound))
     except (OSError, ValueError) as error:
         return Check("readable", reason(error).removeprefix(f"{path}: "), "to its end", False, _EVERY)
 
 
-def _numbers(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    """The blocks as they are. Raises `ValueError` for samples that are no numbers, as a WAV of floats may have."""
-    for block in blocks:
+def _numbers(path: Path, sound: Probe, on_measured: OnMeasured) -> Iterator[NDArray[np.float32]]:
+    """The blocks of a file. Raises `ValueError` for samples that are no numbers, as a WAV of floats may have."""
+    for block in decode_channels(path):
         if not np.abs(block).max(initial=0) < _LOUDEST:  # which is so of NaN, too
             raise ValueError("there are samples in it that are no numbers")
         yield block
+        on_measured(block.shape[-1] / sound.sample_rate_hz)
 
 
 def _level(profile: Profile, levels: Levels, sound: Probe) -> Check:

@@ -11,7 +11,7 @@ import soundfile
 
 from pipeline.audio import Pcm
 from pipeline.audio.loudness import amplitude
-from pipeline.deliver.comply import FileChecks, comply, files_problems
+from pipeline.deliver.comply import FileChecks, comply, files_problems, length_s
 from pipeline.deliver.profiles import PROFILES, Profile
 from tests.support.sounds import save
 
@@ -62,6 +62,15 @@ def test_a_good_file_meets_acx(tmp_path: Path) -> None:
 )
 def test_each_limit_of_acx_fails_alone(tmp_path: Path, pcm: Pcm, failing: list[str]) -> None:
     assert _failing(_acx(tmp_path, pcm)) == failing
+
+
+def test_it_tells_how_far_it_has_come(tmp_path: Path) -> None:
+    """In seconds of sound, which are those of the files together."""
+    paths = [save(tmp_path / f"{name}.flac", "flac", _voice(seconds=seconds)) for name, seconds in (("a", 3), ("b", 9))]
+    steps: list[float] = []
+    comply(paths, PROFILES["apple"], steps.append)
+    assert len(steps) > 2
+    assert sum(steps) == pytest.approx(length_s([*paths, tmp_path / "gone.flac"])) == pytest.approx(17.5)
 
 
 def test_peak_rate_and_coding_fail_too(tmp_path: Path) -> None:
