@@ -192,7 +192,7 @@ def measure(blocks: Iterable[Pcm], sample_rate_hz: int, room_tone_db: float = -6
     return meter.levels()
 
 
-def measure_channels(blocks: Iterable[NDArray[np.float32]], sample_rate_hz: int, room_tone_db: float = -60.0) -> Levels:
+def measure_channels(blocks: Iterable[NDArray[np.float32]], sample_rate_hz: int) -> Levels:
     """The levels of a stream of blocks `[channels, T]`, with as many channels each, together.
 
     Loudness sums the channels, as BS.1770 does; RMS and noise floor are of their mean power, the peak is the highest,
@@ -200,10 +200,10 @@ def measure_channels(blocks: Iterable[NDArray[np.float32]], sample_rate_hz: int,
     """
     meters: list[Meter] = []
     for block in blocks:
-        meters = meters or [Meter(sample_rate_hz, room_tone_db) for _channel in block]
+        meters = meters or [Meter(sample_rate_hz) for _channel in block]
         for meter, channel in zip(meters, block, strict=True):
             meter.add(channel)
-    return _levels(meters or [Meter(sample_rate_hz, room_tone_db)])
+    return _levels(meters or [Meter(sample_rate_hz)])
 
 
 def _levels(meters: Sequence[Meter]) -> Levels:

@@ -54,7 +54,7 @@ def test_three_weeks_of_one_file_name_are_three_episodes(render: Render, setting
         assert report.status == "done"
         now = finished(settings)
         assert before.items() < now.items()
-        assert len(now) - len(before) == 5  # the sound, and what lies beside it
+        assert len(now) - len(before) == 6  # the sound, and what lies beside it
         before = now
         found = read_report(open_job(job.owner, settings, engine="tone").workspace.report)
         assert found is not None

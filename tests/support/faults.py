@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,16 @@ def finished_takes(job: Path) -> dict[str, tuple[int, str, int, str]]:
 
 def temporaries(job: Path) -> list[Path]:
     return [path for path in job.rglob("*") if ".tmp" in path.name or path.name == ".lock.json"]
+
+
+def assert_same(job: Path, expected: dict[str, str]) -> None:
+    """Nothing half made lies about, and what was made is as expected; an audition never tells the same time."""
+
+    def comparable(hashes: dict[str, str]) -> dict[str, str]:
+        return {name: hash_ for name, hash_ in hashes.items() if not re.fullmatch(r"voices/.*\.json", name)}
+
+    assert temporaries(job) == []
+    assert comparable(made(job)) == comparable(expected)
 
 
 def takes_of(job: Path) -> dict[str, int]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SUMMARIES
-from tests.support.faults import ALL, Disk, made, prose, render_here, scenes, take_records, takes_of, temporaries
+from tests.support.faults import ALL, Disk, assert_same, made, prose, render_here, scenes, take_records, takes_of
 from tests.support.overnight_faults import CLOCK, Command, Ledger, Stage, Wire, Work, python
 from tests.support.processes import WAIT_S, free_port, until
 from tests.support.tiny_weights import write_weights
@@ -62,16 +62,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[
         return known[script]
 
     return render
-
-
-def is_audition(name: str) -> bool:
-    """Whether a file tells how long an audition took, which is never the same twice."""
-    return name.startswith("voices/") and name.endswith(".json")
-
-
-def assert_same(job: Path, expected: dict[str, str]) -> None:
-    assert temporaries(job) == []
-    assert {name: hash_ for name, hash_ in made(job).items() if not is_audition(name)} == expected
 
 
 def render_in_spite_of(
@@ -133,7 +123,7 @@ def test_workers_with_weights_are_killed(stage: Stage, ledger: Ledger) -> None:
         work, job, partial(stage.start, "render", "job.yaml", *options), kill, 6 if ALL else 2
     ):
         assert takes_of(job) == {"total": 12, "rendered": 12, "reused": 0, "failed": 0}
-        assert_same(job, {name: hash_ for name, hash_ in reference.items() if not is_audition(name)})
+        assert_same(job, reference)
     stage.assert_left_alone()
 
 
