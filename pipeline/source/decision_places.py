@@ -24,6 +24,7 @@ from pipeline.source.decisions import Decision, fold
 
 CONTEXT_WORDS = 12  # before and after a chunk
 _MOST_NEAREST = 5  # of the decisions whose words are gone: for these the nearest words are looked for
+_NEARBY_WORDS = 3  # before the first that is another one, when they are told
 _MOST_COMPARED = 40  # chunks, when the nearest words are looked for
 _MOST_PAIRS = 200_000  # of decisions and places that are compared word by word, for one text that stands so often
 _Speech = tuple[str, tuple[str, ...]]  # folded words, and who speaks them
@@ -294,8 +295,15 @@ def _reasons(
             elif looked_up < _MOST_NEAREST:
                 looked_up += 1
                 if near := _nearest(words, voices_of):
-                    hint = f'The nearest words are "{near}".'
+                    hint = f'The nearest words are "{_from_change(words, near)}".'
         yield decision, Problem(decision.where, f'"{words}" {why}', hint)
+
+
+def _from_change(words: str, near: str) -> str:
+    """What of `near` is to be shown beside `words`: all, or where it is other than these, as messages are cut short."""
+    was, now = words.split(), near.split()
+    same = next((at for at, (one, other) in enumerate(zip(was, now, strict=False)) if one != other), len(was))
+    return near if same <= _NEARBY_WORDS else " ".join(["…", *now[same - _NEARBY_WORDS :]])
 
 
 def _nearest(words: str, texts: Iterable[str]) -> str:

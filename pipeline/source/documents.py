@@ -284,7 +284,7 @@ class _Reading:
 def plain_problems(error: ValidationError, located: Located, model: type[BaseModel]) -> list[Problem]:
     """A problem for each error that `model` has raised on `located`, in the order of the file."""
     details = error.errors()
-    wrong_inside = {detail["loc"][:1] for detail in details if len(detail["loc"]) > 1}
+    wrong_inside = {detail["loc"][:end] for detail in details for end in range(1, len(detail["loc"]))}
     problems = [
         (located.lines.get(_known(detail["loc"], located), 0), _problem(detail, located, model))
         for detail in details

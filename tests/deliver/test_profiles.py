@@ -67,6 +67,14 @@ def test_what_is_wrong_in_it_is_told_with_its_line(tmp_path: Path, old: str, new
     assert any(problem.where == f"{path}:{line}" for problem in error.value.problems), str(error.value)
 
 
+def test_a_list_whose_only_item_is_wrong_is_not_called_empty_too(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("profile: mine\nsource: me\ntags: {required: [titel]}\ncodec: {one_of: [mp4]}\n")
+    with pytest.raises(RequestError) as error:
+        find_profile(str(path))
+    assert [problem.where for problem in error.value.problems] == [f"{path}:3", f"{path}:4"]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("acxx", 'Did you mean "acx"?'), ("none.yaml", "no such file"), ("", "no profile"), ("x/acx", "no such file")],

@@ -183,6 +183,11 @@ def test_what_is_about_no_chunk_is_told() -> None:
             "",
             "",
         ): 'no longer stands in the script as the words of a take. The nearest words are "I saw the cats by the sea.".',
+        (
+            "I saw the cats by the tea.",
+            "",
+            "",
+        ): 'no longer stands in the script as the words of a take. The nearest words are "… cats by the sea.".',
         ("Hello there.", "", "One."): "is spoken by ben now, and was by ada. Take the decision out, or correct it.",
         (
             "Yes.",
