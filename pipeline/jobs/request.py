@@ -145,11 +145,12 @@ def read_request(
     else:
         cover = _Checker(notes)(lambda: _cover_of_book(manifest)) if is_read else None
     casting = check(lambda: _cast(manifest, script, library)) if library else None
+    problems += _unknown_voices(decisions, library) if library else ()
     problems += engine_problems
     if casting and name in TRAITS:
         problems += _engine_problems(manifest, casting, TRAITS[name], opened)
     if script and name in TRAITS:
-        problems += _unknown_turn_voices(script, library or {})
+        problems += _unknown_voices((turn for _chapter, turn in turns_of(script)), library or {})
     return JobRequest(
         manifest,
         script,
@@ -350,11 +351,10 @@ def without_words(where: str, language: str, texts: Sequence[str]) -> Iterator[P
         yield Problem(where, what, "Write them in words.")
 
 
-def _unknown_turn_voices(script: Script, library: Library) -> Iterator[Problem]:
-    for chapter in script.chapters:
-        for turn in chapter.turns:
-            if turn.voice is not None and turn.voice not in library:
-                yield Problem(turn.where, f'no voice "{turn.voice}" in voices/.', did_you_mean(turn.voice, library))
+def _unknown_voices(named: Iterable[Turn | Decision], library: Library) -> Iterator[Problem]:
+    for one in named:
+        if one.voice is not None and one.voice not in library:
+            yield Problem(one.where, f'no voice "{one.voice}" in voices/.', did_you_mean(one.voice, library))
 
 
 def _unknown_tags(script: Script) -> Iterator[Problem]:

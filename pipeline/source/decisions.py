@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pipeline.errors import Problem, RequestError, did_you_mean
 from pipeline.files import is_inside
 from pipeline.source.documents import Data, Located, YamlPath, read_text, read_yaml
+from pipeline.source.script import MOST_TAKES
 
 Kind = Literal["approve", "retake", "takes"]
 KINDS: tuple[Kind, ...] = ("approve", "retake", "takes")
@@ -27,15 +28,15 @@ DECISIONS_ENDING = ".decisions.yaml"
 _AN_ENTRY = 'Write it as - words: "…", voices: […], and one of approve, retake and takes.'
 _TAKE_FILE = re.compile(r"[0-9a-f]{32}\.flac")
 _HASH = re.compile(r"[0-9a-f]{32}")
-_NUMBERS = {"retake": 1, "takes": 1, "seed": 0, "performance": 0}  # the least that each may be
+_MOST = 2**63 - 1
+# The least and the most that each may be.
+_NUMBERS = {"retake": (1, _MOST), "takes": (1, MOST_TAKES), "seed": (0, _MOST), "performance": (0, _MOST)}
 _ONLY_WITH: Mapping[str, tuple[Kind, ...]] = {
     "seed": ("retake",),
     "voice": ("retake", "approve"),
     "speech": ("approve",),
     "performance": ("approve",),
 }
-_MOST = 2**63 - 1
-
 # A line of an entry as `decision_writing` writes it, or as simple as that.
 _WORD = r"[0-9A-Za-z][0-9A-Za-z_.-]*"
 _LINE = re.compile(
@@ -206,6 +207,8 @@ def _decision(located: Located, index: int, problems: list[Problem]) -> Decision
             example = "32 digits of 0 to 9 and a to f" + ", and .flac" * (key == "approve")
             wrong(key, f'"{texts[key]}" is no {name}.', f"It has {example}.")
     _check_kind(values, wrong)
+    if "voice" in texts and len(voices) > 1:
+        wrong("voice", "these words have several speakers.", "Give the voice in the script, or in cast:.")
     if len(problems) > known:
         return None
     return Decision(index + 1, located.where(index), voices=tuple(map(fold, voices)), **texts, **numbers)
@@ -214,13 +217,14 @@ def _decision(located: Located, index: int, problems: list[Problem]) -> Decision
 def _numbers(values: Mapping[str, str], wrong: Wrong) -> dict[str, Any]:
     """The numbers of an entry."""
     numbers: dict[str, Any] = {}
-    for key, least in _NUMBERS.items():
+    for key, (least, most) in _NUMBERS.items():
         if (text := values.get(key)) is None:
             continue
-        if re.fullmatch(r"[0-9]{1,19}", text) and least <= int(text) <= _MOST:
+        if re.fullmatch(r"[0-9]{1,19}", text) and least <= int(text) <= most:
             numbers[key] = int(text)
         else:
-            wrong(key, f'"{key}" is no whole number of {least} or more.', "Correct it.")
+            allowed = f"of {least} or more" if most == _MOST else f"from {least} to {most}"
+            wrong(key, f'"{key}" is no whole number {allowed}.', "Correct it.")
     return numbers
 
 

@@ -29,7 +29,7 @@ from pipeline.source.documents import Located, YamlPath, plain_problems, read_te
 from pipeline.source.keys import LONGEST_TITLE, foreign_language, read_keys
 from pipeline.source.languages import language_tag
 from pipeline.source.presets import PRESETS, Preset
-from pipeline.source.script import Reading, name_key
+from pipeline.source.script import MOST_TAKES, Reading, name_key
 from pipeline.source.speakers.forms import Form
 from pipeline.source.spoken.entries import LexiconEntry, read_entries
 from pipeline.window import Window
@@ -135,7 +135,7 @@ class Manifest(BaseModel):
     description: str = ""
     pauses: Pauses = Pauses()
     checks: Checks = Checks()
-    takes: int = Field(1, ge=1, le=20)  # of each chunk, from which the best is chosen
+    takes: int = Field(1, ge=1, le=MOST_TAKES)  # of each chunk, from which the best is chosen
     on_failure: Literal["best", "gap"] = "best"  # what stands for a take that has faults after all attempts
     priority: int = Field(0, ge=-100, le=100)  # higher goes first
     window: Window | None = None  # hours in which chunks may be started

@@ -20,6 +20,7 @@ Border = Literal["chapter", "scene", "heading", "turn", "paragraph"]
 Kind = Literal["podcast", "audiobook"]
 
 MAX_PAUSE_S = 60.0
+MOST_TAKES = 20  # of one text, to choose from
 
 
 @dataclass(frozen=True)

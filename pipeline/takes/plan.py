@@ -222,8 +222,8 @@ def explain(planned: Sequence[PlannedTake], store: TakeStore) -> list[tuple[Plan
 
     The reason of a render names what differs from the nearest take in the store: "text" where nobody has said this yet,
     "spoken text" where a take shows the same words and says them otherwise (by a lexicon, or by a newer library), else
-    "voice", "seed", "engine" or several of them; "new" where the job has no takes at all. That of a reuse is
-    "finished".
+    "voice", "seed", "retake", "split", "engine" or several of them; "new" where the job has no takes at all. That of a
+    reuse is "finished".
     """
     there = store.keys()
     finished = {plan.key for plan in planned if is_finished(plan, there, store)}
@@ -263,6 +263,8 @@ def _difference(parts: dict[str, Any], other: dict[str, Any]) -> list[str]:
     named = {
         "voice": ("voices", "lines", "language"),
         "seed": ("seed", "attempt"),
+        "retake": ("retake",),
+        "split": ("split",),
         "engine": ("engine",),
         "another of the same": ("occurrence",),
     }

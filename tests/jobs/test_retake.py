@@ -13,6 +13,7 @@ from pipeline.jobs.stages import Conditions, render_job
 from pipeline.jobs.verify import verify_takes
 from pipeline.settings import Settings
 from pipeline.source.decisions import decisions_file
+from pipeline.takes.plan import explain
 from tests.support.commands import MakeJob
 
 LONG = "and the rain went on and on over the roofs of the town, until nobody could remember when it had begun"
@@ -61,12 +62,13 @@ def test_lines_and_takes_are_named_in_several_ways(manifest: Path, settings: Set
 
 
 def test_a_line_that_is_made_again_is_another_take_and_no_other_changes(manifest: Path, settings: Settings) -> None:
-    """Each time anew; the same seed again is the same take."""
+    """Each time anew, the same seed again too; the plan says why."""
     job = opened(manifest, settings)
     seen = [keys(job)]
-    for seed in (None, 7, None, 7):
+    for seed, why in ((None, "retake"), (7, "seed, retake"), (None, "retake"), (7, "seed, retake")):
         retake(job, named_takes(job, ["5"]), seed=seed, by="Ann")
         job = opened(manifest, settings)
+        assert [reason for _plan, _action, reason in explain(job.takes, job.store)][1] == why
         assert [one == other for one, other in zip(keys(job), seen[0], strict=True)] == [True, False, True, True]
         seen.append(keys(job))
     assert len({tuple(one) for one in seen}) == 5
@@ -82,6 +84,16 @@ def test_a_line_gets_another_voice(manifest: Path, settings: Settings) -> None:
     retake(job, named_takes(job, ["5"]), voice="grace")
     assert [line.voice.name for take in opened(manifest, settings).takes for line in take.request.lines][1] == "grace"
     assert keys(opened(manifest, settings))[3] == keys(job)[3]
+
+
+def test_a_voice_that_there_is_not_is_told_with_the_line_of_the_decision(manifest: Path, settings: Settings) -> None:
+    """As the file may be written by hand, or a voice be gone."""
+    job = opened(manifest, settings)
+    retake(job, named_takes(job, ["5"]), voice="grace")
+    path = decisions_file(manifest)
+    path.write_text(path.read_text().replace("grace", "grcae"))
+    with pytest.raises(RequestError, match=r'job\.decisions\.yaml:2: no voice "grcae" .* Did you mean "grace"\?'):
+        opened(manifest, settings)
 
 
 def test_a_take_with_another_voice_is_approved_with_it(manifest: Path, settings: Settings) -> None:

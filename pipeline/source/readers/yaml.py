@@ -16,10 +16,9 @@ from pipeline.errors import Problem, did_you_mean, raise_if_any
 from pipeline.source.documents import Data, Located, YamlPath, read_yaml
 from pipeline.source.ledger import Entry, Ledger, Reason, Source
 from pipeline.source.readers import markdown
-from pipeline.source.script import MAX_PAUSE_S, Reading, Script, ScriptWriter
+from pipeline.source.script import MAX_PAUSE_S, MOST_TAKES, Reading, Script, ScriptWriter
 
 _TURN_KEYS = ("speaker", "text", "pause_s", "voice", "takes")
-_MOST_TAKES = 20
 _COMMENT = re.compile(r"(?<!\S)#[^\n]*")
 _PROPERTIES = re.compile(r"(?:[!&]\S*\s+(?:#[^\n]*\n\s*)*)+")
 _BREAKS = "\n\x85\u2028\u2029"
@@ -151,9 +150,9 @@ class _YamlScript:
         value = turn.get("takes")
         if value is None:
             return 0
-        if isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= _MOST_TAKES:
+        if isinstance(value, str) and value.isdecimal() and 1 <= int(value) <= MOST_TAKES:
             return int(value)
-        what = f'"takes" has to be a whole number from 1 to {_MOST_TAKES}.'
+        what = f'"takes" has to be a whole number from 1 to {MOST_TAKES}.'
         self._problem((*path, "takes"), what, "Write a number such as 3.")
         return 0
 
