@@ -59,6 +59,14 @@ class _TakeRecord:
     file_sha256: str
     work_s: float
 
+    def is_possible(self) -> bool:
+        """Whether it can be what a take was saved with: a span for each line or none, and all within the sound."""
+        if self.sample_rate_hz < 1 or self.frames < 0:
+            return False
+        spans, longest_s = self.spans or (), self.frames / self.sample_rate_hz + 0.001
+        are_within = all(0 <= start_s <= end_s <= longest_s for start_s, end_s in spans)
+        return are_within and (self.spans is None or len(spans) == len(self.parts.get("lines", spans)))
+
     def take(self, key: str, path: Path) -> Take:
         return Take(
             key=key,
@@ -160,7 +168,9 @@ class TakeStore:
         """The take of `key` in the folder; None where there is none, or a damaged one. Changes nothing on disk."""
         sound = self._sound(key)
         record = read_record(self._json(key), _TakeRecord)
-        if record is None or content_key(record.parts) != key or file_hash(sound) != record.file_sha256:
+        if record is None or content_key(record.parts) != key or not record.is_possible():
+            return None
+        if file_hash(sound) != record.file_sha256:
             return None
         return record.take(key, sound)
 

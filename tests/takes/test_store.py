@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.files import read_json, write_record
 from pipeline.jobs.job import Job
 from pipeline.takes.render import render_takes
 from pipeline.takes.store import TakeStore
@@ -38,6 +39,20 @@ def test_a_damaged_take_is_noticed_and_set_aside(job: Job, damage: str) -> None:
     assert again.takes[key].pcm_sha256 == first.takes[key].pcm_sha256
     if damage in ("truncate", "flip"):
         assert sound.with_name(sound.name + ".damaged").exists()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"spans": [[0, 1e308]]}, {"spans": [[-1, 0.1]]}, {"spans": [[0.2, 0.1]]}, {"spans": []}, {"sample_rate_hz": 0}],
+)
+def test_a_record_that_says_what_cannot_be_is_damaged(job: Job, said: dict[str, object]) -> None:
+    """Even where its checksum is right, as that of another program may be."""
+    first = render_takes(job.takes, job.engine, job.store)
+    key = job.takes[1].key
+    record = job.store.folder / f"{key}.json"
+    write_record(record, {name: value for name, value in (read_json(record) | said).items() if name != "check"})
+    again = render_takes(job.takes, job.engine, job.store)
+    assert (again.rendered, again.takes[key]) == (1, first.takes[key])
 
 
 def test_takes_that_were_exchanged_are_not_taken_for_each_other(job: Job) -> None:
