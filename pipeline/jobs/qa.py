@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pipeline.checks.statistics import compare
 from pipeline.checks.verdicts import Finding, judge
 from pipeline.deliver.chapters import take_times
 from pipeline.jobs.job import Job
+from pipeline.takes.attempts import SPLIT
 from pipeline.takes.baseline import Baseline, voices_of
 from pipeline.takes.borders import plan_name
 from pipeline.takes.choices import Choice, JudgedAttempt, read_choice
@@ -96,7 +98,7 @@ class QualityReport:
 
 @dataclass(frozen=True)
 class _JudgedTake:
-    """A planned take with the attempts at it, those of what it was cut from first."""
+    """A planned take with the attempts at it, those of what it was cut from first; its own first is a split then."""
 
     plan: PlannedTake
     choice: Choice
@@ -148,8 +150,19 @@ def _judged_takes(job: Job) -> Iterator[_JudgedTake]:
     for plan in job.takes:
         choice = None if plan.approved else read_choice(folder, plan.key)
         if choice is not None:
-            parent = read_choice(folder, plan.chunk.split.parent) if plan.chunk.split else None
-            yield _JudgedTake(plan, choice, (*(parent.attempts if parent else ()), *choice.attempts))
+            yield _JudgedTake(plan, choice, _history(folder, choice))
+
+
+def _history(folder: Path, choice: Choice) -> tuple[JudgedAttempt, ...]:
+    attempts: list[JudgedAttempt] = []
+    seen: set[str] = set()
+    last: Choice | None = choice
+    while last is not None and last.plan not in seen:
+        first, *others = last.attempts
+        attempts[:0] = [replace(first, remedy=SPLIT) if last.cut_from else first, *others]
+        seen.add(last.plan)
+        last = read_choice(folder, last.cut_from) if last.cut_from else None
+    return tuple(attempts)
 
 
 def _rejudged(one: _JudgedTake, baseline: Baseline, seconds_per_byte: tuple[float, float] | None) -> _JudgedTake:
@@ -161,9 +174,9 @@ def _rejudged(one: _JudgedTake, baseline: Baseline, seconds_per_byte: tuple[floa
         findings = judge(attempt.measured, seconds_per_byte)
         return attempt.judged((*findings, *(compare(attempt.measured, voices.statistics) if voices else ())))
 
-    attempts = tuple(map(judged, one.choice.attempts))
-    choice = Choice(one.choice.plan, attempts, one.choice.stands, one.choice.settled)
-    return _JudgedTake(one.plan, choice, (*one.history[: -len(attempts)], *attempts))
+    own = len(one.choice.attempts)
+    choice = replace(one.choice, attempts=tuple(map(judged, one.choice.attempts)))
+    return _JudgedTake(one.plan, choice, (*one.history[:-own], *map(judged, one.history[-own:])))
 
 
 def _tally(name: str, takes: Sequence[_JudgedTake]) -> TakeTally:
@@ -184,13 +197,10 @@ def _kinds(judged: Iterable[_JudgedTake]) -> Iterator[KindTally]:
 def _remedies(judged: Iterable[_JudgedTake]) -> Iterator[RemedyTally]:
     tried: Counter[str] = Counter()
     helped: Counter[str] = Counter()
-    for one in judged:
-        if one.plan.chunk.split is not None:
-            tried["split"] += 1
-            helped["split"] += not one.is_doubtful and len(one.choice.attempts) == 1
-        for attempt in one.choice.attempts[1:]:
-            tried[attempt.remedy] += 1
-            helped[attempt.remedy] += attempt.is_usable and not attempt.bad
+    attempts = {attempt.take: attempt for one in judged for attempt in one.history[1:]}  # halves share their parent's
+    for attempt in attempts.values():
+        tried[attempt.remedy] += 1
+        helped[attempt.remedy] += attempt.is_usable and not attempt.bad
     for remedy, count in tried.most_common():
         yield RemedyTally(remedy, count, helped[remedy])
 
@@ -228,9 +238,12 @@ def _doubtful_take(one: _JudgedTake, chapter_at_s: float | None) -> DoubtfulTake
 
 def quality_lines(report: QualityReport) -> Iterator[str]:
     """The report for people."""
+    judged = f"{report.judged} of {counted(report.takes, 'take')} judged"
     approved = f", {report.approved} approved by people" if report.approved else ""
     doubtful = counted(len(report.left), "take") + (" is" if len(report.left) == 1 else " are")
-    yield f"{report.job}: {report.judged} of {report.takes} takes judged{approved}, {report.retaken} taken again"
+    rest = report.takes - report.judged - report.approved
+    missing = f", {rest} not yet (podcast render makes and judges them)" if rest else ""
+    yield f"{report.job}: {judged}{approved}, {report.retaken} taken again{missing}"
     yield f"{doubtful} left to listen to" + (":" if report.left else "")
     for one in report.left[:_SHOWN]:
         at = f" at {clock(one.at_s)}" if one.at_s is not None else ""

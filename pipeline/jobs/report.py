@@ -231,7 +231,7 @@ def closing_lines(report: Report) -> list[str]:
     """The report in a few lines, for the end of a command: how it went, and what to look at."""
     takes = report.takes
     speed = f", {speed_text(report.speed_x)} times real time." if takes.rendered else ", nothing new to render."
-    again = f", {report.retaken} taken again" if report.retaken else ""
+    again = f", {counted(report.retaken, 'retake')}" if report.retaken else ""
     doubtful = f"Doubtful: {counted(len(report.ears), 'take')} to listen to (podcast qa shows them, riskiest first)."
     removed = f"removed {counted(len(report.removed), 'file')} that it no longer makes (see the report)"
     return [

@@ -66,6 +66,7 @@ class Choice:
     stands: str = ""  # the key of its take; "" where none can be delivered
     settled: bool = False  # it was compared with the rest of the job as well
     split: bool = False  # its chunk was cut in two, and none stands
+    cut_from: str = ""  # the key of the planned take whose chunk was cut for it
     checks: int = signal.VERSION  # which of them measured
 
 
@@ -83,7 +84,7 @@ def choice_path(folder: Path, key: str) -> Path:
 def read_choice(folder: Path, key: str) -> Choice | None:
     """The choice that is on record; None where there is none, or it is damaged or another take's."""
     choice = read_record(choice_path(folder, key), Choice)
-    if choice is None or choice.plan != key:
+    if choice is None or choice.plan != key or not choice.attempts:
         return None
     return choice if choice.stands in {"", *(attempt.take for attempt in choice.attempts)} else None
 

@@ -363,7 +363,9 @@ class _Work:
                 self._advance(pending)
 
     def _record(self, pending: _PendingTake, stands: str = "", *, settled: bool = False) -> None:
-        choice = Choice(pending.plan.key, tuple(pending.attempts), stands, settled, bool(pending.halves))
+        plan, is_split = pending.plan, bool(pending.halves)
+        parent = plan.chunk.split.parent if plan.chunk.split else ""
+        choice = Choice(plan.key, tuple(pending.attempts), stands, settled, is_split, parent)
         write_choice(self._store.folder, choice)
 
     def _rest(self, pending: _PendingTake, stands: str) -> None:

@@ -96,6 +96,20 @@ def test_what_was_found_and_tried_and_what_is_left(show: Show) -> None:
     assert json.loads(json.dumps(report.as_dict()))["left"][0]["where"] == report.left[0].where
 
 
+def test_what_was_tried_of_halves_begins_with_what_they_were_cut_from(show: Show) -> None:
+    """Each attempt counts once, and a half's first is that of the split."""
+    show.spoil({"red": ("music", "never"), "low": ("slow", "never")})
+    render_job(show.open(), Conditions(jobs=1))
+    report = show.report()
+    assert [one.tried for one in report.left if "split" in one.tried] == [("temperature", "split", "temperature")]
+    parents = {take.chunk.split.parent for take in show.open().takes if take.chunk.split}
+    assert len(parents) == 3  # of them one that is a half itself
+    tried = {one.remedy: one.tried for one in report.remedies}
+    assert (tried["split"], tried["temperature"]) == (6, 2)
+    choices = [read_choice(show.open().workspace.takes, parent) for parent in parents]
+    assert sum(choice is not None and choice.cut_from in parents for choice in choices) == 1
+
+
 def test_a_time_is_one_in_the_chapter(show: Show) -> None:
     """Where the take begins in it, and where the fault is in the take; None where there is no chapter yet."""
     job = show.open()

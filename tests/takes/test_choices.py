@@ -35,9 +35,9 @@ findings = st.builds(finding, st.sampled_from(sorted(LIMITS)), st.floats(-100, 1
 
 @st.composite
 def attempts(draw: st.DrawFn) -> list[JudgedAttempt]:
-    """Up to five attempts with any findings, some of which came to nothing."""
+    """One to five attempts with any findings, some of which came to nothing."""
     judged = []
-    for number in range(draw(st.integers(0, 5))):
+    for number in range(draw(st.integers(1, 5))):
         digest = draw(st.sampled_from(["", "hash"]))
         attempt = JudgedAttempt(number, "seed" if number else "first", f"{number:032x}", digest)
         judged.append(attempt.judged(draw(st.lists(findings, max_size=3))))
