@@ -35,6 +35,17 @@ class VoiceStatistics:
     pitch: float | None = None
     pitch_spread: float = 0.0
 
+    def completed(self, other: VoiceStatistics) -> VoiceStatistics:
+        """The same, with what only `other` knows, which is of as many takes then."""
+        rate, level, pitch = (other if getattr(self, name) is None else self for name in ("rate", "level", "pitch"))
+        takes = self.takes if rate is level is pitch is self else other.takes
+        return VoiceStatistics(
+            takes,
+            *(rate.rate, rate.rate_spread),
+            *(level.level, level.level_spread),
+            *(pitch.pitch, pitch.pitch_spread),
+        )
+
 
 def statistics(rows: Iterable[tuple[str, Measured]]) -> Mapping[str, VoiceStatistics]:
     """How each voice usually sounds, by its name; the same in whatever order the rows come."""

@@ -86,6 +86,7 @@ def render_manifests(
     from pipeline.jobs.bulk import open_bulk
     from pipeline.jobs.job import apart, open_job
     from pipeline.jobs.progress import telling
+    from pipeline.source.decisions import decisions_file
 
     manifests = _without_parts(manifests)
     opened: list[Job] = []
@@ -100,8 +101,9 @@ def render_manifests(
     if not opened:
         return WRONG_REQUEST
     opened = apart(opened)
-    for job in opened:  # the report has the others; this one may cost a night
-        warn(note for note in job.warnings if note.where == str(settings.output))
+    for job in opened:  # the report has all; these may cost a night, or a take that somebody chose
+        decided = str(decisions_file(job.manifest.path))
+        warn(note for note in job.warnings if note.where == str(settings.output) or note.where.startswith(decided))
     engines = {job.traits.name for job in opened}
     alone = len(opened) == 1
     with ExitStack() as stack:

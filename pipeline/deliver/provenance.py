@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.deliver.orders import Order
-from pipeline.source.voices import NARRATOR, Casting, Library
+from pipeline.source.voices import NARRATOR, Library
 from pipeline.takes.attempts import VARIED, seed_of
 from pipeline.takes.plan import PlannedTake
 from pipeline.takes.store import Take, TakeStore
@@ -46,7 +46,6 @@ def origin_of(
     planned: Mapping[int, Sequence[PlannedTake]],
     takes: Mapping[str, Take],
     store: TakeStore,
-    casting: Casting,
     library: Library,
 ) -> Origin:
     """Put together what is known of a job's takes.
@@ -55,9 +54,8 @@ def origin_of(
     """
     speakers: dict[str, list[str]] = {}
     for plan in (plan for plans in planned.values() for plan in plans):
-        for piece in plan.chunk.pieces:
-            voice = piece.voice or casting.roles[piece.speaker].voice.name
-            names = speakers.setdefault(voice, [])
+        for piece, line in zip(plan.chunk.pieces, plan.request.lines, strict=True):
+            names = speakers.setdefault(line.voice.name, [])
             if (name := piece.speaker or NARRATOR) not in names:
                 names.append(name)
     return Origin(

@@ -18,7 +18,7 @@ from pipeline.files import storage_errors
 from pipeline.jobs.job import Job
 from pipeline.source.presets import Preset
 from pipeline.source.script import Chapter
-from pipeline.takes.plan import is_finished
+from pipeline.takes.plan import missing_attempts
 from pipeline.takes.store import TakeStore
 from pipeline.words import size_text
 
@@ -53,15 +53,16 @@ def estimate(job: Job) -> DiskEstimate:
     """The space that the missing takes and files of a job will need; nothing for those that are finished."""
     store = TakeStore(job.workspace.takes)
     finished = store.keys()  # not of a shared store: what is fetched needs room as well
-    missing = [plan for plan in job.takes if not is_finished(plan, finished, store)]
+    wanted = [(plan, missing_attempts(plan, finished, store)) for plan in job.takes]
+    missing = [(plan, attempts) for plan, attempts in wanted if attempts]
     pcm_rate = job.engine.sample_rate_hz * _PCM_BYTES
     takes = round(
         sum(
-            plan.alternatives * (_RECORD_BYTES + plan.estimated_s * pcm_rate * _TAKE_RATIO) * (1 + _AGAIN)
-            for plan in missing
+            attempts * (_RECORD_BYTES + plan.estimated_s * pcm_rate * _TAKE_RATIO) * (1 + _AGAIN)
+            for plan, attempts in missing
         )
     )
-    stale = {plan.chunk.chapter for plan in missing}
+    stale = {plan.chunk.chapter for plan, _attempts in missing}
     chapters = [_expected(job, index) for index in range(len(job.script.chapters))]
     joined = {}
     for index, chapter in enumerate(chapters):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -158,6 +158,11 @@ def open_job(
     )
 
 
+def ignored_checks(job: Job) -> Set[str]:
+    """The checks that do not count: the manifest's, and those that its engine is no speech to."""
+    return job.traits.unlike_speech.union(job.manifest.checks.ignore)
+
+
 def apart(jobs: Iterable[Job]) -> list[Job]:
     """Jobs that are opened together, those of one file name and different titles each with a home of its own."""
     of_home: dict[Path, Production] = {}
@@ -202,7 +207,8 @@ def referred_names(job: Job, *, rejected: bool = True) -> set[str]:
     parents = {take.chunk.split.parent for take in job.takes if take.chunk.split is not None}
     keys = [(job.workspace.takes, key) for key in (*(take.key for take in job.takes), *sorted(parents))]
     keys += [(job.workspace.voices, take.key) for take in planned]
-    names = {take.approved for take in job.takes}
+    # Also one whose words were edited: whoever undoes that has it back.
+    names = {one.approve.removesuffix(".flac") for one in job.decisions if one.approve is not None}
     for folder, key in keys:
         attempts = attempt_keys(folder, key, rejected=rejected)
         names |= {choice_path(folder, key).stem, *attempts}

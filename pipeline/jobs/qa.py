@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.checks.statistics import compare
 from pipeline.checks.verdicts import Finding, judge
 from pipeline.deliver.chapters import take_times
-from pipeline.jobs.job import Job
+from pipeline.jobs.job import Job, ignored_checks
 from pipeline.takes.attempts import SPLIT
 from pipeline.takes.baseline import Baseline, voices_of
 from pipeline.takes.borders import plan_name
@@ -48,16 +48,6 @@ class DoubtfulTake:
 
 
 @dataclass(frozen=True)
-class TakeTally:
-    """Takes of a chapter or of a voice."""
-
-    name: str
-    takes: int
-    retaken: int
-    doubtful: int
-
-
-@dataclass(frozen=True)
 class KindTally:
     """Takes in which a check found a fault at any attempt, and those that stand with it."""
 
@@ -73,6 +63,18 @@ class RemedyTally:
     remedy: str
     tried: int
     helped: int
+
+
+@dataclass(frozen=True)
+class TakeTally:
+    """Takes of a chapter or of a voice, what was found in them, and what was tried."""
+
+    name: str
+    takes: int
+    retaken: int
+    doubtful: int
+    kinds: tuple[KindTally, ...]
+    remedies: tuple[RemedyTally, ...]
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,17 @@ class _JudgedTake:
         return next((one for one in self.choice.attempts if one.take == self.choice.stands), None)
 
     @property
+    def shown(self) -> JudgedAttempt:
+        """The attempt that stands, or the best of those that cannot be delivered."""
+        return self.stands or max(self.choice.attempts, key=lambda attempt: attempt.score)
+
+    @property
+    def retakes(self) -> tuple[JudgedAttempt, ...]:
+        """The attempts that were made for a fault: neither the first nor the alternatives that were asked for."""
+        later = self.history[1:]
+        return tuple(one for one in later if one.remedy == SPLIT or one.number >= self.plan.alternatives)
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether what stands has faults, or nothing does."""
         stands = self.stands
@@ -125,8 +138,8 @@ def quality_report(job: Job, *, recalibrate: bool = False) -> QualityReport:
     judged = list(_judged_takes(job))
     if recalibrate:
         baseline = Baseline(job.workspace.checks, plan_name(job.traits, job.manifest.language))
-        baseline.replace([(one.plan, stands) for one in judged if (stands := one.stands) is not None])
-        judged = [_rejudged(one, baseline, job.traits.seconds_per_byte) for one in judged]
+        baseline.replace([(one.plan, stands) for one in judged if (stands := one.stands) is not None], job.takes)
+        judged = [_rejudged(one, baseline, job) for one in judged]
     by_chapter = {index: [one for one in judged if one.plan.chunk.chapter == index] for index in job.takes_by_chapter}
     voices = sorted({voices_of(one.plan) for one in judged})
     titles = [chapter.title for chapter in job.script.chapters]
@@ -136,7 +149,7 @@ def quality_report(job: Job, *, recalibrate: bool = False) -> QualityReport:
         takes=len(job.takes),
         judged=len(judged),
         approved=sum(bool(plan.approved) for plan in job.takes),
-        retaken=sum(len(one.history) > 1 for one in judged),
+        retaken=sum(bool(one.retakes) for one in judged),
         chapters=tuple(_tally(f"{index + 1}. {titles[index]}", takes) for index, takes in by_chapter.items()),
         voices=tuple(_tally(name, [one for one in judged if voices_of(one.plan) == name]) for name in voices),
         kinds=tuple(_kinds(judged)),
@@ -165,14 +178,15 @@ def _history(folder: Path, choice: Choice) -> tuple[JudgedAttempt, ...]:
     return tuple(attempts)
 
 
-def _rejudged(one: _JudgedTake, baseline: Baseline, seconds_per_byte: tuple[float, float] | None) -> _JudgedTake:
-    voices = baseline.of(voices_of(one.plan))
+def _rejudged(one: _JudgedTake, baseline: Baseline, job: Job) -> _JudgedTake:
+    voices, ignored = baseline.of(voices_of(one.plan)), ignored_checks(job)
 
     def judged(attempt: JudgedAttempt) -> JudgedAttempt:
         if not attempt.measured:
             return attempt
-        findings = judge(attempt.measured, seconds_per_byte)
-        return attempt.judged((*findings, *(compare(attempt.measured, voices.statistics) if voices else ())))
+        findings = judge(attempt.measured, job.traits.seconds_per_byte)
+        compared = compare(attempt.measured, voices.statistics) if voices else ()
+        return attempt.judged(one for one in (*findings, *compared) if one.check not in ignored)
 
     own = len(one.choice.attempts)
     choice = replace(one.choice, attempts=tuple(map(judged, one.choice.attempts)))
@@ -180,8 +194,8 @@ def _rejudged(one: _JudgedTake, baseline: Baseline, seconds_per_byte: tuple[floa
 
 
 def _tally(name: str, takes: Sequence[_JudgedTake]) -> TakeTally:
-    retaken = sum(len(one.history) > 1 for one in takes)
-    return TakeTally(name, len(takes), retaken, sum(one.is_doubtful for one in takes))
+    retaken, doubtful = sum(bool(one.retakes) for one in takes), sum(one.is_doubtful for one in takes)
+    return TakeTally(name, len(takes), retaken, doubtful, tuple(_kinds(takes)), tuple(_remedies(takes)))
 
 
 def _kinds(judged: Iterable[_JudgedTake]) -> Iterator[KindTally]:
@@ -189,7 +203,7 @@ def _kinds(judged: Iterable[_JudgedTake]) -> Iterator[KindTally]:
     left: Counter[str] = Counter()
     for one in judged:
         everywhere.update({finding.check for attempt in one.history for finding in attempt.bad})
-        left.update({finding.check for finding in (one.stands.bad if one.stands else ())})
+        left.update({finding.check for finding in one.shown.bad})
     for check, takes in everywhere.most_common():
         yield KindTally(check, takes, left[check])
 
@@ -197,7 +211,7 @@ def _kinds(judged: Iterable[_JudgedTake]) -> Iterator[KindTally]:
 def _remedies(judged: Iterable[_JudgedTake]) -> Iterator[RemedyTally]:
     tried: Counter[str] = Counter()
     helped: Counter[str] = Counter()
-    attempts = {attempt.take: attempt for one in judged for attempt in one.history[1:]}  # halves share their parent's
+    attempts = {attempt.take: attempt for one in judged for attempt in one.retakes}  # halves share their parent's
     for attempt in attempts.values():
         tried[attempt.remedy] += 1
         helped[attempt.remedy] += attempt.is_usable and not attempt.bad
@@ -219,7 +233,7 @@ def _times(job: Job, index: int) -> Mapping[str, float]:
 
 
 def _doubtful_take(one: _JudgedTake, chapter_at_s: float | None) -> DoubtfulTake:
-    shown = one.stands or max(one.choice.attempts, key=lambda attempt: attempt.score)
+    shown = one.shown
     delivered = shown.bad if one.stands else ()  # of what is missing the chapter has no sound
     within_s = next((finding.at_s for finding in delivered if finding.at_s is not None), 0.0)
     return DoubtfulTake(
@@ -232,7 +246,7 @@ def _doubtful_take(one: _JudgedTake, chapter_at_s: float | None) -> DoubtfulTake
         score=shown.score if one.stands else 0.0,
         findings=shown.bad,
         failure=shown.failure,
-        tried=tuple(attempt.remedy for attempt in one.history[1:]),
+        tried=tuple(attempt.remedy for attempt in one.retakes),
     )
 
 
@@ -261,5 +275,10 @@ def quality_lines(report: QualityReport) -> Iterator[str]:
         yield table([("remedy", "tried", "helped"), *rows])
     for name, tallies in (("chapter", report.chapters), ("voice", report.voices)):
         yield ""
-        numbers = ((one.name, str(one.takes), str(one.retaken), str(one.doubtful)) for one in tallies)
-        yield table([(name, "takes", "taken again", "doubtful"), *numbers])
+        yield table([(name, "takes", "taken again", "doubtful", "found", "tried"), *map(_tally_row, tallies)])
+
+
+def _tally_row(one: TakeTally) -> tuple[str, ...]:
+    faults = ", ".join(f"{kind.check} {kind.takes}" for kind in one.kinds)
+    tried = ", ".join(f"{remedy.remedy} {remedy.tried} ({remedy.helped} helped)" for remedy in one.remedies)
+    return one.name, str(one.takes), str(one.retaken), str(one.doubtful), faults, tried

@@ -187,7 +187,7 @@ def make_report(
         problems=(*done.failed_auditions, *missing.values(), *done.poor_auditions, *done.flagged, *not_of_takes),
         devices=dict(sorted(done.devices.items())),
         gaps=tuple(Gap(chapter.number, gap.start_s, gap.text, _why(done, gap)) for chapter, gap in gaps),
-        ears=tuple(done.ears.values()),
+        ears=tuple(sorted(done.ears.values(), key=lambda ear: ear.score)),
         finished_at=finished_at,
         unspoken=unspoken,
         retaken=done.retaken,

@@ -23,7 +23,7 @@ from pipeline.deliver.record import Deliverable, DeliveryRecord
 from pipeline.engines import Traits
 from pipeline.errors import Problem, RequestError
 from pipeline.files import file_hash, read_record, storage_errors, write_record
-from pipeline.jobs.job import Job
+from pipeline.jobs.job import Job, ignored_checks
 from pipeline.jobs.report import Report, make_report, write_report
 from pipeline.settings import usable_cores
 from pipeline.takes.auditions import PromptedTakes, give_prompts
@@ -153,12 +153,13 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
             retakes=retakes,
             admission=admission,
         )
+        baseline = Baseline(job.workspace.checks, plan_name(job.traits, language))
         done = render_takes(
             cast.takes,
             job.engine,
             store,
             on_take,
-            judging=_judging(job, cast),
+            judging=_judging(job, cast, baseline),
             finished=finished,
             admission=admission,
         )
@@ -167,6 +168,7 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
             done,
             planned=_with_missing(job.takes, done.planned, cast.missing),
             missing={**cast.missing, **done.missing},
+            notes=(*done.notes, *baseline.notes),
             unshared=done.unshared or auditions.problem,
             failed_auditions=cast.failed,
             poor_auditions=cast.poor,
@@ -189,7 +191,7 @@ def _room_s(plan: PlannedTake, traits: Traits) -> float | None:
     return None if traits.window_s is None else traits.window_s - _SLOWLY * plan.estimated_s
 
 
-def _judging(job: Job, cast: PromptedTakes) -> Judging:
+def _judging(job: Job, cast: PromptedTakes, baseline: Baseline) -> Judging:
     """How the takes of a job are judged and made again."""
     workspace, manifest, traits = job.workspace, job.manifest, job.traits
     name = plan_name(traits, manifest.language)
@@ -202,10 +204,10 @@ def _judging(job: Job, cast: PromptedTakes) -> Judging:
     policy = Policy(manifest.checks.retakes, traits.remedies, TEMPERATURE_OF_DIA if own is None else own)
     return Judging(
         traits.seconds_per_byte,
-        traits.unlike_speech.union(manifest.checks.ignore),
+        ignored_checks(job),
         policy,
         lambda plan, share, retakes: [cast.prompted(half) for half in splitter.split(plan, share, retakes)],
-        Baseline(workspace.checks, name),
+        baseline,
         lambda voice, take, plan: followed_by(voice, take, job.store, workspace.voices, _room_s(plan, traits)),
     )
 
@@ -248,7 +250,6 @@ def _origin(job: Job, done: TakesDone) -> Origin:
         job.takes_by_chapter,
         done.delivered,
         job.store,
-        job.casting,
         job.library,
     )
 

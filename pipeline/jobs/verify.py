@@ -159,7 +159,8 @@ def verify_takes(
     finished = {
         plan.key: take
         for plan in planned
-        if (take := store.look(plan.approved or standing_key(store.folder, plan.key))) is not None
+        # Where an approved one is gone, render has another in its place.
+        if (take := store.look(plan.approved) or store.look(standing_key(store.folder, plan.key))) is not None
     }
     auditions = TakeStore(job.workspace.voices)
     prompted = with_stored_prompts(

@@ -7,12 +7,14 @@ and only voices that were not there before are added.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pipeline.checks.statistics import VoiceStatistics, statistics
-from pipeline.files import read_record, write_record
+from pipeline.errors import Problem
+from pipeline.files import read_record, set_aside, write_record
 from pipeline.takes.choices import JudgedAttempt
 from pipeline.takes.plan import PlannedTake
 
@@ -26,12 +28,17 @@ class VoiceBaseline:
     statistics: VoiceStatistics
     best: str = ""
 
+    def completed(self, other: VoiceBaseline) -> VoiceBaseline:
+        """The same, with what is known by the other one alone."""
+        return VoiceBaseline(self.statistics.completed(other.statistics), self.best or other.best)
+
 
 @dataclass(frozen=True)
 class _BaselineRecord:
     """What `checks.json` holds: baselines by the name of the plan, and by voice."""
 
     plans: dict[str, dict[str, VoiceBaseline]] = field(default_factory=dict)
+    chunks: dict[str, int] = field(default_factory=dict)  # that the plan had when a voice could be added or completed
 
 
 def voices_of(plan: PlannedTake) -> str:
@@ -45,25 +52,44 @@ class Baseline:
     def __init__(self, path: Path, name: str) -> None:
         self._path, self._name = path, name
         record = read_record(path, _BaselineRecord)
+        self.notes: list[Problem] = []
+        if record is None and os.path.lexists(path):
+            what = "it is damaged, and set aside: from now on voices are compared with the takes that stand now."
+            self.notes.append(Problem(path.name, what))
         self._plans = {} if record is None else record.plans
+        self._chunks = {} if record is None else record.chunks
         self._voices: Mapping[str, VoiceBaseline] = self._plans.get(name, {})
 
     def of(self, voices: str) -> VoiceBaseline | None:
         """The baseline of these voices."""
         return self._voices.get(voices)
 
-    def add(self, standing: Sequence[tuple[PlannedTake, JudgedAttempt]]) -> None:
-        """Add the voices that have none yet, and write it down. Raises `StorageError`."""
-        more = {name: one for name, one in baselines(standing).items() if name not in self._voices}
-        if more:
-            self._voices = {**self._voices, **more}
-            self._plans = {**self._plans, self._name: dict(self._voices)}
-            write_record(self._path, asdict(_BaselineRecord(self._plans)))
+    def add(self, standing: Sequence[tuple[PlannedTake, JudgedAttempt]], planned: Sequence[PlannedTake]) -> None:
+        """Add the voices that have none yet, and write it down. Raises `StorageError`.
 
-    def replace(self, standing: Sequence[tuple[PlannedTake, JudgedAttempt]]) -> None:
+        Of a voice that had too few takes, what was not known is added once more is `planned`; not while the same is,
+        or a run that was killed would come to other statistics than one that was not.
+        """
+        chunks = sum(plan.chunk.split is None or bool(plan.chunk.split.root) for plan in planned)  # before any was cut
+        is_more = chunks > self._chunks.get(self._name, 0)
+        voices = dict(self._voices)
+        for name, one in baselines(standing).items():
+            if name not in voices:
+                voices[name] = one
+            elif is_more:
+                voices[name] = voices[name].completed(one)
+        if voices and (is_more or voices != self._voices):
+            self._voices = voices
+            self._plans = {**self._plans, self._name: voices}
+            self._chunks = {**self._chunks, self._name: chunks}
+            if self.notes:
+                set_aside(self._path)
+            write_record(self._path, asdict(_BaselineRecord(self._plans, self._chunks)))
+
+    def replace(self, standing: Sequence[tuple[PlannedTake, JudgedAttempt]], planned: Sequence[PlannedTake]) -> None:
         """Make all of them anew, and write them down. Raises `StorageError`."""
         self._voices = {}
-        self.add(standing)
+        self.add(standing, planned)
 
 
 def _rank(attempt: JudgedAttempt) -> tuple[float, float]:

@@ -49,6 +49,7 @@ class Ear:
     text: str = ""
     faults: tuple[str, ...] = ()  # as it stands behind "it": "ends within a word"
     at_s: float | None = None  # of the first of them in the take
+    score: float = 0.0  # of the take; 100: nothing was found
 
     @property
     def problem(self) -> Problem:
@@ -94,8 +95,9 @@ class TakesDone:
 
     @property
     def flagged(self) -> tuple[Problem, ...]:
-        """The problems of takes that are delivered with faults."""
-        return tuple(ear.problem for key, ear in self.ears.items() if key not in self.missing)
+        """The problems of takes that are delivered with faults, the riskiest first."""
+        ears = (ear for key, ear in self.ears.items() if key not in self.missing)
+        return tuple(ear.problem for ear in sorted(ears, key=lambda ear: ear.score))
 
     @property
     def delivered(self) -> Mapping[str, Take]:

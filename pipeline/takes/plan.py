@@ -99,7 +99,7 @@ class Planner:
                 lines = self._with_voice(lines, spoken.voice)
             take = self._take(chunk, lines, identities, place, seed)
             alternatives = decided.alternatives.get(index)
-            planned.append(replace(take, alternatives=alternatives.takes) if alternatives else take)
+            planned.append(replace(take, alternatives=self._possible(alternatives.takes)) if alternatives else take)
         return planned
 
     def _speeches(self, chunks: Sequence[Chunk], identities: _Identities) -> Iterator[Hashable]:
@@ -165,7 +165,11 @@ class Planner:
         where = self.script.chapters[chunk.chapter].turns[chunk.pieces[0].turn].where
         turns = self.script.chapters[chunk.chapter].turns
         wanted = max(turns[piece.turn].takes for piece in chunk.pieces) or self.alternatives
-        return PlannedTake(key, parts, chunk, request, where, wanted)
+        return PlannedTake(key, parts, chunk, request, where, self._possible(wanted))
+
+    def _possible(self, alternatives: int) -> int:
+        """So many, or one of an engine that always says the same."""
+        return alternatives if "seed" in self.traits.remedies else 1
 
 
 class _Performances:
@@ -222,22 +226,25 @@ def explain(planned: Sequence[PlannedTake], store: TakeStore) -> list[tuple[Plan
 
     The reason of a render names what differs from the nearest take in the store: "text" where nobody has said this yet,
     "spoken text" where a take shows the same words and says them otherwise (by a lexicon, or by a newer library), else
-    "voice", "seed", "retake", "split", "engine" or several of them; "new" where the job has no takes at all. That of a
-    reuse is "finished".
+    "voice", "seed", "retake", "split", "engine" or several of them; "new" where the job has no takes at all; "takes"
+    where there are some to choose from, and more are wanted. That of a reuse is "finished".
     """
     there = store.keys()
-    finished = {plan.key for plan in planned if is_finished(plan, there, store)}
+    missing = {plan.key: missing_attempts(plan, there, store) for plan in planned}
     unused = there - {plan.key for plan in planned}
     by_text: dict[str, list[dict[str, Any]]] = {}
     displayed: set[str] = set()
-    if any(plan.key not in finished for plan in planned):
+    if any(missing.values()):
         for parts, text in filter(None, map(store.parts, unused)):
             by_text.setdefault(_words(parts), []).append(parts)
             displayed.add(text)
     actions = []
     for plan in planned:
-        if plan.key in finished:
+        if not missing[plan.key]:
             actions.append((plan, "reuse", "finished"))
+            continue
+        if missing[plan.key] < plan.alternatives:
+            actions.append((plan, "render", "takes"))
             continue
         differences = [_difference(plan.parts, other) for other in by_text.get(_words(plan.parts), [])]
         text = "spoken text" if plan.text in displayed else "text" if there else "new"
@@ -246,12 +253,17 @@ def explain(planned: Sequence[PlannedTake], store: TakeStore) -> list[tuple[Plan
     return actions
 
 
-def is_finished(plan: PlannedTake, there: Set[str], store: TakeStore) -> bool:
-    """Whether a take of it is there: the first attempt, or the one that stands in its place."""
-    if plan.approved in there or plan.key in there:
-        return True
+def missing_attempts(plan: PlannedTake, there: Set[str], store: TakeStore) -> int:
+    """How many attempts are to be made at a take at least; 0 where it is finished.
+
+    Going by the names of files, and where alternatives are wanted by what is on record.
+    """
+    if plan.approved in there or (plan.key in there and plan.alternatives == 1):
+        return 0
     choice = read_choice(store.folder, plan.key) if there else None
-    return choice is not None and choice.stands in there
+    if choice is None or not there & {plan.key, choice.stands}:
+        return plan.alternatives - (plan.key in there)
+    return 0 if choice.attempts[-1].final else max(plan.alternatives - len(choice.attempts), 0)
 
 
 def _words(parts: dict[str, Any]) -> str:

@@ -84,7 +84,7 @@ class _PendingTake:
             return None
         at_s = next((finding.at_s for finding in best.bad if finding.at_s is not None), None)
         faults = tuple(finding.what for finding in best.bad)
-        return Ear(f"takes/{best.take}.flac", self.plan.where, self.plan.text, faults, at_s)
+        return Ear(f"takes/{best.take}.flac", self.plan.where, self.plan.text, faults, at_s, best.score)
 
 
 def find_takes(
@@ -163,7 +163,7 @@ class _Work:
             self._queue.waiting = deque(sorted(self._queue.waiting, key=lambda one: size.get(one.key, 0)))
             self._work_off()
             if self._judging.baseline is not None:
-                self._compare(self._in_order(planned), self._judging.baseline)
+                self._compare(planned, self._judging.baseline)
                 self._work_off()
         return self._outcome(self._in_order(planned))
 
@@ -176,7 +176,7 @@ class _Work:
             return
         if plan.approved:
             what = f"the take that somebody approved, takes/{plan.approved}.flac, is gone or damaged."
-            self._notes.append(Problem(plan.where, what, "It was made again: listen, and approve that one."))
+            self._notes.append(Problem(plan.where, what, "Another stands in its place: listen, and approve that one."))
         choice = read_choice(self._store.folder, plan.key)
         if choice is not None and choice.stands:  # else all is tried again: it may have been the machine's fault
             pending.attempts = self._still_true(choice)
@@ -185,8 +185,8 @@ class _Work:
         else:
             is_true = not os.path.lexists(choice_path(self._store.folder, plan.key)) or choice is not None
         if not is_true:
-            what = "it is damaged, or the take that it names is gone or another now: what was lost is made again."
-            self._notes.append(Problem(f"takes/{plan.key}{CHOICE_ENDING}", what))
+            what = f"takes/{plan.key}{CHOICE_ENDING} is damaged, or a take of it is gone or changed: it is made again."
+            self._notes.append(Problem(plan.where, what))
         self._advance(pending)
 
     def _still_true(self, choice: Choice) -> list[JudgedAttempt]:
@@ -353,20 +353,20 @@ class _Work:
         self._retaken += attempt.number > 0
         self._advance(pending)
 
-    def _compare(self, in_order: Sequence[_PendingTake], baseline: Baseline) -> None:
+    def _compare(self, planned: Sequence[PlannedTake], baseline: Baseline) -> None:
         """Compare all takes with each other, now that each has its first, and go on with those that stand out."""
+        in_order = self._in_order(planned)
         standing = [(pending.plan, best) for pending in in_order if (best := pending.best) is not None]
-        baseline.add(standing)
+        baseline.add(standing, planned)
         self._is_comparing = True
         for pending in in_order:
             if not pending.is_settled:
                 self._advance(pending)
 
     def _record(self, pending: _PendingTake, stands: str = "", *, settled: bool = False) -> None:
-        plan, is_split = pending.plan, bool(pending.halves)
+        plan, attempts = pending.plan, tuple(pending.attempts)
         parent = plan.chunk.split.parent if plan.chunk.split else ""
-        choice = Choice(plan.key, tuple(pending.attempts), stands, settled, is_split, parent)
-        write_choice(self._store.folder, choice)
+        write_choice(self._store.folder, Choice(plan.key, attempts, stands, settled, bool(pending.halves), parent))
 
     def _rest(self, pending: _PendingTake, stands: str) -> None:
         pending.stands = self._takes.get(stands)

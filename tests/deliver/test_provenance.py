@@ -17,6 +17,7 @@ from pipeline.deliver.record import DeliveryRecord
 from pipeline.files import file_hash, read_record, write_record
 from pipeline.jobs.job import Job, open_job
 from pipeline.jobs.report import Report
+from pipeline.jobs.retake import named_takes, retake
 from pipeline.jobs.stages import render_job
 from pipeline.settings import Settings
 from tests.support.commands import MakeJob
@@ -59,6 +60,16 @@ def test_it_says_what_the_file_is_made_of(make_job: MakeJob, settings: Settings)
     for take, plan in zip(takes, job.takes, strict=True):
         assert take["pcm_sha256"] == pcm_hash(quantize(flac.read(job.workspace.takes / f"{plan.key}.flac")))
         assert (take["attempt"], int(take["seed"], 16)) == (0, plan.request.seed)
+
+
+def test_it_names_the_voice_that_is_heard(make_job: MakeJob, settings: Settings) -> None:
+    """Also where somebody had one line made again with another one than the script's."""
+    job, _report = _render(make_job, settings, "**Ann:** One line of it.\n\n---\n\n**Bob:** And another one.")
+    retake(job, named_takes(job, ["1"]), voice="grace")
+    again, report = _render(make_job, settings, "**Ann:** One line of it.\n\n---\n\n**Bob:** And another one.")
+    voices = {voice["voice"]: voice["speakers"] for voice in _said(_files(again, report)[0])["voices"]}
+    assert voices["grace"] == ["Ann"]
+    assert len(voices) == 2
 
 
 def test_it_names_no_path_of_the_machine(make_job: MakeJob, settings: Settings, tmp_path: Path) -> None:

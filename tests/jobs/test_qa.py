@@ -84,6 +84,9 @@ def test_what_was_found_and_tried_and_what_is_left(show: Show) -> None:
     assert report.voices[0].doubtful == len(report.left) == sum(chapter.doubtful for chapter in report.chapters)
     assert report.retaken == sum(chapter.retaken for chapter in report.chapters) >= 3
     assert KindTally("music", 1, 0) in report.kinds
+    assert [KindTally("music", 1, 0) in chapter.kinds for chapter in report.chapters] == [True, False]
+    assert report.voices[0].kinds == report.kinds
+    assert report.voices[0].remedies == report.remedies
     cooler = next(one for one in report.remedies if one.remedy == "temperature")
     assert cooler.tried > cooler.helped >= 1  # what never goes was tried to be mended so, too
     assert {kind.check for kind in report.kinds if kind.left} >= {"clipped", "noise"}
@@ -94,6 +97,13 @@ def test_what_was_found_and_tried_and_what_is_left(show: Show) -> None:
         assert one.why and one.tried
         assert any(finding.check in ("clipped", "noise") for finding in one.findings)
     assert json.loads(json.dumps(report.as_dict()))["left"][0]["where"] == report.left[0].where
+
+
+def test_alternatives_that_were_asked_for_are_no_retakes(make_job: MakeJob, settings: Settings) -> None:
+    """Nor does a remedy get the credit for them."""
+    render_job(manifest := open_job(make_job(takes=3, deliver=["flac"]), settings, engine="tone"), Conditions(jobs=1))
+    report = quality_report(open_job(manifest.manifest.path, settings, engine="tone"))
+    assert (report.judged, report.retaken, report.remedies) == (report.takes, 0, ())
 
 
 def test_what_was_tried_of_halves_begins_with_what_they_were_cut_from(show: Show) -> None:
@@ -135,6 +145,7 @@ def test_what_nothing_can_be_delivered_of_stands_first(show: Show, kind: str) ->
     render_job(show.open(), Conditions(jobs=1))
     report = show.report()
     assert report.left[0].score == 0
+    assert KindTally(kind, 1, 1) in report.kinds
     assert "white" in " ".join(one.text for one in report.left if one.score == 0)
     assert bool(report.left[0].take) == (kind == "silent")
     assert report.left[0].why.startswith("is silent" if kind == "silent" else "has no sound")
@@ -172,7 +183,7 @@ def test_to_recalibrate_only_tells(show: Show) -> None:
     loud = replace(attempt, measured={**attempt.measured, "level_db": attempt.measured["level_db"] + 20})
     write_choice(job.workspace.takes, replace(choice, attempts=(loud,)))
     baseline = Baseline(job.workspace.checks, plan_name(job.traits, "en"))
-    baseline.replace([])
+    baseline.replace([], ())
     assert show.report().left == ()
     changed = files(job)
     told = show.report(recalibrate=True)
@@ -184,6 +195,16 @@ def test_to_recalibrate_only_tells(show: Show) -> None:
     assert (files(job), job.workspace.checks.read_bytes()) == (before, first)
     again = render_job(show.open(), Conditions(jobs=1))
     assert (again.takes.rendered, again.ears) == (0, ())
+
+
+def test_what_the_manifest_ignores_is_not_told_by_new_statistics(show: Show) -> None:
+    """Either."""
+    ignored = '{"checks": {"ignore": ["noise", "cut_end"], "retakes": 0}, '
+    show.manifest.write_text(show.manifest.read_text().replace("{", ignored, 1))
+    render_job(show.open(), Conditions(jobs=1))
+    checks = {finding.check for one in show.report(recalibrate=True).left for finding in one.findings}
+    assert "clipped" in checks
+    assert not checks & {"noise", "cut_end"}
 
 
 def test_people_are_told_of_some_and_programs_of_all(show: Show) -> None:

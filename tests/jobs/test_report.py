@@ -70,7 +70,9 @@ JSON = {
     "problems": [{"where": problem.where, "what": problem.what, "next": problem.next} for problem in (FLAGGED, LIMIT)],
     "devices": {"cuda:0": {"takes": 2, "audio_s": 61.235, "work_s": 10.0, "speed_x": 6.1}},
     "gaps": [{"chapter": 1, "at_s": 2.5, "text": "Gone.", "why": "it came out silent."}],
-    "ears": [{"take": "takes/a.flac", "where": "a.md:3", "text": "Hi.", "faults": ["clips"], "at_s": None}],
+    "ears": [
+        {"take": "takes/a.flac", "where": "a.md:3", "text": "Hi.", "faults": ["clips"], "at_s": None, "score": 0.0}
+    ],
     "finished_at": "2026-01-31T06:00:00+00:00",
     "other_problems": [{"where": LIMIT.where, "what": LIMIT.what, "next": LIMIT.next}],
     "removed": [],

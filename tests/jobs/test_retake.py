@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RequestError
+from pipeline.jobs.disk import estimate
 from pipeline.jobs.job import Job, open_job, referred_names
 from pipeline.jobs.retake import approve, named_takes, retake, withdraw
 from pipeline.jobs.stages import Conditions, render_job
 from pipeline.jobs.verify import verify_takes
 from pipeline.settings import Settings
 from pipeline.source.decisions import decisions_file
-from pipeline.takes.plan import explain
+from pipeline.takes.plan import explain, missing_attempts
 from tests.support.commands import MakeJob
 
 LONG = "and the rain went on and on over the roofs of the town, until nobody could remember when it had begun"
@@ -121,18 +122,28 @@ def test_a_take_with_another_voice_is_approved_with_it(manifest: Path, settings:
 
 
 def test_so_many_takes_to_choose_from(manifest: Path, settings: Settings) -> None:
-    """The first is there; one of the others is chosen by its file, and stands."""
+    """The first is there, and plan and disk know of the others; one of them is chosen by its file, and stands."""
     job = opened(manifest, settings)
     retake(job, named_takes(job, ["5"]), alternatives=3)
     job = opened(manifest, settings)
     before = job.store.keys()
+    assert [missing_attempts(plan, before, job.store) for plan in job.takes] == [0, 2, 0, 0]
+    assert [reason for _plan, _action, reason in explain(job.takes, job.store)][1] == "takes"
+    assert estimate(job).takes > 0
     render_job(job, Conditions(jobs=1))
+    assert {action for _plan, action, _reason in explain(job.takes, job.store)} == {"reuse"}
+    assert estimate(job).takes == 0
     more = job.store.keys() - before
     assert len(more) == 2
     chosen = sorted(more)[1]
     approve(job, named_takes(job, [f"takes/{chosen}.flac"]))
     assert keys(opened(manifest, settings))[1] == chosen
     assert render_job(opened(manifest, settings), Conditions(jobs=1)).takes.rendered == 0
+    (job.store.folder / f"{chosen}.flac").unlink()
+    job = opened(manifest, settings)
+    told = [problem.next for problem in render_job(job, Conditions(jobs=1)).problems if "approved" in problem.what]
+    assert told == ["Another stands in its place: listen, and approve that one."]
+    assert verify_takes(job, job.takes, job.engine).is_good
 
 
 def test_an_approved_take_keeps_its_place_through_edits(manifest: Path, settings: Settings) -> None:
@@ -169,6 +180,7 @@ def test_an_approved_take_is_given_up_where_it_says_something_else_and_that_is_t
 ) -> None:
     """Before anything is rendered."""
     job = opened(manifest, settings)
+    approved = {take.plan.key for take in named_takes(job, ["1", "5"])}
     approve(job, named_takes(job, ["1", "5"]))
     engine = "tone"
     match change:
@@ -183,6 +195,7 @@ def test_an_approved_take_is_given_up_where_it_says_something_else_and_that_is_t
     assert not any(take.approved for take in job.takes)
     told = [note for note in job.warnings if note.what == "2 approved takes are lost by this edit."]
     assert [note.where for note in told] == [f"{decisions_file(manifest)}:2"]
+    assert approved < referred_names(job, rejected=False)  # never listed for cleaning: the edit may be undone
 
 
 def test_an_approved_take_is_not_made_again(manifest: Path, settings: Settings) -> None:

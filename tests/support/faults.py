@@ -22,7 +22,7 @@ from pipeline.settings import Settings, bundled_voices
 from tests.support.commands import run_podcast
 
 WORDS = "The machine speaks slowly about rivers and towns while morning light falls over every house".lower()
-# Faults strike a few times at each run of the tests, and with TESTS_FAULTS=all as often as what docs/ says of them.
+# Faults strike once or more at each run of the tests, and with TESTS_FAULTS=all as often as what docs/ says of them.
 ALL = os.environ.get("TESTS_FAULTS") == "all"
 Disk = Callable[[str], Path]  # mounts it with the options that are given, and returns where
 

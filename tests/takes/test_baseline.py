@@ -67,30 +67,51 @@ def test_what_is_there_stays_and_only_new_voices_are_added(plans: tuple[PlannedT
     path, (ann, ben, _both) = tmp_path / "checks.json", names(plans)
     all_takes = standing(plans, random.Random(1))
     first = [row for row in all_takes if voices_of(row[0]) == ann]
-    Baseline(path, "plan").add(first)
+    Baseline(path, "plan").add(first, plans)
     kept, written = Baseline(path, "plan").of(ann), path.read_bytes()
     assert kept == baselines(first)[ann]
     edited = [(plan, replace(one, measured=dict(one.measured) | {"level_db": -5.0})) for plan, one in first]
-    Baseline(path, "plan").add(edited)
+    Baseline(path, "plan").add(edited, plans)
     assert path.read_bytes() == written
     later = Baseline(path, "plan")
-    later.add([*edited, *(row for row in all_takes if voices_of(row[0]) == ben)])
+    later.add([*edited, *(row for row in all_takes if voices_of(row[0]) == ben)], plans)
     for baseline in (later, Baseline(path, "plan")):
         assert baseline.of(ann) == kept
         assert baseline.of(ben) == baselines(all_takes)[ben]
-    later.replace(edited)
+    later.replace(edited, plans)
     for baseline in (later, Baseline(path, "plan")):
         assert (baseline.of(ann), baseline.of(ben)) == (baselines(edited)[ann], None)
     assert kept != later.of(ann)
 
 
+def test_a_voice_of_few_takes_is_compared_once_there_are_more(plans: tuple[PlannedTake, ...], tmp_path: Path) -> None:
+    """What was known of it stays; while the job has no more chunks than before, it is as if no take had been added."""
+    path, (ann, *_others) = tmp_path / "checks.json", names(plans)
+    rows = [row for row in standing(plans, random.Random(1)) if voices_of(row[0]) == ann]
+    few, most = rows[: LEAST_TAKES - 1], rows[:LEAST_TAKES]
+    Baseline(path, "plan").add(few, [plan for plan, _one in most])
+    written = path.read_bytes()
+    Baseline(path, "plan").add(most, [plan for plan, _one in most])  # a retake was good, and the run was killed
+    assert path.read_bytes() == written
+    sparse = Baseline(path, "plan").of(ann)
+    assert sparse is not None
+    assert (sparse.statistics.takes, sparse.statistics.level) == (LEAST_TAKES - 1, None)
+    Baseline(path, "plan").add(rows, [plan for plan, _one in rows])
+    complete = Baseline(path, "plan").of(ann)
+    assert complete is not None
+    assert complete.statistics == baselines(rows)[ann].statistics
+    louder = [(plan, replace(one, measured=dict(one.measured) | {"level_db": -5.0})) for plan, one in rows]
+    Baseline(path, "plan").add(louder, [*(plan for plan, _one in rows), *plans])
+    assert Baseline(path, "plan").of(ann) == complete
+
+
 def test_plans_have_their_own(plans: tuple[PlannedTake, ...], tmp_path: Path) -> None:
     """Another engine, another language: what one adds leaves the other alone."""
     path, (ann, *_others) = tmp_path / "checks.json", names(plans)
-    Baseline(path, "tone").add(standing(plans, random.Random(1)))
+    Baseline(path, "tone").add(standing(plans, random.Random(1)), plans)
     tone = Baseline(path, "tone").of(ann)
     assert Baseline(path, "draft").of(ann) is None
-    Baseline(path, "draft").add(standing(plans, random.Random(2)))
+    Baseline(path, "draft").add(standing(plans, random.Random(2)), plans)
     assert Baseline(path, "tone").of(ann) == tone != Baseline(path, "draft").of(ann)
 
 
@@ -102,9 +123,9 @@ def test_the_order_of_takes_does_not_count(plans: tuple[PlannedTake, ...], seed:
     shuffled = random.Random(order).sample(rows, len(rows))
     with TemporaryDirectory() as folder:
         baseline = Baseline(Path(folder) / "checks.json", "plan")
-        baseline.add(rows)
+        baseline.add(rows, plans)
         other = Baseline(Path(folder) / "other.json", "plan")
-        other.add(shuffled)
+        other.add(shuffled, plans)
         for name in names(plans):
             one, two = baseline.of(name), other.of(name)
             assert one is not None
@@ -155,7 +176,10 @@ def test_a_damaged_record_counts_as_none(plans: tuple[PlannedTake, ...], tmp_pat
     path.write_bytes(text.encode(errors="surrogateescape"))
     baseline = Baseline(path, "plan")
     assert baseline.of(ann) is None
-    baseline.add(standing(plans, random.Random(1)))
+    assert [problem.where for problem in baseline.notes] == ["checks.json"]
+    baseline.add(standing(plans, random.Random(1)), plans)
+    assert (tmp_path / "checks.json.damaged").read_bytes() == text.encode(errors="surrogateescape")
+    assert Baseline(path, "plan").notes == []
     assert Baseline(path, "plan").of(ann) == baseline.of(ann) is not None
     assert read_json(path)["plans"].keys() == {"plan"}
 
@@ -163,9 +187,9 @@ def test_a_damaged_record_counts_as_none(plans: tuple[PlannedTake, ...], tmp_pat
 def test_without_takes_nothing_is_written(tmp_path: Path, job: Job) -> None:
     """Nor where all have faults."""
     path = tmp_path / "checks.json"
-    Baseline(path, "plan").add([])
+    Baseline(path, "plan").add([], job.takes)
     faulty = [
         (plan, one.judged([finding("clipped", 0.5, "clips")])) for plan, one in standing(job.takes, random.Random())
     ]
-    Baseline(path, "plan").add(faulty)
+    Baseline(path, "plan").add(faulty, job.takes)
     assert not path.exists()

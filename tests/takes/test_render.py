@@ -230,7 +230,7 @@ def test_a_damaged_choice_costs_no_take(job: Job, damage: str) -> None:
             rendered = 1
     again = render_takes(job.takes, _Fated(job, fates), job.store, judging=retakes())
     assert again.rendered == rendered
-    assert [key in note.where for note in again.notes] == [True]
+    assert [key in note.what for note in again.notes] == [True]
     assert {take.key: take.pcm_sha256 for take in again.takes.values()} == {
         take.key: take.pcm_sha256 for take in first.takes.values()
     }

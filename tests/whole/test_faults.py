@@ -35,8 +35,8 @@ from tests.support.processes import WAIT_S, until
 
 pytestmark = pytest.mark.slow
 
-STOPS = 5 if ALL else 2  # of each kind
-KILLS = 50 if ALL else 15
+STOPS = 5 if ALL else 1  # of each kind
+KILLS = 50 if ALL else 8
 STOPPED = re.compile(r"job: stopped; (\d+) of (\d+) takes are finished and kept\. Run the same command to go on\.")
 
 
