@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.deliver.chapters import take_times
 from pipeline.deliver.orders import Cover
 from pipeline.engines import Engine, Traits
 from pipeline.errors import Problem, raise_if_any
@@ -156,6 +157,12 @@ def open_job(
         split_texts=last.split_texts,
         shared=settings.takes,
     )
+
+
+def chapter_times(job: Job, index: int) -> Mapping[str, float]:
+    """When each take of a chapter begins in it, in seconds, by key; none where it was not joined of these."""
+    title = job.script.chapters[index].title
+    return take_times(job.workspace.chapter(index + 1, len(job.script.chapters), title), job.takes_by_chapter[index])
 
 
 def ignored_checks(job: Job) -> Set[str]:

@@ -7,19 +7,17 @@ for, the statistics that later takes are compared by.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pipeline.checks.statistics import compare
 from pipeline.checks.verdicts import Finding, judge
-from pipeline.deliver.chapters import take_times
-from pipeline.jobs.job import Job, ignored_checks
-from pipeline.takes.attempts import SPLIT
+from pipeline.jobs.job import Job, chapter_times, ignored_checks
 from pipeline.takes.baseline import Baseline, voices_of
 from pipeline.takes.borders import plan_name
 from pipeline.takes.choices import Choice, JudgedAttempt, read_choice
+from pipeline.takes.history import history, retakes_in
 from pipeline.takes.plan import PlannedTake
 from pipeline.words import clock, counted, table
 
@@ -118,9 +116,8 @@ class _JudgedTake:
 
     @property
     def retakes(self) -> tuple[JudgedAttempt, ...]:
-        """The attempts that were made for a fault: neither the first nor the alternatives that were asked for."""
-        later = self.history[1:]
-        return tuple(one for one in later if one.remedy == SPLIT or one.number >= self.plan.alternatives)
+        """The attempts that were made for a fault."""
+        return retakes_in(self.history, self.plan)
 
     @property
     def is_doubtful(self) -> bool:
@@ -163,19 +160,7 @@ def _judged_takes(job: Job) -> Iterator[_JudgedTake]:
     for plan in job.takes:
         choice = None if plan.approved else read_choice(folder, plan.key)
         if choice is not None:
-            yield _JudgedTake(plan, choice, _history(folder, choice))
-
-
-def _history(folder: Path, choice: Choice) -> tuple[JudgedAttempt, ...]:
-    attempts: list[JudgedAttempt] = []
-    seen: set[str] = set()
-    last: Choice | None = choice
-    while last is not None and last.plan not in seen:
-        first, *others = last.attempts
-        attempts[:0] = [replace(first, remedy=SPLIT) if last.cut_from else first, *others]
-        seen.add(last.plan)
-        last = read_choice(folder, last.cut_from) if last.cut_from else None
-    return tuple(attempts)
+            yield _JudgedTake(plan, choice, history(folder, choice))
 
 
 def _rejudged(one: _JudgedTake, baseline: Baseline, job: Job) -> _JudgedTake:
@@ -222,14 +207,9 @@ def _remedies(judged: Iterable[_JudgedTake]) -> Iterator[RemedyTally]:
 def _left(job: Job, judged: Sequence[_JudgedTake]) -> list[DoubtfulTake]:
     doubtful = [one for one in judged if one.is_doubtful]
     chapters = {one.plan.chunk.chapter for one in doubtful}
-    times = {index: _times(job, index) for index in chapters}
+    times = {index: chapter_times(job, index) for index in chapters}
     rows = [_doubtful_take(one, times[one.plan.chunk.chapter].get(one.plan.key)) for one in doubtful]
     return sorted(rows, key=lambda row: row.score)
-
-
-def _times(job: Job, index: int) -> Mapping[str, float]:
-    title = job.script.chapters[index].title
-    return take_times(job.workspace.chapter(index + 1, len(job.script.chapters), title), job.takes_by_chapter[index])
 
 
 def _doubtful_take(one: _JudgedTake, chapter_at_s: float | None) -> DoubtfulTake:

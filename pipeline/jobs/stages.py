@@ -23,7 +23,7 @@ from pipeline.deliver.record import Deliverable, DeliveryRecord
 from pipeline.engines import Traits
 from pipeline.errors import Problem, RequestError
 from pipeline.files import file_hash, read_record, storage_errors, write_record
-from pipeline.jobs.job import Job, ignored_checks
+from pipeline.jobs.job import Job, chapter_times, ignored_checks
 from pipeline.jobs.report import Report, make_report, write_report
 from pipeline.settings import usable_cores
 from pipeline.takes.auditions import PromptedTakes, give_prompts
@@ -104,6 +104,7 @@ def render_job(job: Job, conditions: Conditions | None = None) -> Report:
         job = replace(job, takes=done.planned)
         with conditions.finishing:
             chapters = stage("chapters", lambda: join_all_chapters(job, done, conditions))
+            done = _with_times(job, done)
             orders = _orders(job, chapters)
             deliverables = stage("deliverables", lambda: deliver_all(job, orders, _origin(job, done), conditions))
         report = make_report(
@@ -176,6 +177,18 @@ def render_all_takes(job: Job, conditions: Conditions) -> TakesDone:
 
     # Not in the main thread: there a Ctrl-C may strike inside a callback from C, which can only print and forget it.
     return in_parallel(lambda work: work(), [render], 1, admission.stop)[0]
+
+
+def _with_times(job: Job, done: TakesDone) -> TakesDone:
+    """`done` with when what needs ears is heard in its chapter."""
+    chapters = {plan.key: plan.chunk.chapter for plan in done.planned if plan.key in done.ears}
+    times = {index: chapter_times(job, index) for index in set(chapters.values())}
+    ears = dict(done.ears)
+    for key, index in chapters.items():
+        begins_s = times[index].get(key)
+        at_s = None if begins_s is None else round(begins_s + (ears[key].at_s or 0.0), 2)
+        ears[key] = replace(ears[key], chapter=index + 1, chapter_at_s=at_s)
+    return replace(done, ears=ears)
 
 
 def _with_missing(

@@ -88,7 +88,8 @@ def digest_markdown(digest: Digest) -> str:
             for gap in job.report.gaps[:_MOST]
         ]
         lines += [
-            f"- listen to {_plain(ear.take)}: {_plain(' and '.join(ear.faults))}, {_plain(ear.where)}"
+            f"- listen to {_plain(ear.take)}: {_plain(' and '.join(ear.faults) + ' ' + ear.heard_at)}, "
+            f"{_plain(ear.where)}"
             for ear in job.ears[:_MOST]
         ]
         lines += [f"- {_plain(str(problem))}" for problem in job.problems[:_MOST]]

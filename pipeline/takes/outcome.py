@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pipeline.errors import Problem
+from pipeline.takes.choices import JudgedAttempt
 from pipeline.takes.plan import PlannedTake
 from pipeline.takes.store import Take
+from pipeline.words import clock
 
 HERE = "here"  # the device of an engine that renders in this process
 
@@ -50,13 +52,23 @@ class Ear:
     faults: tuple[str, ...] = ()  # as it stands behind "it": "ends within a word"
     at_s: float | None = None  # of the first of them in the take
     score: float = 0.0  # of the take; 100: nothing was found
+    tried: tuple[str, ...] = ()  # the remedies, in their order
+    chapter: int = 0  # its number
+    chapter_at_s: float | None = None  # of the first fault in the chapter; None: it was not joined
+
+    @property
+    def heard_at(self) -> str:
+        """Where its first fault is in the chapter, for people; "" where that is not known."""
+        return "" if self.chapter_at_s is None else f"in chapter {self.chapter} at {clock(self.chapter_at_s)}"
 
     @property
     def problem(self) -> Problem:
         """What is to be done about it where it is delivered."""
+        at = f", {self.heard_at}," if self.heard_at else ""
+        tried = f" (tried: {', '.join(self.tried)})" if self.tried else ""
         return Problem(
             self.where,
-            f'the best take of "{self.text[:60]}" {" and ".join(self.faults)}.',
+            f'the best take of "{self.text[:60]}"{at} {" and ".join(self.faults)}{tried}.',
             f"Listen to {self.take}; if it is no good: podcast retake, or change the text.",
         )
 
@@ -103,6 +115,13 @@ class TakesDone:
     def delivered(self) -> Mapping[str, Take]:
         """The takes that chapters are made of."""
         return {key: take for key, take in self.takes.items() if key not in self.missing}
+
+
+def ear_of(plan: PlannedTake, best: JudgedAttempt, tried: tuple[str, ...]) -> Ear:
+    """What a person should listen for in the `best` take of a `plan`, which has faults."""
+    at_s = next((finding.at_s for finding in best.bad if finding.at_s is not None), None)
+    faults = tuple(finding.what for finding in best.bad)
+    return Ear(f"takes/{best.take}.flac", plan.where, plan.text, faults, at_s, best.score, tried)
 
 
 def not_rendered(plan: PlannedTake, why: str, advice: str) -> MissingTake:

@@ -25,8 +25,9 @@ from pipeline.errors import Problem
 from pipeline.takes.attempts import PROMPT, PlannedAttempt, Variation, attempt_at, first_attempt
 from pipeline.takes.baseline import Baseline, voices_of
 from pipeline.takes.choices import CHOICE_ENDING, Choice, JudgedAttempt, best_of, choice_path, read_choice, write_choice
+from pipeline.takes.history import tried_remedies
 from pipeline.takes.judging import CheckThread, Judging
-from pipeline.takes.outcome import HERE, DeviceWork, Ear, MissingTake, TakesDone, not_rendered
+from pipeline.takes.outcome import HERE, DeviceWork, MissingTake, TakesDone, ear_of, not_rendered
 from pipeline.takes.plan import PlannedTake
 from pipeline.takes.retakes import Again, Policy, Split, next_step
 from pipeline.takes.store import Take, TakeStore
@@ -76,15 +77,6 @@ class _PendingTake:
         causes = [finding for finding in last.bad if finding.check in UNUSABLE] or last.bad
         why = last.failure or f"it {' and '.join(finding.what for finding in causes)}."
         return not_rendered(self.plan, why, last.advice or "Change the text.")
-
-    def ear(self) -> Ear | None:
-        """What a person should listen for in the take that stands."""
-        best = self.best
-        if best is None or not best.bad:
-            return None
-        at_s = next((finding.at_s for finding in best.bad if finding.at_s is not None), None)
-        faults = tuple(finding.what for finding in best.bad)
-        return Ear(f"takes/{best.take}.flac", self.plan.where, self.plan.text, faults, at_s, best.score)
 
 
 def find_takes(
@@ -386,12 +378,13 @@ class _Work:
         for take in takes.values():
             if (device := self._device_of.get(take.key)) is not None:
                 self._devices[device] += DeviceWork(1, take.audio_s)
-        ears = {pending.plan.key: ear for pending in in_order if pending.stands and (ear := pending.ear())}
+        folder, standing = self._store.folder, ((one.plan, one.best) for one in in_order if one.stands)
+        doubtful = ((plan, best) for plan, best in standing if best is not None and best.bad)
         return TakesDone(
             takes=takes,
             reused=sum(take.key not in self._device_of for take in takes.values()),
             missing={pending.plan.key: pending.missing() for pending in in_order if pending.stands is None},
-            ears=ears,
+            ears={plan.key: ear_of(plan, best, tried_remedies(folder, plan)) for plan, best in doubtful},
             devices=dict(self._devices),
             unshared=self._store.problem,
             planned=tuple(pending.plan for pending in in_order),

@@ -75,7 +75,7 @@ def test_a_job_that_was_not_rendered_has_nothing_to_tell(show: Show) -> None:
 
 def test_what_was_found_and_tried_and_what_is_left(show: Show) -> None:
     """By chapter, voice, kind and remedy; the worst first, with its time in the chapter."""
-    render_job(show.open(), Conditions(jobs=1))
+    rendered = render_job(show.open(), Conditions(jobs=1))
     job, report = show.open(), show.report()
     assert (report.takes, report.judged, report.approved) == (len(job.takes), len(job.takes), 0)
     assert [chapter.name for chapter in report.chapters] == ["1. Part", "2. Part"]
@@ -89,6 +89,11 @@ def test_what_was_found_and_tried_and_what_is_left(show: Show) -> None:
     assert report.voices[0].remedies == report.remedies
     cooler = next(one for one in report.remedies if one.remedy == "temperature")
     assert cooler.tried > cooler.helped >= 1  # what never goes was tried to be mended so, too
+    assert [(ear.take, ear.chapter, ear.chapter_at_s, ear.tried, ear.score) for ear in rendered.ears] == [
+        (one.take, one.chapter, one.at_s, one.tried, one.score) for one in report.left
+    ]
+    told = [problem.what for problem in rendered.problems if "best take" in problem.what]
+    assert all(ear.heard_at in what and "tried: " in what for ear, what in zip(rendered.ears, told, strict=True))
     assert {kind.check for kind in report.kinds if kind.left} >= {"clipped", "noise"}
     assert [one.score for one in report.left] == sorted(one.score for one in report.left)
     for one in report.left:

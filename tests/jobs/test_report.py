@@ -72,6 +72,7 @@ JSON = {
     "gaps": [{"chapter": 1, "at_s": 2.5, "text": "Gone.", "why": "it came out silent."}],
     "ears": [
         {"take": "takes/a.flac", "where": "a.md:3", "text": "Hi.", "faults": ["clips"], "at_s": None, "score": 0.0}
+        | {"tried": [], "chapter": 0, "chapter_at_s": None}
     ],
     "finished_at": "2026-01-31T06:00:00+00:00",
     "other_problems": [{"where": LIMIT.where, "what": LIMIT.what, "next": LIMIT.next}],
