@@ -53,7 +53,8 @@ class Baseline:
         self._path, self._name = path, name
         record = read_record(path, _BaselineRecord)
         self.notes: list[Problem] = []
-        if record is None and os.path.lexists(path):
+        self._is_damaged = record is None and os.path.lexists(path)
+        if self._is_damaged:
             what = "it is damaged, and set aside: from now on voices are compared with the takes that stand now."
             self.notes.append(Problem(path.name, what))
         self._plans = {} if record is None else record.plans
@@ -82,8 +83,9 @@ class Baseline:
             self._voices = voices
             self._plans = {**self._plans, self._name: voices}
             self._chunks = {**self._chunks, self._name: chunks}
-            if self.notes:
+            if self._is_damaged:
                 set_aside(self._path)
+                self._is_damaged = False
             write_record(self._path, asdict(_BaselineRecord(self._plans, self._chunks)))
 
     def replace(self, standing: Sequence[tuple[PlannedTake, JudgedAttempt]], planned: Sequence[PlannedTake]) -> None:

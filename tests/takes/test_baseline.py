@@ -179,6 +179,8 @@ def test_a_damaged_record_counts_as_none(plans: tuple[PlannedTake, ...], tmp_pat
     assert [problem.where for problem in baseline.notes] == ["checks.json"]
     baseline.add(standing(plans, random.Random(1)), plans)
     assert (tmp_path / "checks.json.damaged").read_bytes() == text.encode(errors="surrogateescape")
+    baseline.replace(standing(plans, random.Random(2)), plans)  # of which nothing is damaged
+    assert (tmp_path / "checks.json.damaged").read_bytes() == text.encode(errors="surrogateescape")
     assert Baseline(path, "plan").notes == []
     assert Baseline(path, "plan").of(ann) == baseline.of(ann) is not None
     assert read_json(path)["plans"].keys() == {"plan"}
